@@ -1,0 +1,93 @@
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+struct address address_from4(const uint8_t bytes[4])
+{
+	struct address a;
+	memcpy(a.bytes, mapped, 12);
+	memcpy(a.bytes + 12, bytes, 4);
+	return a;
+}
+
+struct address address_from6(const uint8_t bytes[16])
+{
+	struct address a;
+	memcpy(a.bytes, bytes, 16);
+	return a;
+}
+
+bool address_is4(const struct address *a)
+{
+	return memcmp(a->bytes, mapped, 12) == 0;
+}
+
+bool address_parse(const char *text, struct address *out)
+{
+	uint8_t four[4];
+	if (inet_pton(AF_INET, text, four) == 1) {
+		*out = address_from4(four);
+		return true;
+	}
+	return inet_pton(AF_INET6, text, out->bytes) == 1 && !address_is4(out);
+}
+
+bool network_has(const struct network *n, const struct address *a)
+{
+	unsigned whole = n->bits / 8, rest = n->bits % 8;
+	if (memcmp(n->base.bytes, a->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((n->base.bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+static bool host_bits_zero(const struct network *n)
+{
+	for (unsigned bit = n->bits; bit < 128; bit++)
+		if (n->base.bytes[bit / 8] & (0x80 >> bit % 8))
+			return false;
+	return true;
+}
+
+bool network_parse(const char *text, struct network *out)
+{
+	char copy[ADDRESS_TEXT];
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	if (len >= sizeof copy)
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (!address_parse(copy, &out->base))
+		return false;
+	unsigned first = address_is4(&out->base) ? 96 : 0;
+	unsigned long bits = 128 - first;
+	if (slash) {
+		char *end;
+		if (slash[1] < '0' || slash[1] > '9')
+			return false;
+		bits = strtoul(slash + 1, &end, 10);
+		if (*end || bits > 128 - first)
+			return false;
+	}
+	out->bits = (uint8_t)(first + bits);
+	return host_bits_zero(out);
+}
+
+const char *address_format(const struct address *a, char out[static ADDRESS_TEXT])
+{
+	if (address_is4(a))
+		inet_ntop(AF_INET, a->bytes + 12, out, ADDRESS_TEXT);
+	else
+		inet_ntop(AF_INET6, a->bytes, out, ADDRESS_TEXT);
+	return out;
+}
+
+void network_format(const struct network *n, struct buf *b)
+{
+	char text[ADDRESS_TEXT];
+	buf_printf(b, "%s/%u", address_format(&n->base, text),
+		   address_is4(&n->base) ? n->bits - 96u : n->bits);
+}

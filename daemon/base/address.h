@@ -1,0 +1,37 @@
+/* address: one type for IPv4 and IPv6. IPv4 is kept as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2);
+ * packet.c refuses packets that carry such addresses on the wire, so the two never meet. */
+#pragma once
+#include "base/buf.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct address {
+	uint8_t bytes[16];
+};
+
+struct network {
+	struct address base; /* host bits are zero */
+	uint8_t bits;        /* of 128: an IPv4 /8 has 104 */
+};
+
+#define ADDRESS_TEXT 46 /* room for any address and its NUL */
+
+struct address address_from4(const uint8_t bytes[4]);
+struct address address_from6(const uint8_t bytes[16]);
+bool address_is4(const struct address *a);
+
+static inline bool address_equal(const struct address *a, const struct address *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Text to address or network; false where the text is not exactly one. A network without /bits is
+ * one address; host bits that are set make it false (the caller says so to the operator). */
+bool address_parse(const char *text, struct address *out);
+bool network_parse(const char *text, struct network *out);
+bool network_has(const struct network *n, const struct address *a);
+
+/* Writes the text form (RFC 5952) and returns `out`. */
+const char *address_format(const struct address *a, char out[static ADDRESS_TEXT]);
+void network_format(const struct network *n, struct buf *b);

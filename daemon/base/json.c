@@ -1,0 +1,94 @@
+#include "base/json.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void json_open(struct json *j, struct buf *b)
+{
+	j->buf = b;
+	j->comma = false;
+	buf_char(b, '{');
+}
+
+void json_close(struct json *j)
+{
+	buf_char(j->buf, '}');
+}
+
+static void key_out(struct json *j, const char *key)
+{
+	if (j->comma)
+		buf_char(j->buf, ',');
+	j->comma = true;
+	buf_printf(j->buf, "\"%s\":", key);
+}
+
+/* Length of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 where there is none. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80   ? 1
+		   : p[0] < 0xc2 ? 0
+		   : p[0] < 0xe0 ? 2
+		   : p[0] < 0xf0 ? 3
+		   : p[0] < 0xf5 ? 4
+				 : 0;
+	if (n == 0 || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void json_string_n(struct json *j, const char *key, const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+	struct buf *b = j->buf;
+	key_out(j, key);
+	buf_char(b, '"');
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_len(p + i, len - i);
+		if (n == 1 && (p[i] == '"' || p[i] == '\\')) {
+			buf_char(b, '\\');
+			buf_char(b, (char)p[i]);
+		} else if (n == 0 || p[i] < 0x20 || p[i] == 0x7f) {
+			buf_printf(b, "\\u%04x", p[i]);
+			n = 1;
+		} else {
+			buf_bytes(b, p + i, n);
+		}
+		i += n;
+	}
+	buf_char(b, '"');
+}
+
+void json_string(struct json *j, const char *key, const char *value)
+{
+	if (value)
+		json_string_n(j, key, value, strlen(value));
+}
+
+void json_uint(struct json *j, const char *key, uint64_t value)
+{
+	key_out(j, key);
+	buf_printf(j->buf, "%" PRIu64, value);
+}
+
+void json_bool(struct json *j, const char *key, bool value)
+{
+	key_out(j, key);
+	buf_text(j->buf, value ? "true" : "false");
+}
+
+void json_time(struct json *j, const char *key, int64_t time)
+{
+	key_out(j, key);
+	buf_char(j->buf, '"');
+	clock_format(j->buf, time);
+	buf_char(j->buf, '"');
+}

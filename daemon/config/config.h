@@ -1,0 +1,171 @@
+/* config: the configuration as the administrator wrote it, checked, with a place for each line.
+ *
+ * Everything is owned by struct config; names (tiers, sites, schedules) are still text here, and
+ * policy/compile.c turns them into a snapshot. */
+#pragma once
+#include "base/address.h"
+#include "base/decision.h"
+#include "base/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where something was written; file is relative to the main file's folder, owned by the config. */
+struct place {
+	const char *file;
+	int line;
+};
+
+struct strings {
+	char **item;
+	size_t count;
+};
+
+struct networks {
+	struct network *item;
+	size_t count;
+};
+
+enum config_evidence {
+	CONFIG_EVIDENCE_UNSET,
+	CONFIG_EVIDENCE_ANY,
+	CONFIG_EVIDENCE_DNS,
+	CONFIG_EVIDENCE_NAME,
+	CONFIG_EVIDENCE_NAME_ADDRESS
+};
+enum config_mismatch { CONFIG_MISMATCH_UNSET, CONFIG_MISMATCH_LOG, CONFIG_MISMATCH_DENY };
+
+struct config_tier {
+	struct place place;
+	char *name;
+	struct strings includes;
+	enum config_evidence evidence;
+	enum config_mismatch mismatch;
+	int64_t idle, absolute; /* ns; 0: no limit */
+};
+
+struct config_segment {
+	struct place place;
+	struct network network;
+	char *tier;
+};
+
+struct config_schedule {
+	struct place place;
+	char *name;
+	uint8_t days;      /* bit 0 Monday .. bit 6 Sunday */
+	uint16_t from, to; /* minutes of the day; to may be 1440; from > to passes midnight */
+	char *zone;        /* IANA name */
+};
+
+/* One entry of a .sites list or of `hosts`. */
+enum site_kind { SITE_TREE, SITE_EXACT, SITE_NOT_TREE, SITE_NETWORK };
+struct site_entry {
+	enum site_kind kind;
+	struct host host;
+	struct network network;
+	int line;
+};
+
+struct config_list {
+	char *file; /* as the records name it */
+	struct site_entry *item;
+	size_t count;
+};
+
+struct config_site {
+	struct place place;
+	char *name;
+	struct config_list *list; /* its lists, then its inline hosts as a list of their own */
+	size_t count;
+};
+
+struct config_port {
+	uint8_t transport; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t first, last;
+};
+
+struct config_line { /* of allow or deny */
+	struct place place;
+	struct strings tiers, sites; /* "*" stays as the single item "*" */
+	struct config_port *ports;   /* never empty: the default is written out */
+	size_t port_count;
+	char *when; /* schedule, or NULL */
+	enum config_evidence evidence;
+	enum config_mismatch mismatch;
+	char *owner, *note; /* or NULL */
+	int64_t expires;    /* ns since the epoch, start of the day after, UTC; 0: never */
+};
+
+struct config_expect {
+	struct place place;
+	char *tier; /* or NULL: by `from` */
+	struct address from;
+	bool has_from;
+	char *to; /* name or address */
+	struct config_port port;
+	enum evidence evidence; /* EVIDENCE_COUNT: the strongest */
+	char *at;               /* "mon 10:00" or NULL */
+	enum action outcome;
+};
+
+enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
+enum config_open { CONFIG_CLOSED, CONFIG_OPEN };
+enum config_on_deny { CONFIG_REJECT, CONFIG_DROP, CONFIG_REDIRECT };
+enum config_http { CONFIG_HTTP_FIRST, CONFIG_HTTP_EVERY };
+enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
+enum config_log { CONFIG_LOG_FILE, CONFIG_LOG_JOURNAL, CONFIG_LOG_STDOUT, CONFIG_LOG_NONE };
+
+struct config {
+	char *path, *folder;   /* of the main file */
+	struct strings inside; /* interfaces */
+	struct networks internal, resolvers;
+	enum config_mode mode;
+	enum config_open when_down, when_full;
+	enum config_on_deny on_deny;
+	struct address portal; /* all zero: none */
+	uint16_t portal_port;
+	enum config_http http;
+	enum config_mismatch mismatch; /* default of tiers and lines */
+	enum config_audit audit;
+	bool dns_any_client; /* dns_scope = "network": an answer for one client counts for all */
+	int64_t name_grace;  /* ns after a TTL */
+
+	enum config_log log;
+	char *log_file;
+	char *pseudonym_key_file; /* NULL: user names are logged as they are */
+	char *users_file, *control_socket, *state_dir, *runtime_dir;
+
+	/* queues and marks */
+	unsigned queues,
+		queue_first; /* queue_first .. +queues-1; the DNS queue is queue_first+queues */
+	unsigned queue_length;
+	uint32_t mark_mask;
+	/* bounds, each a table's or buffer's size */
+	uint32_t flows, sessions, names, streams, held, held_per_client, log_ring;
+	int64_t hello_timeout; /* ns after the first held payload byte */
+
+	struct config_tier *tiers;
+	size_t tier_count;
+	struct config_segment *segments;
+	size_t segment_count;
+	struct config_schedule *schedules;
+	size_t schedule_count;
+	struct config_site *sites;
+	size_t site_count;
+	struct config_line *allow, *deny;
+	size_t allow_count, deny_count;
+	struct config_expect *expects;
+	size_t expect_count;
+};
+
+/* What the configuration is for decides which keys are required. */
+enum config_use { CONFIG_FOR_CHECK, CONFIG_FOR_REPLAY, CONFIG_FOR_RUN };
+
+/* Reads a file and all that it names. NULL where anything is wrong: every error is then in
+ * `errors`. */
+struct config *config_load(const char *path, enum config_use use, struct errors *errors);
+void config_free(struct config *c);
+
+/* Writes the normalised configuration, which loads again to the same. */
+void config_print(const struct config *c, FILE *to);

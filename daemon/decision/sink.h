@@ -1,0 +1,36 @@
+/* sink: the one writer of the decision log. Takes decisions from a ring for each worker, writes
+ * them to a file, the journal or standard output, and passes them to watchers. It never makes a
+ * worker wait: what is lost is counted, and the count becomes a record. */
+#pragma once
+#include "base/decision.h"
+#include "base/error.h"
+#include "base/ring.h"
+
+enum sink_to { SINK_FILE, SINK_JOURNAL, SINK_STDOUT, SINK_NONE };
+
+struct sink_options {
+	enum sink_to to;
+	const char *file;         /* SINK_FILE; reopened by sink_reopen (logrotate) */
+	const uint8_t *pseudonym; /* 32 bytes or NULL; kept by the caller */
+	unsigned rings;           /* one a producer */
+	size_t slots;             /* a ring */
+	/* Called on the writer's thread with each line as written; may be NULL. */
+	void (*line)(void *ctx, const struct decision *d, const char *json, size_t len);
+	void *ctx;
+};
+
+struct sink;
+
+struct sink *sink_new(const struct sink_options *o, struct errors *errors);
+struct ring *sink_ring(struct sink *s, unsigned i); /* producer i's ring of struct decision */
+int sink_start(struct sink *s);                     /* the writer thread; 0 or -errno */
+void sink_reopen(struct sink *s);                   /* any thread */
+void sink_stop(struct sink *s);                     /* writes what is there, then ends */
+void sink_free(struct sink *s);
+
+struct sink_counters {
+	uint64_t written, lost_ring, lost_write;
+	bool failing; /* the last write failed (disk full, no reader): strict audit denies meanwhile
+		       */
+};
+void sink_count(const struct sink *s, struct sink_counters *out);

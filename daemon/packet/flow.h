@@ -1,0 +1,78 @@
+/* flow: a worker's table of flows: fixed size, least recently used goes, no allocation once made.
+ */
+#pragma once
+#include "base/address.h"
+#include "base/decision.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+
+/* Always from the client's side: client is who sent the first packet. */
+struct flow_key {
+	struct address client, server;
+	uint16_t client_port, server_port;
+	uint8_t transport;
+};
+
+enum flow_state {
+	FLOW_NEW,     /* nothing decided, no name yet */
+	FLOW_HOLDING, /* packets of it are held until its hello is whole */
+	FLOW_ALLOWED,
+	FLOW_DENIED,
+};
+
+#define FLOW_HELD_MAX 64 /* held packets a flow; more is hello-unfinished */
+
+struct flow {
+	struct flow_key key;
+	enum flow_state state;
+	bool used;
+	bool syn_seen;       /* TCP: began with a SYN that we saw, so stream offsets are known */
+	bool established;    /* TCP: a packet after the SYN was seen */
+	bool confirmed;      /* the kernel keeps a conntrack entry (and so a mark) for it */
+	bool live;           /* later packets matter: the flow stays unmarked */
+	bool strong_pending; /* decided by evidence weaker than what may still come */
+	uint32_t isn;        /* TCP: sequence number of the client's first data byte */
+	uint32_t held_count;
+	uint64_t held[FLOW_HELD_MAX]; /* source ids of held packets, oldest first */
+	int64_t first, last, held_since;
+	struct stream *stream; /* first bytes, while they are being joined */
+	/* what was decided, for repeats, for deciding again, and for the end record */
+	struct outcome outcome;
+	struct host host;
+	enum evidence evidence;
+	enum protocol protocol;
+	uint8_t mac[6];
+	bool has_mac, mismatch, would_deny;
+	uint64_t repeats;    /* packets met again with the same denial since the last record */
+	int64_t repeat_said; /* when they were last said */
+	uint32_t next_, prev_lru_, next_lru_; /* the table's own */
+};
+
+struct flow_table;
+
+/* capacity flows, all memory taken now; NULL where it ran out. */
+struct flow_table *flow_table_new(uint32_t capacity);
+void flow_table_free(struct flow_table *t);
+
+/* The flow of a key, most recently used from now on; NULL where there is none. */
+struct flow *flow_find(struct flow_table *t, const struct flow_key *key);
+
+/* A new flow for a key that is not in the table. Where the table is full the least recently used
+ * one that holds no packets goes first: it is passed to `evicted` (may be NULL) while still whole.
+ * NULL only where every flow holds packets (reason table-full). */
+struct flow *flow_add(struct flow_table *t, const struct flow_key *key, int64_t now,
+		      void (*evicted)(void *ctx, struct flow *), void *ctx);
+
+void flow_remove(struct flow_table *t, struct flow *f);
+
+/* Walks the table in slot order, for deciding again in portions: the first used flow at or after
+ * *slot, which moves past it; NULL at the end. Removing the returned flow is allowed. */
+struct flow *flow_each(struct flow_table *t, uint32_t *slot);
+
+/* The least recently used flow, NULL where the table is empty (for idle sweeps). */
+struct flow *flow_oldest(struct flow_table *t);
+
+uint32_t flow_count(const struct flow_table *t);
+uint32_t flow_capacity(const struct flow_table *t);

@@ -1,0 +1,30 @@
+/* stream: the first bytes of one direction, joined by offset: TCP segments by sequence number, QUIC
+ * CRYPTO frames and DTLS fragments by their own offsets. Bounded; buffers come from a worker's
+ * pool. */
+#pragma once
+#include "base/cursor.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define STREAM_MAX 65536 /* bytes from the start that can be joined */
+
+struct stream;
+struct stream_pool;
+
+/* count streams of STREAM_MAX bytes, reserved now (pages are touched on use). */
+struct stream_pool *stream_pool_new(size_t count);
+void stream_pool_free(struct stream_pool *p);
+struct stream *stream_get(struct stream_pool *p); /* empty; NULL where all are in use */
+void stream_put(struct stream_pool *p, struct stream *s);
+
+enum stream_add {
+	STREAM_OK,
+	STREAM_CONFLICT, /* an overlap with other bytes than those that are there */
+	STREAM_FULL,     /* past STREAM_MAX, or more holes than are kept */
+};
+
+/* Adds bytes at an offset; any order, repeats and overlaps of the same bytes are fine. */
+enum stream_add stream_add(struct stream *s, uint64_t offset, const void *bytes, size_t len);
+
+/* The bytes from offset 0 up to the first hole. Valid until the next add or put. */
+struct cursor stream_head(const struct stream *s);

@@ -1,0 +1,38 @@
+/* snapshot: a configuration compiled for deciding. Immutable; workers hold it under RCU. */
+#pragma once
+#include "base/decision.h"
+#include "config/config.h"
+
+struct snapshot;
+
+/* Compiles a loaded configuration: dangling names, unreachable lines and include loops are added to
+ * errors with their place. NULL where there was an error. The config may be freed afterwards. */
+struct snapshot *snapshot_compile(const struct config *c, struct errors *errors);
+void snapshot_free(struct snapshot *s);
+
+/* First 16 hex digits of a SHA-256 over the normalised configuration and every list it names. */
+const char *snapshot_digest(const struct snapshot *s);
+
+bool snapshot_internal(const struct snapshot *s, const struct address *a);
+bool snapshot_resolver(const struct snapshot *s, const struct address *a);
+
+/* The tier that an address has without signing in, or NULL; longest prefix first. */
+const char *snapshot_segment(const struct snapshot *s, const struct address *a);
+
+bool snapshot_has_tier(const struct snapshot *s, const char *tier);
+void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *idle,
+			  int64_t *absolute);
+
+/* Place and names of an outcome's line and site; "" where there is none. */
+const char *snapshot_rule_name(const struct snapshot *s, uint32_t rule);  /* "policy.conf:12" */
+const char *snapshot_rule_owner(const struct snapshot *s, uint32_t rule); /* or "" */
+const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
+
+/* Next time after now at which a schedule or an `expires` could change an outcome; 0: never. */
+int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
+
+enum config_mode snapshot_mode(const struct snapshot *s);
+const struct config *snapshot_settings(const struct snapshot *s); /* scalars only: no lists */
+
+/* Runs the `expect` lines; adds one error a failure. Returns how many failed. */
+size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now);

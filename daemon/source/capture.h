@@ -1,0 +1,33 @@
+/* capture: a pcap or pcapng file as a source. It plays the kernel: keeps directions and marks,
+ * joins or denies fragments, and hands up only what the rules would send to a queue. Time is the
+ * capture's. */
+#pragma once
+#include "base/error.h"
+#include "source/source.h"
+
+struct capture_options {
+	const char *read;
+	const char *write; /* what would have passed, same link type; or NULL */
+	const struct network
+		*inside; /* clients' networks; NULL: a flow's first sender is the inside */
+	size_t inside_count;
+	bool (*internal)(void *ctx, const struct address *a);
+	bool (*resolver)(void *ctx, const struct address *a);
+	/* A flow's end as conntrack would tell it, in order with the packets. */
+	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
+		      int64_t first, int64_t last);
+	/* A flow that the kernel denies without asking (a fragment that cannot be joined, ...). */
+	void (*kernel_denied)(void *ctx, const struct arrival *a, const struct flow_key *key,
+			      enum reason reason);
+	void *ctx;
+	uint32_t flows; /* bound of its flow memory */
+};
+
+struct capture_counters {
+	uint64_t packets, passed, denied, malformed, fragments, unknown_link, flows;
+	uint64_t kernel_passed; /* never handed up */
+};
+
+/* NULL with a reason in errors: no file, no pcap, a link type that is not known. */
+struct source *capture_open(const struct capture_options *o, struct errors *errors);
+void capture_count(const struct source *s, struct capture_counters *out);
