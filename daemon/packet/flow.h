@@ -22,31 +22,28 @@ enum flow_state {
 	FLOW_DENIED,
 };
 
-#define FLOW_HELD_MAX 64 /* held packets a flow; more is hello-unfinished */
-
 struct flow {
 	struct flow_key key;
 	enum flow_state state;
 	bool used;
-	bool syn_seen;       /* TCP: began with a SYN that we saw, so stream offsets are known */
-	bool established;    /* TCP: a packet after the SYN was seen */
-	bool confirmed;      /* the kernel keeps a conntrack entry (and so a mark) for it */
-	bool live;           /* later packets matter: the flow stays unmarked */
-	bool strong_pending; /* decided by evidence weaker than what may still come */
-	uint32_t isn;        /* TCP: sequence number of the client's first data byte */
-	uint32_t held_count;
-	uint64_t held[FLOW_HELD_MAX]; /* source ids of held packets, oldest first */
+	bool syn_seen; /* TCP: began with a SYN that we saw, so stream offsets are known */
+	bool started;  /* a packet with payload was seen */
+	bool live;     /* allowed, but later packets matter: the flow stays unmarked */
+	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
+	bool recorded; /* its decision is in the log */
+	bool mismatch, has_mac;
+	uint8_t mac[6];
+	uint32_t isn; /* TCP: sequence number of the client's first data byte */
+	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	int64_t first, last, held_since;
 	struct stream *stream; /* first bytes, while they are being joined */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
-	struct host host;
 	enum evidence evidence;
 	enum protocol protocol;
-	uint8_t mac[6];
-	bool has_mac, mismatch, would_deny;
-	uint64_t repeats;    /* packets met again with the same denial since the last record */
-	int64_t repeat_said; /* when they were last said */
+	struct host host;
+	uint64_t repeats; /* packets met again with the same denial since the last record */
+	int64_t repeat_said;
 	uint32_t next_, prev_lru_, next_lru_; /* the table's own */
 };
 

@@ -1,0 +1,23 @@
+/* held: packets that wait in the kernel's queue until their flow's hello is whole. Bounded for each
+ * client and in all, so that no client can fill a queue; a worker's own, no allocation once made.
+ */
+#pragma once
+#include "packet/flow.h"
+
+struct held;
+
+/* total packets may be held, per_client of one client address; NULL where memory ran out. */
+struct held *held_new(uint32_t total, uint32_t per_client);
+void held_free(struct held *h);
+
+/* Adds a packet (its source id) to those of a flow; false at a bound (reason held-full). */
+bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
+	__attribute__((warn_unused_result));
+
+/* Takes the oldest packet of a flow; false where it holds none. */
+bool held_take(struct held *h, struct flow *f, uint64_t *id);
+
+/* A flow that has held its first packet since `before` or longer; NULL where there is none. */
+struct flow *held_overdue(struct held *h, int64_t before);
+
+uint32_t held_count(const struct held *h);
