@@ -23,28 +23,29 @@ enum flow_state {
 };
 
 struct flow {
+	/* hot: what every packet reads, in the first cache line */
 	struct flow_key key;
-	enum flow_state state;
 	bool used;
 	bool syn_seen; /* TCP: began with a SYN that we saw, so stream offsets are known */
 	bool started;  /* a packet with payload was seen */
 	bool live;     /* allowed, but later packets matter: the flow stays unmarked */
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
 	bool recorded; /* its decision is in the log */
-	bool mismatch, has_mac;
-	uint8_t mac[6];
-	uint32_t isn; /* TCP: sequence number of the client's first data byte */
-	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
-	int64_t first, last, held_since;
+	enum flow_state state;
+	uint32_t next_;        /* the table's own */
+	uint32_t isn;          /* TCP: sequence number of the client's first data byte */
 	struct stream *stream; /* first bytes, while they are being joined */
+	int64_t first, last, held_since;
+	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
 	enum evidence evidence;
 	enum protocol protocol;
-	struct host host;
+	bool mismatch, has_mac;
+	uint8_t mac[6];
 	uint64_t repeats; /* packets met again with the same denial since the last record */
 	int64_t repeat_said;
-	uint32_t next_, prev_lru_, next_lru_; /* the table's own */
+	struct host host;
 };
 
 struct flow_table;

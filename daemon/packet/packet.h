@@ -29,12 +29,20 @@ struct packet {
 
 enum packet_parse {
 	PACKET_OK,
-	PACKET_FRAGMENT,  /* a fragment: addresses and fragment fields are set, ports may not be */
+	/* A fragment: addresses, transport and fragment fields are set, ports are not. The payload
+	 * is the fragment's part of the datagram. */
+	PACKET_FRAGMENT,
 	PACKET_MALFORMED, /* addresses are set where the IP header was good enough, else zero */
 };
 
 /* Parses an IPv4 (RFC 791) or IPv6 (RFC 8200) packet that begins at its IP header. IPv6 extension
- * headers are walked to a bound of 8. Trailing bytes after the IP length are ignored; a packet
- * shorter than its IP length is malformed. Checksums are not verified (the kernel has; offload
+ * headers are walked to a bound of 8; a fragment header that makes no fragment (RFC 6946) is
+ * walked over. Trailing bytes after the IP length are ignored; a packet shorter than its IP length
+ * is malformed. A length of zero, as captures and the kernel have it for packets that offload
+ * makes past 64 KiB, stands for all the bytes. Checksums are not verified (the kernel has; offload
  * leaves them unfinished). */
 enum packet_parse packet_parse(const void *bytes, size_t len, struct packet *out);
+
+/* The same for a packet of which a capture kept the first bytes only (arrival.cut): the payload is
+ * what is there; headers must be whole. */
+enum packet_parse packet_parse_cut(const void *bytes, size_t len, struct packet *out);

@@ -19,8 +19,8 @@ void stream_put(struct stream_pool *p, struct stream *s);
 
 enum stream_add {
 	STREAM_OK,
-	STREAM_CONFLICT, /* an overlap with other bytes than those that are there */
-	STREAM_FULL,     /* past STREAM_MAX, or more holes than are kept */
+	STREAM_CONFLICT, /* an overlap with other bytes than those that are there: none was added */
+	STREAM_FULL,     /* past STREAM_MAX (what fits was added), or more holes than are kept */
 };
 
 /* Adds bytes at an offset; any order, repeats and overlaps of the same bytes are fine. */

@@ -1,0 +1,199 @@
+#include "packet/packet.h"
+
+#include <netinet/in.h>
+
+#define EXTENSIONS_MAX 8
+
+/* A length that the packet claims, against the bytes that there are. */
+static bool take_length(struct cursor *c, size_t claimed, bool cut)
+{
+	size_t left = cursor_left(c);
+	if (claimed <= left)
+		c->end = c->pos + claimed;
+	return claimed <= left || cut;
+}
+
+static enum packet_parse parse_tcp(struct cursor c, bool cut, struct packet *out)
+{
+	out->src_port = cursor_u16(&c);
+	out->dst_port = cursor_u16(&c);
+	out->seq = cursor_u32(&c);
+	out->ack = cursor_u32(&c);
+	size_t header = (size_t)(cursor_u8(&c) >> 4) * 4;
+	out->tcp_flags = cursor_u8(&c);
+	cursor_skip(&c, 6); /* window, checksum, urgent pointer */
+	if (c.bad || header < 20 || (!cursor_skip(&c, header - 20) && !cut))
+		return PACKET_MALFORMED;
+	out->payload = cursor_of(c.pos, cursor_left(&c));
+	return PACKET_OK;
+}
+
+static enum packet_parse parse_udp(struct cursor c, bool cut, struct packet *out)
+{
+	out->src_port = cursor_u16(&c);
+	out->dst_port = cursor_u16(&c);
+	size_t len = cursor_u16(&c);
+	cursor_skip(&c, 2);
+	if (c.bad)
+		return PACKET_MALFORMED;
+	/* RFC 2675 section 4: zero is a jumbogram's; only IPv6 has them */
+	if (len == 0 && !address_is4(&out->src))
+		len = cursor_left(&c) + 8;
+	if (len < 8 || !take_length(&c, len - 8, cut))
+		return PACKET_MALFORMED;
+	out->payload = c;
+	return PACKET_OK;
+}
+
+static enum packet_parse parse_icmp(struct cursor c, struct packet *out)
+{
+	out->icmp_type = cursor_u8(&c);
+	out->icmp_code = cursor_u8(&c);
+	cursor_skip(&c, 6); /* checksum, rest of header */
+	if (c.bad)
+		return PACKET_MALFORMED;
+	out->payload = c;
+	return PACKET_OK;
+}
+
+static enum packet_parse parse_sctp(struct cursor c, struct packet *out)
+{
+	out->src_port = cursor_u16(&c);
+	out->dst_port = cursor_u16(&c);
+	cursor_skip(&c, 8); /* tag, checksum */
+	if (c.bad)
+		return PACKET_MALFORMED;
+	out->payload = c;
+	return PACKET_OK;
+}
+
+/* Everything after the IP header and its extensions. */
+static enum packet_parse parse_transport(struct cursor c, bool cut, struct packet *out)
+{
+	out->ip_header_len = (uint16_t)(c.pos - out->ip);
+	out->payload = c;
+	switch (out->transport) {
+	case IPPROTO_TCP: return parse_tcp(c, cut, out);
+	case IPPROTO_UDP: return parse_udp(c, cut, out);
+	case IPPROTO_ICMP: return address_is4(&out->src) ? parse_icmp(c, out) : PACKET_MALFORMED;
+	case IPPROTO_ICMPV6: return address_is4(&out->src) ? PACKET_MALFORMED : parse_icmp(c, out);
+	case IPPROTO_SCTP: return parse_sctp(c, out);
+	}
+	return PACKET_OK;
+}
+
+/* A fragment whose offset field was read; c is at its part of the datagram. */
+static enum packet_parse parse_fragment(struct cursor c, bool cut, struct packet *out)
+{
+	size_t len = cursor_left(&c);
+	out->ip_header_len = (uint16_t)(c.pos - out->ip);
+	out->payload = c;
+	if (len == 0 || out->fragment_offset + len > 65535)
+		return PACKET_MALFORMED;
+	/* RFC 791 and RFC 8200 section 4.5: all but the last are whole units of 8 */
+	if (out->fragment_more && len % 8 != 0 && !cut)
+		return PACKET_MALFORMED;
+	return PACKET_FRAGMENT;
+}
+
+static enum packet_parse parse4(struct cursor c, bool cut, struct packet *out)
+{
+	size_t bytes = cursor_left(&c);
+	size_t header = (size_t)(cursor_u8(&c) & 0x0f) * 4;
+	cursor_skip(&c, 1); /* type of service */
+	size_t total = cursor_u16(&c);
+	uint16_t id = cursor_u16(&c);
+	uint16_t fragment = cursor_u16(&c);
+	cursor_skip(&c, 1); /* time to live */
+	uint8_t protocol = cursor_u8(&c);
+	cursor_skip(&c, 2); /* checksum */
+	const uint8_t *src = cursor_bytes(&c, 4), *dst = cursor_bytes(&c, 4);
+	if (total == 0)
+		total = bytes;
+	if (!dst || header < 20 || total < header)
+		return PACKET_MALFORMED;
+	out->src = address_from4(src);
+	out->dst = address_from4(dst);
+	out->transport = protocol;
+	out->ip_len = (uint32_t)total;
+	if (!take_length(&c, total - 20, cut) || !cursor_skip(&c, header - 20))
+		return PACKET_MALFORMED;
+	out->fragment_offset = (fragment & 0x1fffu) * 8;
+	out->fragment_more = fragment & 0x2000;
+	if (out->fragment_offset || out->fragment_more) {
+		out->fragment_id = id;
+		return parse_fragment(c, cut, out);
+	}
+	return parse_transport(c, cut, out);
+}
+
+/* Walks one extension header: its next header goes to out->transport. */
+static bool skip_extension(struct cursor *c, struct packet *out)
+{
+	uint8_t kind = out->transport;
+	out->transport = cursor_u8(c);
+	size_t len = cursor_u8(c);
+	if (kind == IPPROTO_FRAGMENT) {
+		uint16_t fragment = cursor_u16(c);
+		out->fragment_offset = fragment & 0xfff8u;
+		out->fragment_more = fragment & 1;
+		out->fragment_id = cursor_u32(c);
+	} else if (kind == IPPROTO_AH) {
+		cursor_skip(c, (len + 2) * 4 - 2); /* RFC 4302 section 2.2 */
+	} else {
+		cursor_skip(c, (len + 1) * 8 - 2);
+	}
+	return !c->bad;
+}
+
+static bool is_extension(uint8_t next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT ||
+	       next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
+}
+
+static enum packet_parse parse6(struct cursor c, bool cut, struct packet *out)
+{
+	cursor_skip(&c, 4); /* version, class, flow label */
+	size_t len = cursor_u16(&c);
+	out->transport = cursor_u8(&c);
+	cursor_skip(&c, 1); /* hop limit */
+	const uint8_t *src = cursor_bytes(&c, 16), *dst = cursor_bytes(&c, 16);
+	if (!dst)
+		return PACKET_MALFORMED;
+	out->src = address_from6(src);
+	out->dst = address_from6(dst);
+	if (len == 0 && out->transport == IPPROTO_HOPOPTS)
+		len = cursor_left(&c); /* jumbogram, RFC 2675 */
+	out->ip_len = (uint32_t)(40 + len);
+	if (address_is4(&out->src) || address_is4(&out->dst) || !take_length(&c, len, cut))
+		return PACKET_MALFORMED;
+	for (int n = 0; is_extension(out->transport); n++) {
+		if (n == EXTENSIONS_MAX || !skip_extension(&c, out))
+			return PACKET_MALFORMED;
+		if (out->fragment_offset || out->fragment_more)
+			return parse_fragment(c, cut, out);
+	}
+	return parse_transport(c, cut, out);
+}
+
+static enum packet_parse parse(const void *bytes, size_t len, bool cut, struct packet *out)
+{
+	struct cursor c = cursor_of(bytes, len);
+	*out = (struct packet){.ip = bytes, .payload = {c.end, c.end, false}};
+	switch (cursor_peek(&c) >> 4) {
+	case 4: return parse4(c, cut, out);
+	case 6: return parse6(c, cut, out);
+	}
+	return PACKET_MALFORMED;
+}
+
+enum packet_parse packet_parse(const void *bytes, size_t len, struct packet *out)
+{
+	return parse(bytes, len, false, out);
+}
+
+enum packet_parse packet_parse_cut(const void *bytes, size_t len, struct packet *out)
+{
+	return parse(bytes, len, true, out);
+}

@@ -1,0 +1,133 @@
+#include "packet/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define EXTENTS_MAX 64
+
+/* Bytes from..to are there. */
+struct extent {
+	uint32_t from, to;
+};
+
+struct stream {
+	uint8_t *data;
+	uint32_t count;
+	struct extent extent[EXTENTS_MAX]; /* sorted; between two there is always a hole */
+};
+
+struct stream_pool {
+	uint8_t *data;
+	size_t size, unused; /* unused: streams on the stack of free ones */
+	struct stream *stream;
+	struct stream **free;
+};
+
+struct stream_pool *stream_pool_new(size_t count)
+{
+	struct stream_pool *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->size = count * STREAM_MAX;
+	p->stream = calloc(count, sizeof *p->stream);
+	p->free = calloc(count, sizeof(struct stream *));
+	p->data = mmap(NULL, p->size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p->data == MAP_FAILED || !p->stream || !p->free) {
+		stream_pool_free(p);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		p->stream[i].data = p->data + i * STREAM_MAX;
+		p->free[count - 1 - i] = &p->stream[i];
+	}
+	p->unused = count;
+	return p;
+}
+
+void stream_pool_free(struct stream_pool *p)
+{
+	if (!p)
+		return;
+	if (p->data != MAP_FAILED)
+		munmap(p->data, p->size);
+	free(p->stream);
+	free(p->free);
+	free(p);
+}
+
+struct stream *stream_get(struct stream_pool *p)
+{
+	if (p->unused == 0)
+		return NULL;
+	struct stream *s = p->free[--p->unused];
+	s->count = 0;
+	return s;
+}
+
+void stream_put(struct stream_pool *p, struct stream *s)
+{
+	p->free[p->unused++] = s;
+}
+
+/* The first extent that touches or follows an offset. */
+static uint32_t find(const struct stream *s, uint32_t from)
+{
+	uint32_t i = 0;
+	while (i < s->count && s->extent[i].to < from)
+		i++;
+	return i;
+}
+
+static bool agrees(const struct stream *s, uint32_t first, struct extent new, const uint8_t *bytes)
+{
+	for (uint32_t i = first; i < s->count && s->extent[i].from < new.to; i++) {
+		struct extent old = s->extent[i];
+		uint32_t from = old.from > new.from ? old.from : new.from;
+		uint32_t to = old.to < new.to ? old.to : new.to;
+		if (from < to && memcmp(s->data + from, bytes + (from - new.from), to - from) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Puts a new extent in the place of those that it touches. */
+static bool insert(struct stream *s, uint32_t first, struct extent new)
+{
+	uint32_t last = first;
+	for (; last < s->count && s->extent[last].from <= new.to; last++) {
+		if (s->extent[last].from < new.from)
+			new.from = s->extent[last].from;
+		if (s->extent[last].to > new.to)
+			new.to = s->extent[last].to;
+	}
+	if (last == first && s->count == EXTENTS_MAX)
+		return false;
+	memmove(&s->extent[first + 1], &s->extent[last], (s->count - last) * sizeof s->extent[0]);
+	s->extent[first] = new;
+	s->count += first + 1 - last;
+	return true;
+}
+
+enum stream_add stream_add(struct stream *s, uint64_t offset, const void *bytes, size_t len)
+{
+	if (len == 0)
+		return STREAM_OK;
+	if (offset >= STREAM_MAX)
+		return STREAM_FULL;
+	size_t fits = len < STREAM_MAX - offset ? len : STREAM_MAX - (size_t)offset;
+	struct extent new = {(uint32_t)offset, (uint32_t)(offset + fits)};
+	uint32_t first = find(s, new.from);
+	if (!agrees(s, first, new, bytes))
+		return STREAM_CONFLICT;
+	if (!insert(s, first, new))
+		return STREAM_FULL;
+	memcpy(s->data + new.from, bytes, fits);
+	return fits < len ? STREAM_FULL : STREAM_OK;
+}
+
+struct cursor stream_head(const struct stream *s)
+{
+	return cursor_of(s->data, s->count && s->extent[0].from == 0 ? s->extent[0].to : 0);
+}

@@ -1,0 +1,184 @@
+#include "packet/flow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct flow_key key_of(uint16_t port)
+{
+	const uint8_t client[4] = {10, 0, 0, 1}, server[4] = {192, 0, 2, 1};
+	return (struct flow_key){address_from4(client), address_from4(server), port, 443, 6};
+}
+
+static struct flow *find(struct flow_table *t, uint16_t port)
+{
+	struct flow_key key = key_of(port);
+	return flow_find(t, &key);
+}
+
+/* Remembers the ports of evicted flows, in order. */
+struct evictions {
+	uint16_t port[64];
+	size_t count;
+};
+
+static void evicted(void *ctx, struct flow *f)
+{
+	struct evictions *e = ctx;
+	assert_true(f->used);
+	e->port[e->count++] = f->key.client_port;
+}
+
+static struct flow *add(struct flow_table *t, uint16_t port, struct evictions *e)
+{
+	struct flow_key key = key_of(port);
+	return flow_add(t, &key, 1000 + port, e ? evicted : NULL, e);
+}
+
+static void added_flows_are_found(void **state)
+{
+	struct flow_table *t = flow_table_new(8);
+	assert_int_equal(flow_capacity(t), 8);
+	assert_null(find(t, 1));
+	assert_null(flow_oldest(t));
+	struct flow *f = add(t, 1, NULL);
+	assert_int_equal(f->first, 1001);
+	assert_int_equal(f->last, 1001);
+	assert_int_equal(f->state, FLOW_NEW);
+	assert_ptr_equal(find(t, 1), f);
+	assert_null(find(t, 2));
+	assert_int_equal(flow_count(t), 1);
+	flow_remove(t, f);
+	assert_null(find(t, 1));
+	assert_int_equal(flow_count(t), 0);
+	flow_table_free(t);
+}
+
+static void every_part_of_a_key_counts(void **state)
+{
+	struct flow_table *t = flow_table_new(8);
+	add(t, 1, NULL);
+	struct flow_key key = key_of(1);
+	assert_non_null(flow_find(t, &key));
+	key.client.bytes[15] ^= 1;
+	assert_null(flow_find(t, &key));
+	key = key_of(1);
+	key.server.bytes[0] ^= 1;
+	assert_null(flow_find(t, &key));
+	key = key_of(1);
+	key.server_port++;
+	assert_null(flow_find(t, &key));
+	key = key_of(1);
+	key.transport = 17;
+	assert_null(flow_find(t, &key));
+	flow_table_free(t);
+}
+
+static void least_recently_used_goes(void **state)
+{
+	struct flow_table *t = flow_table_new(3);
+	struct evictions e = {0};
+	for (uint16_t port = 1; port <= 3; port++)
+		add(t, port, &e);
+	assert_int_equal(e.count, 0);
+	find(t, 1);
+	assert_int_equal(flow_oldest(t)->key.client_port, 2);
+	add(t, 4, &e);
+	add(t, 5, &e);
+	assert_int_equal(e.count, 2);
+	assert_int_equal(e.port[0], 2);
+	assert_int_equal(e.port[1], 3);
+	assert_non_null(find(t, 1));
+	assert_null(find(t, 2));
+	assert_int_equal(flow_count(t), 3);
+	flow_table_free(t);
+}
+
+static void flows_that_hold_packets_stay(void **state)
+{
+	struct flow_table *t = flow_table_new(2);
+	struct evictions e = {0};
+	add(t, 1, &e)->held_count = 1;
+	add(t, 2, &e);
+	assert_non_null(add(t, 3, &e));
+	assert_int_equal(e.port[0], 2);
+	find(t, 3)->held_count = 1;
+	assert_null(add(t, 4, &e));
+	assert_int_equal(e.count, 1);
+	assert_int_equal(flow_count(t), 2);
+	flow_remove(t, find(t, 1));
+	assert_non_null(add(t, 4, &e));
+	flow_table_free(t);
+}
+
+static void walk_is_in_slot_order(void **state)
+{
+	struct flow_table *t = flow_table_new(8);
+	for (uint16_t port = 1; port <= 5; port++)
+		add(t, port, NULL);
+	flow_remove(t, find(t, 2));
+	flow_remove(t, find(t, 4));
+	add(t, 6, NULL); /* into the slot given back last */
+	uint16_t want[] = {1, 3, 6, 5};
+	uint32_t slot = 0;
+	for (int i = 0; i < 4; i++) {
+		struct flow *f = flow_each(t, &slot);
+		assert_int_equal(f->key.client_port, want[i]);
+		flow_remove(t, f);
+	}
+	assert_null(flow_each(t, &slot));
+	assert_int_equal(flow_count(t), 0);
+	flow_table_free(t);
+}
+
+/* The same adds, finds and removes as on a plain array of ports in order of use. */
+static void agrees_with_a_naive_twin(void **state)
+{
+	enum { CAPACITY = 16, ROUNDS = 20000 };
+	struct flow_table *t = flow_table_new(CAPACITY);
+	uint16_t twin[CAPACITY];
+	size_t count = 0;
+	uint32_t random = 1;
+	for (int round = 0; round < ROUNDS; round++) {
+		random = random * 1664525 + 1013904223;
+		uint16_t port = random >> 16 & 31;
+		size_t at = 0;
+		while (at < count && twin[at] != port)
+			at++;
+		struct flow *f = find(t, port);
+		assert_int_equal(f != NULL, at < count);
+		if (f) {
+			memmove(twin + at, twin + at + 1, (count - at - 1) * sizeof *twin);
+			count--;
+			if (random >> 30 == 0) {
+				flow_remove(t, f);
+				continue;
+			}
+		} else {
+			struct evictions e = {0};
+			assert_non_null(add(t, port, &e));
+			assert_int_equal(e.count, count == CAPACITY);
+			if (e.count) {
+				assert_int_equal(e.port[0], twin[0]);
+				memmove(twin, twin + 1, --count * sizeof *twin);
+			}
+		}
+		twin[count++] = port;
+		assert_int_equal(flow_count(t), count);
+		assert_int_equal(flow_oldest(t)->key.client_port, twin[0]);
+	}
+	flow_table_free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(added_flows_are_found),
+		cmocka_unit_test(every_part_of_a_key_counts),
+		cmocka_unit_test(least_recently_used_goes),
+		cmocka_unit_test(flows_that_hold_packets_stay),
+		cmocka_unit_test(walk_is_in_slot_order),
+		cmocka_unit_test(agrees_with_a_naive_twin),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
