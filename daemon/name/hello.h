@@ -15,13 +15,28 @@ struct hello {
 	enum protocol protocol;
 	enum hello_name name;
 	struct host host;
-	bool ech;              /* encrypted hello: host is only the outer name */
+	bool ech;              /* an encrypted hello (ECH, ESNI) is offered: see below */
 	uint16_t version;      /* TLS: legacy version or the highest of supported_versions */
 	uint8_t alpn_len;      /* first ALPN protocol, */
 	char alpn[32];         /* cut at 31 bytes, NUL-terminated */
 	bool another_may_come; /* a later hello or request of this flow can name another host */
 };
 
-/* First bytes of a TCP connection, client's side. PARSE_ABSENT: another protocol, or one whose
- * client waits for the server; PARSE_MORE: could still become TLS or HTTP, or is not whole. */
+/* ech: browsers send a made-up ECH extension (GREASE, RFC 9849 section 6.2) on every connection, by
+ * design not to be told from a real one. So host is the outer name *if* the client has the host's
+ * ECH keys, which the HTTPS record's ech parameter tells and the hello does not. */
+
+void hello_reset(struct hello *h);
+
+/* First bytes of a TCP connection, client's side. PARSE_ABSENT: another protocol, one whose client
+ * waits for the server, or a request to a proxy (CONNECT, SOCKS), whose address is all there is;
+ * PARSE_MORE: could still become TLS or HTTP, or is not whole. */
 enum parse hello_tcp(struct cursor bytes, struct hello *out);
+
+/* Whether clients of this TCP port may ask for TLS in clear first (SMTP 25, 587; IMAP 143; POP3
+ * 110; LDAP 389; PostgreSQL 5432). The server has to answer them before the hello comes. */
+bool hello_has_starttls(uint16_t port);
+
+/* The same for such a port: skips the client's plaintext up to STARTTLS, STLS, LDAP's StartTLS or
+ * PostgreSQL's SSLRequest. PARSE_ABSENT: the client goes on without TLS. */
+enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out);

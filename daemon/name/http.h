@@ -1,7 +1,26 @@
-/* http: the Host of an HTTP/1.0, /1.1 request (RFC 9112), and h2c's :authority (RFC 9113). */
+/* http: the Host of an HTTP/1.0, /1.1 request (RFC 9112), and h2c's :authority (RFC 9113).
+ *
+ * An absolute-form target wins over Host (RFC 9112 3.2.2). A repeated or folded Host, userinfo, or
+ * a port that is no number: the name is bad. No Host, an empty one, an IP literal: absent. A space
+ * before a colon, a bare CR, a NUL, a line that folds into the request line: malformed. */
 #pragma once
 #include "name/hello.h"
 
-/* First bytes of a connection. PARSE_ABSENT: not HTTP. out->another_may_come is set for HTTP/1.1.
- */
+#define HTTP_HEAD_MAX 65536 /* bytes of request line and fields; a longer head is malformed */
+
+/* First bytes of a connection. PARSE_ABSENT: not HTTP, or (out->protocol HTTP) CONNECT to a proxy.
+ * out->another_may_come is always set. */
 enum parse http_request(struct cursor stream, struct hello *out);
+
+/* What is left of a request's body, between calls of http_next; all zero at a request's start. */
+struct http_follow {
+	bool chunked; /* at a chunk's size, or at the trailer */
+};
+
+/* The next request of a connection, for every-request: stream begins where *consumed of the call
+ * before (0 at first) ended. *consumed may lie past the stream's end: so many bytes are body and
+ * need not be shown. PARSE_OK: a request, *consumed up to the end of its body or to its first
+ * chunk; PARSE_MORE: *consumed are done with, more are needed; PARSE_ABSENT: no HTTP/1 any more
+ * (upgraded, CONNECT); PARSE_BAD: malformed, or a body that could be read in two ways. */
+enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
+		     struct hello *out);

@@ -1,6 +1,8 @@
-/* quic: the ClientHello inside QUIC Initial packets (RFC 9000, 9001, 9369; draft-29). */
+/* quic: the ClientHello inside QUIC Initial packets: version 1 (RFC 9000, 9001), 2 (RFC 9369),
+ * drafts 22 to 34 and the two of mvfst that share their wire image. */
 #pragma once
 #include "name/hello.h"
+#include "packet/flow.h"
 #include "packet/stream.h"
 
 struct quic; /* keys and scratch space of one worker */
@@ -8,14 +10,21 @@ struct quic; /* keys and scratch space of one worker */
 struct quic *quic_new(void);
 void quic_free(struct quic *q);
 
-/* Whether a datagram from a client looks like a QUIC long-header packet at all (fixed bit or a
- * version); what does not is another protocol. */
+/* Whether a datagram from a client looks like a QUIC long-header packet at all: the form bit, and a
+ * version that is known, or the fixed bit and the size of a client's Initial (RFC 9000 14.1). */
 bool quic_is_long(struct cursor datagram);
 
-/* Reads all Initials of one client datagram. Where the hello is whole inside it, no stream is
- * needed; else its CRYPTO frames are added to *crypto, taken from the pool when it is NULL (the
- * caller puts it back). PARSE_MORE: wait for the next datagram. PARSE_ABSENT: no Initial in it, or
- * Initials without a hello. PARSE_BAD with out->protocol QUIC: unreadable (reason quic-unreadable);
- * *conflict is set for CRYPTO frames that contradict each other. */
-enum parse quic_datagram(struct quic *q, struct cursor datagram, struct stream_pool *pool,
-			 struct stream **crypto, bool *conflict, struct hello *out);
+/* Reads all Initials of one client datagram. Where the hello is whole inside it no stream is
+ * needed; else its CRYPTO frames are added to *crypto, taken from the pool when it is NULL (put
+ * back here once the hello is whole; else by the caller). f is the flow's own memory: the Initial
+ * keys stay those of the first destination ID, while the client's packets carry another after the
+ * server's answer (RFC 9001 5.2); after a Retry or a version negotiation all starts anew.
+ *
+ * PARSE_OK: a hello is whole; a later OK is another one (HelloRetryRequest, Retry, new version).
+ * PARSE_MORE: wait for the next datagram (*crypto still NULL after CRYPTO frames: the pool is
+ * empty). PARSE_ABSENT: not QUIC, a version negotiation packet, or mid-stream (Handshake, short
+ * header). PARSE_BAD, out->protocol QUIC: unreadable, by version, keys or content; *conflict is set
+ * where CRYPTO frames contradict each other. */
+enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor datagram,
+			 struct stream_pool *pool, struct stream **crypto, bool *conflict,
+			 struct hello *out);

@@ -22,6 +22,14 @@ enum flow_state {
 	FLOW_DENIED,
 };
 
+/* What quic.c remembers of a flow between its datagrams; all zero at first. */
+struct quic_flow {
+	uint32_t version; /* 0: no Initial was read yet */
+	uint32_t done;    /* CRYPTO bytes of hellos already told */
+	uint8_t dcid_len;
+	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
+};
+
 struct flow {
 	/* hot: what every packet reads, in the first cache line */
 	struct flow_key key;
@@ -37,6 +45,7 @@ struct flow {
 	struct stream *stream; /* first bytes, while they are being joined */
 	int64_t first, last, held_since;
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
+	struct quic_flow quic;
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
 	enum evidence evidence;
