@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 void json_open(struct json *j, struct buf *b)
@@ -22,7 +21,9 @@ static void key_out(struct json *j, const char *key)
 	if (j->comma)
 		buf_char(j->buf, ',');
 	j->comma = true;
-	buf_printf(j->buf, "\"%s\":", key);
+	buf_char(j->buf, '"');
+	buf_text(j->buf, key);
+	buf_bytes(j->buf, "\":", 2);
 }
 
 /* Length of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 where there is none. */
@@ -45,6 +46,15 @@ static size_t utf8_len(const unsigned char *p, size_t left)
 	return n;
 }
 
+/* Length of the run of bytes at p that need no look: printable ASCII without '"' and '\\'. */
+static size_t plain_len(const unsigned char *p, size_t left)
+{
+	size_t n = 0;
+	while (n < left && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' && p[n] != '\\')
+		n++;
+	return n;
+}
+
 void json_string_n(struct json *j, const char *key, const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
@@ -52,6 +62,11 @@ void json_string_n(struct json *j, const char *key, const void *bytes, size_t le
 	key_out(j, key);
 	buf_char(b, '"');
 	for (size_t i = 0; i < len;) {
+		size_t run = plain_len(p + i, len - i);
+		buf_bytes(b, p + i, run);
+		i += run;
+		if (i == len)
+			break;
 		size_t n = utf8_len(p + i, len - i);
 		if (n == 1 && (p[i] == '"' || p[i] == '\\')) {
 			buf_char(b, '\\');
@@ -75,8 +90,13 @@ void json_string(struct json *j, const char *key, const char *value)
 
 void json_uint(struct json *j, const char *key, uint64_t value)
 {
+	char digits[20];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while (value /= 10);
 	key_out(j, key);
-	buf_printf(j->buf, "%" PRIu64, value);
+	buf_bytes(j->buf, digits + at, sizeof digits - at);
 }
 
 void json_bool(struct json *j, const char *key, bool value)
