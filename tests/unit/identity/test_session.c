@@ -1,0 +1,305 @@
+#include "identity/session.h"
+#include "base/clock.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define T0 (INT64_C(1800000000) * NS_PER_S)
+
+static struct address addr(uint32_t n)
+{
+	return address_from4((uint8_t[]){10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n});
+}
+
+static struct session who(const char *user, const char *tier)
+{
+	struct session s = {.source = "login", .since = T0};
+	snprintf(s.user, sizeof s.user, "%s", user);
+	snprintf(s.tier, sizeof s.tier, "%s", tier);
+	return s;
+}
+
+static void opens_and_closes(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1), b = addr(2);
+	uint64_t g = sessions_generation(s);
+
+	assert_false(session_at(s, &a, T0, &out));
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_string_equal(out.user, "anna");
+	assert_string_equal(out.tier, "press");
+	assert_string_equal(out.source, "login");
+	assert_int_equal(out.last_seen, T0);
+	assert_int_not_equal(out.id, 0);
+	assert_false(session_at(s, &b, T0, &out));
+	assert_true(sessions_generation(s) != g);
+	assert_int_equal(sessions_count(s), 1);
+
+	g = sessions_generation(s);
+	assert_int_equal(session_close_address(s, &b), 0);
+	assert_true(sessions_generation(s) == g);
+	assert_int_equal(session_close_address(s, &a), 1);
+	assert_true(sessions_generation(s) != g);
+	assert_false(session_at(s, &a, T0, &out));
+	assert_int_equal(sessions_count(s), 0);
+	sessions_free(s);
+}
+
+static void a_new_session_ends_the_one_before(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct address a = addr(1), b = addr(2);
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	uint64_t id = out.id;
+	assert_int_equal(session_add_address(s, id, &b), 0);
+	assert_int_equal(session_open(s, &a, &bob, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_string_equal(out.user, "bob");
+	assert_int_not_equal(out.id, id);
+	assert_false(session_at(s, &b, T0, &out)); /* anna's other address went with her session */
+	assert_int_equal(session_add_address(s, id, &b), -ENOENT);
+	assert_int_equal(sessions_count(s), 1);
+	sessions_free(s);
+}
+
+static void owns_several_addresses(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct address a = addr(0), b = addr(100), six;
+	assert_true(address_parse("2001:db8::7", &six));
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_int_equal(session_open(s, &b, &bob, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_int_equal(session_add_address(s, out.id, &six), 0);
+	assert_int_equal(session_add_address(s, out.id, &six), 0); /* there already */
+	assert_int_equal(session_add_address(s, out.id, &b), 0);   /* taken from bob */
+	assert_int_equal(sessions_count(s), 1);
+	for (uint32_t i = 1; i <= SESSION_ADDRESSES - 3; i++) {
+		struct address more = addr(i);
+		assert_int_equal(session_add_address(s, out.id, &more), 0);
+	}
+	struct address over = addr(200);
+	assert_int_equal(session_add_address(s, out.id, &over), -ENOSPC);
+	assert_true(session_at(s, &six, T0, &out));
+	assert_string_equal(out.user, "anna");
+
+	struct session_view view;
+	uint32_t slot = 0;
+	assert_true(session_each(s, &slot, &view));
+	assert_int_equal(view.address_count, SESSION_ADDRESSES);
+	assert_true(address_equal(&view.address[0], &a));
+	assert_true(address_equal(&view.address[1], &six));
+	assert_false(session_each(s, &slot, &view));
+
+	assert_int_equal(session_close_user(s, "nobody"), 0);
+	assert_int_equal(session_close_user(s, "anna"), 1);
+	assert_false(session_at(s, &six, T0, &out));
+	assert_false(session_at(s, &b, T0, &out));
+	sessions_free(s);
+}
+
+static void refuses_when_full(void **state)
+{
+	struct sessions *s = sessions_new(3);
+	struct session out, anna = who("anna", "press");
+	for (uint32_t i = 0; i < 3; i++) {
+		struct address a = addr(i);
+		assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	}
+	struct address a = addr(3), b = addr(1);
+	assert_int_equal(session_open(s, &a, &anna, T0), -ENOSPC);
+	assert_false(session_at(s, &a, T0, &out));
+	assert_int_equal(session_open(s, &b, &anna, T0), 0); /* takes the place of its own */
+	assert_int_equal(session_close_user(s, "anna"), 3);
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_null(sessions_new(0));
+	sessions_free(s);
+}
+
+static void ends_at_its_time(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct address a = addr(1), b = addr(2);
+	int64_t next = -1;
+	anna.until = T0 + 60 * NS_PER_S;
+	assert_int_equal(sessions_expire(s, T0, &next), 0);
+	assert_int_equal(next, 0);
+	session_open(s, &a, &anna, T0);
+	session_open(s, &b, &bob, T0);
+	assert_true(session_at(s, &a, anna.until - 1, &out));
+	assert_false(session_at(s, &a, anna.until, &out));
+	assert_true(session_at(s, &b, INT64_MAX - 1, &out)); /* no end */
+	assert_int_equal(sessions_expire(s, anna.until - 1, &next), 0);
+	assert_int_equal(next, anna.until);
+	uint64_t g = sessions_generation(s);
+	assert_int_equal(sessions_expire(s, anna.until, &next), 1);
+	assert_true(sessions_generation(s) != g);
+	assert_int_equal(next, 0);
+	assert_int_equal(sessions_count(s), 1);
+	sessions_free(s);
+}
+
+static void ends_when_idle(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1), six;
+	int64_t next;
+	anna.idle = 10 * NS_PER_S;
+	assert_true(address_parse("fd00::1", &six));
+	session_open(s, &a, &anna, T0);
+	assert_true(session_at(s, &a, T0 + 10 * NS_PER_S - 1, &out));
+	session_add_address(s, out.id, &six);
+	assert_false(session_at(s, &a, T0 + 10 * NS_PER_S, &out));
+	session_touch(s, &six, T0 + 5 * NS_PER_S); /* any of its addresses keeps it */
+	assert_true(session_at(s, &a, T0 + 14 * NS_PER_S, &out));
+	assert_int_equal(out.last_seen, T0 + 5 * NS_PER_S);
+	session_touch(s, &six, T0 + 3 * NS_PER_S); /* never backwards */
+	assert_int_equal(sessions_expire(s, T0 + 14 * NS_PER_S, &next), 0);
+	assert_int_equal(next, T0 + 15 * NS_PER_S);
+	assert_int_equal(sessions_expire(s, next, &next), 1);
+	struct address nobody = addr(9);
+	session_touch(s, &nobody, T0);
+	sessions_free(s);
+}
+
+/* A long random history against an array of address -> user. */
+static void agrees_with_a_naive_twin(void **state)
+{
+	enum { ADDRESSES = 400, CAPACITY = 150, STEPS = 60000 };
+	static int twin[ADDRESSES]; /* session number, 0: none */
+	struct sessions *s = sessions_new(CAPACITY);
+	struct session out;
+	unsigned seed = 7;
+	int number = 0;
+	for (int step = 0; step < STEPS; step++) {
+		uint32_t at = (uint32_t)rand_r(&seed) % ADDRESSES;
+		uint32_t other = (uint32_t)rand_r(&seed) % ADDRESSES;
+		struct address a = addr(at), b = addr(other);
+		char name[16];
+		switch (rand_r(&seed) % 4) {
+		case 0:
+		case 1:
+			snprintf(name, sizeof name, "u%d", ++number);
+			struct session new = who(name, "t");
+			int was = twin[at];
+			for (int i = 0; was && i < ADDRESSES; i++)
+				if (twin[i] == was)
+					twin[i] = 0;
+			if (session_open(s, &a, &new, T0) == 0)
+				twin[at] = number;
+			else
+				assert_int_equal(sessions_count(s), CAPACITY);
+			break;
+		case 2:
+			if (!twin[at] || !session_at(s, &a, T0, &out))
+				break;
+			if (session_add_address(s, out.id, &b) == 0 && twin[other] != twin[at]) {
+				int gone = twin[other];
+				for (int i = 0; gone && i < ADDRESSES; i++)
+					if (twin[i] == gone)
+						twin[i] = 0;
+				twin[other] = twin[at];
+			}
+			break;
+		case 3:
+			assert_int_equal(session_close_address(s, &a), twin[at] != 0);
+			for (int i = 0, gone = twin[at]; gone && i < ADDRESSES; i++)
+				if (twin[i] == gone)
+					twin[i] = 0;
+			break;
+		}
+		struct address probe = addr(other);
+		assert_int_equal(session_at(s, &probe, T0, &out), twin[other] != 0);
+		if (twin[other]) {
+			snprintf(name, sizeof name, "u%d", twin[other]);
+			assert_string_equal(out.user, name);
+		}
+	}
+	for (uint32_t i = 0; i < ADDRESSES; i++) {
+		struct address a = addr(i);
+		assert_int_equal(session_at(s, &a, T0, &out), twin[i] != 0);
+	}
+	sessions_free(s);
+}
+
+/* Readers must only ever see a user at its own address, with its own tier. */
+struct race {
+	struct sessions *sessions;
+	_Atomic bool stop;
+	_Atomic unsigned wrong, seen;
+};
+
+static void *reader(void *arg)
+{
+	struct race *r = arg;
+	struct session out;
+	unsigned seed = (unsigned)(uintptr_t)&out;
+	while (!r->stop) {
+		uint32_t n = (uint32_t)rand_r(&seed) % 64;
+		struct address a = addr(n);
+		char want[16];
+		session_touch(r->sessions, &a, T0 + (int64_t)(seed % 50) * NS_PER_S);
+		if (!session_at(r->sessions, &a, T0, &out))
+			continue;
+		r->seen++;
+		int len = snprintf(want, sizeof want, "u%u.", n);
+		if (strncmp(out.user, want, (size_t)len) != 0 ||
+		    strcmp(out.user + len, out.tier) != 0)
+			r->wrong++;
+	}
+	return NULL;
+}
+
+static void readers_see_whole_sessions(void **state)
+{
+	struct race r = {.sessions = sessions_new(64)};
+	pthread_t thread[2];
+	unsigned seed = 3;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, reader, &r), 0);
+	for (int i = 0; i < 100000 || (r.seen == 0 && i < 100000000); i++) {
+		uint32_t n = (uint32_t)rand_r(&seed) % 64;
+		struct address a = addr(n);
+		char user[24], tier[12];
+		snprintf(tier, sizeof tier, "t%d", i);
+		snprintf(user, sizeof user, "u%u.%s", n, tier);
+		struct session new = who(user, tier);
+		if (i % 3)
+			session_open(r.sessions, &a, &new, T0);
+		else
+			session_close_address(r.sessions, &a);
+	}
+	r.stop = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(r.wrong, 0);
+	assert_true(r.seen > 0);
+	sessions_free(r.sessions);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opens_and_closes),
+		cmocka_unit_test(a_new_session_ends_the_one_before),
+		cmocka_unit_test(owns_several_addresses),
+		cmocka_unit_test(refuses_when_full),
+		cmocka_unit_test(ends_at_its_time),
+		cmocka_unit_test(ends_when_idle),
+		cmocka_unit_test(agrees_with_a_naive_twin),
+		cmocka_unit_test(readers_see_whole_sessions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,7 @@
+/* unit: what every unit test includes. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
