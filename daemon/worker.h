@@ -10,13 +10,21 @@ struct worker;
 
 struct worker_options {
 	struct source *source;
-	struct seen *seen;           /* shared */
-	struct sessions *sessions;   /* shared */
-	struct snapshot **snapshot;  /* the current one, read under RCU */
-	const struct config *config; /* bounds */
-	/* Takes a decision; false: it could not be recorded. */
+	struct seen *seen;                  /* shared */
+	struct sessions *sessions;          /* shared */
+	struct snapshot *_Atomic *snapshot; /* the current one, read under RCU */
+	const struct config *config;        /* bounds */
+	struct ring *ended; /* of struct flow_ended, from conntrack's thread; or NULL */
+	/* Takes a decision; false: it could not be recorded (strict audit then denies). */
 	bool (*record)(void *ctx, const struct decision *d);
 	void *ctx;
+};
+
+/* A flow's end, as conntrack or the capture tells it. */
+struct flow_ended {
+	struct flow_key key;
+	uint64_t bytes, packets; /* both directions; 0 where not accounted */
+	int64_t first, last;
 };
 
 /* NULL where memory ran out. The source stays the caller's. */
@@ -26,15 +34,16 @@ void worker_free(struct worker *w);
 /* Receives one burst and decides it. 0, SOURCE_END or -errno. */
 int worker_turn(struct worker *w);
 
-/* The end of a flow as conntrack or the capture tells it: writes the end record. */
-void worker_flow_ended(struct worker *w, const struct flow_key *key, uint64_t bytes,
-		       uint64_t packets, int64_t first, int64_t last);
+/* Writes the end record; a TCP flow is forgotten, a UDP flow after a grace. The worker's own
+ * thread. */
+void worker_flow_ended(struct worker *w, const struct flow_ended *e);
 
 /* The source is over: what still waits is decided with what is known. */
-void worker_finish(struct worker *w, int64_t now);
+void worker_finish(struct worker *w);
 
+/* Read by any thread, each number exact, the whole not of one instant. */
 struct worker_counters {
-	uint64_t packets, flows, allowed, denied, waiting, held, malformed, dns_answers, evicted;
+	uint64_t packets, flows, allowed, denied, waiting, held, malformed, dns, evicted, again;
 	uint64_t reasons[REASON_COUNT];
 };
 void worker_count(const struct worker *w, struct worker_counters *out);

@@ -47,6 +47,7 @@ struct flow {
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	struct quic_flow quic;
 	/* what was decided, for repeats, for deciding again, and for the end record */
+	char user[USER_MAX], tier[TIER_MAX];
 	struct outcome outcome;
 	enum evidence evidence;
 	enum protocol protocol;

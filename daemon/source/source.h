@@ -39,6 +39,8 @@ struct source_ops {
 	 * capture is over. Other negative: -errno, fatal. */
 	int (*receive)(struct source *s, struct arrival *list, int max);
 	void (*verdict)(struct source *s, uint64_t id, enum verdict v);
+	/* The time, for a turn in which nothing came. NULL: time stands still between packets. */
+	int64_t (*now)(struct source *s);
 	/* Sends the verdicts of a burst (and nothing else): one system call. */
 	void (*flush)(struct source *s);
 	/* Tells the server that a flow ends: a reset that its client could have sent, next in

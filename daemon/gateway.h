@@ -1,0 +1,12 @@
+/* gateway: the live daemon: owns everything, sets it up in order and takes it down in reverse. */
+#pragma once
+#include <stdbool.h>
+
+struct gateway_options {
+	const char *config;
+	bool foreground; /* decisions to standard output beside what the configuration says of the
+			    log */
+};
+
+/* Runs until SIGTERM or SIGINT. Returns an exit status (design, section 8). */
+int gateway_run(const struct gateway_options *o);

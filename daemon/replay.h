@@ -1,0 +1,17 @@
+/* replay: the worker on a capture file: same code, same records, the capture's time. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct replay_options {
+	const char *config, *read, *write; /* write: NULL for none */
+	const char **sessions;             /* "ADDRESS=USER:TIER" */
+	size_t session_count;
+	const char *
+		*inside; /* networks of the clients; none: a flow's first sender is the inside */
+	size_t inside_count;
+	bool stats;
+};
+
+/* Writes records to standard output. Returns an exit status (design, section 8). */
+int replay_run(const struct replay_options *o);

@@ -1,0 +1,739 @@
+/* A packet enters on the left, a decision leaves on the right: bytes -> flow -> first bytes -> name
+ * -> who -> policy -> verdict and record. Everything here belongs to one thread; `now` is the
+ * arrival's. */
+#include "worker.h"
+
+#include "base/clock.h"
+#include "base/ring.h"
+#include "name/dns.h"
+#include "name/name.h"
+#include "name/quic.h"
+#include "packet/held.h"
+#include "packet/stream.h"
+#include "policy/decide.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <urcu.h>
+
+enum { BURST = 64, AGAIN_BURST = 8192 };
+#define UDP_GRACE   (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
+#define SWEEP_EVERY (100 * NS_PER_MS)
+#define REPEAT_SAY  (60 * NS_PER_S)
+
+struct worker {
+	struct worker_options o;
+	const struct snapshot *snapshot; /* of this burst */
+	struct flow_table *flows;
+	struct stream_pool *streams;
+	struct held *held;
+	struct quic *quic;
+	int64_t now, swept;
+	/* deciding again: what the last walk was for, and where the present one stands */
+	const struct snapshot *again_for;
+	uint64_t again_sessions;
+	int64_t again_edge;
+	uint32_t again_slot;
+	bool again;
+	struct worker_counters counters;
+	struct arrival burst[BURST];
+};
+
+/* One writer, readers elsewhere: a plain store that a reader sees whole. */
+#define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
+#define COUNT(field)        COUNT_ADD(field, 1)
+
+/* What is known of a flow's name after its latest packet. */
+struct naming {
+	enum parse parse;
+	enum reason
+		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
+	struct hello hello;
+};
+
+static bool observing(const struct worker *w)
+{
+	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
+}
+
+static void give(struct worker *w, uint64_t id, enum verdict v)
+{
+	w->o.source->ops->verdict(w->o.source, id, v);
+}
+
+/* ---- who ---- */
+
+static void identify(struct worker *w, struct flow *f)
+{
+	struct session s;
+	if (session_at(w->o.sessions, &f->key.client, w->now, &s)) {
+		session_touch(w->o.sessions, &f->key.client, w->now);
+		memcpy(f->user, s.user, sizeof f->user);
+		memcpy(f->tier, s.tier, sizeof f->tier);
+		return;
+	}
+	const char *tier = snapshot_segment(w->snapshot, &f->key.client);
+	f->user[0] = f->tier[0] = '\0';
+	if (tier)
+		strncat(f->tier, tier, sizeof f->tier - 1);
+}
+
+static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
+{
+	const struct facts facts = {
+		.client = f->key.client,
+		.server = f->key.server,
+		.port = f->key.server_port,
+		.transport = f->key.transport,
+		.tier = f->tier,
+		.host = f->host.len ? &f->host : NULL,
+		.evidence = f->evidence,
+		.mismatch = f->mismatch,
+		.waiting = waiting,
+	};
+	return decide(w->snapshot, &facts, w->now);
+}
+
+/* ---- record ---- */
+
+static void text_copy(char *to, size_t room, const char *from)
+{
+	size_t n = strnlen(from, room - 1);
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
+		     struct decision *d)
+{
+	memset(d, 0, offsetof(struct decision, host));
+	d->time = w->now;
+	d->kind = kind;
+	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
+	d->reason = f->outcome.reason;
+	d->evidence = f->evidence;
+	d->protocol = f->protocol;
+	d->client = f->key.client;
+	d->server = f->key.server;
+	d->client_port = f->key.client_port;
+	d->server_port = f->key.server_port;
+	d->transport = f->key.transport;
+	d->has_mac = f->has_mac;
+	memcpy(d->mac, f->mac, sizeof d->mac);
+	d->host.len = f->host.len;
+	memcpy(d->host.text, f->host.text, (size_t)f->host.len + 1);
+	memcpy(d->user, f->user, sizeof d->user);
+	memcpy(d->tier, f->tier, sizeof d->tier);
+	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
+	d->rule[0] = d->site[0] = '\0';
+	d->count = d->bytes = d->packets = 0;
+	d->duration = 0;
+}
+
+static bool record_decided(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	describe(w, f, DECISION_DECIDED, &d);
+	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
+	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
+	d.observed = observing(w);
+	if (d.observed && f->outcome.action == ACTION_DENY) {
+		d.reason = REASON_OBSERVE;
+		d.would_deny = true;
+		d.would = f->outcome.reason;
+	}
+	f->recorded = true;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	return w->o.record(w->o.ctx, &d);
+}
+
+/* One record with a repeat count stands for all the retries of a denied flow. */
+static void record_repeats(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	if (!f->repeats)
+		return;
+	describe(w, f, DECISION_REPEATED, &d);
+	d.count = f->repeats;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	w->o.record(w->o.ctx, &d);
+}
+
+static void repeat(struct worker *w, struct flow *f)
+{
+	f->repeats++;
+	if (w->now - f->repeat_said >= REPEAT_SAY)
+		record_repeats(w, f);
+}
+
+/* ---- outcome -> verdict ---- */
+
+static void drop_stream(struct worker *w, struct flow *f)
+{
+	if (f->stream)
+		stream_put(w->streams, f->stream);
+	f->stream = NULL;
+}
+
+static enum verdict denial(const struct worker *w, const struct flow *f)
+{
+	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
+	if (how == CONFIG_DROP)
+		return VERDICT_DROP_DENIED;
+	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
+	    f->syn_seen && !f->started)
+		return VERDICT_REDIRECT;
+	return VERDICT_DENIED;
+}
+
+/* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
+static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again)
+{
+	f->outcome = o;
+	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
+	drop_stream(w, f);
+	if (again) {
+		repeat(w, f);
+	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
+		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
+		f->state = FLOW_DENIED;
+		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
+	}
+	if (f->state == FLOW_ALLOWED)
+		COUNT(w->counters.allowed);
+	else
+		COUNT(w->counters.denied);
+	COUNT(w->counters.reasons[f->outcome.reason]);
+	if (f->state == FLOW_DENIED)
+		return denial(w, f);
+	return f->live ? VERDICT_PENDING : VERDICT_ALLOWED;
+}
+
+/* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
+ * so that the client hears at once, and the rest need no further reset. */
+static void release(struct worker *w, struct flow *f, enum verdict v)
+{
+	uint64_t id;
+	while (held_take(w->held, f, &id)) {
+		give(w, id, v);
+		if (v == VERDICT_DENIED)
+			v = VERDICT_DROP;
+	}
+}
+
+static void tell_server(struct worker *w, const struct flow *f)
+{
+	if (f->key.transport == IPPROTO_TCP && f->started && !f->live)
+		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn);
+}
+
+/* ---- names ---- */
+
+static enum reason stream_reason(enum stream_add r)
+{
+	return r == STREAM_CONFLICT ? REASON_OVERLAP_CONFLICT : REASON_HELLO_UNFINISHED;
+}
+
+/* Joins what does not stand in one packet; n->parse and n->broken are set. */
+static void join(struct worker *w, struct flow *f, uint32_t offset, struct cursor bytes,
+		 struct naming *n)
+{
+	if (!f->stream && !(f->stream = stream_get(w->streams))) {
+		n->parse = PARSE_BAD;
+		n->broken = REASON_TABLE_FULL;
+		return;
+	}
+	enum stream_add r = stream_add(f->stream, offset, bytes.pos, cursor_left(&bytes));
+	if (r != STREAM_OK) {
+		n->parse = PARSE_BAD;
+		n->broken = stream_reason(r);
+		return;
+	}
+	n->parse = hello_tcp(stream_head(f->stream), &n->hello);
+}
+
+static void tcp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
+{
+	struct cursor bytes = p->payload;
+	uint32_t seq = p->seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
+	if (!f->started && !f->syn_seen)
+		f->isn = seq; /* met mid-stream: what comes first is taken for the start */
+	uint32_t offset = seq - f->isn;
+	n->parse = PARSE_MORE;
+	if (offset >
+	    UINT32_MAX / 2) { /* begins before the start: a keep-alive's byte, or a repeat */
+		cursor_skip(&bytes, -offset);
+		offset = 0;
+	}
+	if (cursor_left(&bytes) == 0)
+		return;
+	f->started = true;
+	if (!f->stream && offset == 0) {
+		n->parse = hello_tcp(bytes, &n->hello);
+		if (n->parse != PARSE_MORE)
+			return;
+	}
+	join(w, f, offset, bytes, n);
+}
+
+static void udp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
+{
+	bool conflict = false;
+	f->started = true;
+	if (!quic_is_long(p->payload)) {
+		n->parse = PARSE_ABSENT;
+		return;
+	}
+	n->parse = quic_datagram(w->quic, p->payload, w->streams, &f->stream, &conflict, &n->hello);
+	if (n->parse == PARSE_BAD)
+		n->broken = conflict ? REASON_OVERLAP_CONFLICT : REASON_QUIC_UNREADABLE;
+}
+
+/* What the network was told by DNS makes a name stronger, or stands in for one that is not there.
+ */
+static void weigh(struct worker *w, struct flow *f, const struct naming *n)
+{
+	const struct address *client = &f->key.client, *server = &f->key.server;
+	f->evidence = EVIDENCE_ADDRESS;
+	f->mismatch = false;
+	if (n->parse == PARSE_OK || n->parse == PARSE_BAD)
+		f->protocol = n->hello.protocol;
+	if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_OK) {
+		f->host.len = n->hello.host.len;
+		memcpy(f->host.text, n->hello.host.text, (size_t)n->hello.host.len + 1);
+		bool agrees = seen_agrees(w->o.seen, client, server, &f->host, w->now);
+		bool http = n->hello.protocol == PROTOCOL_HTTP;
+		f->evidence = http ? (agrees ? EVIDENCE_HOST_DNS : EVIDENCE_HOST)
+				   : (agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI);
+		f->mismatch = !agrees;
+		return;
+	}
+	if (seen_names(w->o.seen, client, server, w->now, &f->host, 1) == 1)
+		f->evidence = EVIDENCE_DNS;
+	else
+		f->host.len = 0;
+}
+
+/* A flow that has no name for a reason of its own is denied for that reason, unless the policy
+ * takes the address or the DNS answer for it. */
+static struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
+{
+	struct outcome o = ask(w, f, false);
+	if (o.action == ACTION_ALLOW || f->evidence > EVIDENCE_DNS || o.reason == REASON_NO_TIER ||
+	    o.reason == REASON_DENY_LINE)
+		return o;
+	if (n->broken != REASON_COUNT)
+		o.reason = n->broken;
+	else if (n->parse == PARSE_BAD)
+		o.reason = REASON_HELLO_MALFORMED;
+	else if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD)
+		o.reason = REASON_NAME_BAD;
+	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen && o.reason == REASON_NO_NAME)
+		o.reason = REASON_NAME_FORGOTTEN;
+	return o;
+}
+
+/* ---- a client's packet ---- */
+
+static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+{
+	bool had_held = f->held_count > 0;
+	enum verdict v = settle(w, f, o, false);
+	release(w, f, v);
+	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
+	if (f->state == FLOW_DENIED && v == VERDICT_DENIED)
+		tell_server(w, f);
+}
+
+/* The name is not whole yet: the packet waits in the queue (observe mode only looks on). */
+static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	if (observing(w)) {
+		give(w, id, VERDICT_PENDING);
+	} else if (p->tcp_flags & TCP_SYN) {
+		drop_stream(w, f); /* the client falls back to a SYN without data (RFC 7413
+				      section 4.2.2) */
+		f->started = false;
+		give(w, id, VERDICT_DROP);
+	} else if (held_add(w->held, f, id, w->now)) {
+		f->state = FLOW_HOLDING;
+		COUNT(w->counters.held);
+	} else {
+		decided(w, f, (struct outcome){ACTION_DENY, REASON_HELD_FULL, RULE_NONE, SITE_NONE},
+			id);
+	}
+}
+
+static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
+	n.hello.protocol = PROTOCOL_NONE;
+	if (p->transport == IPPROTO_TCP)
+		tcp_name(w, f, p, &n);
+	else if (p->transport == IPPROTO_UDP)
+		udp_name(w, f, p, &n);
+	if (n.parse == PARSE_MORE) {
+		wait_for_more(w, f, p, id);
+		return;
+	}
+	weigh(w, f, &n);
+	decided(w, f, judge(w, f, &n), id);
+}
+
+/* A SYN: most of what is denied is denied here, most of what is allowed has to show its name first.
+ */
+static void first_packet(struct worker *w, struct flow *f, uint64_t id,
+			 const struct outcome *before)
+{
+	f->evidence = EVIDENCE_ADDRESS;
+	struct outcome o = ask(w, f, true);
+	if (o.action == ACTION_WAIT || observing(w)) {
+		COUNT(w->counters.waiting);
+		give(w, id, VERDICT_PENDING);
+		return;
+	}
+	bool again = before && o.action == ACTION_DENY && o.reason == before->reason;
+	give(w, id, settle(w, f, o, again));
+}
+
+static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
+		       const struct outcome *before)
+{
+	if (p->tcp_flags & TCP_SYN) {
+		f->syn_seen = true;
+		f->isn = p->seq + 1;
+	}
+	if (cursor_left(&p->payload))
+		first_bytes(w, f, p, id);
+	else if (p->tcp_flags & TCP_SYN)
+		first_packet(w, f, id, before);
+	else
+		give(w, id, VERDICT_PENDING); /* an empty ACK, FIN or RST carries nothing away */
+}
+
+static void flow_clear(struct flow *f)
+{
+	const struct flow keep = *f;
+	memset(&f->state, 0, offsetof(struct flow, next_) - offsetof(struct flow, state));
+	f->used = keep.used;
+	f->repeats = keep.repeats;
+	f->repeat_said = keep.repeat_said;
+}
+
+static void conclude(struct worker *w, struct flow *f);
+
+/* A SYN where a flow is remembered: a new connection with the same ports, or the old SYN again. */
+static bool begins_anew(const struct worker *w, const struct flow *f, const struct packet *p)
+{
+	if (f->ended && w->now - f->last > UDP_GRACE)
+		return true;
+	if (p->transport != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN))
+		return false;
+	return f->state == FLOW_DENIED || f->ended || f->isn != p->seq + 1;
+}
+
+static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	if (f->state == FLOW_ALLOWED) {
+		give(w, id, f->live ? VERDICT_PENDING : VERDICT_ALLOWED);
+		return;
+	}
+	repeat(w, f);
+	give(w, id, denial(w, f));
+}
+
+static struct flow_key key_of(const struct packet *p, bool whole)
+{
+	return (struct flow_key){p->src, p->dst, whole ? p->src_port : 0, whole ? p->dst_port : 0,
+				 p->transport};
+}
+
+static void evicted(void *ctx, struct flow *f)
+{
+	struct worker *w = ctx;
+	COUNT(w->counters.evicted);
+	conclude(w, f);
+}
+
+static struct flow *flow_of(struct worker *w, const struct flow_key *key, const struct arrival *a)
+{
+	struct flow *f = flow_find(w->flows, key);
+	if (f)
+		return f;
+	f = flow_add(w->flows, key, w->now, evicted, w);
+	if (!f)
+		return NULL;
+	COUNT(w->counters.flows);
+	f->has_mac = a->has_mac;
+	memcpy(f->mac, a->mac, sizeof f->mac);
+	return f;
+}
+
+/* Every flow of the table holds packets: denied, and counted rather than recorded. */
+static void table_full(struct worker *w, uint64_t id)
+{
+	COUNT(w->counters.reasons[REASON_TABLE_FULL]);
+	give(w, id, observing(w) ? VERDICT_PENDING : VERDICT_DENIED);
+}
+
+static void broken_packet(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+{
+	COUNT(w->counters.malformed);
+	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED) {
+		known_flow(w, f, NULL, id);
+		return;
+	}
+	identify(w, f);
+	f->evidence = EVIDENCE_ADDRESS;
+	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
+	enum verdict v = settle(w, f, o, false);
+	give(w, id,
+	     v == VERDICT_DENIED ? VERDICT_DROP : v); /* nothing to answer that could be trusted */
+}
+
+static void client_packet(struct worker *w, const struct arrival *a)
+{
+	struct packet p;
+	enum packet_parse parsed = packet_parse(a->bytes, a->len, &p);
+	struct flow_key key = key_of(&p, parsed == PACKET_OK);
+	struct flow *f = flow_of(w, &key, a);
+	if (!f) {
+		table_full(w, a->id);
+		return;
+	}
+	if (parsed != PACKET_OK) {
+		broken_packet(w, f,
+			      parsed == PACKET_FRAGMENT ? REASON_FRAGMENT : REASON_PACKET_MALFORMED,
+			      a->id);
+		return;
+	}
+	struct outcome before = f->outcome;
+	bool was_denied = f->state == FLOW_DENIED;
+	if (f->state != FLOW_NEW && begins_anew(w, f, &p)) {
+		if (!was_denied)
+			conclude(w, f);
+		flow_clear(f);
+		f->first = w->now;
+	}
+	f->last = w->now;
+	if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED) {
+		known_flow(w, f, &p, a->id);
+		return;
+	}
+	identify(w, f);
+	if (p.transport == IPPROTO_TCP)
+		tcp_packet(w, f, &p, a->id, was_denied ? &before : NULL);
+	else
+		first_bytes(w, f, &p, a->id);
+}
+
+static void dns_packet(struct worker *w, const struct arrival *a)
+{
+	COUNT(w->counters.dns);
+	give(w, a->id, VERDICT_PENDING);
+}
+
+/* ---- ends ---- */
+
+/* A flow goes: what is still open of it is said. */
+static void conclude(struct worker *w, struct flow *f)
+{
+	if (f->state == FLOW_NEW && !f->recorded) {
+		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
+		if (f->stream) {
+			n.parse = PARSE_BAD;
+			n.broken = REASON_HELLO_UNFINISHED;
+			n.hello.protocol = PROTOCOL_NONE;
+		}
+		identify(w, f);
+		weigh(w, f, &n);
+		settle(w, f, judge(w, f, &n), false);
+	} else if (f->state == FLOW_HOLDING) {
+		f->evidence = EVIDENCE_ADDRESS;
+		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
+		release(w, f, settle(w, f, o, false));
+		tell_server(w, f);
+	}
+	record_repeats(w, f);
+	drop_stream(w, f);
+}
+
+static void flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	struct flow *f = flow_find(w->flows, &e->key);
+	if (!f || f->ended)
+		return;
+	if (w->now < e->last)
+		w->now = e->last;
+	conclude(w, f);
+	if (f->state == FLOW_ALLOWED) {
+		struct decision d;
+		describe(w, f, DECISION_ENDED, &d);
+		d.bytes = e->bytes;
+		d.packets = e->packets;
+		d.duration = e->last - e->first;
+		w->o.record(w->o.ctx, &d);
+	}
+	f->ended = true;
+	f->last = w->now;
+	if (f->key.transport == IPPROTO_TCP)
+		flow_remove(w->flows, f);
+}
+
+static void take_ended(struct worker *w)
+{
+	const struct flow_ended *e;
+	if (!w->o.ended)
+		return;
+	while ((e = ring_peek(w->o.ended))) {
+		flow_ended(w, e);
+		ring_release(w->o.ended);
+	}
+}
+
+/* Held packets whose hello did not become whole in time. */
+static void sweep(struct worker *w)
+{
+	struct flow *f;
+	if (w->now - w->swept < SWEEP_EVERY)
+		return;
+	w->swept = w->now;
+	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout)))
+		conclude(w, f);
+}
+
+/* ---- deciding again ---- */
+
+static void flow_again(struct worker *w, struct flow *f)
+{
+	struct source *s = w->o.source;
+	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
+		return;
+	identify(w, f);
+	struct outcome o = ask(w, f, false);
+	bool allow = o.action == ACTION_ALLOW || observing(w);
+	if (f->state == FLOW_ALLOWED && !allow) {
+		COUNT(w->counters.again);
+		settle(w, f, o, false);
+		if (!f->ended)
+			s->ops->remark(s, &f->key, VERDICT_DENIED);
+	} else if (f->state == FLOW_DENIED && allow) {
+		COUNT(w->counters.again);
+		record_repeats(w, f);
+		s->ops->remark(s, &f->key, VERDICT_PENDING);
+		flow_remove(w->flows, f);
+	} else if (f->state == FLOW_ALLOWED) {
+		f->outcome = o; /* another line may allow it now */
+	}
+}
+
+/* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
+ * portions between bursts; undecided flows meet the new policy by themselves. */
+static void decide_again(struct worker *w)
+{
+	uint64_t sessions = sessions_generation(w->o.sessions);
+	if (w->again_for != w->snapshot || w->again_sessions != sessions ||
+	    (w->again_edge && w->now >= w->again_edge)) {
+		w->again_for = w->snapshot;
+		w->again_sessions = sessions;
+		w->again_edge = snapshot_next_edge(w->snapshot, w->now);
+		w->again_slot = 0;
+		w->again = true;
+	}
+	for (int i = 0; w->again && i < AGAIN_BURST; i++) {
+		struct flow *f = flow_each(w->flows, &w->again_slot);
+		if (f)
+			flow_again(w, f);
+		else
+			w->again = false;
+	}
+}
+
+/* ---- the turn ---- */
+
+int worker_turn(struct worker *w)
+{
+	struct source *s = w->o.source;
+	int n = s->ops->receive(s, w->burst, BURST);
+	if (n < 0)
+		return n;
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	if (n)
+		w->now = w->burst[0].now;
+	else if (s->ops->now)
+		w->now = s->ops->now(s);
+	decide_again(w);
+	for (int i = 0; i < n; i++) {
+		w->now = w->burst[i].now;
+		COUNT(w->counters.packets);
+		if (w->burst[i].kind == ARRIVAL_DNS)
+			dns_packet(w, &w->burst[i]);
+		else
+			client_packet(w, &w->burst[i]);
+	}
+	take_ended(w);
+	sweep(w);
+	rcu_read_unlock();
+	s->ops->flush(s);
+	return 0;
+}
+
+void worker_flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	flow_ended(w, e);
+	rcu_read_unlock();
+}
+
+void worker_finish(struct worker *w)
+{
+	uint32_t slot = 0;
+	struct flow *f;
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	while ((f = flow_each(w->flows, &slot)))
+		conclude(w, f);
+	rcu_read_unlock();
+	w->o.source->ops->flush(w->o.source);
+}
+
+struct worker *worker_new(const struct worker_options *o)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->o = *o;
+	w->flows = flow_table_new(o->config->flows);
+	w->streams = stream_pool_new(o->config->streams);
+	w->held = held_new(o->config->held, o->config->held_per_client);
+	w->quic = quic_new();
+	if (!w->flows || !w->streams || !w->held || !w->quic) {
+		worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	flow_table_free(w->flows);
+	stream_pool_free(w->streams);
+	held_free(w->held);
+	quic_free(w->quic);
+	free(w);
+}
+
+void worker_count(const struct worker *w, struct worker_counters *out)
+{
+	const uint64_t *from = (const uint64_t *)&w->counters;
+	uint64_t *to = (uint64_t *)out;
+	for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
