@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ring.h"
 #include "name/dns.h"
+#include "name/dtls.h"
 #include "name/name.h"
 #include "name/quic.h"
 #include "packet/held.h"
@@ -237,22 +238,26 @@ static enum reason stream_reason(enum stream_add r)
 	return r == STREAM_CONFLICT ? REASON_OVERLAP_CONFLICT : REASON_HELLO_UNFINISHED;
 }
 
+static enum parse parse_tcp(const struct flow *f, struct cursor bytes, struct hello *h)
+{
+	uint16_t port = f->key.server_port;
+	return hello_has_starttls(port) ? hello_starttls(port, bytes, h) : hello_tcp(bytes, h);
+}
+
 /* Joins what does not stand in one packet; n->parse and n->broken are set. */
 static void join(struct worker *w, struct flow *f, uint32_t offset, struct cursor bytes,
 		 struct naming *n)
 {
+	n->parse = PARSE_BAD;
 	if (!f->stream && !(f->stream = stream_get(w->streams))) {
-		n->parse = PARSE_BAD;
 		n->broken = REASON_TABLE_FULL;
 		return;
 	}
 	enum stream_add r = stream_add(f->stream, offset, bytes.pos, cursor_left(&bytes));
-	if (r != STREAM_OK) {
-		n->parse = PARSE_BAD;
+	if (r != STREAM_OK)
 		n->broken = stream_reason(r);
-		return;
-	}
-	n->parse = hello_tcp(stream_head(f->stream), &n->hello);
+	else
+		n->parse = parse_tcp(f, stream_head(f->stream), &n->hello);
 }
 
 static void tcp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
@@ -272,7 +277,7 @@ static void tcp_name(struct worker *w, struct flow *f, const struct packet *p, s
 		return;
 	f->started = true;
 	if (!f->stream && offset == 0) {
-		n->parse = hello_tcp(bytes, &n->hello);
+		n->parse = parse_tcp(f, bytes, &n->hello);
 		if (n->parse != PARSE_MORE)
 			return;
 	}
@@ -281,15 +286,21 @@ static void tcp_name(struct worker *w, struct flow *f, const struct packet *p, s
 
 static void udp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
 {
-	bool conflict = false;
+	bool conflict = false, quic = quic_is_long(p->payload);
 	f->started = true;
-	if (!quic_is_long(p->payload)) {
-		n->parse = PARSE_ABSENT;
-		return;
+	if (quic)
+		n->parse = quic_datagram(w->quic, &f->quic, p->payload, w->streams, &f->stream,
+					 &conflict, &n->hello);
+	else if (dtls_is_handshake(p->payload))
+		n->parse = dtls_datagram(p->payload, w->streams, &f->stream, &conflict, &n->hello);
+	if (conflict)
+		n->broken = REASON_OVERLAP_CONFLICT;
+	else if (n->parse == PARSE_BAD && quic)
+		n->broken = REASON_QUIC_UNREADABLE;
+	else if (n->parse == PARSE_MORE && !f->stream) {
+		n->parse = PARSE_BAD;
+		n->broken = REASON_TABLE_FULL;
 	}
-	n->parse = quic_datagram(w->quic, p->payload, w->streams, &f->stream, &conflict, &n->hello);
-	if (n->parse == PARSE_BAD)
-		n->broken = conflict ? REASON_OVERLAP_CONFLICT : REASON_QUIC_UNREADABLE;
 }
 
 /* What the network was told by DNS makes a name stronger, or stands in for one that is not there.
@@ -349,9 +360,12 @@ static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t
 }
 
 /* The name is not whole yet: the packet waits in the queue (observe mode only looks on). */
-static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
+			  const struct naming *n, uint64_t id)
 {
-	if (observing(w)) {
+	/* Before STARTTLS the server has to answer plain commands, or no hello ever comes. */
+	bool plain = hello_has_starttls(f->key.server_port) && n->hello.protocol != PROTOCOL_TLS;
+	if (observing(w) || plain) {
 		give(w, id, VERDICT_PENDING);
 	} else if (p->tcp_flags & TCP_SYN) {
 		drop_stream(w, f); /* the client falls back to a SYN without data (RFC 7413
@@ -370,13 +384,12 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
-	n.hello.protocol = PROTOCOL_NONE;
 	if (p->transport == IPPROTO_TCP)
 		tcp_name(w, f, p, &n);
 	else if (p->transport == IPPROTO_UDP)
 		udp_name(w, f, p, &n);
 	if (n.parse == PARSE_MORE) {
-		wait_for_more(w, f, p, id);
+		wait_for_more(w, f, p, &n, id);
 		return;
 	}
 	weigh(w, f, &n);
@@ -414,13 +427,20 @@ static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p,
 		give(w, id, VERDICT_PENDING); /* an empty ACK, FIN or RST carries nothing away */
 }
 
-static void flow_clear(struct flow *f)
+/* The same ports begin anew; the table's own fields and the count of repeats go on. */
+static void flow_clear(struct flow *f, int64_t now)
 {
-	const struct flow keep = *f;
-	memset(&f->state, 0, offsetof(struct flow, next_) - offsetof(struct flow, state));
-	f->used = keep.used;
-	f->repeats = keep.repeats;
-	f->repeat_said = keep.repeat_said;
+	struct flow fresh = {
+		.key = f->key,
+		.used = f->used,
+		.next_ = f->next_,
+		.first = now,
+		.has_mac = f->has_mac,
+		.repeats = f->repeats,
+		.repeat_said = f->repeat_said,
+	};
+	memcpy(fresh.mac, f->mac, sizeof fresh.mac);
+	*f = fresh;
 }
 
 static void conclude(struct worker *w, struct flow *f);
@@ -497,7 +517,7 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 static void client_packet(struct worker *w, const struct arrival *a)
 {
 	struct packet p;
-	enum packet_parse parsed = packet_parse(a->bytes, a->len, &p);
+	enum packet_parse parsed = (a->cut ? packet_parse_cut : packet_parse)(a->bytes, a->len, &p);
 	struct flow_key key = key_of(&p, parsed == PACKET_OK);
 	struct flow *f = flow_of(w, &key, a);
 	if (!f) {
@@ -515,8 +535,7 @@ static void client_packet(struct worker *w, const struct arrival *a)
 	if (f->state != FLOW_NEW && begins_anew(w, f, &p)) {
 		if (!was_denied)
 			conclude(w, f);
-		flow_clear(f);
-		f->first = w->now;
+		flow_clear(f, w->now);
 	}
 	f->last = w->now;
 	if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED) {
@@ -546,7 +565,6 @@ static void conclude(struct worker *w, struct flow *f)
 		if (f->stream) {
 			n.parse = PARSE_BAD;
 			n.broken = REASON_HELLO_UNFINISHED;
-			n.hello.protocol = PROTOCOL_NONE;
 		}
 		identify(w, f);
 		weigh(w, f, &n);
