@@ -41,11 +41,33 @@ $B/unit/%: tests/unit/%.c $B/libtiergate.a
 
 unit: $(UNIT)
 
+# A target is tests/fuzz/fuzz_NAME.c; its corpus is tests/fuzz/corpus/NAME. The plain test run builds
+# $B/fuzz-replay/fuzz_NAME and gives it the corpus; make fuzz searches for FUZZ_SECONDS a target.
+FUZZ         := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_TARGET  ?= $(FUZZ)
+FUZZ_SECONDS ?= 20
+FUZZ_CFLAGS  := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+
+fuzz-replay: $(FUZZ:%=$B/fuzz-replay/%)
+$B/fuzz-replay/%: $B/tests/fuzz/%.o $B/tests/fuzz/replay_main.o $B/libtiergate.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+fuzz:
+	$(MAKE) B=$B/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)' $(FUZZ_TARGET:%=$B/fuzz/%)
+	@for t in $(FUZZ_TARGET); do n=$${t#fuzz_}; mkdir -p $B/fuzz/found/$$n; echo "== $$t"; \
+		$B/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+			-artifact_prefix=$B/fuzz/$$n- $B/fuzz/found/$$n tests/fuzz/corpus/$$n || exit 1; done
+$B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/libtiergate.a
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(LIBS)
+
+.SECONDARY:
+
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
 	rm -rf $B
 
-.PHONY: all unit format clean
+.PHONY: all unit fuzz fuzz-replay format clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
