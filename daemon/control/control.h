@@ -1,0 +1,59 @@
+/* control: the control socket: one JSON object a line over a Unix stream socket, requests with an
+ * id, answers with the same id (tiergate-control(7)). Runs on the main thread's sd-event loop, is
+ * the writer of the session table, and never blocks: every line, client and buffer has a bound. */
+#pragma once
+#include "base/error.h"
+#include "decision/sink.h"
+#include "identity/session.h"
+#include "policy/snapshot.h"
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#define CONTROL_VERSION     1
+#define CONTROL_LINE_MAX    8192 /* a request, newline included */
+#define CONTROL_CLIENTS     64
+#define CONTROL_OUT_MAX     (256 * 1024) /* a client's answers that it has not read yet */
+#define CONTROL_DENIALS     4096         /* recent denials kept, of all clients */
+#define CONTROL_DENIALS_MAX 32           /* of one address in one answer */
+
+enum control_right { CONTROL_NONE, CONTROL_READ, CONTROL_MANAGE };
+
+/* What the gateway does for the socket; all on the main thread. */
+struct control_ops {
+	/* Sets the members of the status object. */
+	void (*status)(void *ctx, json_t *out);
+	/* The policy in force; used until the callback's caller returns. */
+	const struct snapshot *(*snapshot)(void *ctx);
+	/* Sessions were opened or closed (the table's generation has moved): decide again. */
+	void (*sessions_changed)(void *ctx);
+	/* Loads the configuration again: 0, or the number of errors added; then nothing changed. */
+	size_t (*reload)(void *ctx, struct errors *errors);
+};
+
+struct control_options {
+	const char *socket; /* path; NULL: none, clients are adopted (tests) */
+	const struct control_ops *ops;
+	void *ctx;
+	sd_event *event;
+	struct sessions *sessions;
+	const uint8_t *pseudonym; /* as the sink's: filters name users as they are */
+};
+
+struct control;
+
+/* Listens; NULL with a sentence in errors. The ops, ctx and sessions must outlive it. */
+struct control *control_new(const struct control_options *o, struct errors *errors);
+/* Closes every client, removes the socket. */
+void control_free(struct control *c);
+
+/* Serves a connected stream socket with the given right; closes it at its end. 0 or -errno. */
+int control_adopt(struct control *c, int fd, enum control_right right);
+
+/* sink_options.line (ctx is the struct control): hands a decision over to watchers and to the
+ * memory of recent denials. The sink's thread; never waits. */
+void control_line(void *ctx, const struct decision *d, const char *json, size_t len);
+
+struct control_counters {
+	uint64_t clients, refused_clients, requests, bad_requests, lost_lines;
+};
+void control_count(const struct control *c, struct control_counters *out);
