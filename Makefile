@@ -1,4 +1,5 @@
-# tiergate: make | make check | make demo | make install. Everything is built in build/.
+# tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
+# Tests: unit golden live live-qemu browser fuzz bench asan ubsan tsan cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -63,11 +64,98 @@ $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/libtiergate.a
 
 .SECONDARY:
 
+# --- tests: each prints "N passed, N failed, N skipped" last; SUITES= picks ---
+SUITES  ?= runner unit conf golden fuzz live
+QUIET    = $(MAKE) -s --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+RUN      = TIERGATE_BUILD=$B tests/run
+BENCH   := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
+
+tests: all unit fuzz-replay $B/live/hello_load
+
+check: # in a make of its own: what install-deps brings decides what is built
+	@scripts/install-deps build test
+	@$(QUIET) tests
+	@$(RUN) $(SUITES)
+
+golden live conf: tests
+	@$(RUN) $@
+golden-update: all
+	tests/golden/run --update
+live-qemu: tests
+	@scripts/install-deps build test qemu
+	@$(RUN) qemu
+browser: tests
+	@scripts/install-deps build test browser
+	@$(RUN) browser
+
+# The whole run under a sanitizer, without the suites that only measure the machine.
+asan:  SANITIZE := address,undefined
+ubsan: SANITIZE := undefined
+tsan:  SANITIZE := thread
+asan ubsan tsan:
+	@$(QUIET) B=$B/$@ tests \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined'
+	@TIERGATE_BUILD=$B/$@ TSAN_OPTIONS='suppressions=tests/tsan.supp' tests/run $(SUITES)
+cover:
+	@scripts/install-deps dev
+	@$(QUIET) B=$B/cover CFLAGS='-O0 -g --coverage' tests
+	@TIERGATE_BUILD=$B/cover tests/run $(SUITES)
+	gcovr -r . --object-directory $B/cover -f daemon/ --sort-uncovered
+
+$B/bench/%: tests/bench/%.c $B/libtiergate.a
+	@mkdir -p $(@D)
+	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $B/libtiergate.a $(LDFLAGS) $(LIBS)
+$B/live/%: tests/live/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread
+$B/live/nfq_limit: tests/live/nfq_limit.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -o $@ $< $(LIBS)
+
+bench: all $(BENCH) $B/live/hello_load $B/live/nfq_limit
+	@for b in $(BENCH); do echo "== $$b"; $$b || exit 1; done
+	@scripts/bench-live
+
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
+lint:
+	@scripts/install-deps dev
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	scripts/lint-layers
+	cppcheck -q -j2 --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -Idaemon daemon
+
+# --- demo and installation ---
+demo:
+	@scripts/install-deps build test
+	@$(QUIET) all
+	@scripts/demo
+
+SBIN    := $(DESTDIR)$(PREFIX)/sbin
+BIN     := $(DESTDIR)$(PREFIX)/bin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ETC     := $(DESTDIR)/etc/tiergate
+put      = install -D -m $1 $2 $3
+
+install: all
+	$(call put,755,$B/tiergated,$(SBIN)/tiergated)
+	$(call put,755,$B/tiergatectl,$(BIN)/tiergatectl)
+	$(if $(PORTAL_OBJ),$(call put,755,$B/tiergate-portal,$(SBIN)/tiergate-portal))
+	for u in packaging/systemd/*.service; do install -d $(DESTDIR)$(UNITDIR) && \
+		sed 's,@PREFIX@,$(PREFIX),g' $$u >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
+	$(call put,644,packaging/tiergate.sysusers,$(DESTDIR)/usr/lib/sysusers.d/tiergate.conf)
+	$(call put,644,packaging/tiergate.tmpfiles,$(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf)
+	$(call put,644,packaging/tiergate.logrotate,$(DESTDIR)/etc/logrotate.d/tiergate)
+	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)
+	for m in $(wildcard packaging/man/*.[1-9]); do \
+		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
+	install -d -m 755 $(ETC)
+	for f in $(wildcard conf/*.conf rules/*.conf rules/*.sites); do \
+		test -e $(ETC)/$${f##*/} || install -m 644 $$f $(ETC)/$${f##*/} || exit 1; done
 
 clean:
 	rm -rf $B
 
-.PHONY: all unit fuzz fuzz-replay format clean
+.PHONY: all unit tests check golden golden-update live conf live-qemu browser fuzz fuzz-replay asan ubsan tsan \
+	cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
