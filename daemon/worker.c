@@ -6,11 +6,8 @@
 #include "base/clock.h"
 #include "base/ring.h"
 #include "name/dns.h"
-#include "name/dtls.h"
-#include "name/name.h"
-#include "name/quic.h"
+#include "name/naming.h"
 #include "packet/held.h"
-#include "packet/stream.h"
 #include "policy/decide.h"
 
 #include <errno.h>
@@ -27,9 +24,8 @@ struct worker {
 	struct worker_options o;
 	const struct snapshot *snapshot; /* of this burst */
 	struct flow_table *flows;
-	struct stream_pool *streams;
 	struct held *held;
-	struct quic *quic;
+	struct namer namer;
 	int64_t now, swept;
 	/* deciding again: what the last walk was for, and where the present one stands */
 	const struct snapshot *again_for;
@@ -44,14 +40,6 @@ struct worker {
 /* One writer, readers elsewhere: a plain store that a reader sees whole. */
 #define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
 #define COUNT(field)        COUNT_ADD(field, 1)
-
-/* What is known of a flow's name after its latest packet. */
-struct naming {
-	enum parse parse;
-	enum reason
-		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
-	struct hello hello;
-};
 
 static bool observing(const struct worker *w)
 {
@@ -172,13 +160,6 @@ static void repeat(struct worker *w, struct flow *f)
 
 /* ---- outcome -> verdict ---- */
 
-static void drop_stream(struct worker *w, struct flow *f)
-{
-	if (f->stream)
-		stream_put(w->streams, f->stream);
-	f->stream = NULL;
-}
-
 static enum verdict denial(const struct worker *w, const struct flow *f)
 {
 	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
@@ -195,7 +176,8 @@ static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, b
 {
 	f->outcome = o;
 	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
-	drop_stream(w, f);
+	if (!f->live)
+		naming_drop(&w->namer, f);
 	if (again) {
 		repeat(w, f);
 	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
@@ -227,106 +209,11 @@ static void release(struct worker *w, struct flow *f, enum verdict v)
 
 static void tell_server(struct worker *w, const struct flow *f)
 {
-	if (f->key.transport == IPPROTO_TCP && f->started && !f->live)
-		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn);
+	if (f->key.transport == IPPROTO_TCP && f->started)
+		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
 }
 
 /* ---- names ---- */
-
-static enum reason stream_reason(enum stream_add r)
-{
-	return r == STREAM_CONFLICT ? REASON_OVERLAP_CONFLICT : REASON_HELLO_UNFINISHED;
-}
-
-static enum parse parse_tcp(const struct flow *f, struct cursor bytes, struct hello *h)
-{
-	uint16_t port = f->key.server_port;
-	return hello_has_starttls(port) ? hello_starttls(port, bytes, h) : hello_tcp(bytes, h);
-}
-
-/* Joins what does not stand in one packet; n->parse and n->broken are set. */
-static void join(struct worker *w, struct flow *f, uint32_t offset, struct cursor bytes,
-		 struct naming *n)
-{
-	n->parse = PARSE_BAD;
-	if (!f->stream && !(f->stream = stream_get(w->streams))) {
-		n->broken = REASON_TABLE_FULL;
-		return;
-	}
-	enum stream_add r = stream_add(f->stream, offset, bytes.pos, cursor_left(&bytes));
-	if (r != STREAM_OK)
-		n->broken = stream_reason(r);
-	else
-		n->parse = parse_tcp(f, stream_head(f->stream), &n->hello);
-}
-
-static void tcp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
-{
-	struct cursor bytes = p->payload;
-	uint32_t seq = p->seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
-	if (!f->started && !f->syn_seen)
-		f->isn = seq; /* met mid-stream: what comes first is taken for the start */
-	uint32_t offset = seq - f->isn;
-	n->parse = PARSE_MORE;
-	if (offset >
-	    UINT32_MAX / 2) { /* begins before the start: a keep-alive's byte, or a repeat */
-		cursor_skip(&bytes, -offset);
-		offset = 0;
-	}
-	if (cursor_left(&bytes) == 0)
-		return;
-	f->started = true;
-	if (!f->stream && offset == 0) {
-		n->parse = parse_tcp(f, bytes, &n->hello);
-		if (n->parse != PARSE_MORE)
-			return;
-	}
-	join(w, f, offset, bytes, n);
-}
-
-static void udp_name(struct worker *w, struct flow *f, const struct packet *p, struct naming *n)
-{
-	bool conflict = false, quic = quic_is_long(p->payload);
-	f->started = true;
-	if (quic)
-		n->parse = quic_datagram(w->quic, &f->quic, p->payload, w->streams, &f->stream,
-					 &conflict, &n->hello);
-	else if (dtls_is_handshake(p->payload))
-		n->parse = dtls_datagram(p->payload, w->streams, &f->stream, &conflict, &n->hello);
-	if (conflict)
-		n->broken = REASON_OVERLAP_CONFLICT;
-	else if (n->parse == PARSE_BAD && quic)
-		n->broken = REASON_QUIC_UNREADABLE;
-	else if (n->parse == PARSE_MORE && !f->stream) {
-		n->parse = PARSE_BAD;
-		n->broken = REASON_TABLE_FULL;
-	}
-}
-
-/* What the network was told by DNS makes a name stronger, or stands in for one that is not there.
- */
-static void weigh(struct worker *w, struct flow *f, const struct naming *n)
-{
-	const struct address *client = &f->key.client, *server = &f->key.server;
-	f->evidence = EVIDENCE_ADDRESS;
-	f->mismatch = false;
-	if (n->parse == PARSE_OK || n->parse == PARSE_BAD)
-		f->protocol = n->hello.protocol;
-	if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_OK) {
-		f->host.len = n->hello.host.len;
-		memcpy(f->host.text, n->hello.host.text, (size_t)n->hello.host.len + 1);
-		bool agrees = seen_agrees(w->o.seen, client, server, &f->host, w->now);
-		bool http = n->hello.protocol == PROTOCOL_HTTP;
-		f->evidence = http ? (agrees ? EVIDENCE_HOST_DNS : EVIDENCE_HOST)
-				   : (agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI);
-		f->mismatch = !agrees;
-		return;
-	}
-	if (seen_names(w->o.seen, client, server, w->now, &f->host, 1) == 1)
-		f->evidence = EVIDENCE_DNS;
-	else
-		f->host.len = 0;
-}
 
 /* A flow that has no name for a reason of its own is denied for that reason, unless the policy
  * takes the address or the DNS answer for it. */
@@ -359,41 +246,90 @@ static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t
 		tell_server(w, f);
 }
 
-/* The name is not whole yet: the packet waits in the queue (observe mode only looks on). */
+static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	naming_passed(f, p);
+	give(w, id, VERDICT_PENDING);
+}
+
+static void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+{
+	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+}
+
+/* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
+ * on, and before STARTTLS, where the server has to answer or no hello ever comes. */
 static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
 			  const struct naming *n, uint64_t id)
 {
-	/* Before STARTTLS the server has to answer plain commands, or no hello ever comes. */
-	bool plain = hello_has_starttls(f->key.server_port) && n->hello.protocol != PROTOCOL_TLS;
-	if (observing(w) || plain) {
-		give(w, id, VERDICT_PENDING);
+	if (n->nothing_new || observing(w) || naming_is_plain(f, n)) {
+		pass(w, f, p, id);
 	} else if (p->tcp_flags & TCP_SYN) {
-		drop_stream(w, f); /* the client falls back to a SYN without data (RFC 7413
-				      section 4.2.2) */
+		naming_drop(&w->namer,
+			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
 		f->started = false;
 		give(w, id, VERDICT_DROP);
 	} else if (held_add(w->held, f, id, w->now)) {
 		f->state = FLOW_HOLDING;
 		COUNT(w->counters.held);
 	} else {
-		decided(w, f, (struct outcome){ACTION_DENY, REASON_HELD_FULL, RULE_NONE, SITE_NONE},
-			id);
+		deny(w, f, REASON_HELD_FULL, id);
 	}
 }
 
 static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
-	if (p->transport == IPPROTO_TCP)
-		tcp_name(w, f, p, &n);
-	else if (p->transport == IPPROTO_UDP)
-		udp_name(w, f, p, &n);
+	struct naming n;
+	naming_first(&w->namer, f, p, &n);
 	if (n.parse == PARSE_MORE) {
 		wait_for_more(w, f, p, &n, id);
 		return;
 	}
-	weigh(w, f, &n);
-	decided(w, f, judge(w, f, &n), id);
+	naming_weigh(&w->namer, f, &n, w->now);
+	struct outcome o = judge(w, f, &n);
+	if (o.action == ACTION_ALLOW)
+		naming_follow(&w->namer, f, p, &n,
+			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
+	if (f->live)
+		naming_passed(f, p);
+	decided(w, f, o, id);
+}
+
+/* A packet of an allowed flow whose later hellos or requests matter. */
+static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	struct naming n;
+	naming_later(&w->namer, f, p, &n);
+	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
+		naming_weigh(&w->namer, f, &n, w->now);
+		struct outcome o = judge(w, f, &n);
+		if (o.action != ACTION_ALLOW && !observing(w)) {
+			f->live = false;
+			decided(w, f, o, id);
+			return;
+		}
+		settle(w, f, o, false);
+		naming_later(&w->namer, f, NULL, &n);
+	}
+	if (n.parse == PARSE_MORE && !n.nothing_new && !observing(w)) {
+		if (!held_add(w->held, f, id, w->now))
+			deny(w, f, REASON_HELD_FULL, id);
+		return;
+	}
+	if (n.parse == PARSE_MORE) {
+		naming_passed(f, p);
+		release(w, f, VERDICT_PENDING);
+		give(w, id, VERDICT_PENDING);
+		return;
+	}
+	f->live = false;
+	if (n.parse == PARSE_ABSENT) {
+		naming_drop(&w->namer, f);
+		release(w, f, VERDICT_ALLOWED);
+		give(w, id, VERDICT_ALLOWED);
+		return;
+	}
+	deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 }
 
 /* A SYN: most of what is denied is denied here, most of what is allowed has to show its name first.
@@ -424,7 +360,7 @@ static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p,
 	else if (p->tcp_flags & TCP_SYN)
 		first_packet(w, f, id, before);
 	else
-		give(w, id, VERDICT_PENDING); /* an empty ACK, FIN or RST carries nothing away */
+		pass(w, f, p, id); /* an empty ACK, FIN or RST carries nothing away */
 }
 
 /* The same ports begin anew; the table's own fields and the count of repeats go on. */
@@ -457,6 +393,10 @@ static bool begins_anew(const struct worker *w, const struct flow *f, const stru
 
 static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
+	if (f->state == FLOW_ALLOWED && f->live && p && cursor_left(&p->payload)) {
+		later_bytes(w, f, p, id);
+		return;
+	}
 	if (f->state == FLOW_ALLOWED) {
 		give(w, id, f->live ? VERDICT_PENDING : VERDICT_ALLOWED);
 		return;
@@ -567,16 +507,17 @@ static void conclude(struct worker *w, struct flow *f)
 			n.broken = REASON_HELLO_UNFINISHED;
 		}
 		identify(w, f);
-		weigh(w, f, &n);
+		naming_weigh(&w->namer, f, &n, w->now);
 		settle(w, f, judge(w, f, &n), false);
-	} else if (f->state == FLOW_HOLDING) {
+	} else if (f->held_count) {
+		f->live = false;
 		f->evidence = EVIDENCE_ADDRESS;
 		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
 		release(w, f, settle(w, f, o, false));
 		tell_server(w, f);
 	}
 	record_repeats(w, f);
-	drop_stream(w, f);
+	naming_drop(&w->namer, f);
 }
 
 static void flow_ended(struct worker *w, const struct flow_ended *e)
@@ -727,10 +668,11 @@ struct worker *worker_new(const struct worker_options *o)
 		return NULL;
 	w->o = *o;
 	w->flows = flow_table_new(o->config->flows);
-	w->streams = stream_pool_new(o->config->streams);
+	w->namer.streams = stream_pool_new(o->config->streams);
+	w->namer.seen = o->seen;
 	w->held = held_new(o->config->held, o->config->held_per_client);
-	w->quic = quic_new();
-	if (!w->flows || !w->streams || !w->held || !w->quic) {
+	w->namer.quic = quic_new();
+	if (!w->flows || !w->namer.streams || !w->held || !w->namer.quic) {
 		worker_free(w);
 		return NULL;
 	}
@@ -742,9 +684,9 @@ void worker_free(struct worker *w)
 	if (!w)
 		return;
 	flow_table_free(w->flows);
-	stream_pool_free(w->streams);
+	stream_pool_free(w->namer.streams);
 	held_free(w->held);
-	quic_free(w->quic);
+	quic_free(w->namer.quic);
 	free(w);
 }
 

@@ -5,17 +5,13 @@
  * before a colon, a bare CR, a NUL, a line that folds into the request line: malformed. */
 #pragma once
 #include "name/hello.h"
+#include "packet/flow.h"
 
 #define HTTP_HEAD_MAX 65536 /* bytes of request line and fields; a longer head is malformed */
 
 /* First bytes of a connection. PARSE_ABSENT: not HTTP, or (out->protocol HTTP) CONNECT to a proxy.
  * out->another_may_come is always set. */
 enum parse http_request(struct cursor stream, struct hello *out);
-
-/* What is left of a request's body, between calls of http_next; all zero at a request's start. */
-struct http_follow {
-	bool chunked; /* at a chunk's size, or at the trailer */
-};
 
 /* The next request of a connection, for every-request: stream begins where *consumed of the call
  * before (0 at first) ended. *consumed may lie past the stream's end: so many bytes are body and

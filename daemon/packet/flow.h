@@ -30,6 +30,11 @@ struct quic_flow {
 	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
 };
 
+/* What http.c remembers of a request's body between packets; all zero at a request's start. */
+struct http_follow {
+	bool chunked; /* at a chunk's size, or at the trailer */
+};
+
 struct flow {
 	/* hot: what every packet reads, in the first cache line */
 	struct flow_key key;
@@ -46,6 +51,10 @@ struct flow {
 	int64_t first, last, held_since;
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	struct quic_flow quic;
+	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0), and of
+	 * the first that the server was not given */
+	uint64_t next, unsent;
+	struct http_follow follow;
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	char user[USER_MAX], tier[TIER_MAX];
 	struct outcome outcome;

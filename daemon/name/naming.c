@@ -1,0 +1,248 @@
+#include "name/naming.h"
+
+#include "name/dtls.h"
+#include "name/http.h"
+#include "name/name.h"
+#include "name/tls.h"
+
+#include <netinet/in.h>
+
+static struct naming naming_none(void)
+{
+	struct naming n;
+	n.parse = PARSE_ABSENT;
+	n.broken = REASON_COUNT;
+	n.nothing_new = false;
+	n.hello.protocol = PROTOCOL_NONE;
+	n.hello.name = HELLO_NAME_ABSENT;
+	return n;
+}
+
+void naming_drop(struct namer *n, struct flow *f)
+{
+	if (f->stream)
+		stream_put(n->streams, f->stream);
+	f->stream = NULL;
+}
+
+static void fail(struct naming *out, enum reason why)
+{
+	out->parse = PARSE_BAD;
+	out->broken = why;
+}
+
+/* Adds to the flow's stream, whose offset 0 is the client's byte f->next. */
+static bool join(struct namer *n, struct flow *f, uint64_t offset, struct cursor bytes,
+		 struct naming *out)
+{
+	if (!f->stream && !(f->stream = stream_get(n->streams))) {
+		fail(out, REASON_TABLE_FULL);
+		return false;
+	}
+	switch (stream_add(f->stream, offset, bytes.pos, cursor_left(&bytes))) {
+	case STREAM_OK: return true;
+	case STREAM_CONFLICT: fail(out, REASON_OVERLAP_CONFLICT); break;
+	case STREAM_FULL: fail(out, REASON_HELLO_UNFINISHED); break;
+	}
+	return false;
+}
+
+/* A sequence number as an offset from the client's first byte. It wraps every 4 GiB, so it is read
+ * relative to where the flow stands. */
+static int64_t offset_of(const struct flow *f, uint32_t seq)
+{
+	return (int64_t)f->unsent + (int32_t)(seq - f->isn - (uint32_t)f->unsent);
+}
+
+static uint32_t first_seq(const struct packet *p)
+{
+	return p->seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
+}
+
+/* The packet's bytes from f->next on, and how far after it they begin; false where all are old. */
+static bool fresh_bytes(struct flow *f, const struct packet *p, struct cursor *bytes,
+			uint64_t *offset)
+{
+	if (!f->started && !f->syn_seen)
+		f->isn = first_seq(p); /* met mid-stream: what comes first is taken for the start */
+	int64_t ahead = offset_of(f, first_seq(p)) - (int64_t)f->next;
+	*bytes = p->payload;
+	*offset = ahead > 0 ? (uint64_t)ahead : 0;
+	if (ahead < 0 && !cursor_skip(bytes, (size_t)-ahead))
+		return false;
+	return cursor_left(bytes) > 0;
+}
+
+void naming_passed(struct flow *f, const struct packet *p)
+{
+	int64_t end = offset_of(f, first_seq(p)) + (int64_t)cursor_left(&p->payload);
+	if (p->transport == IPPROTO_TCP && end > (int64_t)f->unsent)
+		f->unsent = (uint64_t)end;
+}
+
+static enum parse parse_first(const struct flow *f, struct cursor bytes, struct hello *h)
+{
+	uint16_t port = f->key.server_port;
+	return hello_has_starttls(port) ? hello_starttls(port, bytes, h) : hello_tcp(bytes, h);
+}
+
+static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+{
+	struct cursor bytes;
+	uint64_t offset;
+	out->parse = PARSE_MORE;
+	out->nothing_new = !fresh_bytes(f, p, &bytes, &offset);
+	if (out->nothing_new)
+		return;
+	f->started = true;
+	if (!f->stream && offset == 0) { /* nearly always: all in one packet, nothing is copied */
+		out->parse = parse_first(f, bytes, &out->hello);
+		if (out->parse != PARSE_MORE)
+			return;
+	}
+	if (join(n, f, offset, bytes, out))
+		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
+}
+
+static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+{
+	bool conflict = false, quic = quic_is_long(p->payload);
+	f->started = true;
+	if (quic)
+		out->parse = quic_datagram(n->quic, &f->quic, p->payload, n->streams, &f->stream,
+					   &conflict, &out->hello);
+	else if (dtls_is_handshake(p->payload))
+		out->parse =
+			dtls_datagram(p->payload, n->streams, &f->stream, &conflict, &out->hello);
+	if (conflict)
+		out->broken = REASON_OVERLAP_CONFLICT;
+	else if (out->parse == PARSE_BAD && quic)
+		out->broken = REASON_QUIC_UNREADABLE;
+	else if (out->parse == PARSE_MORE && !f->stream)
+		fail(out, REASON_TABLE_FULL);
+}
+
+void naming_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+{
+	*out = naming_none();
+	if (p->transport == IPPROTO_TCP)
+		tcp_first(n, f, p, out);
+	else if (p->transport == IPPROTO_UDP)
+		udp_first(n, f, p, out);
+}
+
+bool naming_is_plain(const struct flow *f, const struct naming *in)
+{
+	return hello_has_starttls(f->key.server_port) && in->hello.protocol != PROTOCOL_TLS;
+}
+
+static void copy_host(struct flow *f, const struct host *h)
+{
+	f->host.len = h->len;
+	memcpy(f->host.text, h->text, (size_t)h->len + 1);
+}
+
+/* A name from the flow itself. An encrypted hello has only its outer name, and is told from the
+ * made-up extension that browsers always send by what DNS told this client (see hello.h). */
+static void weigh_hello(struct namer *n, struct flow *f, const struct hello *h, int64_t now)
+{
+	copy_host(f, &h->host);
+	bool agrees = seen_agrees(n->seen, &f->key.client, &f->key.server, &f->host, now);
+	f->mismatch = !agrees;
+	if (h->protocol == PROTOCOL_HTTP)
+		f->evidence = agrees ? EVIDENCE_HOST_DNS : EVIDENCE_HOST;
+	else
+		f->evidence = agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI;
+}
+
+void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now)
+{
+	f->evidence = EVIDENCE_ADDRESS;
+	f->mismatch = false;
+	f->host.len = 0;
+	if (in->parse == PARSE_OK || in->parse == PARSE_BAD || in->hello.protocol != PROTOCOL_NONE)
+		f->protocol = in->hello.protocol;
+	if (in->parse == PARSE_OK && in->hello.name == HELLO_NAME_OK)
+		weigh_hello(n, f, &in->hello, now);
+	else if (seen_names(n->seen, &f->key.client, &f->key.server, now, &f->host, 1) == 1)
+		f->evidence = EVIDENCE_DNS;
+}
+
+/* Another request of an HTTP connection; the bytes begin at f->next. */
+static void next_request(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
+{
+	do {
+		uint64_t used = 0;
+		out->parse = http_next(&f->follow, bytes, &used, &out->hello);
+		f->next += used;
+		cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
+	} while (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
+		 host_equal(&out->hello.host, &f->host) && cursor_left(&bytes));
+	if (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
+	    host_equal(&out->hello.host, &f->host))
+		out->parse = PARSE_MORE;
+	struct stream *old = f->stream;
+	f->stream = NULL;
+	out->nothing_new = cursor_left(&bytes) == 0;
+	if (!out->nothing_new && (out->parse == PARSE_OK || out->parse == PARSE_MORE)) {
+		enum parse parse = out->parse;
+		if (join(n, f, 0, bytes, out))
+			out->parse = parse;
+	}
+	if (old)
+		stream_put(n->streams, old);
+}
+
+/* After a HelloRetryRequest: the whole stream is looked at again, it is short. */
+static void next_hello(struct flow *f, struct naming *out)
+{
+	out->parse = tls_next_hello(stream_head(f->stream), &out->hello);
+	if (out->parse != PARSE_OK)
+		return;
+	bool same = out->hello.name == HELLO_NAME_OK && host_equal(&out->hello.host, &f->host);
+	if (same)
+		out->parse = PARSE_ABSENT;
+	else
+		out->broken = REASON_HELLO_CHANGED;
+}
+
+void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
+		   const struct naming *first, bool every_request)
+{
+	struct naming out = naming_none();
+	bool http = first->hello.protocol == PROTOCOL_HTTP;
+	struct cursor bytes;
+	uint64_t offset;
+	f->live = p->transport == IPPROTO_TCP && first->parse == PARSE_OK &&
+		  first->hello.another_may_come && (!http || every_request);
+	if (!f->live || f->stream)
+		return;
+	if (fresh_bytes(f, p, &bytes, &offset))
+		join(n, f, offset, bytes, &out); /* what naming_later begins with */
+}
+
+void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+{
+	struct cursor bytes;
+	uint64_t offset = 0;
+	*out = naming_none();
+	if (p && !fresh_bytes(f, p, &bytes, &offset)) {
+		out->parse = PARSE_MORE;
+		out->nothing_new = true;
+		return;
+	}
+	if (p && f->protocol == PROTOCOL_HTTP && !f->stream && offset == 0) {
+		next_request(n, f, bytes, out);
+		return;
+	}
+	if (p && !join(n, f, offset, bytes, out))
+		return;
+	if (!f->stream) {
+		out->parse = PARSE_MORE;
+		out->nothing_new = true;
+	} else if (f->protocol == PROTOCOL_HTTP) {
+		next_request(n, f, stream_head(f->stream), out);
+	} else {
+		next_hello(f, out);
+	}
+}

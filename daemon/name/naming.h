@@ -1,0 +1,51 @@
+/* naming: a flow's packets -> the name it wants and how well it is known. Joins what does not stand
+ * in one packet, and follows a flow on where later hellos or requests matter. */
+#pragma once
+#include "name/hello.h"
+#include "name/quic.h"
+#include "name/seen.h"
+#include "packet/flow.h"
+#include "packet/packet.h"
+#include "packet/stream.h"
+
+struct namer {
+	struct quic *quic;           /* the worker's */
+	struct stream_pool *streams; /* the worker's */
+	struct seen *seen;           /* shared */
+};
+
+struct naming {
+	enum parse parse;
+	enum reason
+		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
+	bool nothing_new;   /* a repeat or a keep-alive: bytes that were judged before */
+	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
+};
+
+/* First bytes: what they say together with those of earlier packets. PARSE_MORE: hold the packet.
+ */
+void naming_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out);
+
+/* PARSE_MORE, and the server has to see the packet before the rest can come (STARTTLS). */
+bool naming_is_plain(const struct flow *f, const struct naming *in);
+
+/* Sets the flow's host, evidence, mismatch and protocol from what its bytes say and DNS told. */
+void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now);
+
+/* After a name was allowed: keeps the flow live where a later hello or request can name another
+ * host. p is the packet that completed the first; every_request is the policy's http =
+ * "every-request". */
+void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
+		   const struct naming *first, bool every_request);
+
+/* A packet of a live flow (NULL: go on with the packet of the call before). PARSE_OK: another name
+ * to ask the policy for (REASON_HELLO_CHANGED in broken: one that must not be); call again with
+ * NULL. PARSE_MORE: nothing_new tells whether the packet may pass or has to be held. PARSE_ABSENT:
+ * nothing more comes, the flow need not be live. PARSE_BAD as above. */
+void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out);
+
+/* The packet went on to the server: what a reset to it has to name next. */
+void naming_passed(struct flow *f, const struct packet *p);
+
+/* Puts the flow's stream back. */
+void naming_drop(struct namer *n, struct flow *f);
