@@ -1,4 +1,8 @@
-/* nfqueue: one kernel queue as a source: bursts by recvmmsg, verdicts in one send a burst. */
+/* nfqueue: one kernel queue as a source: bursts by recvmmsg, verdicts in one send a burst.
+ *
+ * An arrival's id is the kernel's packet id with the packet's mark above it, so that a verdict
+ * given much later still leaves the bits of the mark alone that are not ours, and nothing has to be
+ * remembered for it. */
 #pragma once
 #include "base/error.h"
 #include "source/source.h"
@@ -7,10 +11,10 @@ struct nfqueue_options {
 	uint16_t queue;
 	enum arrival_kind kind;
 	uint32_t length;    /* packets that may wait */
-	bool fail_open;     /* the kernel passes what a full queue can't take */
+	bool fail_open;     /* the kernel passes what a full queue can't take (DNS: always) */
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
-	int raw4, raw6; /* raw sockets for resets, or -1 */
+	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */
 	void (*remark)(void *ctx, const struct flow_key *key,
 		       enum verdict v); /* to conntrack's thread */
 	void *ctx;
@@ -20,6 +24,15 @@ struct nfqueue_options {
 struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *errors);
 
 struct nfqueue_counters {
-	uint64_t packets, bursts, verdict_errors, overruns; /* ENOBUFS: the kernel dropped for us */
+	uint64_t packets, bursts, verdict_errors;
+	uint64_t overruns; /* ENOBUFS: the socket's buffer was full, the kernel dropped */
+	uint64_t full;     /* the queue was full: dropped, or passed where fail_open */
+	uint32_t waiting;  /* packets in the queue now, held ones among them */
 };
+
+/* The last three are the kernel's own (/proc/net/netfilter/nfnetlink_queue) where the process may
+ * read them; not for the packet path. */
 void nfqueue_count(const struct source *s, struct nfqueue_counters *out);
+
+/* True where a program reads the queue now (so far as /proc says); its netlink port in *port. */
+bool nfqueue_bound(uint16_t queue, uint32_t *port);

@@ -1,0 +1,450 @@
+#include "source/nfqueue.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "source/mark.h"
+#include "source/reply.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/capability.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum {
+	BURST = 64,
+	COPY_RANGE = 65531, /* the most that the kernel copies: 64 KiB less an attribute's head */
+	ROOM = COPY_RANGE + 4101, /* an odd number of cache lines, so that bursts don't alias */
+	VERDICTS = 256,
+	RECEIVE_BUFFER = 32 << 20,
+	TICK_US = 100000,
+};
+
+/* One verdict as the kernel reads it (linux/netfilter/nfnetlink_queue.h). */
+struct verdict_message {
+	struct nlmsghdr head;
+	struct nfgenmsg family;
+	struct nlattr verdict_attr;
+	struct nfqnl_msg_verdict_hdr verdict;
+	struct nlattr mark_attr;
+	uint32_t mark;
+};
+static_assert(sizeof(struct verdict_message) == 40, "no holes: it goes to the kernel as it is");
+
+struct nfqueue {
+	struct source source;
+	struct nfqueue_options o;
+	struct mnl_socket *socket;
+	int fd;
+	uint8_t *room;
+	struct mmsghdr message[BURST];
+	struct iovec part[BURST];
+	struct verdict_message verdict[VERDICTS];
+	unsigned verdicts;
+	uint32_t mark_of[VERDICT_DROP_DENIED + 1];
+	/* written by the worker, read by any thread */
+	_Atomic uint64_t packets, bursts, verdict_errors, overruns;
+};
+
+static struct nfqueue *of(struct source *s)
+{
+	return (struct nfqueue *)s;
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* --- packets ------------------------------------------------------------------------------- */
+
+struct packet_attributes {
+	const struct nfqnl_msg_packet_hdr *head;
+	const struct nfqnl_msg_packet_hw *hardware;
+	const uint8_t *payload;
+	uint32_t payload_len, mark;
+	bool cut;
+};
+
+static void read_attribute(const struct nlattr *attr, struct packet_attributes *a)
+{
+	switch (attr->nla_type & NLA_TYPE_MASK) {
+	case NFQA_PACKET_HDR: a->head = mnl_attr_get_payload(attr); break;
+	case NFQA_MARK: a->mark = ntohl(mnl_attr_get_u32(attr)); break;
+	case NFQA_HWADDR: a->hardware = mnl_attr_get_payload(attr); break;
+	case NFQA_CAP_LEN: a->cut = true; break;
+	case NFQA_PAYLOAD:
+		a->payload = mnl_attr_get_payload(attr);
+		a->payload_len = mnl_attr_get_payload_len(attr);
+		break;
+	}
+}
+
+/* False where the message is not a packet with an id. */
+static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message, int64_t now,
+			struct arrival *out)
+{
+	struct packet_attributes a = {0};
+	const struct nlattr *attr;
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) read_attribute(attr, &a);
+	if (!a.head)
+		return false;
+	*out = (struct arrival){
+		.kind = q->o.kind,
+		.id = (uint64_t)a.mark << 32 | ntohl(a.head->packet_id),
+		.bytes = a.payload,
+		.len = a.payload_len,
+		.now = now,
+		.cut = a.cut,
+	};
+	if (a.hardware && ntohs(a.hardware->hw_addrlen) == sizeof out->mac) {
+		memcpy(out->mac, a.hardware->hw_addr, sizeof out->mac);
+		out->has_mac = true;
+	}
+	return true;
+}
+
+/* A datagram is one packet, or the kernel's complaint about a verdict (its packet was gone: the
+ * queue was unbound or its interface went down). */
+static int read_datagram(struct nfqueue *q, const void *bytes, size_t len, int64_t now,
+			 struct arrival *list, int max)
+{
+	const struct nlmsghdr *message = bytes;
+	int left = (int)len, found = 0;
+	while (mnl_nlmsg_ok(message, left) && found < max) {
+		if (message->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
+			found += read_packet(q, message, now, &list[found]);
+		else if (message->nlmsg_type == NLMSG_ERROR)
+			add(&q->verdict_errors, 1);
+		message = mnl_nlmsg_next(message, &left);
+	}
+	return found;
+}
+
+static int nfqueue_receive(struct source *s, struct arrival *list, int max)
+{
+	struct nfqueue *q = of(s);
+	int n = recvmmsg(q->fd, q->message, (unsigned)(max < BURST ? max : BURST), MSG_WAITFORONE,
+			 NULL);
+	if (n < 0 && errno == ENOBUFS)
+		add(&q->overruns, 1);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+	int64_t now = clock_now();
+	int found = 0;
+	for (int i = 0; i < n; i++)
+		found += read_datagram(q, q->part[i].iov_base, q->message[i].msg_len, now,
+				       list + found, max - found);
+	add(&q->bursts, 1);
+	add(&q->packets, (uint64_t)found);
+	return found;
+}
+
+/* --- verdicts ------------------------------------------------------------------------------ */
+
+static void nfqueue_flush(struct source *s)
+{
+	struct nfqueue *q = of(s);
+	if (!q->verdicts)
+		return;
+	size_t len = q->verdicts * sizeof q->verdict[0];
+	if (send(q->fd, q->verdict, len, 0) != (ssize_t)len) {
+		add(&q->verdict_errors, q->verdicts);
+		LOG_LIMITED(log_error, clock_now(), "queue %u: verdicts not sent: %m", q->o.queue);
+	}
+	q->verdicts = 0;
+}
+
+static void nfqueue_verdict(struct source *s, uint64_t id, enum verdict v)
+{
+	struct nfqueue *q = of(s);
+	bool drop = v == VERDICT_DROP || v == VERDICT_DROP_DENIED;
+	struct verdict_message *m = &q->verdict[q->verdicts++];
+	m->verdict.verdict = htonl(drop ? NF_DROP : NF_ACCEPT);
+	m->verdict.id = htonl((uint32_t)id);
+	m->mark = htonl(((uint32_t)(id >> 32) & ~q->o.mark_mask) | q->mark_of[v]);
+	if (q->verdicts == VERDICTS)
+		nfqueue_flush(s);
+}
+
+static void prepare_verdicts(struct nfqueue *q)
+{
+	for (unsigned v = 0; v <= VERDICT_DROP_DENIED; v++) {
+		enum mark_kind kind = mark_of_verdict((enum verdict)v);
+		q->mark_of[v] = kind ? mark_value(q->o.mark_mask, kind, q->o.epoch) : 0;
+	}
+	for (unsigned i = 0; i < VERDICTS; i++)
+		q->verdict[i] = (struct verdict_message){
+			.head = {.nlmsg_len = sizeof q->verdict[i],
+				 .nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_VERDICT,
+				 .nlmsg_flags = NLM_F_REQUEST},
+			.family = {.nfgen_family = AF_UNSPEC, .res_id = htons(q->o.queue)},
+			.verdict_attr = {.nla_len = 12, .nla_type = NFQA_VERDICT_HDR},
+			.mark_attr = {.nla_len = 8, .nla_type = NFQA_MARK},
+		};
+}
+
+static void nfqueue_reset_server(struct source *s, const struct flow_key *key, uint32_t seq)
+{
+	reply_reset_server(of(s)->o.raw4, of(s)->o.raw6, key, seq);
+}
+
+static void nfqueue_remark(struct source *s, const struct flow_key *key, enum verdict v)
+{
+	if (of(s)->o.remark)
+		of(s)->o.remark(of(s)->o.ctx, key, v);
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+/* One line of /proc/net/netfilter/nfnetlink_queue. */
+struct proc_line {
+	uint32_t port, waiting;
+	uint64_t full, overruns;
+};
+
+static bool proc_read(uint16_t queue, struct proc_line *out)
+{
+	FILE *f = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
+	if (!f)
+		return false;
+	char line[256];
+	bool found = false;
+	while (!found && fgets(line, sizeof line, f)) {
+		unsigned number;
+		int n = sscanf(line, "%u %u %u %*u %*u %lu %lu", &number, &out->port, &out->waiting,
+			       &out->full, &out->overruns);
+		found = n == 5 && number == queue;
+	}
+	fclose(f);
+	return found;
+}
+
+bool nfqueue_bound(uint16_t queue, uint32_t *port)
+{
+	struct proc_line line;
+	if (!proc_read(queue, &line))
+		return false;
+	*port = line.port;
+	return true;
+}
+
+static bool may_administer_network(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	return syscall(SYS_capget, &head, data) == 0 &&
+	       data[CAP_NET_ADMIN / 32].effective >> CAP_NET_ADMIN % 32 & 1;
+}
+
+/* A netlink port is by custom the process id of the socket's first owner. */
+static void say_in_use(const struct nfqueue *q, struct errors *errors)
+{
+	char path[64], name[32] = "another program";
+	uint32_t port;
+	if (!nfqueue_bound(q->o.queue, &port)) {
+		errors_add(errors, NULL, 0, "queue %u is in use by another program", q->o.queue);
+		return;
+	}
+	snprintf(path, sizeof path, "/proc/%u/comm", port);
+	FILE *f = fopen(path, "re");
+	if (f) {
+		if (fgets(name, sizeof name, f))
+			name[strcspn(name, "\n")] = '\0';
+		fclose(f);
+	}
+	errors_add(errors, NULL, 0, "queue %u is in use by %s (netlink port %u)", q->o.queue, name,
+		   port);
+}
+
+/* The kernel answers EPERM both to a missing right and to a queue that has a reader already. */
+static void say_why(const struct nfqueue *q, int error, const char *step, struct errors *errors)
+{
+	if (error == EPERM && !may_administer_network())
+		errors_add(errors, NULL, 0,
+			   "no right to read queue %u: the capability CAP_NET_ADMIN is missing",
+			   q->o.queue);
+	else if (error == EPERM || error == EBUSY)
+		say_in_use(q, errors);
+	else if (error == EINVAL || error == EPROTONOSUPPORT || error == EOPNOTSUPP)
+		errors_add(errors, NULL, 0,
+			   "queue %u: this kernel has no packet queues (nfnetlink_queue): %s: %s",
+			   q->o.queue, step, strerror(error));
+	else
+		errors_add(errors, NULL, 0, "queue %u: %s: %s", q->o.queue, step, strerror(error));
+}
+
+/* Sends one configuration message and waits for its ACK; 0 or -errno. Packets that arrive between
+ * are lost to us but not to the kernel's order: nothing is queued before copy mode is set. */
+static int configure(struct nfqueue *q, struct nlmsghdr *message)
+{
+	static _Atomic uint32_t sequence = 1;
+	char answer[1024];
+	message->nlmsg_flags |= NLM_F_ACK;
+	message->nlmsg_seq = sequence++;
+	if (mnl_socket_sendto(q->socket, message, message->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(q->socket, answer, sizeof answer);
+		const struct nlmsghdr *head = (const void *)answer;
+		if (n < 0 && errno != ENOSPC && errno != EINTR)
+			return -errno;
+		if (n < (ssize_t)sizeof *head || head->nlmsg_type != NLMSG_ERROR ||
+		    head->nlmsg_seq != message->nlmsg_seq)
+			continue;
+		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(head))->error;
+	}
+}
+
+static int configure_flag(struct nfqueue *q, uint32_t flag)
+{
+	char buffer[256];
+	struct nlmsghdr *m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
+	mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(flag));
+	mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(flag));
+	return configure(q, m);
+}
+
+/* Flags go one a message: of several, an unknown one would take the others with it. A kernel
+ * without GSO flag segments for us, so only FAIL_OPEN is needed, and only where asked for. */
+static int configure_flags(struct nfqueue *q)
+{
+	if (configure_flag(q, NFQA_CFG_F_GSO) < 0)
+		log_warn("queue %u: the kernel does not hand up large packets whole", q->o.queue);
+	if (!q->o.fail_open && q->o.kind != ARRIVAL_DNS)
+		return 0;
+	return configure_flag(q, NFQA_CFG_F_FAIL_OPEN);
+}
+
+static bool configure_queue(struct nfqueue *q, struct errors *errors)
+{
+	char buffer[256];
+	struct nlmsghdr *m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
+	nfq_nlmsg_cfg_put_cmd(m, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+	const char *step = "binding it";
+	int error = configure(q, m);
+	if (!error) {
+		step = "setting its flags";
+		error = configure_flags(q);
+	}
+	if (!error) {
+		step = "setting its length";
+		m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
+		nfq_nlmsg_cfg_put_qmaxlen(m, q->o.length);
+		error = configure(q, m);
+	}
+	if (!error) {
+		step = "asking for whole packets";
+		m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
+		nfq_nlmsg_cfg_put_params(m, NFQNL_COPY_PACKET, COPY_RANGE);
+		error = configure(q, m);
+	}
+	if (error)
+		say_why(q, -error, step, errors);
+	return !error;
+}
+
+/* Overruns are the kernel's to count (/proc): told by ENOBUFS, the socket would refuse all further
+ * packets until it is read empty, so one overrun would become many. */
+static bool configure_socket(struct nfqueue *q, struct errors *errors)
+{
+	int size = RECEIVE_BUFFER, one = 1;
+	struct timeval tick = {.tv_usec = TICK_US};
+	q->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!q->socket || mnl_socket_bind(q->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		say_why(q, errno, "opening a netlink socket", errors);
+		return false;
+	}
+	q->fd = mnl_socket_get_fd(q->socket);
+	if (setsockopt(q->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+		setsockopt(q->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	if (setsockopt(q->fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &one, sizeof one) < 0)
+		log_warn("queue %u: overruns can't be ridden out: %m", q->o.queue);
+	setsockopt(q->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
+	if (!configure_queue(q, errors))
+		return false;
+	return setsockopt(q->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) == 0;
+}
+
+static bool make_room(struct nfqueue *q)
+{
+	size_t pitch = (ROOM + 63) / 64 * 64;
+	q->room = mmap(NULL, BURST * pitch, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	if (q->room == MAP_FAILED) {
+		q->room = NULL;
+		return false;
+	}
+	for (unsigned i = 0; i < BURST; i++) {
+		q->part[i] = (struct iovec){q->room + i * pitch, pitch};
+		q->message[i].msg_hdr = (struct msghdr){.msg_iov = &q->part[i], .msg_iovlen = 1};
+	}
+	return true;
+}
+
+static void nfqueue_free(struct source *s)
+{
+	struct nfqueue *q = of(s);
+	if (q->socket)
+		mnl_socket_close(q->socket);
+	if (q->room)
+		munmap(q->room, BURST * (size_t)((ROOM + 63) / 64 * 64));
+	free(q);
+}
+
+static const struct source_ops ops = {
+	.receive = nfqueue_receive,
+	.verdict = nfqueue_verdict,
+	.flush = nfqueue_flush,
+	.reset_server = nfqueue_reset_server,
+	.remark = nfqueue_remark,
+	.free = nfqueue_free,
+};
+
+struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *errors)
+{
+	struct nfqueue *q = calloc(1, sizeof *q);
+	if (!q || !make_room(q)) {
+		errors_add(errors, NULL, 0, "queue %u: out of memory", o->queue);
+		free(q);
+		return NULL;
+	}
+	q->source.ops = &ops;
+	q->o = *o;
+	prepare_verdicts(q);
+	if (!configure_socket(q, errors)) {
+		nfqueue_free(&q->source);
+		return NULL;
+	}
+	return &q->source;
+}
+
+void nfqueue_count(const struct source *s, struct nfqueue_counters *out)
+{
+	const struct nfqueue *q = (const struct nfqueue *)s;
+	struct proc_line line = {0};
+	*out = (struct nfqueue_counters){
+		.packets = atomic_load_explicit(&q->packets, memory_order_relaxed),
+		.bursts = atomic_load_explicit(&q->bursts, memory_order_relaxed),
+		.verdict_errors = atomic_load_explicit(&q->verdict_errors, memory_order_relaxed),
+		.overruns = atomic_load_explicit(&q->overruns, memory_order_relaxed),
+	};
+	if (!proc_read(q->o.queue, &line))
+		return;
+	out->overruns += line.overruns;
+	out->full = line.full;
+	out->waiting = line.waiting;
+}

@@ -1,0 +1,173 @@
+#include "source/reply.h"
+
+#include "packet/packet.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { IP4_HEADER = 20, IP6_HEADER = 40, TCP_HEADER = 20, HOPS = 64 };
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	put16(at, value >> 16);
+	put16(at + 2, value & 0xffff);
+}
+
+static uint32_t sum(uint32_t start, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i += 2)
+		start += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+	return start;
+}
+
+static uint16_t fold(uint32_t s)
+{
+	s = (s & 0xffff) + (s >> 16);
+	return (uint16_t) ~((s & 0xffff) + (s >> 16));
+}
+
+static size_t put_ip4(const struct reply_segment *s, uint8_t *ip)
+{
+	ip[0] = 0x45;
+	put16(ip + 2, IP4_HEADER + TCP_HEADER);
+	ip[6] = 0x40; /* don't fragment: no identification is needed */
+	ip[8] = HOPS;
+	ip[9] = IPPROTO_TCP;
+	memcpy(ip + 12, s->from.bytes + 12, 4);
+	memcpy(ip + 16, s->to.bytes + 12, 4);
+	put16(ip + 10, fold(sum(0, ip, IP4_HEADER)));
+	return IP4_HEADER;
+}
+
+static size_t put_ip6(const struct reply_segment *s, uint8_t *ip)
+{
+	ip[0] = 0x60;
+	put16(ip + 4, TCP_HEADER);
+	ip[6] = IPPROTO_TCP;
+	ip[7] = HOPS;
+	memcpy(ip + 8, s->from.bytes, 16);
+	memcpy(ip + 24, s->to.bytes, 16);
+	return IP6_HEADER;
+}
+
+/* The pseudo header's sum is over both addresses: a mapped IPv4 address counts by its last four
+ * bytes. */
+static uint32_t pseudo(const struct reply_segment *s)
+{
+	size_t skip = address_is4(&s->from) ? 12 : 0;
+	uint32_t start = IPPROTO_TCP + TCP_HEADER;
+	start = sum(start, s->from.bytes + skip, 16 - skip);
+	return sum(start, s->to.bytes + skip, 16 - skip);
+}
+
+size_t reply_build(const struct reply_segment *s, uint8_t out[static REPLY_MAX])
+{
+	memset(out, 0, REPLY_MAX);
+	size_t ip = address_is4(&s->from) ? put_ip4(s, out) : put_ip6(s, out);
+	uint8_t *tcp = out + ip;
+	put16(tcp, s->from_port);
+	put16(tcp + 2, s->to_port);
+	put32(tcp + 4, s->seq);
+	put32(tcp + 8, s->ack);
+	tcp[12] = TCP_HEADER / 4 << 4;
+	tcp[13] = s->flags;
+	put16(tcp + 14, s->window);
+	put16(tcp + 16, fold(sum(pseudo(s), tcp, TCP_HEADER)));
+	return ip + TCP_HEADER;
+}
+
+/* Best effort: a reset that is lost costs its receiver a timeout, and nothing waits for it. */
+static void send_segment(int raw4, int raw6, const struct reply_segment *s)
+{
+	uint8_t bytes[REPLY_MAX];
+	size_t len = reply_build(s, bytes);
+	if (address_is4(&s->to)) {
+		struct sockaddr_in to = {.sin_family = AF_INET};
+		memcpy(&to.sin_addr, s->to.bytes + 12, 4);
+		if (raw4 >= 0)
+			sendto(raw4, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+	} else {
+		struct sockaddr_in6 to = {.sin6_family = AF_INET6};
+		memcpy(&to.sin6_addr, s->to.bytes, 16);
+		if (raw6 >= 0)
+			sendto(raw6, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+	}
+}
+
+void reply_reset_server(int raw4, int raw6, const struct flow_key *key, uint32_t seq)
+{
+	send_segment(raw4, raw6,
+		     &(struct reply_segment){.from = key->client,
+					     .to = key->server,
+					     .from_port = key->client_port,
+					     .to_port = key->server_port,
+					     .seq = seq,
+					     .flags = TCP_RST});
+}
+
+void reply_probe(int raw4, int raw6, const struct flow_key *key, uint32_t old)
+{
+	struct reply_segment s = {.from = key->client,
+				  .to = key->server,
+				  .from_port = key->client_port,
+				  .to_port = key->server_port,
+				  .seq = old,
+				  .flags = TCP_ACK,
+				  .window = 1024};
+	send_segment(raw4, raw6, &s);
+	s = (struct reply_segment){.from = key->server,
+				   .to = key->client,
+				   .from_port = key->server_port,
+				   .to_port = key->client_port,
+				   .seq = old,
+				   .ack = old,
+				   .flags = TCP_ACK,
+				   .window = 1024};
+	send_segment(raw4, raw6, &s);
+}
+
+static int open_raw(int family, uint32_t mark)
+{
+	int one = 1, fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	if (fd < 0)
+		return -errno;
+	/* IPPROTO_RAW sockets of both families take the IP header from us. */
+	bool ok =
+		family == AF_INET6 || setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &one, sizeof one) == 0;
+	if (ok && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0)
+		return fd;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
+bool reply_open(uint32_t mark, int *raw4, int *raw6, struct errors *errors)
+{
+	*raw4 = open_raw(AF_INET, mark);
+	*raw6 = open_raw(AF_INET6, mark);
+	if (*raw4 == -EPERM || *raw6 == -EPERM) {
+		errors_add(errors, NULL, 0,
+			   "no right to send resets: the capability CAP_NET_RAW is missing");
+		if (*raw4 >= 0)
+			close(*raw4);
+		if (*raw6 >= 0)
+			close(*raw6);
+		*raw4 = *raw6 = -1;
+		return false;
+	}
+	if (*raw4 < 0)
+		*raw4 = -1;
+	if (*raw6 < 0)
+		*raw6 = -1;
+	return true;
+}
