@@ -14,7 +14,8 @@ struct sink_options {
 	const uint8_t *pseudonym; /* 32 bytes or NULL; kept by the caller */
 	unsigned rings;           /* one a producer */
 	size_t slots;             /* a ring */
-	/* Called on the writer's thread with each line as written; may be NULL. */
+	/* Called on the writer's thread with each decision (user names hidden already) and its
+	 * line, also while the log cannot be written; may be NULL. */
 	void (*line)(void *ctx, const struct decision *d, const char *json, size_t len);
 	void *ctx;
 };
@@ -30,7 +31,6 @@ void sink_free(struct sink *s);
 
 struct sink_counters {
 	uint64_t written, lost_ring, lost_write;
-	bool failing; /* the last write failed (disk full, no reader): strict audit denies meanwhile
-		       */
+	bool failing; /* the log can't be written (disk full, no reader): strict audit denies */
 };
 void sink_count(const struct sink *s, struct sink_counters *out);
