@@ -578,11 +578,11 @@ static void flow_again(struct worker *w, struct flow *f)
 		COUNT(w->counters.again);
 		settle(w, f, o, false);
 		if (!f->ended)
-			s->ops->remark(s, &f->key, VERDICT_DENIED);
+			s->ops->remark(s, f, VERDICT_DENIED);
 	} else if (f->state == FLOW_DENIED && allow) {
 		COUNT(w->counters.again);
 		record_repeats(w, f);
-		s->ops->remark(s, &f->key, VERDICT_PENDING);
+		s->ops->remark(s, f, VERDICT_PENDING);
 		flow_remove(w->flows, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */

@@ -48,7 +48,7 @@ struct source_ops {
 	void (*reset_server)(struct source *s, const struct flow_key *key, uint32_t seq);
 	/* A flow already decided has another outcome now: its mark is set to v (VERDICT_PENDING:
 	 * cleared, so that its next packet comes up). */
-	void (*remark)(struct source *s, const struct flow_key *key, enum verdict v);
+	void (*remark)(struct source *s, const struct flow *f, enum verdict v);
 	void (*free)(struct source *s);
 };
 
