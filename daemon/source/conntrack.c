@@ -1,0 +1,344 @@
+#include "source/conntrack.h"
+
+#include "base/clock.h"
+#include "source/mark.h"
+#include "source/reply.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	EVENT_BUFFER = 8 << 20, /* ends of flows come in waves */
+	READS_A_CALL = 256,
+	MESSAGE_MAX = 16384,
+};
+
+struct conntrack {
+	struct conntrack_options o;
+	struct mnl_socket *events, *commands;
+	uint32_t sequence;
+	struct conntrack_counters counters;
+};
+
+/* --- keys ---------------------------------------------------------------------------------- */
+
+static void set_addresses(struct nf_conntrack *ct, const struct flow_key *key)
+{
+	if (address_is4(&key->client)) {
+		nfct_set_attr_u8(ct, ATTR_ORIG_L3PROTO, AF_INET);
+		nfct_set_attr(ct, ATTR_ORIG_IPV4_SRC, key->client.bytes + 12);
+		nfct_set_attr(ct, ATTR_ORIG_IPV4_DST, key->server.bytes + 12);
+	} else {
+		nfct_set_attr_u8(ct, ATTR_ORIG_L3PROTO, AF_INET6);
+		nfct_set_attr(ct, ATTR_ORIG_IPV6_SRC, key->client.bytes);
+		nfct_set_attr(ct, ATTR_ORIG_IPV6_DST, key->server.bytes);
+	}
+}
+
+static bool has_ports(uint8_t transport)
+{
+	return transport == IPPROTO_TCP || transport == IPPROTO_UDP || transport == IPPROTO_SCTP ||
+	       transport == IPPROTO_DCCP || transport == IPPROTO_UDPLITE;
+}
+
+static struct nf_conntrack *entry_of(const struct flow_key *key)
+{
+	struct nf_conntrack *ct = nfct_new();
+	if (!ct)
+		return NULL;
+	set_addresses(ct, key);
+	nfct_set_attr_u8(ct, ATTR_ORIG_L4PROTO, key->transport);
+	if (has_ports(key->transport)) {
+		nfct_set_attr_u16(ct, ATTR_ORIG_PORT_SRC, htons(key->client_port));
+		nfct_set_attr_u16(ct, ATTR_ORIG_PORT_DST, htons(key->server_port));
+	}
+	return ct;
+}
+
+static bool key_of(const struct nf_conntrack *ct, struct flow_key *key)
+{
+	const void *src, *dst;
+	*key = (struct flow_key){.transport = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO)};
+	if (nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET) {
+		src = nfct_get_attr(ct, ATTR_ORIG_IPV4_SRC);
+		dst = nfct_get_attr(ct, ATTR_ORIG_IPV4_DST);
+		if (!src || !dst)
+			return false;
+		key->client = address_from4(src);
+		key->server = address_from4(dst);
+	} else {
+		src = nfct_get_attr(ct, ATTR_ORIG_IPV6_SRC);
+		dst = nfct_get_attr(ct, ATTR_ORIG_IPV6_DST);
+		if (!src || !dst)
+			return false;
+		key->client = address_from6(src);
+		key->server = address_from6(dst);
+	}
+	if (has_ports(key->transport)) {
+		key->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
+		key->server_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
+	}
+	return true;
+}
+
+/* --- ends ---------------------------------------------------------------------------------- */
+
+static void tell_end(struct conntrack *c, const struct nf_conntrack *ct)
+{
+	struct flow_key key;
+	if (!mark_kind_of(c->o.mark_mask, nfct_get_attr_u32(ct, ATTR_MARK)) || !key_of(ct, &key))
+		return;
+	uint64_t bytes = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES) +
+			 nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
+	uint64_t packets = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS) +
+			   nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
+	int64_t first = (int64_t)nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START);
+	int64_t last = (int64_t)nfct_get_attr_u64(ct, ATTR_TIMESTAMP_STOP);
+	c->counters.ended++;
+	if (c->o.ended)
+		c->o.ended(c->o.ctx, &key, bytes, packets, first, last ? last : clock_now());
+}
+
+static int on_event(const struct nlmsghdr *message, void *data)
+{
+	struct nf_conntrack *ct = nfct_new();
+	if (ct && nfct_nlmsg_parse(message, ct) == 0)
+		tell_end(data, ct);
+	if (ct)
+		nfct_destroy(ct);
+	return MNL_CB_OK;
+}
+
+int conntrack_fd(const struct conntrack *c)
+{
+	return mnl_socket_get_fd(c->events);
+}
+
+void conntrack_read(struct conntrack *c)
+{
+	char bytes[MESSAGE_MAX];
+	for (int i = 0; i < READS_A_CALL; i++) {
+		ssize_t n = recv(conntrack_fd(c), bytes, sizeof bytes, MSG_DONTWAIT);
+		if (n > 0)
+			mnl_cb_run(bytes, (size_t)n, 0, 0, on_event, c);
+		else if (n < 0 && errno == ENOBUFS)
+			c->counters.overruns++;
+		else
+			return;
+	}
+}
+
+/* --- commands ------------------------------------------------------------------------------ */
+
+static struct nlmsghdr *command(char *bytes, uint16_t type, uint16_t flags, uint8_t family,
+				uint32_t sequence)
+{
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	m->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
+	m->nlmsg_flags = NLM_F_REQUEST | flags;
+	m->nlmsg_seq = sequence;
+	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(m, sizeof *g);
+	g->nfgen_family = family;
+	g->version = NFNETLINK_V0;
+	return m;
+}
+
+/* Sends a command and waits for the kernel's answer; 0 or -errno. */
+static int carry_out(struct mnl_socket *s, const struct nlmsghdr *m)
+{
+	char bytes[MESSAGE_MAX];
+	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
+		return -errno;
+	ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof bytes);
+	if (n < 0)
+		return -errno;
+	return mnl_cb_run(bytes, (size_t)n, m->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int change(struct conntrack *c, uint16_t type, const struct nf_conntrack *ct,
+		  const uint32_t *mark)
+{
+	char bytes[MESSAGE_MAX];
+	uint8_t family = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO);
+	struct nlmsghdr *m = command(bytes, type, NLM_F_ACK, family, ++c->sequence);
+	if (nfct_nlmsg_build(m, ct) < 0)
+		return -EINVAL;
+	if (mark) {
+		mnl_attr_put_u32(m, CTA_MARK, htonl(*mark));
+		mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(c->o.mark_mask));
+	}
+	return carry_out(c->commands, m);
+}
+
+/* The probes are outside both windows: a strict conntrack would neither know nor translate them. */
+static void be_liberal(struct nf_conntrack *ct)
+{
+	nfct_set_attr_u8(ct, ATTR_TCP_FLAGS_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
+	nfct_set_attr_u8(ct, ATTR_TCP_MASK_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
+	nfct_set_attr_u8(ct, ATTR_TCP_FLAGS_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
+	nfct_set_attr_u8(ct, ATTR_TCP_MASK_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
+}
+
+int conntrack_remark(struct conntrack *c, const struct flow_key *key, enum verdict v)
+{
+	enum mark_kind kind = mark_of_verdict(v);
+	bool end = kind == MARK_DENIED && key->transport == IPPROTO_TCP;
+	uint32_t mark = kind == MARK_NONE || kind == MARK_PENDING
+				? 0
+				: mark_value(c->o.mark_mask, kind, c->o.epoch);
+	struct nf_conntrack *ct = entry_of(key);
+	if (!ct)
+		return -ENOMEM;
+	if (end)
+		be_liberal(ct);
+	int error = change(c, IPCTNL_MSG_CT_NEW, ct, &mark);
+	nfct_destroy(ct);
+	c->counters.remarks++;
+	if (error == -ENOENT)
+		c->counters.gone++;
+	else if (!error && end)
+		reply_probe(c->o.raw4, c->o.raw6, key, 0);
+	return error;
+}
+
+int conntrack_delete(struct conntrack *c, const struct flow_key *key)
+{
+	struct nf_conntrack *ct = entry_of(key);
+	if (!ct)
+		return -ENOMEM;
+	int error = change(c, IPCTNL_MSG_CT_DELETE, ct, NULL);
+	nfct_destroy(ct);
+	return error;
+}
+
+/* --- the sweep of an epoch ----------------------------------------------------------------- */
+
+struct sweep {
+	struct mnl_socket *socket;
+	uint32_t mask, sequence;
+	unsigned epoch;
+	int cleared;
+};
+
+/* Each entry is changed by the very tuple that the kernel told, so ICMP's too. */
+static int clear_mark(const struct nlmsghdr *message, void *data)
+{
+	struct sweep *s = data;
+	char bytes[MESSAGE_MAX];
+	const struct nfgenmsg *family = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr, *tuple = NULL;
+	uint32_t mark = 0;
+	mnl_attr_for_each(attr, message, sizeof *family)
+	{
+		if (mnl_attr_get_type(attr) == CTA_TUPLE_ORIG)
+			tuple = attr;
+		else if (mnl_attr_get_type(attr) == CTA_MARK)
+			mark = ntohl(mnl_attr_get_u32(attr));
+	}
+	if (!tuple || !mark_kind_of(s->mask, mark) || mark_epoch_of(s->mask, mark) != s->epoch)
+		return MNL_CB_OK;
+	struct nlmsghdr *m =
+		command(bytes, IPCTNL_MSG_CT_NEW, NLM_F_ACK, family->nfgen_family, ++s->sequence);
+	mnl_attr_put(m, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple),
+		     mnl_attr_get_payload(tuple));
+	mnl_attr_put_u32(m, CTA_MARK, 0);
+	mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(s->mask));
+	s->cleared += carry_out(s->socket, m) == 0;
+	return MNL_CB_OK;
+}
+
+static int sweep_table(struct mnl_socket *list, struct sweep *s)
+{
+	char bytes[MESSAGE_MAX * 2];
+	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, 1);
+	if (mnl_socket_sendto(list, m, m->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(list, bytes, sizeof bytes);
+		if (n < 0)
+			return -errno;
+		int rc =
+			mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(list), clear_mark, s);
+		if (rc < 0)
+			return -errno;
+		if (rc == MNL_CB_STOP)
+			return s->cleared;
+	}
+}
+
+static struct mnl_socket *open_socket(unsigned groups)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
+		int error = errno;
+		mnl_socket_close(s);
+		errno = error;
+		return NULL;
+	}
+	return s;
+}
+
+int conntrack_sweep(uint32_t mark_mask, unsigned epoch)
+{
+	struct sweep s = {.mask = mark_mask, .epoch = epoch, .socket = open_socket(0)};
+	struct mnl_socket *list = s.socket ? open_socket(0) : NULL;
+	int cleared = list ? sweep_table(list, &s) : -errno;
+	if (list)
+		mnl_socket_close(list);
+	if (s.socket)
+		mnl_socket_close(s.socket);
+	return cleared;
+}
+
+/* --- lifecycle ----------------------------------------------------------------------------- */
+
+struct conntrack *conntrack_open(const struct conntrack_options *o, struct errors *errors)
+{
+	struct conntrack *c = calloc(1, sizeof *c);
+	if (!c) {
+		errors_add(errors, NULL, 0, "conntrack: out of memory");
+		return NULL;
+	}
+	c->o = *o;
+	c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
+	c->commands = c->events ? open_socket(0) : NULL;
+	if (!c->commands) {
+		errors_add(errors, NULL, 0, "conntrack: %s",
+			   errno == EPERM ? "no right to follow flows: the capability "
+					    "CAP_NET_ADMIN is missing"
+					  : strerror(errno));
+		conntrack_close(c);
+		return NULL;
+	}
+	int size = EVENT_BUFFER;
+	if (setsockopt(conntrack_fd(c), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+		setsockopt(conntrack_fd(c), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	return c;
+}
+
+void conntrack_close(struct conntrack *c)
+{
+	if (!c)
+		return;
+	if (c->events)
+		mnl_socket_close(c->events);
+	if (c->commands)
+		mnl_socket_close(c->commands);
+	free(c);
+}
+
+void conntrack_count(const struct conntrack *c, struct conntrack_counters *out)
+{
+	*out = c->counters;
+}

@@ -1,0 +1,47 @@
+/* conntrack: ends of flows as the kernel tells them, and marks of established flows. One thread's
+ * (the main one's): not on the packet path.
+ *
+ * A flow is named by its key as the worker has it: the original direction, before any NAT. */
+#pragma once
+#include "base/error.h"
+#include "packet/flow.h"
+#include "source/source.h"
+
+struct conntrack;
+
+struct conntrack_options {
+	uint32_t mark_mask;
+	unsigned epoch;
+	int raw4, raw6; /* for probes (reply_open), or -1; stay the caller's */
+	/* A flow that carried a mark of ours is over. bytes and packets of both directions, 0 where
+	 * the kernel does not count (nf_conntrack_acct); first is 0 where it keeps no times. */
+	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
+		      int64_t first, int64_t last);
+	void *ctx;
+};
+
+/* NULL with one sentence in errors. */
+struct conntrack *conntrack_open(const struct conntrack_options *o, struct errors *errors);
+void conntrack_close(struct conntrack *c);
+
+/* To poll for reading; conntrack_read then calls `ended` for what came, a bounded number a call. */
+int conntrack_fd(const struct conntrack *c);
+void conntrack_read(struct conntrack *c);
+
+/* Gives an established flow the mark of a verdict; VERDICT_PENDING and VERDICT_DROP clear it, so
+ * that the client's next packet comes up. Of a TCP flow that is denied now both ends are made to
+ * speak, so that they get their reset at once. 0; -ENOENT: the kernel has no such flow; -errno. */
+int conntrack_remark(struct conntrack *c, const struct flow_key *key, enum verdict v);
+
+/* Forgets a flow; 0, -ENOENT or -errno. */
+int conntrack_delete(struct conntrack *c, const struct flow_key *key);
+
+/* Clears our bits of every flow whose mark has this epoch, before the number is used again. How
+ * many there were, or -errno. Opens its own socket: needs no struct. */
+int conntrack_sweep(uint32_t mark_mask, unsigned epoch);
+
+struct conntrack_counters {
+	uint64_t ended, overruns; /* ENOBUFS: ends that the kernel could not tell us */
+	uint64_t remarks, gone;   /* gone: the flow was over already */
+};
+void conntrack_count(const struct conntrack *c, struct conntrack_counters *out);
