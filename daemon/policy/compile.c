@@ -1,0 +1,566 @@
+/* compile: struct config -> struct snapshot. Names become indices; errors are gathered with their
+ * place, so that all of them are said at once. config/ has checked most of this already: what is
+ * looked for here again protects the packet path from a config that was made otherwise. */
+#include "policy/compiled.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct compile {
+	const struct config *config;
+	struct snapshot *snapshot;
+	struct errors *errors;
+};
+
+#define FAULT(c, place, ...) errors_add((c)->errors, (place).file, (place).line, __VA_ARGS__)
+
+static const struct config_port default_ports[] = {
+	{IPPROTO_TCP, 80, 80}, {IPPROTO_TCP, 443, 443}, {IPPROTO_UDP, 443, 443}};
+
+static void copy_name(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from ? from : "");
+}
+
+static bool is_any(const struct strings *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->item[i], "*") == 0)
+			return true;
+	return false;
+}
+
+static bool compile_tier_names(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	uint32_t slots = 8;
+	while (slots < s->tier_count * 2)
+		slots *= 2;
+	s->tier_mask = slots - 1;
+	s->tier_slots = snapshot_take(s, slots, sizeof *s->tier_slots);
+	s->tiers = snapshot_take(s, s->tier_count, sizeof *s->tiers);
+	if (!s->tier_slots || !s->tiers)
+		return false;
+	for (size_t i = 0; i < s->tier_count; i++) {
+		const struct config_tier *from = &c->config->tiers[i];
+		struct tier *t = &s->tiers[i];
+		copy_name(t->name, sizeof t->name, from->name);
+		t->evidence = from->evidence;
+		t->mismatch = from->mismatch;
+		t->idle = from->idle;
+		t->absolute = from->absolute;
+		if (snapshot_tier(s, t->name) != TIER_NONE) {
+			FAULT(c, from->place, "tier \"%s\" is defined twice", t->name);
+			continue;
+		}
+		uint32_t at = tier_hash(t->name);
+		while (s->tier_slots[at & s->tier_mask])
+			at++;
+		s->tier_slots[at & s->tier_mask] = (uint32_t)i + 1;
+	}
+	return true;
+}
+
+/* Marks in `holds` a tier and all that it includes; false where that leads back to `start`. */
+static bool spread(struct compile *c, size_t start, size_t tier, uint8_t *holds)
+{
+	const struct strings *includes = &c->config->tiers[tier].includes;
+	bool good = true;
+	holds[tier] = 1;
+	for (size_t i = 0; i < includes->count; i++) {
+		uint32_t next = snapshot_tier(c->snapshot, includes->item[i]);
+		if (next == start)
+			good = false;
+		if (next != TIER_NONE && !holds[next] && !spread(c, start, next, holds))
+			good = false;
+	}
+	return good;
+}
+
+static bool compile_tiers(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	s->tier_count = c->config->tier_count;
+	if (s->tier_count > TIERS_MAX) {
+		errors_add(c->errors, NULL, 0, "%zu tiers; at most %d", s->tier_count, TIERS_MAX);
+		s->tier_count = 0;
+	}
+	if (!compile_tier_names(c))
+		return false;
+	for (size_t i = 0; i < s->tier_count; i++) {
+		const struct config_tier *from = &c->config->tiers[i];
+		for (size_t k = 0; k < from->includes.count; k++)
+			if (!snapshot_has_tier(s, from->includes.item[k]))
+				FAULT(c, from->place, "tier \"%s\" includes \"%s\": no such tier",
+				      from->name, from->includes.item[k]);
+		s->tiers[i].holds = snapshot_take(s, s->tier_count, 1);
+		if (!s->tiers[i].holds)
+			return false;
+		if (!spread(c, i, i, s->tiers[i].holds))
+			FAULT(c, from->place, "tier \"%s\" includes itself", from->name);
+	}
+	return true;
+}
+
+static bool compile_schedule(struct compile *c, size_t index)
+{
+	struct snapshot *s = c->snapshot;
+	const struct config_schedule *from = &c->config->schedules[index];
+	const char *name = from->zone ? from->zone : "UTC";
+	const struct zone *zone = NULL;
+	for (size_t i = 0; i < index && !zone; i++) {
+		const char *other = c->config->schedules[i].zone;
+		if (strcmp(other ? other : "UTC", name) == 0)
+			zone = s->schedules[i].zone;
+	}
+	if (!zone)
+		zone = s->zones[index] = zone_new(name);
+	if (!zone && errno == ENOMEM)
+		return false;
+	if (!zone)
+		FAULT(c, from->place, "no such time zone \"%s\"; a name such as \"Europe/Sofia\"",
+		      name);
+	s->schedules[index] = (struct schedule){
+		.zone = zone, .days = from->days & 0x7f, .from = from->from, .to = from->to};
+	copy_name(s->schedules[index].zone_name, sizeof s->schedules[index].zone_name, name);
+	return true;
+}
+
+static bool compile_schedules(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	s->schedules = snapshot_take(s, c->config->schedule_count, sizeof *s->schedules);
+	s->zones = snapshot_take(s, c->config->schedule_count, sizeof *s->zones);
+	if (!s->schedules || !s->zones)
+		return false;
+	s->schedule_count = c->config->schedule_count;
+	for (size_t i = 0; i < s->schedule_count; i++)
+		if (!compile_schedule(c, i))
+			return false;
+	return true;
+}
+
+struct owned_network {
+	struct network network;
+	uint16_t site;
+};
+
+/* From wide to narrow, equal ones together, sites ascending. */
+static int by_width(const void *a, const void *b)
+{
+	const struct owned_network *x = a, *y = b;
+	if (x->network.bits != y->network.bits)
+		return x->network.bits < y->network.bits ? -1 : 1;
+	int order = memcmp(&x->network.base, &y->network.base, sizeof x->network.base);
+	return order ? order : (int)x->site - (int)y->site;
+}
+
+/* The sites of a run of equal networks, joined with those of the wider networks around it. */
+static bool add_network(struct snapshot *s, const struct owned_network *run, size_t count)
+{
+	uint16_t sites[SITES_MAX];
+	size_t wide_count, kept = 0, i = 0, k = 0;
+	uint32_t wide = netset_find(s->networks, &run->network.base);
+	const uint16_t *from = siteset_sites(s->sets, wide == NETSET_NONE ? 0 : wide, &wide_count);
+	while (i < wide_count || k < count) {
+		uint16_t next = k == count || (i < wide_count && from[i] <= run[k].site)
+					? from[i]
+					: run[k].site;
+		while (i < wide_count && from[i] == next)
+			i++;
+		while (k < count && run[k].site == next)
+			k++;
+		sites[kept++] = next;
+	}
+	uint32_t number = siteset_number(s->sets, sites, kept);
+	return number != SITESET_NONE && netset_add(s->networks, &run->network, number);
+}
+
+static bool add_networks(struct snapshot *s, struct owned_network *all, size_t count)
+{
+	qsort(all, count, sizeof *all, by_width);
+	for (size_t i = 0, end; i < count; i = end) {
+		for (end = i + 1; end < count; end++)
+			if (memcmp(&all[end].network, &all[i].network, sizeof all->network) != 0)
+				break;
+		if (!add_network(s, all + i, end - i))
+			return false;
+	}
+	return true;
+}
+
+/* Adds a site's host entries; its networks go to `all` for later. */
+static bool compile_site(struct compile *c, uint16_t index, struct owned_network *all,
+			 size_t *network_count)
+{
+	const struct config_site *from = &c->config->sites[index];
+	struct site *site = &c->snapshot->sites[index];
+	copy_name(site->name, sizeof site->name, from->name);
+	for (size_t l = 0; l < from->count; l++)
+		for (size_t i = 0; i < from->list[l].count; i++) {
+			const struct site_entry *e = &from->list[l].item[i];
+			if (e->kind == SITE_NETWORK) {
+				site->has_networks = true;
+				all[(*network_count)++] = (struct owned_network){e->network, index};
+				continue;
+			}
+			site->has_hosts |= e->kind != SITE_NOT_TREE;
+			if (!hostset_add(c->snapshot->hosts, &e->host, e->kind, index))
+				return false;
+		}
+	return true;
+}
+
+static size_t count_networks(const struct config *c)
+{
+	size_t count = 0;
+	for (size_t s = 0; s < c->site_count; s++)
+		for (size_t l = 0; l < c->sites[s].count; l++)
+			for (size_t i = 0; i < c->sites[s].list[l].count; i++)
+				count += c->sites[s].list[l].item[i].kind == SITE_NETWORK;
+	return count;
+}
+
+static bool compile_sites(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	size_t count = 0;
+	if (c->config->site_count > SITES_MAX) {
+		errors_add(c->errors, NULL, 0, "%zu sites; at most %d", c->config->site_count,
+			   SITES_MAX);
+		return true;
+	}
+	s->sites = snapshot_take(s, c->config->site_count, sizeof *s->sites);
+	struct owned_network *all = calloc(count_networks(c->config) + 1, sizeof *all);
+	bool good = s->sites && all;
+	for (; good && s->site_count < c->config->site_count; s->site_count++)
+		good = compile_site(c, (uint16_t)s->site_count, all, &count);
+	good = good && hostset_seal(s->hosts) && add_networks(s, all, count);
+	free(all);
+	return good;
+}
+
+static bool line_tiers(struct compile *c, struct line *l, const struct config_line *from)
+{
+	struct snapshot *s = c->snapshot;
+	l->tiers = snapshot_take(s, s->tier_count, 1);
+	if (!l->tiers)
+		return false;
+	l->every_tier = is_any(&from->tiers);
+	if (l->every_tier) {
+		memset(l->tiers, 1, s->tier_count);
+		return true;
+	}
+	for (size_t i = 0; i < from->tiers.count; i++) {
+		uint32_t named = snapshot_tier(s, from->tiers.item[i]);
+		if (named == TIER_NONE) {
+			FAULT(c, from->place, "no such tier \"%s\"", from->tiers.item[i]);
+			continue;
+		}
+		l->tiers[named] = 1;
+		for (size_t t = 0; !l->deny && t < s->tier_count; t++)
+			l->tiers[t] |= s->tiers[t].holds[named];
+	}
+	return true;
+}
+
+static uint32_t site_index(const struct snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->site_count; i++)
+		if (strcmp(s->sites[i].name, name) == 0)
+			return i;
+	return SITE_NONE;
+}
+
+static int by_site(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+static bool line_sites(struct compile *c, struct line *l, const struct config_line *from)
+{
+	struct snapshot *s = c->snapshot;
+	l->any_site = is_any(&from->sites);
+	l->sites = snapshot_take(s, from->sites.count, sizeof *l->sites);
+	if (!l->sites)
+		return false;
+	for (size_t i = 0; i < from->sites.count && !l->any_site; i++) {
+		uint32_t site = site_index(s, from->sites.item[i]);
+		if (site == SITE_NONE) {
+			FAULT(c, from->place, "no such site \"%s\"", from->sites.item[i]);
+			continue;
+		}
+		l->sites[l->site_count++] = (uint16_t)site;
+		l->has_hosts |= s->sites[site].has_hosts;
+	}
+	qsort(l->sites, l->site_count, sizeof *l->sites, by_site);
+	size_t kept = 0;
+	for (size_t i = 0; i < l->site_count; i++)
+		if (kept == 0 || l->sites[kept - 1] != l->sites[i])
+			l->sites[kept++] = l->sites[i];
+	l->site_count = kept;
+	return true;
+}
+
+static bool line_ports(struct compile *c, struct line *l, const struct config_line *from)
+{
+	const struct config_port *ports = from->port_count ? from->ports : default_ports;
+	l->port_count = from->port_count ? from->port_count : 3;
+	l->ports = snapshot_take(c->snapshot, l->port_count, sizeof *l->ports);
+	if (!l->ports)
+		return false;
+	memcpy(l->ports, ports, l->port_count * sizeof *ports);
+	return true;
+}
+
+static bool compile_line(struct compile *c, struct line *l, const struct config_line *from)
+{
+	snprintf(l->name, sizeof l->name, "%s:%d", from->place.file ? from->place.file : "",
+		 from->place.line);
+	copy_name(l->owner, sizeof l->owner, from->owner);
+	l->evidence = from->evidence;
+	l->mismatch = from->mismatch;
+	l->expires = from->expires ? from->expires : INT64_MAX;
+	if (from->when) {
+		for (size_t i = 0; i < c->snapshot->schedule_count && !l->when; i++)
+			if (strcmp(c->config->schedules[i].name, from->when) == 0)
+				l->when = &c->snapshot->schedules[i];
+		if (!l->when)
+			FAULT(c, from->place, "no such schedule \"%s\"", from->when);
+	}
+	return line_tiers(c, l, from) && line_sites(c, l, from) && line_ports(c, l, from);
+}
+
+static bool compile_lines(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	s->allow_count = c->config->allow_count;
+	s->line_count = s->allow_count + c->config->deny_count;
+	s->lines = snapshot_take(s, s->line_count, sizeof *s->lines);
+	if (!s->lines)
+		return false;
+	for (size_t i = 0; i < s->line_count; i++) {
+		s->lines[i].deny = i >= s->allow_count;
+		const struct config_line *from = i < s->allow_count
+							 ? &c->config->allow[i]
+							 : &c->config->deny[i - s->allow_count];
+		if (!compile_line(c, &s->lines[i], from))
+			return false;
+	}
+	return true;
+}
+
+enum evidence wants_of(enum config_evidence e)
+{
+	switch (e) {
+	case CONFIG_EVIDENCE_ANY: return EVIDENCE_NONE;
+	case CONFIG_EVIDENCE_DNS: return EVIDENCE_DNS;
+	case CONFIG_EVIDENCE_NAME_ADDRESS: return EVIDENCE_HOST_DNS;
+	case CONFIG_EVIDENCE_UNSET:
+	case CONFIG_EVIDENCE_NAME: break;
+	}
+	return EVIDENCE_HOST;
+}
+
+const char *wants_text(enum config_evidence e)
+{
+	static const char *const text[] = {"name", "any", "dns", "name", "name+address"};
+	return text[e];
+}
+
+enum config_evidence evidence_for(const struct line *l, const struct tier *t)
+{
+	if (l->evidence != CONFIG_EVIDENCE_UNSET)
+		return l->evidence;
+	return t && t->evidence != CONFIG_EVIDENCE_UNSET ? t->evidence : CONFIG_EVIDENCE_NAME;
+}
+
+bool mismatch_refused(const struct snapshot *s, const struct line *l, const struct tier *t)
+{
+	enum config_mismatch m = l->mismatch;
+	if (m == CONFIG_MISMATCH_UNSET && t)
+		m = t->mismatch;
+	if (m == CONFIG_MISMATCH_UNSET)
+		m = s->settings.mismatch;
+	return m == CONFIG_MISMATCH_DENY || evidence_for(l, t) == CONFIG_EVIDENCE_NAME_ADDRESS;
+}
+
+/* A line as a tier has it. What is known of a name narrows what allows, never what denies. */
+static struct rule rule_of(const struct snapshot *s, uint32_t line, const struct tier *t)
+{
+	const struct line *l = &s->lines[line];
+	return (struct rule){
+		.expires = l->expires,
+		.when = l->when,
+		.ports = l->ports,
+		.port_count = (uint32_t)l->port_count,
+		.line = line,
+		.wants = l->deny ? EVIDENCE_NONE : wants_of(evidence_for(l, t)),
+		.refuses_mismatch = !l->deny && mismatch_refused(s, l, t),
+		.has_hosts = l->has_hosts,
+		.any_site = l->any_site,
+	};
+}
+
+/* Sorts the rules' numbers by site: counts, adds up, places. */
+static bool index_rules(struct snapshot *s, struct rules *r)
+{
+	size_t sites = s->site_count, total = 0;
+	r->first = snapshot_take(s, sites + 2, sizeof *r->first);
+	if (!r->first)
+		return false;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct line *l = &s->lines[r->item[i].line];
+		for (size_t k = 0; k < l->site_count; k++, total++)
+			r->first[l->sites[k] + 1]++;
+		r->first[sites + 1] += l->any_site;
+		total += l->any_site;
+	}
+	for (size_t i = 1; i < sites + 2; i++)
+		r->first[i] += r->first[i - 1];
+	r->by_site = snapshot_take(s, total, sizeof *r->by_site);
+	uint32_t *next = calloc(sites + 1, sizeof *next);
+	if (!r->by_site || !next) {
+		free(next);
+		return false;
+	}
+	memcpy(next, r->first, (sites + 1) * sizeof *next);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct line *l = &s->lines[r->item[i].line];
+		for (size_t k = 0; k < l->site_count; k++)
+			r->by_site[next[l->sites[k]]++] = (uint32_t)i;
+		if (l->any_site)
+			r->by_site[next[sites]++] = (uint32_t)i;
+	}
+	free(next);
+	return true;
+}
+
+static bool compile_rules(struct snapshot *s, size_t tier, struct rules *r, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		r->count += s->lines[i].tiers[tier];
+	r->item = snapshot_take(s, r->count, sizeof *r->item);
+	if (!r->item)
+		return false;
+	r->count = 0;
+	for (size_t i = from; i < to; i++)
+		if (s->lines[i].tiers[tier])
+			r->item[r->count++] = rule_of(s, (uint32_t)i, &s->tiers[tier]);
+	return index_rules(s, r);
+}
+
+static bool compile_networks(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	const struct config *from = c->config;
+	for (size_t i = 0; i < from->internal.count; i++)
+		if (!netset_add(s->internal, &from->internal.item[i], 0))
+			return false;
+	for (size_t i = 0; i < from->resolvers.count; i++)
+		if (!netset_add(s->resolvers, &from->resolvers.item[i], 0))
+			return false;
+	for (size_t i = 0; i < from->segment_count; i++) {
+		uint32_t tier = snapshot_tier(s, from->segments[i].tier);
+		if (tier == TIER_NONE)
+			FAULT(c, from->segments[i].place, "no such tier \"%s\"",
+			      from->segments[i].tier ? from->segments[i].tier : "");
+		else if (!netset_add(s->segments, &from->segments[i].network, tier))
+			return false;
+	}
+	return true;
+}
+
+static bool compile_expects(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	s->expects = snapshot_take(s, c->config->expect_count, sizeof *s->expects);
+	if (!s->expects)
+		return false;
+	for (; s->expect_count < c->config->expect_count; s->expect_count++) {
+		const struct config_expect *from = &c->config->expects[s->expect_count];
+		struct expectation *e = &s->expects[s->expect_count];
+		*e = (struct expectation){
+			.file = snapshot_text(s, from->place.file ? from->place.file : ""),
+			.to = snapshot_text(s, from->to ? from->to : ""),
+			.at = snapshot_text(s, from->at),
+			.line = from->place.line,
+			.tier = snapshot_tier(s, from->tier),
+			.from = from->from,
+			.port = from->port,
+			.evidence = from->evidence,
+			.outcome = from->outcome,
+		};
+		if (!e->file || !e->to || (from->at && !e->at))
+			return false;
+		if (from->tier && e->tier == TIER_NONE)
+			FAULT(c, from->place, "no such tier \"%s\"", from->tier);
+		if (!from->has_from && !from->tier)
+			FAULT(c, from->place, "neither tier nor from; one of them");
+	}
+	return true;
+}
+
+/* The scalars, and the strings that others still need; no lists. */
+static bool compile_settings(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	struct config *to = &s->settings;
+	*to = *c->config;
+	to->inside = (struct strings){0};
+	to->internal = to->resolvers = (struct networks){0};
+	to->tiers = NULL, to->segments = NULL, to->schedules = NULL, to->sites = NULL;
+	to->allow = to->deny = NULL, to->expects = NULL;
+	to->tier_count = to->segment_count = to->schedule_count = to->site_count = 0;
+	to->allow_count = to->deny_count = to->expect_count = 0;
+	char **texts[] = {&to->path,       &to->folder,         &to->log_file,
+			  &to->users_file, &to->control_socket, &to->pseudonym_key_file,
+			  &to->state_dir,  &to->runtime_dir};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		const char *was = *texts[i];
+		*texts[i] = snapshot_text(s, was);
+		if (was && !*texts[i])
+			return false;
+	}
+	return true;
+}
+
+static bool compile_all(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	s->sets = siteset_new();
+	s->hosts = s->sets ? hostset_new(s->sets) : NULL;
+	s->networks = netset_new();
+	s->internal = netset_new();
+	s->resolvers = netset_new();
+	s->segments = netset_new();
+	if (!s->hosts || !s->networks || !s->internal || !s->resolvers || !s->segments)
+		return false;
+	if (!compile_settings(c) || !compile_tiers(c) || !compile_networks(c) ||
+	    !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) || !compile_expects(c))
+		return false;
+	for (size_t t = 0; t < s->tier_count; t++)
+		if (!compile_rules(s, t, &s->tiers[t].allow, 0, s->allow_count) ||
+		    !compile_rules(s, t, &s->tiers[t].deny, s->allow_count, s->line_count))
+			return false;
+	return true;
+}
+
+struct snapshot *snapshot_compile(const struct config *config, struct errors *errors)
+{
+	struct compile c = {config, calloc(1, sizeof *c.snapshot), errors};
+	size_t errors_before = errors->count;
+	if (!c.snapshot || !compile_all(&c)) {
+		errors_add(errors, NULL, 0, "out of memory while compiling the policy");
+	} else if (errors->count == errors_before) {
+		reach_check(c.snapshot, config, errors);
+		digest_make(config, c.snapshot->digest);
+	}
+	if (errors->count == errors_before)
+		return c.snapshot;
+	snapshot_free(c.snapshot);
+	return NULL;
+}

@@ -1,0 +1,185 @@
+#include "policy/decide.h"
+
+#include "policy/compiled.h"
+
+/* What is asked of every line, with what a name or an address is worth already worked out. */
+struct asked {
+	uint8_t transport;
+	uint16_t port;
+	bool named, mismatch;
+	enum evidence name_evidence;
+	int64_t now, expiry;
+};
+
+/* The first rule that matches, and what kept others from it. */
+struct found {
+	uint32_t rule; /* index in the tier's rules, or RULE_NONE */
+	uint32_t site;
+	bool weak, mismatched;
+};
+
+enum basis { BY_NAME, BY_ADDRESS, BY_ANY };
+
+bool ports_have(const struct config_port *ports, size_t count, uint8_t transport, uint16_t port)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ports[i].transport == transport && ports[i].first <= port &&
+		    port <= ports[i].last)
+			return true;
+	return false;
+}
+
+static bool rule_open(const struct rule *r, const struct asked *a)
+{
+	return a->expiry < r->expires &&
+	       ports_have(r->ports, r->port_count, a->transport, a->port) &&
+	       (!r->when || schedule_active(r->when, a->now));
+}
+
+/* The site matches; is what is known of the destination enough for the rule? */
+static bool rule_content(const struct rule *r, const struct asked *a, enum basis basis,
+			 struct found *found)
+{
+	bool by_name = basis == BY_NAME || (basis == BY_ANY && a->named);
+	enum evidence known = by_name ? a->name_evidence : EVIDENCE_ADDRESS;
+	if (known >= r->wants && !(r->refuses_mismatch && a->mismatch))
+		return true;
+	if (known >= r->wants)
+		found->mismatched = true;
+	else if (by_name && r->wants == EVIDENCE_HOST_DNS && known >= EVIDENCE_HOST)
+		found->mismatched = true;
+	else if (by_name)
+		found->weak = true;
+	return false;
+}
+
+/* Looks through the rules of one site for one before what is found already. */
+static void look(const struct rules *rules, size_t site, uint32_t site_said, const struct asked *a,
+		 enum basis basis, struct found *found)
+{
+	for (uint32_t i = rules->first[site]; i < rules->first[site + 1]; i++) {
+		uint32_t at = rules->by_site[i];
+		const struct rule *r = &rules->item[at];
+		if (at >= found->rule)
+			return;
+		if (rule_open(r, a) && rule_content(r, a, basis, found)) {
+			found->rule = at;
+			found->site = site_said;
+			return;
+		}
+	}
+}
+
+static struct found find(const struct snapshot *s, const struct rules *rules, uint32_t host_set,
+			 uint32_t address_set, const struct asked *a)
+{
+	struct found found = {.rule = RULE_NONE, .site = SITE_NONE};
+	size_t count;
+	const uint16_t *sites = siteset_sites(s->sets, host_set, &count);
+	for (size_t i = 0; i < count; i++)
+		look(rules, sites[i], sites[i], a, BY_NAME, &found);
+	sites = siteset_sites(s->sets, address_set, &count);
+	for (size_t i = 0; i < count; i++)
+		look(rules, sites[i], sites[i], a, BY_ADDRESS, &found);
+	look(rules, s->site_count, SITE_NONE, a, BY_ANY, &found);
+	return found;
+}
+
+/* Could any rule match, given some name? */
+static bool name_could_match(const struct rules *rules, const struct asked *a)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if ((rules->item[i].has_hosts || rules->item[i].any_site) &&
+		    rule_open(&rules->item[i], a))
+			return true;
+	return false;
+}
+
+static struct outcome by_rule(enum action action, const struct rules *rules,
+			      const struct found *found)
+{
+	return (struct outcome){
+		.action = action,
+		.reason = action == ACTION_ALLOW ? REASON_ALLOW_LINE : REASON_DENY_LINE,
+		.rule = rules->item[found->rule].line,
+		.site = found->site,
+	};
+}
+
+static struct outcome by_reason(enum action action, enum reason reason)
+{
+	return (struct outcome){action, reason, RULE_NONE, SITE_NONE};
+}
+
+/* A name may still come, and any name may: only what the address alone decides is final. What it
+ * would be allowed by must hold even where the name turns out not to agree with the address. */
+static struct outcome decide_waiting(const struct snapshot *s, const struct tier *t,
+				     uint32_t address_set, struct asked *a)
+{
+	a->named = false;
+	a->mismatch = true;
+	struct found denied = find(s, &t->deny, 0, address_set, a);
+	if (denied.rule != RULE_NONE)
+		return by_rule(ACTION_DENY, &t->deny, &denied);
+	struct found allowed = find(s, &t->allow, 0, address_set, a);
+	if (allowed.rule != RULE_NONE && !name_could_match(&t->deny, a))
+		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
+	if (allowed.rule != RULE_NONE || allowed.mismatched || name_could_match(&t->allow, a))
+		return by_reason(ACTION_WAIT, REASON_NO_NAME);
+	return by_reason(ACTION_DENY, REASON_NO_LINE);
+}
+
+static enum reason why_none(const struct tier *t, const struct asked *a, const struct found *found)
+{
+	if (found->mismatched)
+		return REASON_NAME_ADDRESS_MISMATCH;
+	if (found->weak)
+		return REASON_WEAK_EVIDENCE;
+	if (!a->named && name_could_match(&t->allow, a))
+		return REASON_NO_NAME;
+	return REASON_NO_LINE;
+}
+
+void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, uint32_t *address)
+{
+	uint32_t set = netset_find(s->networks, &f->server);
+	*address = set == NETSET_NONE ? 0 : set;
+	*host = f->host && f->host->len ? hostset_find(s->hosts, f->host) : 0;
+}
+
+struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
+			       int64_t expiry)
+{
+	uint32_t host_set, address_set, tier = snapshot_tier(s, f->tier);
+	struct asked a = {
+		.transport = f->transport,
+		.port = f->port,
+		.named = f->host && f->host->len,
+		.mismatch = f->mismatch,
+		.name_evidence = f->evidence,
+		.now = now,
+		.expiry = expiry,
+	};
+	if (snapshot_internal(s, &f->server))
+		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
+	if (tier == TIER_NONE)
+		return by_reason(ACTION_DENY, REASON_NO_TIER);
+	const struct tier *t = &s->tiers[tier];
+	sites_of(s, f, &host_set, &address_set);
+	if (f->waiting && !(a.named && f->evidence >= EVIDENCE_HOST))
+		return decide_waiting(s, t, address_set, &a);
+	if (!a.named)
+		a.mismatch = false;
+	struct found denied = find(s, &t->deny, host_set, address_set, &a);
+	if (denied.rule != RULE_NONE)
+		return by_rule(ACTION_DENY, &t->deny, &denied);
+	struct found allowed = find(s, &t->allow, host_set, address_set, &a);
+	if (allowed.rule != RULE_NONE)
+		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
+	return by_reason(ACTION_DENY, why_none(t, &a, &allowed));
+}
+
+struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now)
+{
+	return decide_expiring(s, f, now, now);
+}

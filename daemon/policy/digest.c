@@ -1,0 +1,150 @@
+/* digest: SHA-256 over what makes a policy the policy that it is. Each value goes in with its
+ * length or width, so that no two policies give the same bytes. Places of lines count, since
+ * records name them; comments, owners and notes do not. */
+#include "policy/compiled.h"
+
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <string.h>
+
+static void number(struct sha256_ctx *ctx, uint64_t value)
+{
+	uint8_t bytes[8];
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+	sha256_update(ctx, sizeof bytes, bytes);
+}
+
+static void bytes(struct sha256_ctx *ctx, const void *data, size_t len)
+{
+	number(ctx, len);
+	sha256_update(ctx, len, data);
+}
+
+static void text(struct sha256_ctx *ctx, const char *s)
+{
+	number(ctx, s != NULL);
+	if (s)
+		bytes(ctx, s, strlen(s));
+}
+
+static void texts(struct sha256_ctx *ctx, const struct strings *s)
+{
+	number(ctx, s->count);
+	for (size_t i = 0; i < s->count; i++)
+		text(ctx, s->item[i]);
+}
+
+static void network(struct sha256_ctx *ctx, const struct network *n)
+{
+	bytes(ctx, n->base.bytes, sizeof n->base.bytes);
+	number(ctx, n->bits);
+}
+
+static void networks(struct sha256_ctx *ctx, const struct networks *n)
+{
+	number(ctx, n->count);
+	for (size_t i = 0; i < n->count; i++)
+		network(ctx, &n->item[i]);
+}
+
+static void tiers(struct sha256_ctx *ctx, const struct config *c)
+{
+	number(ctx, c->tier_count);
+	for (size_t i = 0; i < c->tier_count; i++) {
+		const struct config_tier *t = &c->tiers[i];
+		text(ctx, t->name);
+		texts(ctx, &t->includes);
+		number(ctx, t->evidence);
+		number(ctx, t->mismatch);
+		number(ctx, (uint64_t)t->idle);
+		number(ctx, (uint64_t)t->absolute);
+	}
+	number(ctx, c->segment_count);
+	for (size_t i = 0; i < c->segment_count; i++) {
+		network(ctx, &c->segments[i].network);
+		text(ctx, c->segments[i].tier);
+	}
+}
+
+static void schedules(struct sha256_ctx *ctx, const struct config *c)
+{
+	number(ctx, c->schedule_count);
+	for (size_t i = 0; i < c->schedule_count; i++) {
+		const struct config_schedule *s = &c->schedules[i];
+		text(ctx, s->name);
+		text(ctx, s->zone);
+		number(ctx, s->days);
+		number(ctx, s->from);
+		number(ctx, s->to);
+	}
+}
+
+static void list(struct sha256_ctx *ctx, const struct config_list *l)
+{
+	number(ctx, l->count);
+	for (size_t i = 0; i < l->count; i++) {
+		const struct site_entry *e = &l->item[i];
+		number(ctx, e->kind);
+		if (e->kind == SITE_NETWORK)
+			network(ctx, &e->network);
+		else
+			bytes(ctx, e->host.text, e->host.len);
+	}
+}
+
+static void sites(struct sha256_ctx *ctx, const struct config *c)
+{
+	number(ctx, c->site_count);
+	for (size_t i = 0; i < c->site_count; i++) {
+		text(ctx, c->sites[i].name);
+		number(ctx, c->sites[i].count);
+		for (size_t l = 0; l < c->sites[i].count; l++)
+			list(ctx, &c->sites[i].list[l]);
+	}
+}
+
+static void lines(struct sha256_ctx *ctx, const struct config_line *lines, size_t count)
+{
+	number(ctx, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct config_line *l = &lines[i];
+		text(ctx, l->place.file);
+		number(ctx, (uint64_t)l->place.line);
+		texts(ctx, &l->tiers);
+		texts(ctx, &l->sites);
+		number(ctx, l->port_count);
+		for (size_t k = 0; k < l->port_count; k++) {
+			number(ctx, l->ports[k].transport);
+			number(ctx, l->ports[k].first);
+			number(ctx, l->ports[k].last);
+		}
+		text(ctx, l->when);
+		number(ctx, l->evidence);
+		number(ctx, l->mismatch);
+		number(ctx, (uint64_t)l->expires);
+	}
+}
+
+void digest_make(const struct config *c, char out[static 17])
+{
+	struct sha256_ctx ctx;
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	sha256_init(&ctx);
+	text(&ctx, "tiergate policy 1");
+	networks(&ctx, &c->internal);
+	networks(&ctx, &c->resolvers);
+	number(&ctx, c->mode);
+	number(&ctx, c->http);
+	number(&ctx, c->mismatch);
+	number(&ctx, c->dns_any_client);
+	number(&ctx, (uint64_t)c->name_grace);
+	tiers(&ctx, c);
+	schedules(&ctx, c);
+	sites(&ctx, c);
+	lines(&ctx, c->allow, c->allow_count);
+	lines(&ctx, c->deny, c->deny_count);
+	sha256_digest(&ctx, sizeof digest, digest);
+	for (int i = 0; i < 8; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}

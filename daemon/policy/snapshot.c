@@ -1,0 +1,148 @@
+/* snapshot: its memory, and what others ask of it. compile.c fills it. */
+#include "policy/snapshot.h"
+
+#include "policy/compiled.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct block {
+	struct block *next;
+	max_align_t data[];
+};
+
+void *snapshot_take(struct snapshot *s, size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+		return NULL;
+	struct block *b = calloc(1, sizeof *b + bytes);
+	if (!b)
+		return NULL;
+	b->next = s->blocks;
+	s->blocks = b;
+	return b->data;
+}
+
+char *snapshot_text(struct snapshot *s, const char *text)
+{
+	if (!text)
+		return NULL;
+	char *copy = snapshot_take(s, strlen(text) + 1, 1);
+	return copy ? strcpy(copy, text) : NULL;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; s->zones && i < s->schedule_count; i++)
+		zone_free(s->zones[i]);
+	hostset_free(s->hosts);
+	siteset_free(s->sets);
+	netset_free(s->networks);
+	netset_free(s->internal);
+	netset_free(s->resolvers);
+	netset_free(s->segments);
+	for (struct block *b = s->blocks, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	free(s);
+}
+
+const char *snapshot_digest(const struct snapshot *s)
+{
+	return s->digest;
+}
+
+bool snapshot_internal(const struct snapshot *s, const struct address *a)
+{
+	return netset_find(s->internal, a) != NETSET_NONE;
+}
+
+bool snapshot_resolver(const struct snapshot *s, const struct address *a)
+{
+	return netset_find(s->resolvers, a) != NETSET_NONE;
+}
+
+const char *snapshot_segment(const struct snapshot *s, const struct address *a)
+{
+	uint32_t tier = netset_find(s->segments, a);
+	return tier == NETSET_NONE ? NULL : s->tiers[tier].name;
+}
+
+uint32_t tier_hash(const char *name)
+{
+	uint32_t h = 2166136261u;
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h ^ h >> 15;
+}
+
+uint32_t snapshot_tier(const struct snapshot *s, const char *name)
+{
+	if (!name || !*name)
+		return TIER_NONE;
+	for (uint32_t i = tier_hash(name);; i++) {
+		uint32_t tier = s->tier_slots[i & s->tier_mask];
+		if (tier == 0)
+			return TIER_NONE;
+		if (strcmp(s->tiers[tier - 1].name, name) == 0)
+			return tier - 1;
+	}
+}
+
+bool snapshot_has_tier(const struct snapshot *s, const char *tier)
+{
+	return snapshot_tier(s, tier) != TIER_NONE;
+}
+
+void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *idle,
+			  int64_t *absolute)
+{
+	uint32_t t = snapshot_tier(s, tier);
+	*idle = t == TIER_NONE ? 0 : s->tiers[t].idle;
+	*absolute = t == TIER_NONE ? 0 : s->tiers[t].absolute;
+}
+
+const char *snapshot_rule_name(const struct snapshot *s, uint32_t rule)
+{
+	return rule < s->line_count ? s->lines[rule].name : "";
+}
+
+const char *snapshot_rule_owner(const struct snapshot *s, uint32_t rule)
+{
+	return rule < s->line_count ? s->lines[rule].owner : "";
+}
+
+const char *snapshot_site_name(const struct snapshot *s, uint32_t site)
+{
+	return site < s->site_count ? s->sites[site].name : "";
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+int64_t snapshot_next_edge(const struct snapshot *s, int64_t now)
+{
+	int64_t edge = 0;
+	for (size_t i = 0; i < s->schedule_count; i++)
+		edge = sooner(edge, schedule_next_edge(&s->schedules[i], now));
+	for (size_t i = 0; i < s->line_count; i++)
+		if (s->lines[i].expires > now && s->lines[i].expires != INT64_MAX)
+			edge = sooner(edge, s->lines[i].expires);
+	return edge;
+}
+
+enum config_mode snapshot_mode(const struct snapshot *s)
+{
+	return s->settings.mode;
+}
+
+const struct config *snapshot_settings(const struct snapshot *s)
+{
+	return &s->settings;
+}

@@ -1,0 +1,207 @@
+#include "unit.h"
+
+#include "policy/build.h"
+#include "policy/decide.h"
+
+#define NOON INT64_C(1782129600000000000) /* Mon 2026-06-22 12:00 UTC */
+
+/* A policy with one of everything; guest < staff < press, and strict on its own. */
+static struct snapshot *policy(void)
+{
+	struct config c = {.mismatch = CONFIG_MISMATCH_LOG};
+	build_network(&c.internal, "10.0.0.0/8");
+	build_tier(&c, "guest", "", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+	build_tier(&c, "staff", "guest", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+	build_tier(&c, "press", "staff", CONFIG_EVIDENCE_NAME_ADDRESS, CONFIG_MISMATCH_UNSET);
+	build_tier(&c, "loose", "", CONFIG_EVIDENCE_ANY, CONFIG_MISMATCH_UNSET);
+	build_tier(&c, "careful", "staff", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_DENY);
+	build_site(&c, "wiki", "wikipedia.org !ads.wikipedia.org =status.example");
+	build_site(&c, "video", "video.example 203.0.113.0/24");
+	build_site(&c, "ads", "ads.video.example");
+	build_schedule(&c, "office", 0x1f, 8 * 60, 18 * 60, "UTC");
+	build_line(&c, ALLOW, "guest", "wiki", "");
+	build_line(&c, ALLOW, "staff loose", "video", "")->when = strdup("office");
+	build_line(&c, ALLOW, "loose", "*", "udp/1000-2000");
+	build_line(&c, ALLOW, "guest", "video", "tcp/8443")->expires = NOON;
+	build_line(&c, DENY, "staff", "ads", "");
+	return build_snapshot(&c);
+}
+
+struct ask {
+	const char *tier, *host, *server;
+	uint16_t port;
+	uint8_t transport;
+	enum evidence evidence;
+	bool mismatch, waiting;
+	int64_t now;
+};
+
+static struct outcome ask(const struct snapshot *s, struct ask a)
+{
+	struct host host = build_host(a.host ? a.host : "");
+	struct facts f = {
+		.client = build_address("10.1.1.1"),
+		.server = build_address(a.server ? a.server : "198.51.100.7"),
+		.port = a.port ? a.port : 443,
+		.transport = a.transport ? a.transport : IPPROTO_TCP,
+		.tier = a.tier,
+		.host = a.host ? &host : NULL,
+		.evidence = a.evidence  ? a.evidence
+			    : a.host ? EVIDENCE_SNI
+				     : EVIDENCE_ADDRESS,
+		.mismatch = a.mismatch,
+		.waiting = a.waiting,
+	};
+	return decide(s, &f, a.now ? a.now : NOON);
+}
+
+#define EXPECT(want_action, want_reason, want_rule, ...)                                           \
+	do {                                                                                       \
+		struct outcome o_ = ask(s, (struct ask){__VA_ARGS__});                             \
+		assert_int_equal(o_.action, ACTION_##want_action);                                 \
+		assert_int_equal(o_.reason, REASON_##want_reason);                                 \
+		assert_string_equal(snapshot_rule_name(s, o_.rule), want_rule);                    \
+	} while (0)
+
+static void test_tiers(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "en.wikipedia.org");
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "staff", .host = "wikipedia.org");
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "press", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_SNI_DNS);
+	EXPECT(DENY, NO_LINE, "", .tier = "loose", .host = "wikipedia.org");
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "video.example");
+	EXPECT(DENY, NO_TIER, "", .host = "wikipedia.org");
+	EXPECT(DENY, NO_TIER, "", .tier = "", .host = "wikipedia.org");
+	EXPECT(DENY, NO_TIER, "", .tier = "nobody", .host = "wikipedia.org");
+	EXPECT(DENY, NO_TIER, "", .host = "wikipedia.org", .waiting = true);
+	EXPECT(ALLOW, INTERNAL, "", .server = "10.9.9.9", .port = 22);
+	EXPECT(ALLOW, INTERNAL, "", .tier = "guest", .server = "10.9.9.9", .waiting = true);
+	snapshot_free(s);
+}
+
+static void test_sites(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "ads.wikipedia.org");
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "x.ads.wikipedia.org");
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "notwikipedia.org");
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "org");
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "status.example");
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "x.status.example");
+	struct outcome o = ask(s, (struct ask){.tier = "guest", .host = "wikipedia.org"});
+	assert_string_equal(snapshot_site_name(s, o.site), "wiki");
+	snapshot_free(s);
+}
+
+/* A deny beats any allow, and holds for the tiers that it names alone. */
+static void test_deny(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(DENY, DENY_LINE, "t.conf:201", .tier = "staff", .host = "ads.video.example");
+	EXPECT(DENY, DENY_LINE, "t.conf:201", .tier = "staff", .host = "ads.video.example",
+	       .evidence = EVIDENCE_DNS);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "press", .host = "ads.video.example",
+	       .evidence = EVIDENCE_SNI_DNS);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "staff", .host = "www.video.example");
+	snapshot_free(s);
+}
+
+static void test_ports(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "wikipedia.org",
+	       .port = 80);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "wikipedia.org",
+	       .transport = IPPROTO_UDP);
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "wikipedia.org", .port = 80,
+	       .transport = IPPROTO_UDP);
+	EXPECT(DENY, NO_LINE, "", .tier = "loose", .port = 999, .transport = IPPROTO_UDP);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:103", .tier = "loose", .port = 1000,
+	       .transport = IPPROTO_UDP);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:103", .tier = "loose", .port = 2000,
+	       .transport = IPPROTO_UDP);
+	EXPECT(DENY, NO_LINE, "", .tier = "loose", .port = 2001, .transport = IPPROTO_UDP);
+	snapshot_free(s);
+}
+
+static void test_time(void **state)
+{
+	struct snapshot *s = policy();
+	int64_t hour = 3600 * NS_PER_S;
+	EXPECT(DENY, NO_LINE, "", .tier = "staff", .host = "video.example",
+	       .now = NOON - 4 * hour - 1);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "staff", .host = "video.example",
+	       .now = NOON - 4 * hour);
+	EXPECT(DENY, NO_LINE, "", .tier = "staff", .host = "video.example",
+	       .now = NOON + 6 * hour);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:104", .tier = "guest", .host = "video.example",
+	       .port = 8443, .now = NOON - 1);
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "video.example", .port = 8443);
+	snapshot_free(s);
+}
+
+static void test_evidence(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(DENY, NO_NAME, "", .tier = "guest");
+	EXPECT(DENY, WEAK_EVIDENCE, "", .tier = "guest", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_DNS);
+	EXPECT(DENY, WEAK_EVIDENCE, "", .tier = "guest", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_ECH_OUTER);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_HOST);
+	EXPECT(DENY, NAME_ADDRESS_MISMATCH, "", .tier = "press", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_SNI);
+	EXPECT(DENY, WEAK_EVIDENCE, "", .tier = "press", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_DNS);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "loose", .host = "video.example",
+	       .evidence = EVIDENCE_ECH_OUTER);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "loose", .server = "203.0.113.9");
+	EXPECT(DENY, NO_NAME, "", .tier = "staff", .server = "203.0.113.9");
+	EXPECT(DENY, NO_LINE, "", .tier = "staff", .server = "203.0.113.9", .host = "a.example");
+	snapshot_free(s);
+}
+
+static void test_mismatch(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "guest", .host = "wikipedia.org",
+	       .mismatch = true);
+	EXPECT(DENY, NAME_ADDRESS_MISMATCH, "", .tier = "careful", .host = "wikipedia.org",
+	       .mismatch = true);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:101", .tier = "careful", .host = "wikipedia.org");
+	EXPECT(DENY, NO_LINE, "", .tier = "careful", .host = "other.example", .mismatch = true);
+	snapshot_free(s);
+}
+
+static void test_waiting(void **state)
+{
+	struct snapshot *s = policy();
+	EXPECT(WAIT, NO_NAME, "", .tier = "guest", .waiting = true);
+	EXPECT(WAIT, NO_NAME, "", .tier = "guest", .waiting = true, .host = "other.example",
+	       .evidence = EVIDENCE_DNS);
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .waiting = true, .port = 22);
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .waiting = true, .host = "other.example");
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:103", .tier = "loose", .waiting = true, .port = 1500,
+	       .transport = IPPROTO_UDP);
+	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "loose", .waiting = true,
+	       .server = "203.0.113.9");
+	EXPECT(WAIT, NO_NAME, "", .tier = "loose", .waiting = true);
+	EXPECT(WAIT, NO_NAME, "", .tier = "guest", .waiting = true, .port = 8443,
+	       .now = NOON - 1);
+	EXPECT(DENY, NO_LINE, "", .tier = "guest", .waiting = true, .port = 8443);
+	snapshot_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tiers),    cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_deny),     cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_time),     cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_mismatch), cmocka_unit_test(test_waiting),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
