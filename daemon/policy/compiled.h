@@ -48,7 +48,8 @@ struct rule {
 struct rules {
 	struct rule *item; /* in the order of the lines */
 	size_t count;
-	/* by_site[first[s] .. first[s + 1]] are the rules of site s, ascending; s = site_count is "*"
+	/* by_site[first[s] .. first[s + 1]] are the rules of site s, ascending; s = site_count is
+	 * "*"
 	 */
 	uint32_t *first, *by_site;
 };

@@ -6,7 +6,8 @@
 #define NO_ITEM UINT32_MAX
 
 /* One distinct name. While entries are added, `at` is the first of its items and `below` its
- * number of labels; sealed, both are numbers of sets: for the name itself, and for names below it. */
+ * number of labels; sealed, both are numbers of sets: for the name itself, and for names below it.
+ */
 struct slot {
 	uint32_t tag;
 	uint32_t text; /* offset of its length byte and text; 0: a free slot */

@@ -26,8 +26,8 @@ int64_t zone_at(const struct zone *z, int64_t now, unsigned day, unsigned minute
 
 struct schedule {
 	const struct zone *zone;
-	uint8_t days;      /* bit 0 Monday .. bit 6 Sunday */
-	uint16_t from, to; /* minutes of the day; from >= to passes midnight into the next day */
+	uint8_t days;       /* bit 0 Monday .. bit 6 Sunday */
+	uint16_t from, to;  /* minutes of the day; from >= to passes midnight into the next day */
 	char zone_name[48]; /* for people */
 };
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROW(array, count) (array = reallocarray(array, (count) + 1, sizeof *(array)), &(array)[(count)++])
+#define GROW(array, count)                                                                         \
+	(array = reallocarray(array, (count) + 1, sizeof *(array)), &(array)[(count)++])
 
 static inline struct strings build_words(const char *text)
 {

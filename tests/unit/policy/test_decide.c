@@ -46,9 +46,9 @@ static struct outcome ask(const struct snapshot *s, struct ask a)
 		.transport = a.transport ? a.transport : IPPROTO_TCP,
 		.tier = a.tier,
 		.host = a.host ? &host : NULL,
-		.evidence = a.evidence  ? a.evidence
-			    : a.host ? EVIDENCE_SNI
-				     : EVIDENCE_ADDRESS,
+		.evidence = a.evidence ? a.evidence
+			    : a.host   ? EVIDENCE_SNI
+				       : EVIDENCE_ADDRESS,
 		.mismatch = a.mismatch,
 		.waiting = a.waiting,
 	};
@@ -134,8 +134,7 @@ static void test_time(void **state)
 	       .now = NOON - 4 * hour - 1);
 	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "staff", .host = "video.example",
 	       .now = NOON - 4 * hour);
-	EXPECT(DENY, NO_LINE, "", .tier = "staff", .host = "video.example",
-	       .now = NOON + 6 * hour);
+	EXPECT(DENY, NO_LINE, "", .tier = "staff", .host = "video.example", .now = NOON + 6 * hour);
 	EXPECT(ALLOW, ALLOW_LINE, "t.conf:104", .tier = "guest", .host = "video.example",
 	       .port = 8443, .now = NOON - 1);
 	EXPECT(DENY, NO_LINE, "", .tier = "guest", .host = "video.example", .port = 8443);
@@ -189,8 +188,7 @@ static void test_waiting(void **state)
 	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "loose", .waiting = true,
 	       .server = "203.0.113.9");
 	EXPECT(WAIT, NO_NAME, "", .tier = "loose", .waiting = true);
-	EXPECT(WAIT, NO_NAME, "", .tier = "guest", .waiting = true, .port = 8443,
-	       .now = NOON - 1);
+	EXPECT(WAIT, NO_NAME, "", .tier = "guest", .waiting = true, .port = 8443, .now = NOON - 1);
 	EXPECT(DENY, NO_LINE, "", .tier = "guest", .waiting = true, .port = 8443);
 	snapshot_free(s);
 }
