@@ -1,0 +1,103 @@
+#include "packet/held.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static struct flow flow_from(uint8_t client)
+{
+	struct flow f = {0};
+	f.key.client = address_from4((uint8_t[]){10, 0, 0, client});
+	return f;
+}
+
+static void takes_in_order(void **state)
+{
+	struct held *h = held_new(4, 4);
+	struct flow f = flow_from(1);
+	uint64_t id;
+	assert_false(held_take(h, &f, &id));
+	for (uint64_t i = 10; i < 13; i++)
+		assert_true(held_add(h, &f, i, 100));
+	assert_int_equal(f.held_count, 3);
+	assert_int_equal(held_count(h), 3);
+	for (uint64_t i = 10; i < 13; i++) {
+		assert_true(held_take(h, &f, &id));
+		assert_int_equal(id, i);
+	}
+	assert_false(held_take(h, &f, &id));
+	held_free(h);
+}
+
+static void one_client_cannot_take_all(void **state)
+{
+	struct held *h = held_new(4, 2);
+	struct flow a = flow_from(1), b = flow_from(1), c = flow_from(2);
+	uint64_t id;
+	assert_true(held_add(h, &a, 1, 0));
+	assert_true(held_add(h, &b, 2, 0));
+	assert_false(held_add(h, &b, 3, 0)); /* two of 10.0.0.1, in two flows */
+	assert_int_equal(b.held_count, 1);
+	assert_true(held_add(h, &c, 4, 0));
+	assert_true(held_add(h, &c, 5, 0));
+	assert_false(held_add(h, &c, 6, 0)); /* four in all */
+	assert_true(held_take(h, &a, &id));
+	assert_true(held_add(h, &b, 7, 0));
+	held_free(h);
+}
+
+static void overdue_is_by_the_first_packet(void **state)
+{
+	struct held *h = held_new(8, 8);
+	struct flow a = flow_from(1), b = flow_from(2);
+	uint64_t id;
+	assert_true(held_add(h, &a, 1, 100));
+	assert_true(held_add(h, &a, 2, 900)); /* does not put it off */
+	assert_true(held_add(h, &b, 3, 500));
+	assert_null(held_overdue(h, 99));
+	assert_ptr_equal(held_overdue(h, 100), &a);
+	while (held_take(h, &a, &id))
+		;
+	assert_null(held_overdue(h, 499));
+	assert_ptr_equal(held_overdue(h, 500), &b);
+	held_free(h);
+}
+
+/* Against a naive twin: counts for each client, whatever the order of adds and takes. */
+static void counts_hold_under_random_use(void **state)
+{
+	enum { CLIENTS = 40, TOTAL = 64, EACH = 5 };
+	struct held *h = held_new(TOTAL, EACH);
+	struct flow flows[CLIENTS];
+	unsigned all = 0;
+	uint64_t id;
+	for (int i = 0; i < CLIENTS; i++)
+		flows[i] = flow_from((uint8_t)i);
+	srand(7);
+	for (int step = 0; step < 100000; step++) {
+		struct flow *f = &flows[rand() % CLIENTS];
+		unsigned before = f->held_count;
+		if (rand() % 2) {
+			bool fits = before < EACH && all < TOTAL;
+			assert_int_equal(held_add(h, f, (uint64_t)step, step), fits);
+			all += fits;
+		} else {
+			assert_int_equal(held_take(h, f, &id), before > 0);
+			all -= before > 0;
+		}
+		assert_int_equal(held_count(h), all);
+	}
+	held_free(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_in_order),
+		cmocka_unit_test(one_client_cannot_take_all),
+		cmocka_unit_test(overdue_is_by_the_first_packet),
+		cmocka_unit_test(counts_hold_under_random_use),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
