@@ -190,7 +190,7 @@ static void be_liberal(struct nf_conntrack *ct)
 	nfct_set_attr_u8(ct, ATTR_TCP_MASK_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
 }
 
-int conntrack_remark(struct conntrack *c, const struct flow_key *key, enum verdict v)
+int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v)
 {
 	enum mark_kind kind = mark_of_verdict(v);
 	bool end = kind == MARK_DENIED && key->transport == IPPROTO_TCP;
@@ -208,7 +208,7 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, enum verdi
 	if (error == -ENOENT)
 		c->counters.gone++;
 	else if (!error && end)
-		reply_probe(c->o.raw4, c->o.raw6, key, 0);
+		reply_probe(c->o.raw4, c->o.raw6, key, old);
 	return error;
 }
 

@@ -30,8 +30,9 @@ void conntrack_read(struct conntrack *c);
 
 /* Gives an established flow the mark of a verdict; VERDICT_PENDING and VERDICT_DROP clear it, so
  * that the client's next packet comes up. Of a TCP flow that is denied now both ends are made to
- * speak, so that they get their reset at once. 0; -ENOENT: the kernel has no such flow; -errno. */
-int conntrack_remark(struct conntrack *c, const struct flow_key *key, enum verdict v);
+ * speak, so that they get their reset at once (old: as reply_probe wants it). 0; -ENOENT: the
+ * kernel has no such flow; -errno. */
+int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v);
 
 /* Forgets a flow; 0, -ENOENT or -errno. */
 int conntrack_delete(struct conntrack *c, const struct flow_key *key);
