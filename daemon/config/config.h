@@ -118,6 +118,7 @@ enum config_log { CONFIG_LOG_FILE, CONFIG_LOG_JOURNAL, CONFIG_LOG_STDOUT, CONFIG
 
 struct config {
 	char *path, *folder;   /* of the main file */
+	struct strings files;  /* all that was read: the main file, policy files, lists */
 	struct strings inside; /* interfaces */
 	struct networks internal, resolvers;
 	enum config_mode mode;

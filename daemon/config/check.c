@@ -1,0 +1,211 @@
+#include "config/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kinds[REF_COUNT] = {"tier", "site", "schedule"};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = *(const struct named *const *)a;
+	const struct named *y = *(const struct named *const *)b;
+	int order = strcmp(x->name, y->name);
+	return order ? order : x < y ? -1 : x > y;
+}
+
+/* Pointers into names, sorted; equal names in the order of reading. Owned by the caller. */
+static const struct named **index_of(const struct names *n)
+{
+	const struct named **index = must(calloc(n->count + 1, sizeof *index));
+	for (size_t i = 0; i < n->count; i++)
+		index[i] = &n->item[i];
+	qsort(index, n->count, sizeof *index, by_name);
+	return index;
+}
+
+static void check_twice(struct loader *l, enum ref_kind kind, const struct named **index)
+{
+	const struct named *first = index[0];
+	for (size_t i = 1; i < l->given[kind].count; i++) {
+		if (strcmp(index[i]->name, first->name) != 0) {
+			first = index[i];
+			continue;
+		}
+		errors_add(l->errors, index[i]->place.file, index[i]->place.line,
+			   "%s \"%s\" is there already, at %s:%d; give it another name",
+			   kinds[kind], first->name, first->place.file, first->place.line);
+	}
+}
+
+static bool is_given(const struct named **index, size_t count, const char *name)
+{
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(index[middle]->name, name);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+static void dangling(struct loader *l, enum ref_kind kind, const struct named **index,
+		     const struct named *used)
+{
+	char text[1024], plural[16];
+	struct buf b = BUF_OF(text);
+	size_t count = l->given[kind].count;
+	const char **names = must(calloc(count + 1, sizeof *names));
+	for (size_t i = 0; i < count; i++)
+		names[i] = index[i]->name;
+	snprintf(plural, sizeof plural, "%ss", kinds[kind]);
+	suggest(used->name, names, count, plural, &b);
+	errors_add(l->errors, used->place.file, used->place.line, "there is no %s \"%.60s\"; %s",
+		   kinds[kind], used->name, text);
+	free(names);
+}
+
+static void check_names(struct loader *l)
+{
+	for (enum ref_kind kind = 0; kind < REF_COUNT; kind++) {
+		const struct named **index = index_of(&l->given[kind]);
+		const struct names *used = &l->used[kind];
+		check_twice(l, kind, index);
+		for (size_t i = 0; i < used->count && !l->incomplete; i++)
+			if (!is_given(index, l->given[kind].count, used->item[i].name))
+				dangling(l, kind, index, &used->item[i]);
+		free(index);
+	}
+}
+
+static size_t tier_index(const struct config *c, const char *name)
+{
+	size_t i = 0;
+	while (i < c->tier_count && (!c->tiers[i].name || strcmp(c->tiers[i].name, name) != 0))
+		i++;
+	return i;
+}
+
+/* Depth first; 1: on the way down, 2: done. True where the way came back to itself. */
+static bool loops(const struct config *c, size_t tier, uint8_t *state)
+{
+	if (tier == c->tier_count || state[tier] == 2)
+		return false;
+	if (state[tier] == 1)
+		return true;
+	state[tier] = 1;
+	bool found = false;
+	for (size_t i = 0; i < c->tiers[tier].includes.count; i++)
+		found |= loops(c, tier_index(c, c->tiers[tier].includes.item[i]), state);
+	state[tier] = 2;
+	return found;
+}
+
+static void check_loops(struct loader *l)
+{
+	const struct config *c = l->c;
+	uint8_t *state = must(calloc(c->tier_count + 1, 1));
+	for (size_t i = 0; i < c->tier_count; i++)
+		if (loops(c, i, state))
+			errors_add(l->errors, c->tiers[i].place.file, c->tiers[i].place.line,
+				   "tier \"%s\" includes itself by way of others; take one out",
+				   c->tiers[i].name ? c->tiers[i].name : "");
+	free(state);
+}
+
+static int by_network(const void *a, const void *b)
+{
+	const struct config_segment *x = *(const struct config_segment *const *)a;
+	const struct config_segment *y = *(const struct config_segment *const *)b;
+	int order = memcmp(&x->network, &y->network, sizeof x->network);
+	return order ? order : x < y ? -1 : x > y;
+}
+
+static void check_segments(struct loader *l)
+{
+	const struct config *c = l->c;
+	const struct config_segment **order = must(calloc(c->segment_count + 1, sizeof *order));
+	for (size_t i = 0; i < c->segment_count; i++)
+		order[i] = &c->segments[i];
+	qsort(order, c->segment_count, sizeof *order, by_network);
+	for (size_t i = 1; i < c->segment_count; i++) {
+		const struct config_segment *s = order[i], *first = order[i - 1];
+		static const struct network unread;
+		if (memcmp(&s->network, &first->network, sizeof s->network) == 0 &&
+		    memcmp(&s->network, &unread, sizeof unread) != 0)
+			errors_add(l->errors, s->place.file, s->place.line,
+				   "the network is there already, at %s:%d; give it one tier",
+				   first->place.file, first->place.line);
+	}
+	free(order);
+}
+
+static void check_rows(struct loader *l)
+{
+	const struct config *c = l->c;
+	for (size_t i = 0; i < c->site_count; i++)
+		if (!c->sites[i].count)
+			errors_add(l->errors, c->sites[i].place.file, c->sites[i].place.line,
+				   "a site without hosts; write lists = [ \"file.sites\" ] or "
+				   "hosts = [ \"example.org\" ]");
+	for (size_t i = 0; i < c->expect_count; i++)
+		if (!c->expects[i].tier == !c->expects[i].has_from)
+			errors_add(
+				l->errors, c->expects[i].place.file, c->expects[i].place.line,
+				"an expectation has one of tier and from; write tier = \"name\" or "
+				"from = \"address\"");
+}
+
+static int line_of(const struct loader *l, const char *option)
+{
+	return l->lines[table_find(&schema_main, option) - schema_main.options];
+}
+
+static void check_bounds(struct loader *l)
+{
+	const struct config *c = l->c;
+	int line = line_of(l, "bounds") ? line_of(l, "bounds") : line_of(l, "queue_length");
+	if (c->held >= c->queue_length)
+		errors_add(l->errors, l->file, line,
+			   "held = %u fills a queue of queue_length = %u; write less, such as %u",
+			   c->held, c->queue_length, c->queue_length / 4);
+	if (c->held_per_client > c->held)
+		errors_add(l->errors, l->file, line,
+			   "held_per_client = %u is more than held = %u; write at most that",
+			   c->held_per_client, c->held);
+}
+
+static void check_settings(struct loader *l, enum config_use use)
+{
+	struct config *c = l->c;
+	static const struct address none;
+	if (use == CONFIG_FOR_RUN && !c->inside.count)
+		errors_add(l->errors, l->file, line_of(l, "inside"),
+			   "inside names no interface; write inside = [ \"lan0\" ]");
+	if (c->on_deny == CONFIG_REDIRECT && address_equal(&c->portal, &none))
+		errors_add(l->errors, l->file, line_of(l, "on_deny"),
+			   "on_deny = \"redirect\" without portal; write portal = \"10.0.0.1:80\"");
+	if (c->mode == CONFIG_OBSERVE && c->audit == CONFIG_AUDIT_STRICT)
+		errors_add(l->errors, l->file, line_of(l, "audit"),
+			   "audit = \"strict\" denies, mode = \"observe\" denies nothing; write "
+			   "audit = \"normal\"");
+	if (c->mode == CONFIG_OBSERVE && !line_of(l, "when_down"))
+		c->when_down = CONFIG_OPEN;
+	if (c->mode == CONFIG_OBSERVE && !line_of(l, "when_full"))
+		c->when_full = CONFIG_OPEN;
+	check_bounds(l);
+}
+
+void config_check(struct loader *l, enum config_use use)
+{
+	if (!l->incomplete)
+		check_settings(l, use);
+	check_names(l);
+	check_loops(l);
+	check_segments(l);
+	check_rows(l);
+}

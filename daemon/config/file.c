@@ -1,0 +1,115 @@
+#include "config/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES (RULE_MAX - 16) /* with ":line" it is still a rule name */
+
+void *must(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+void *array_grow(void *array, size_t *count, size_t size)
+{
+	size_t n = *count;
+	if ((n & (n - 1)) == 0)
+		array = must(reallocarray(array, n ? n * 2 : 1, size));
+	memset((char *)array + n * size, 0, size);
+	*count = n + 1;
+	return array;
+}
+
+void strings_add(struct strings *s, const char *text)
+{
+	s->item = array_grow(s->item, &s->count, sizeof *s->item);
+	s->item[s->count - 1] = must(strdup(text));
+}
+
+void names_add(struct names *n, const char *name, const char *file, int line)
+{
+	n->item = array_grow(n->item, &n->count, sizeof *n->item);
+	n->item[n->count - 1] = (struct named){name, {file, line}};
+}
+
+/* Below the main file's folder a name is relative to it, so that records are the same wherever the
+ * folder is. */
+const char *file_name(struct loader *l, const char *path, int line)
+{
+	char name[NAME_MAX_BYTES + 1];
+	const char *slash = strrchr(l->file, '/');
+	size_t folder = strlen(l->c->folder);
+	int n;
+	while (path[0] == '.' && path[1] == '/')
+		path += 2;
+	if (path[0] == '/' && strncmp(path, l->c->folder, folder) == 0 && path[folder] == '/')
+		n = snprintf(name, sizeof name, "%s", path + folder + 1);
+	else if (path[0] == '/' || !slash)
+		n = snprintf(name, sizeof name, "%s", path);
+	else
+		n = snprintf(name, sizeof name, "%.*s/%s", (int)(slash - l->file), l->file, path);
+	if (n <= 0 || (size_t)n >= sizeof name) {
+		errors_add(l->errors, l->file, line,
+			   "\"%.60s\" can't be a file; write a path of 1 to %d bytes", path,
+			   NAME_MAX_BYTES);
+		return NULL;
+	}
+	strings_add(&l->c->files, name);
+	return l->c->files.item[l->c->files.count - 1];
+}
+
+static char *read_all(FILE *f, size_t *len)
+{
+	size_t cap = 65536;
+	char *text = must(malloc(cap));
+	*len = 0;
+	for (;;) {
+		size_t n = fread(text + *len, 1, cap - *len - 1, f);
+		*len += n;
+		if (n == 0)
+			break;
+		if (cap - *len < 2) {
+			cap *= 2;
+			text = must(realloc(text, cap));
+		}
+	}
+	text[*len] = '\0';
+	return text;
+}
+
+FILE *file_open(struct loader *l, const char *name)
+{
+	char *path;
+	if (name[0] == '/')
+		return fopen(name, "re");
+	if (asprintf(&path, "%s/%s", l->c->folder, name) < 0)
+		abort();
+	FILE *f = fopen(path, "re");
+	free(path);
+	return f;
+}
+
+char *file_read(struct loader *l, const char *name, int line, size_t *len)
+{
+	FILE *f = file_open(l, name);
+	char *text = NULL;
+	errno = f ? 0 : errno;
+	if (f)
+		text = read_all(f, len);
+	int error = !f || ferror(f) ? errno : 0;
+	if (f)
+		fclose(f);
+	if (!error)
+		return text;
+	free(text);
+	if (line > 0)
+		errors_add(l->errors, l->file, line, "%s can't be read: %s; name a file that can",
+			   name, strerror(error));
+	else
+		errors_add(l->errors, name, 0, "can't be read: %s; name a file that can",
+			   strerror(error));
+	return NULL;
+}

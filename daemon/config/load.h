@@ -1,0 +1,64 @@
+/* load: what the parts of the loader share. Not for other folders: they call config_load. */
+#pragma once
+#include "config/schema.h"
+
+#include <libconfig.h>
+#include <sys/types.h>
+
+/* A place where a name is used (or, in the definitions, where it is given). */
+struct named {
+	const char *name;
+	struct place place;
+};
+struct names {
+	struct named *item;
+	size_t count;
+};
+
+struct loader {
+	struct config *c;
+	struct errors *errors;
+	const char *file; /* the one being read, as records name it; owned by c->files */
+	struct names given[REF_COUNT], used[REF_COUNT];
+	struct seen_file {
+		dev_t device;
+		ino_t inode;
+	} * seen; /* policy files so far */
+	size_t seen_count;
+	int *lines;      /* of each option of the main file; 0: not there */
+	bool incomplete; /* a file could not be read, so names may be missing */
+};
+
+/* An array one longer, the new item zero. Memory that runs out ends the program: nothing here is on
+ * the packet path. */
+void *array_grow(void *array, size_t *count, size_t size);
+void *must(void *memory);
+void strings_add(struct strings *s, const char *text);
+
+void names_add(struct names *n, const char *name, const char *file, int line);
+
+/* "; did you mean ..?" or what there is, for a word that is none of the candidates. */
+void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
+	     struct buf *b);
+
+/* scan.c: finds what libconfig would take without a word: adjacent strings, @include (blanked out
+ * of the text), numbers that don't fit, strings and comments without an end. Lines of the values,
+ * in order, go to *lines (owned by the caller). False where libconfig should not see the text. */
+bool scan_text(struct loader *l, char *text, size_t len, int **lines, size_t *count);
+
+/* read.c: one setting into the member of a row; a bad one is reported and the member left alone. */
+void option_read(struct loader *l, const struct option *o, const config_setting_t *s, void *row);
+void option_read_default(struct loader *l, const struct option *o, void *row);
+
+/* file.c: the name by which records know a file that the current file names, owned by the config;
+ * NULL (and an error) where it is too long. Its bytes, NUL-terminated; NULL (and an error). */
+const char *file_name(struct loader *l, const char *path, int line);
+FILE *file_open(struct loader *l, const char *name);
+char *file_read(struct loader *l, const char *name, int line, size_t *len);
+
+/* lists.c: a .sites file into a list. */
+void list_read(struct loader *l, const char *path, int line, struct config_list *list);
+void list_add(struct config_list *list, const struct site_entry *e);
+
+/* check.c: what can be said only when all files are read. */
+void config_check(struct loader *l, enum config_use use);

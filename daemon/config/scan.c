@@ -1,0 +1,148 @@
+#include "config/load.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct scan {
+	struct loader *l;
+	char *pos, *end;
+	int line;
+	int *lines;
+	size_t count;
+	bool after_string; /* the last token was one */
+	int string_line;
+	bool whole;
+};
+
+static void value_at(struct scan *s, int line)
+{
+	s->lines = array_grow(s->lines, &s->count, sizeof *s->lines);
+	s->lines[s->count - 1] = line;
+}
+
+static void skip_to(struct scan *s, char *to)
+{
+	for (; s->pos < to; s->pos++)
+		s->line += *s->pos == '\n';
+}
+
+static void scan_string(struct scan *s)
+{
+	char *p = s->pos + 1;
+	while (p < s->end && *p != '"' && *p != '\n')
+		p += *p == '\\' && p + 1 < s->end && p[1] != '\n' ? 2 : 1;
+	if (p >= s->end || *p != '"') {
+		errors_add(s->l->errors, s->l->file, s->line,
+			   "a string without its end; close it with \" on the same line");
+		s->whole = false;
+		s->pos = s->end;
+		return;
+	}
+	if (s->after_string)
+		errors_add(s->l->errors, s->l->file, s->string_line,
+			   "two strings without a comma between them; write \"a\", \"b\"");
+	else
+		value_at(s, s->line);
+	s->after_string = true;
+	s->string_line = s->line;
+	s->pos = p + 1;
+}
+
+static void scan_block_comment(struct scan *s)
+{
+	char *p = memmem(s->pos + 2, (size_t)(s->end - s->pos - 2), "*/", 2);
+	if (!p) {
+		errors_add(s->l->errors, s->l->file, s->line,
+			   "a comment without its end; close it with */");
+		s->whole = false;
+	}
+	skip_to(s, p ? p + 2 : s->end);
+}
+
+/* Blanked out, so that everything else in the file can still be checked. */
+static void scan_include(struct scan *s)
+{
+	errors_add(s->l->errors, s->l->file, s->line,
+		   "@include is not taken; name the file in policy = [ \"file.conf\" ]");
+	while (s->pos < s->end && *s->pos != '\n')
+		*s->pos++ = ' ';
+}
+
+static bool number_fits(const char *word)
+{
+	char *end;
+	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
+	errno = 0;
+	long long value = strtoll(word, &end, hex ? 16 : 10);
+	if (errno == ERANGE)
+		return false;
+	if (*end == 'L' || *end == '.' || *end == 'e' || *end == 'E')
+		return true;
+	return hex ? value <= UINT32_MAX : value >= INT32_MIN && value <= INT32_MAX;
+}
+
+static void scan_word(struct scan *s)
+{
+	char word[40];
+	char *p = s->pos;
+	while (p < s->end && (isalnum((unsigned char)*p) || strchr("+-._*", *p)))
+		p++;
+	size_t len = (size_t)(p - s->pos);
+	bool number = isdigit((unsigned char)*s->pos) || strchr("+-.", *s->pos);
+	snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word), s->pos);
+	if (number && (len >= sizeof word || !number_fits(word)))
+		errors_add(s->l->errors, s->l->file, s->line,
+			   "%s is too large a number; write one of up to %d", word, INT32_MAX);
+	if (number || strcasecmp(word, "true") == 0 || strcasecmp(word, "false") == 0)
+		value_at(s, s->line);
+	s->pos = p;
+}
+
+static void scan_token(struct scan *s)
+{
+	char c = *s->pos;
+	char next = s->pos + 1 < s->end ? s->pos[1] : '\0';
+	if (c == '#' || (c == '/' && next == '/')) {
+		char *p = memchr(s->pos, '\n', (size_t)(s->end - s->pos));
+		s->pos = p ? p : s->end;
+		return;
+	}
+	if (c == '/' && next == '*') {
+		scan_block_comment(s);
+		return;
+	}
+	if (isspace((unsigned char)c)) {
+		skip_to(s, s->pos + 1);
+		return;
+	}
+	if (c == '"') {
+		scan_string(s);
+		return;
+	}
+	s->after_string = false;
+	if (c == '@' && s->end - s->pos >= 8 && memcmp(s->pos, "@include", 8) == 0)
+		scan_include(s);
+	else if (isalnum((unsigned char)c) || (c && strchr("+-.*", c)))
+		scan_word(s);
+	else
+		s->pos++;
+}
+
+bool scan_text(struct loader *l, char *text, size_t len, int **lines, size_t *count)
+{
+	struct scan s = {.l = l, .pos = text, .end = text + len, .line = 1, .whole = true};
+	char *nul = memchr(text, '\0', len);
+	if (nul) {
+		s.end = nul;
+		skip_to(&s, s.end);
+		errors_add(l->errors, l->file, s.line, "a zero byte; write a text file");
+		s.whole = false;
+	}
+	while (s.pos < s.end)
+		scan_token(&s);
+	*lines = s.lines;
+	*count = s.count;
+	return s.whole;
+}

@@ -1,0 +1,262 @@
+#include "config/schema.h"
+#include "base/clock.h"
+
+#include <string.h>
+
+#define COUNT(a)         (sizeof(a) / sizeof *(a))
+#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define TABLE(name, what, type)                                                                    \
+	static const struct table name##_table = {what, name##_options, COUNT(name##_options),     \
+						  sizeof(type)}
+#define DAY (86400 * NS_PER_S)
+
+static const struct word mode_words[] = {
+	{"enforce", CONFIG_ENFORCE}, {"observe", CONFIG_OBSERVE}, {0}};
+static const struct word open_words[] = {{"closed", CONFIG_CLOSED}, {"open", CONFIG_OPEN}, {0}};
+static const struct word on_deny_words[] = {
+	{"reject", CONFIG_REJECT}, {"drop", CONFIG_DROP}, {"redirect", CONFIG_REDIRECT}, {0}};
+static const struct word http_words[] = {
+	{"first", CONFIG_HTTP_FIRST}, {"every-request", CONFIG_HTTP_EVERY}, {0}};
+static const struct word mismatch_words[] = {
+	{"log", CONFIG_MISMATCH_LOG}, {"deny", CONFIG_MISMATCH_DENY}, {0}};
+static const struct word audit_words[] = {
+	{"normal", CONFIG_AUDIT_NORMAL}, {"strict", CONFIG_AUDIT_STRICT}, {0}};
+static const struct word scope_words[] = {{"client", false}, {"network", true}, {0}};
+static const struct word log_words[] = {{"file", CONFIG_LOG_FILE},
+					{"journal", CONFIG_LOG_JOURNAL},
+					{"stdout", CONFIG_LOG_STDOUT},
+					{"none", CONFIG_LOG_NONE},
+					{0}};
+static const struct word evidence_words[] = {{"any", CONFIG_EVIDENCE_ANY},
+					     {"dns", CONFIG_EVIDENCE_DNS},
+					     {"name", CONFIG_EVIDENCE_NAME},
+					     {"name+address", CONFIG_EVIDENCE_NAME_ADDRESS},
+					     {0}};
+static const struct word known_words[] = {{"strongest", EVIDENCE_COUNT},
+					  {"address", EVIDENCE_ADDRESS},
+					  {"ech-outer", EVIDENCE_ECH_OUTER},
+					  {"dns", EVIDENCE_DNS},
+					  {"host", EVIDENCE_HOST},
+					  {"sni", EVIDENCE_SNI},
+					  {"host+dns", EVIDENCE_HOST_DNS},
+					  {"sni+dns", EVIDENCE_SNI_DNS},
+					  {0}};
+static const struct word outcome_words[] = {{"allow", ACTION_ALLOW}, {"deny", ACTION_DENY}, {0}};
+
+static const struct option tier_options[] = {
+	{"name", OPTION_NAME, AT(struct config_tier, name), .max = TIER_MAX - 1, .ref = REF_TIER,
+	 .required = true, .help = "What the tier is called."},
+	{"includes", OPTION_REFS, AT(struct config_tier, includes), .ref = REF_TIER,
+	 .help = "Tiers whose allow lines hold for this tier as well."},
+	{"evidence", OPTION_WORD, AT(struct config_tier, evidence), .words = evidence_words,
+	 .help = "How well a destination must be known for an allow line that does not say; "
+		 "without it \"name\"."},
+	{"mismatch", OPTION_WORD, AT(struct config_tier, mismatch), .words = mismatch_words,
+	 .help = "What becomes of a name that was not resolved to the flow's address, for lines "
+		 "that "
+		 "do not say."},
+	{"idle", OPTION_DURATION, AT(struct config_tier, idle), .min = NS_PER_S, .max = 366 * DAY,
+	 .help = "A session without traffic for so long ends."},
+	{"absolute", OPTION_DURATION, AT(struct config_tier, absolute), .min = NS_PER_S,
+	 .max = 366 * DAY, .help = "A session ends so long after it was opened."},
+};
+TABLE(tier, "a tier", struct config_tier);
+
+static const struct option segment_options[] = {
+	{"network", OPTION_NETWORK, AT(struct config_segment, network), .required = true,
+	 .help = "Source addresses; the longest network that holds one counts."},
+	{"tier", OPTION_REF, AT(struct config_segment, tier), .ref = REF_TIER, .required = true,
+	 .help = "The tier of everyone there who has not signed in."},
+};
+TABLE(segment, "a segment", struct config_segment);
+
+static const struct option schedule_options[] = {
+	{"name", OPTION_NAME, AT(struct config_schedule, name), .max = TIER_MAX - 1,
+	 .ref = REF_SCHEDULE, .required = true, .help = "What the schedule is called."},
+	{"days", OPTION_DAYS, AT(struct config_schedule, days), .fallback = "\"all\"",
+	 .help = "The days on which it holds."},
+	{"hours", OPTION_HOURS, AT(struct config_schedule, from),
+	 .second = offsetof(struct config_schedule, to), .fallback = "\"00:00-24:00\"",
+	 .help = "From when until when; past midnight it belongs to the day on which it began."},
+	{"zone", OPTION_ZONE, AT(struct config_schedule, zone), .fallback = "\"UTC\"",
+	 .help = "The time zone of days and hours."},
+};
+TABLE(schedule, "a schedule", struct config_schedule);
+
+static const struct option site_options[] = {
+	{"name", OPTION_NAME, AT(struct config_site, name), .max = SITE_MAX - 1, .ref = REF_SITE,
+	 .required = true, .help = "What the set of sites is called."},
+	{"lists", OPTION_LISTS, AT(struct config_site, list),
+	 .second = offsetof(struct config_site, count),
+	 .help = "Files of host names and networks, relative to the file that names them."},
+	{"hosts", OPTION_HOSTS, AT(struct config_site, list),
+	 .second = offsetof(struct config_site, count),
+	 .help = "Entries written in place, in the form of a list's lines."},
+};
+TABLE(site, "a site", struct config_site);
+
+static const struct option line_options[] = {
+	{"tiers", OPTION_REFS, AT(struct config_line, tiers), .ref = REF_TIER, .star = true,
+	 .required = true,
+	 .help = "For whom; an allow line also holds for tiers that include these, a deny line "
+		 "does "
+		 "not."},
+	{"sites", OPTION_REFS, AT(struct config_line, sites), .ref = REF_SITE, .star = true,
+	 .required = true, .help = "Where to."},
+	{"ports", OPTION_PORTS, AT(struct config_line, ports),
+	 .second = offsetof(struct config_line, port_count),
+	 .fallback = "[ \"tcp/80\", \"tcp/443\", \"udp/443\" ]",
+	 .help = "The destination's ports."},
+	{"when", OPTION_REF, AT(struct config_line, when), .ref = REF_SCHEDULE,
+	 .help = "The schedule within which the line holds; without it always."},
+	{"evidence", OPTION_WORD, AT(struct config_line, evidence), .words = evidence_words,
+	 .help = "How well the destination must be known; without it as the tier says."},
+	{"mismatch", OPTION_WORD, AT(struct config_line, mismatch), .words = mismatch_words,
+	 .help = "What becomes of a name that was not resolved to the flow's address; without it "
+		 "as "
+		 "the tier says."},
+	{"owner", OPTION_TEXT, AT(struct config_line, owner), .max = 63,
+	 .help = "Whom to ask about the line; shown to who is denied by it."},
+	{"note", OPTION_TEXT, AT(struct config_line, note), .max = 200,
+	 .help = "Why the line is there."},
+	{"expires", OPTION_DATE, AT(struct config_line, expires),
+	 .help = "The last day (UTC) on which the line holds."},
+};
+TABLE(line, "a line", struct config_line);
+
+static const struct option expect_options[] = {
+	{"tier", OPTION_REF, AT(struct config_expect, tier), .ref = REF_TIER,
+	 .help = "Who asks, by tier."},
+	{"from", OPTION_ADDRESS, AT(struct config_expect, from),
+	 .second = offsetof(struct config_expect, has_from),
+	 .help = "Who asks, by address: the segment gives the tier."},
+	{"to", OPTION_DESTINATION, AT(struct config_expect, to), .required = true,
+	 .help = "Where to."},
+	{"port", OPTION_PORT, AT(struct config_expect, port), .fallback = "\"tcp/443\"",
+	 .help = "The destination's port."},
+	{"evidence", OPTION_WORD, AT(struct config_expect, evidence), .words = known_words,
+	 .fallback = "\"strongest\"", .help = "How the destination is known."},
+	{"at", OPTION_WEEKTIME, AT(struct config_expect, at),
+	 .help = "When, in the schedule's zone; without it the outcome must hold all week."},
+	{"outcome", OPTION_WORD, AT(struct config_expect, outcome), .words = outcome_words,
+	 .required = true, .help = "What must come out."},
+};
+TABLE(expect, "an expectation", struct config_expect);
+
+#define BOUND(name, least, most, def, text)                                                        \
+	{                                                                                          \
+#name, OPTION_NUMBER, AT(struct config, name), .min = least, .max = most,          \
+							       .fallback = #def, .help = text      \
+	}
+
+static const struct option bound_options[] = {
+	BOUND(flows, 1024, 16777216, 262144, "Flows remembered; the least recently used goes."),
+	BOUND(sessions, 16, 4194304, 65536, "Sessions open at once; a further login is refused."),
+	BOUND(names, 1024, 16777216, 262144,
+	      "Pairs of address and name remembered; the least recently used goes."),
+	BOUND(streams, 64, 1048576, 8192,
+	      "Flows whose first bytes are being gathered; a further one is denied, table-full."),
+	BOUND(held, 16, 65536, 2048,
+	      "Packets held for a name; a further one is denied, held-full."),
+	BOUND(held_per_client, 4, 65536, 128,
+	      "Packets held for one client; a further one is denied, held-full."),
+	BOUND(log_ring, 64, 4194304, 16384,
+	      "Decision records waiting for the log; a further one is lost and counted."),
+	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,
+	 .max = 60 * NS_PER_S, .fallback = "\"2s\"",
+	 .help = "So long may a hello stay unfinished after its first byte."},
+};
+TABLE(bound, "bounds", struct config);
+
+#define ROWS(member, number) AT(struct config, member), .second = offsetof(struct config, number)
+
+static const struct option main_options[] = {
+	{"inside", OPTION_INTERFACES, AT(struct config, inside),
+	 .help = "Interfaces whose traffic is governed; needed to run."},
+	{"internal", OPTION_NETWORKS, AT(struct config, internal),
+	 .fallback = "[ \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"fd00::/8\" ]",
+	 .help = "Destinations that all may reach."},
+	{"resolvers", OPTION_NETWORKS, AT(struct config, resolvers), .fallback = "[ ]",
+	 .help = "Resolvers whose answers are believed; queries to them always pass."},
+	{"mode", OPTION_WORD, AT(struct config, mode), .words = mode_words,
+	 .fallback = "\"enforce\"",
+	 .help = "\"observe\" denies nothing and logs what would be denied."},
+	{"when_down", OPTION_WORD, AT(struct config, when_down), .words = open_words,
+	 .fallback = "\"closed\"",
+	 .help = "Undecided traffic while the daemon is away; \"open\" in observe mode."},
+	{"when_full", OPTION_WORD, AT(struct config, when_full), .words = open_words,
+	 .fallback = "\"closed\"",
+	 .help = "What a full queue can't take; \"open\" in observe mode."},
+	{"on_deny", OPTION_WORD, AT(struct config, on_deny), .words = on_deny_words,
+	 .fallback = "\"reject\"",
+	 .help = "\"redirect\" sends connections to port 80 to portal and rejects the rest."},
+	{"portal", OPTION_ENDPOINT, AT(struct config, portal),
+	 .second = offsetof(struct config, portal_port), .help = "Where \"redirect\" sends to."},
+	{"http", OPTION_WORD, AT(struct config, http), .words = http_words, .fallback = "\"first\"",
+	 .help = "Which requests of a plain HTTP connection are looked at."},
+	{"mismatch", OPTION_WORD, AT(struct config, mismatch), .words = mismatch_words,
+	 .fallback = "\"log\"",
+	 .help = "What becomes of a name that was not resolved to the flow's address, where "
+		 "neither "
+		 "line nor tier says."},
+	{"audit", OPTION_WORD, AT(struct config, audit), .words = audit_words,
+	 .fallback = "\"normal\"", .help = "\"strict\" denies what can't be recorded."},
+	{"dns_scope", OPTION_WORD, AT(struct config, dns_any_client), .words = scope_words,
+	 .fallback = "\"client\"",
+	 .help = "For whom a DNS answer counts: the client that got it, or the whole network."},
+	{"name_grace", OPTION_DURATION, AT(struct config, name_grace), .min = 0, .max = 7 * DAY,
+	 .fallback = "\"1h\"", .help = "So long after its TTL a DNS answer still counts."},
+	{"log", OPTION_WORD, AT(struct config, log), .words = log_words, .fallback = "\"file\"",
+	 .help = "Where decision records go."},
+	{"log_file", OPTION_PATH, AT(struct config, log_file), .max = 4000,
+	 .fallback = "\"/var/log/tiergate/decisions.jsonl\"",
+	 .help = "The file of log = \"file\"."},
+	{"pseudonym_key", OPTION_PATH, AT(struct config, pseudonym_key_file), .max = 4000,
+	 .help = "File with the key by which user names are replaced in records; without it they "
+		 "are "
+		 "written as they are."},
+	{"users_file", OPTION_PATH, AT(struct config, users_file), .max = 4000,
+	 .fallback = "\"/etc/tiergate/users\"", .help = "Users, tiers and password hashes."},
+	{"control_socket", OPTION_PATH, AT(struct config, control_socket), .max = 107,
+	 .fallback = "\"/run/tiergate/control.sock\"",
+	 .help = "The socket of tiergatectl and the portal."},
+	{"state_dir", OPTION_PATH, AT(struct config, state_dir), .max = 4000,
+	 .fallback = "\"/var/lib/tiergate\"", .help = "State that outlives the daemon."},
+	{"runtime_dir", OPTION_PATH, AT(struct config, runtime_dir), .max = 4000,
+	 .fallback = "\"/run/tiergate\"", .help = "State that does not outlive the machine."},
+	{"queues", OPTION_NUMBER, AT(struct config, queues), .min = 1, .max = 64, .fallback = "2",
+	 .help = "Queues, each with a worker thread; one more is used for DNS."},
+	{"queue_first", OPTION_NUMBER, AT(struct config, queue_first), .min = 0, .max = 65471,
+	 .fallback = "0", .help = "Number of the first queue."},
+	{"queue_length", OPTION_NUMBER, AT(struct config, queue_length), .min = 64, .max = 1048576,
+	 .fallback = "8192", .help = "Packets that a queue holds."},
+	{"mark_mask", OPTION_MASK, AT(struct config, mark_mask), .fallback = "0x7f000000",
+	 .help = "The bits of the packet mark and the conntrack mark that are tiergate's."},
+	{"bounds", OPTION_GROUP, .table = &bound_table, .help = "Sizes of tables and buffers."},
+	{"policy", OPTION_FILES, AT(struct config, files),
+	 .help = "Further files with the tables below, relative to the file that names them."},
+	{"tiers", OPTION_TABLE, ROWS(tiers, tier_count), .table = &tier_table,
+	 .help = "Groups of users."},
+	{"segments", OPTION_TABLE, ROWS(segments, segment_count), .table = &segment_table,
+	 .help = "Networks whose users have a tier without signing in."},
+	{"schedules", OPTION_TABLE, ROWS(schedules, schedule_count), .table = &schedule_table,
+	 .help = "Hours of the week."},
+	{"sites", OPTION_TABLE, ROWS(sites, site_count), .table = &site_table,
+	 .help = "Sets of destinations."},
+	{"allow", OPTION_TABLE, ROWS(allow, allow_count), .table = &line_table,
+	 .help = "What is allowed; nothing else is. The lines have no order."},
+	{"deny", OPTION_TABLE, ROWS(deny, deny_count), .table = &line_table,
+	 .help = "What is denied whatever is allowed."},
+	{"expect", OPTION_TABLE, ROWS(expects, expect_count), .table = &expect_table,
+	 .help = "What must come out; checked at every load."},
+};
+const struct table schema_main = {"the configuration", main_options, COUNT(main_options),
+				  sizeof(struct config)};
+
+const struct option *table_find(const struct table *t, const char *name)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (strcmp(t->options[i].name, name) == 0)
+			return &t->options[i];
+	return NULL;
+}

@@ -1,0 +1,300 @@
+#include "config/value.h"
+#include "base/clock.h"
+#include "name/name.h"
+
+#include <ctype.h>
+#include <idn2.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DAY_S 86400
+
+static const char day_names[7][4] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+
+static const struct {
+	const char *text;
+	int64_t ns;
+} units[] = {{"d", DAY_S *NS_PER_S},
+	     {"h", 3600 * NS_PER_S},
+	     {"m", 60 * NS_PER_S},
+	     {"s", NS_PER_S},
+	     {"ms", NS_PER_MS}};
+#define UNITS (sizeof units / sizeof *units)
+
+/* Decimal digits and nothing else, up to max; moves *text past them. */
+static bool take_number(const char **text, unsigned long max, unsigned long *out)
+{
+	unsigned long value = 0;
+	const char *p = *text;
+	if (!isdigit((unsigned char)*p))
+		return false;
+	for (; isdigit((unsigned char)*p); p++) {
+		value = value * 10 + (unsigned long)(*p - '0');
+		if (value > max)
+			return false;
+	}
+	*text = p;
+	*out = value;
+	return true;
+}
+
+static bool take_char(const char **text, char c)
+{
+	if (**text != c)
+		return false;
+	(*text)++;
+	return true;
+}
+
+bool duration_parse(const char *text, int64_t *out)
+{
+	unsigned long n;
+	if (!take_number(&text, 1000000000, &n))
+		return false;
+	for (size_t i = 0; i < UNITS; i++) {
+		if (strcmp(text, units[i].text) != 0)
+			continue;
+		return !__builtin_mul_overflow((int64_t)n, units[i].ns, out);
+	}
+	return false;
+}
+
+void duration_format(int64_t ns, struct buf *b)
+{
+	size_t i = 0;
+	if (ns == 0) {
+		buf_text(b, "0s");
+		return;
+	}
+	while (i < UNITS - 1 && ns % units[i].ns != 0)
+		i++;
+	buf_printf(b, "%lld%s", (long long)(ns / units[i].ns), units[i].text);
+}
+
+bool port_parse(const char *text, struct config_port *out)
+{
+	struct config_port p;
+	unsigned long first, last;
+	if (strncmp(text, "tcp/", 4) == 0)
+		p.transport = IPPROTO_TCP;
+	else if (strncmp(text, "udp/", 4) == 0)
+		p.transport = IPPROTO_UDP;
+	else
+		return false;
+	text += 4;
+	if (strcmp(text, "*") == 0) {
+		*out = (struct config_port){p.transport, 0, 65535};
+		return true;
+	}
+	if (!take_number(&text, 65535, &first))
+		return false;
+	last = first;
+	if (take_char(&text, '-') && !take_number(&text, 65535, &last))
+		return false;
+	if (*text || first == 0 || last < first)
+		return false;
+	*out = (struct config_port){p.transport, (uint16_t)first, (uint16_t)last};
+	return true;
+}
+
+void port_format(const struct config_port *p, struct buf *b)
+{
+	buf_text(b, p->transport == IPPROTO_TCP ? "tcp/" : "udp/");
+	if (p->first == 0 && p->last == 65535)
+		buf_char(b, '*');
+	else if (p->first == p->last)
+		buf_printf(b, "%u", p->first);
+	else
+		buf_printf(b, "%u-%u", p->first, p->last);
+}
+
+static bool take_day(const char **text, unsigned *day)
+{
+	for (unsigned i = 0; i < 7; i++) {
+		if (strncasecmp(*text, day_names[i], 3) != 0)
+			continue;
+		*text += 3;
+		*day = i;
+		return true;
+	}
+	return false;
+}
+
+bool days_parse(const char *text, uint8_t *out)
+{
+	uint8_t days = 0;
+	if (strcmp(text, "all") == 0) {
+		*out = 0x7f;
+		return true;
+	}
+	do {
+		unsigned first, last;
+		if (!take_day(&text, &first))
+			return false;
+		last = first;
+		if (take_char(&text, '-') && !take_day(&text, &last))
+			return false;
+		for (unsigned day = first;; day = (day + 1) % 7) {
+			days |= (uint8_t)(1 << day);
+			if (day == last)
+				break;
+		}
+	} while (take_char(&text, ','));
+	if (*text)
+		return false;
+	*out = days;
+	return true;
+}
+
+void days_format(uint8_t days, struct buf *b)
+{
+	bool comma = false;
+	if (days == 0x7f) {
+		buf_text(b, "all");
+		return;
+	}
+	for (unsigned i = 0; i < 7; i++) {
+		if (!(days & 1 << i))
+			continue;
+		buf_printf(b, "%s%s", comma ? "," : "", day_names[i]);
+		comma = true;
+	}
+}
+
+static bool take_clock(const char **text, unsigned *minute)
+{
+	const char *start = *text;
+	unsigned long hours, minutes;
+	if (!take_number(text, 24, &hours) || !take_char(text, ':') ||
+	    !take_number(text, 59, &minutes))
+		return false;
+	*minute = (unsigned)(hours * 60 + minutes);
+	return *text - start == 5 && *minute <= 1440;
+}
+
+bool hours_parse(const char *text, uint16_t *from, uint16_t *to)
+{
+	unsigned first, last;
+	if (!take_clock(&text, &first) || !take_char(&text, '-') || !take_clock(&text, &last))
+		return false;
+	if (*text || first == last || first == 1440 || last == 0)
+		return false;
+	*from = (uint16_t)first;
+	*to = (uint16_t)last;
+	return true;
+}
+
+bool date_parse(const char *text, int64_t *out)
+{
+	unsigned long year, month, day;
+	const char *p = text;
+	if (strlen(text) != 10 || !take_number(&p, 2261, &year) || !take_char(&p, '-') ||
+	    !take_number(&p, 12, &month) || !take_char(&p, '-') || !take_number(&p, 31, &day))
+		return false;
+	struct tm tm = {.tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day};
+	struct tm same = tm;
+	time_t at = timegm(&tm);
+	if (*p || year < 2000 || tm.tm_mon != same.tm_mon || tm.tm_mday != same.tm_mday)
+		return false;
+	*out = (int64_t)at * NS_PER_S;
+	return true;
+}
+
+void date_format(int64_t ns, struct buf *b)
+{
+	struct tm tm;
+	time_t at = (time_t)(ns / NS_PER_S);
+	gmtime_r(&at, &tm);
+	buf_printf(b, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+}
+
+bool weektime_parse(const char *text, unsigned *day, unsigned *minute)
+{
+	unsigned d, m;
+	if (!take_day(&text, &d) || !take_char(&text, ' ') || !take_clock(&text, &m) || *text ||
+	    m == 1440)
+		return false;
+	*day = d;
+	*minute = m;
+	return true;
+}
+
+bool endpoint_parse(const char *text, struct address *a, uint16_t *port)
+{
+	char host[ADDRESS_TEXT];
+	const char *colon = strrchr(text, ':');
+	struct address parsed;
+	unsigned long number;
+	bool six = *text == '[';
+	if (!colon || (six && (colon == text || colon[-1] != ']')))
+		return false;
+	const char *start = text + six, *end = colon - six;
+	if (end < start || (size_t)(end - start) >= sizeof host)
+		return false;
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = '\0';
+	if (!address_parse(host, &parsed) || address_is4(&parsed) == six)
+		return false;
+	colon++;
+	if (!take_number(&colon, 65535, &number) || *colon || number == 0)
+		return false;
+	*a = parsed;
+	*port = (uint16_t)number;
+	return true;
+}
+
+static bool canonical(const char *text, struct host *out)
+{
+	if (host_canonical(text, strlen(text), out) != PARSE_OK)
+		return false;
+	const char *dot = strrchr(out->text, '.'), *top = dot ? dot + 1 : out->text;
+	return top[strspn(top, "0123456789")] != '\0'; /* 10.0.0 is a mistyped network */
+}
+
+bool destination_parse(const char *text, struct host *out)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++) {
+		if (!((unsigned char)text[i] & 0x80))
+			continue;
+		char *ascii = NULL;
+		if (idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
+		    IDN2_OK)
+			return false;
+		bool good = canonical(ascii, out);
+		idn2_free(ascii);
+		return good;
+	}
+	return canonical(text, out);
+}
+
+bool entry_parse(const char *text, struct site_entry *out)
+{
+	out->kind = SITE_TREE;
+	if (network_parse(text, &out->network)) {
+		out->kind = SITE_NETWORK;
+		return true;
+	}
+	if (*text == '=' || *text == '!') {
+		out->kind = *text == '=' ? SITE_EXACT : SITE_NOT_TREE;
+		text++;
+	} else if (strncmp(text, "*.", 2) == 0) {
+		text += 2;
+	} else if (*text == '.') {
+		text++;
+	}
+	return destination_parse(text, &out->host);
+}
+
+void entry_format(const struct site_entry *e, struct buf *b)
+{
+	switch (e->kind) {
+	case SITE_NETWORK: network_format(&e->network, b); return;
+	case SITE_EXACT: buf_char(b, '='); break;
+	case SITE_NOT_TREE: buf_char(b, '!'); break;
+	case SITE_TREE: break;
+	}
+	buf_text(b, e->host.text);
+}

@@ -1,0 +1,28 @@
+/* value: the text forms of values: durations, ports, days, hours, dates. False where the text is
+ * not exactly one; `out` is then untouched. */
+#pragma once
+#include "base/address.h"
+#include "base/buf.h"
+#include "config/config.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+bool duration_parse(const char *text, int64_t *out);              /* "90s", "8h": ns */
+bool port_parse(const char *text, struct config_port *out);       /* "tcp/443", "udp/8000-8100" */
+bool days_parse(const char *text, uint8_t *out);                  /* "mon-fri", "sat,sun", "all" */
+bool hours_parse(const char *text, uint16_t *from, uint16_t *to); /* "08:00-18:00" */
+bool date_parse(const char *text, int64_t *out); /* "2027-06-30": its first ns, UTC */
+bool weektime_parse(const char *text, unsigned *day, unsigned *minute);   /* "mon 10:00" */
+bool endpoint_parse(const char *text, struct address *a, uint16_t *port); /* "[fd00::1]:80" */
+
+/* One entry of a list: name, =name, !name, *.name, .name, address or network; names are made
+ * canonical, those that are not ASCII by IDNA 2008. */
+bool entry_parse(const char *text, struct site_entry *out);
+bool destination_parse(const char *text, struct host *out);
+
+void duration_format(int64_t ns, struct buf *b);
+void port_format(const struct config_port *p, struct buf *b);
+void days_format(uint8_t days, struct buf *b);
+void date_format(int64_t ns, struct buf *b);
+void entry_format(const struct site_entry *e, struct buf *b);
