@@ -31,9 +31,9 @@ static void check_twice(struct loader *l, enum ref_kind kind, const struct named
 			first = index[i];
 			continue;
 		}
-		errors_add(l->errors, index[i]->place.file, index[i]->place.line,
-			   "%s \"%s\" is there already, at %s:%d; give it another name",
-			   kinds[kind], first->name, first->place.file, first->place.line);
+		complain(l, index[i]->place.file, index[i]->place.line,
+			 "%s \"%s\" is there already, at %s:%d; give it another name", kinds[kind],
+			 first->name, first->place.file, first->place.line);
 	}
 }
 
@@ -64,8 +64,8 @@ static void dangling(struct loader *l, enum ref_kind kind, const struct named **
 		names[i] = index[i]->name;
 	snprintf(plural, sizeof plural, "%ss", kinds[kind]);
 	suggest(used->name, names, count, plural, &b);
-	errors_add(l->errors, used->place.file, used->place.line, "there is no %s \"%.60s\"; %s",
-		   kinds[kind], used->name, text);
+	complain(l, used->place.file, used->place.line, "there is no %s \"%.60s\"; %s", kinds[kind],
+		 used->name, text);
 	free(names);
 }
 
@@ -111,9 +111,9 @@ static void check_loops(struct loader *l)
 	uint8_t *state = must(calloc(c->tier_count + 1, 1));
 	for (size_t i = 0; i < c->tier_count; i++)
 		if (loops(c, i, state))
-			errors_add(l->errors, c->tiers[i].place.file, c->tiers[i].place.line,
-				   "tier \"%s\" includes itself by way of others; take one out",
-				   c->tiers[i].name ? c->tiers[i].name : "");
+			complain(l, c->tiers[i].place.file, c->tiers[i].place.line,
+				 "tier \"%s\" includes itself by way of others; take one out",
+				 c->tiers[i].name ? c->tiers[i].name : "");
 	free(state);
 }
 
@@ -137,9 +137,9 @@ static void check_segments(struct loader *l)
 		static const struct network unread;
 		if (memcmp(&s->network, &first->network, sizeof s->network) == 0 &&
 		    memcmp(&s->network, &unread, sizeof unread) != 0)
-			errors_add(l->errors, s->place.file, s->place.line,
-				   "the network is there already, at %s:%d; give it one tier",
-				   first->place.file, first->place.line);
+			complain(l, s->place.file, s->place.line,
+				 "the network is there already, at %s:%d; give it one tier",
+				 first->place.file, first->place.line);
 	}
 	free(order);
 }
@@ -149,9 +149,9 @@ static void check_rows(struct loader *l)
 	const struct config *c = l->c;
 	for (size_t i = 0; i < c->site_count; i++)
 		if (!c->sites[i].count)
-			errors_add(l->errors, c->sites[i].place.file, c->sites[i].place.line,
-				   "a site without hosts; write lists = [ \"file.sites\" ] or "
-				   "hosts = [ \"example.org\" ]");
+			complain(l, c->sites[i].place.file, c->sites[i].place.line,
+				 "a site without hosts; write lists = [ \"file.sites\" ] or "
+				 "hosts = [ \"example.org\" ]");
 	for (size_t i = 0; i < c->expect_count; i++)
 		if (!c->expects[i].tier == !c->expects[i].has_from)
 			errors_add(
@@ -170,13 +170,13 @@ static void check_bounds(struct loader *l)
 	const struct config *c = l->c;
 	int line = line_of(l, "bounds") ? line_of(l, "bounds") : line_of(l, "queue_length");
 	if (c->held >= c->queue_length)
-		errors_add(l->errors, l->file, line,
-			   "held = %u fills a queue of queue_length = %u; write less, such as %u",
-			   c->held, c->queue_length, c->queue_length / 4);
+		complain(l, l->file, line,
+			 "held = %u fills a queue of queue_length = %u; write less, such as %u",
+			 c->held, c->queue_length, c->queue_length / 4);
 	if (c->held_per_client > c->held)
-		errors_add(l->errors, l->file, line,
-			   "held_per_client = %u is more than held = %u; write at most that",
-			   c->held_per_client, c->held);
+		complain(l, l->file, line,
+			 "held_per_client = %u is more than held = %u; write at most that",
+			 c->held_per_client, c->held);
 }
 
 static void check_settings(struct loader *l, enum config_use use)
@@ -184,15 +184,15 @@ static void check_settings(struct loader *l, enum config_use use)
 	struct config *c = l->c;
 	static const struct address none;
 	if (use == CONFIG_FOR_RUN && !c->inside.count)
-		errors_add(l->errors, l->file, line_of(l, "inside"),
-			   "inside names no interface; write inside = [ \"lan0\" ]");
+		complain(l, l->file, line_of(l, "inside"),
+			 "inside names no interface; write inside = [ \"lan0\" ]");
 	if (c->on_deny == CONFIG_REDIRECT && address_equal(&c->portal, &none))
-		errors_add(l->errors, l->file, line_of(l, "on_deny"),
-			   "on_deny = \"redirect\" without portal; write portal = \"10.0.0.1:80\"");
+		complain(l, l->file, line_of(l, "on_deny"),
+			 "on_deny = \"redirect\" without portal; write portal = \"10.0.0.1:80\"");
 	if (c->mode == CONFIG_OBSERVE && c->audit == CONFIG_AUDIT_STRICT)
-		errors_add(l->errors, l->file, line_of(l, "audit"),
-			   "audit = \"strict\" denies, mode = \"observe\" denies nothing; write "
-			   "audit = \"normal\"");
+		complain(l, l->file, line_of(l, "audit"),
+			 "audit = \"strict\" denies, mode = \"observe\" denies nothing; write "
+			 "audit = \"normal\"");
 	if (c->mode == CONFIG_OBSERVE && !line_of(l, "when_down"))
 		c->when_down = CONFIG_OPEN;
 	if (c->mode == CONFIG_OBSERVE && !line_of(l, "when_full"))

@@ -52,9 +52,9 @@ const char *file_name(struct loader *l, const char *path, int line)
 	else
 		n = snprintf(name, sizeof name, "%.*s/%s", (int)(slash - l->file), l->file, path);
 	if (n <= 0 || (size_t)n >= sizeof name) {
-		errors_add(l->errors, l->file, line,
-			   "\"%.60s\" can't be a file; write a path of 1 to %d bytes", path,
-			   NAME_MAX_BYTES);
+		complain(l, l->file, line,
+			 "\"%.60s\" can't be a file; write a path of 1 to %d bytes", path,
+			 NAME_MAX_BYTES);
 		return NULL;
 	}
 	strings_add(&l->c->files, name);
@@ -106,10 +106,9 @@ char *file_read(struct loader *l, const char *name, int line, size_t *len)
 		return text;
 	free(text);
 	if (line > 0)
-		errors_add(l->errors, l->file, line, "%s can't be read: %s; name a file that can",
-			   name, strerror(error));
+		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
+			 strerror(error));
 	else
-		errors_add(l->errors, name, 0, "can't be read: %s; name a file that can",
-			   strerror(error));
+		complain(l, name, 0, "can't be read: %s; name a file that can", strerror(error));
 	return NULL;
 }

@@ -23,9 +23,9 @@ static void wrong(struct reading *r, const char *word, const char *what)
 {
 	if (++r->errors > LIST_ERRORS)
 		return;
-	errors_add(r->l->errors, r->list->file, r->line,
-		   "\"%.80s\" %s; write example.org, =example.org, !example.org or 192.0.2.0/24",
-		   word, what);
+	complain(r->l, r->list->file, r->line,
+		 "\"%.80s\" %s; write example.org, =example.org, !example.org or 192.0.2.0/24",
+		 word, what);
 }
 
 /* What every hosts file says of the machine itself. */
@@ -96,9 +96,8 @@ static void read_lines(struct reading *r, char *text)
 		read_line(r, line);
 	}
 	if (r->errors > LIST_ERRORS)
-		errors_add(r->l->errors, r->list->file, 0,
-			   "%u more lines are wrong; mend the first %d", r->errors - LIST_ERRORS,
-			   LIST_ERRORS);
+		complain(r->l, r->list->file, 0, "%u more lines are wrong; mend the first %d",
+			 r->errors - LIST_ERRORS, LIST_ERRORS);
 }
 
 void list_read(struct loader *l, const char *path, int line, struct config_list *list)
@@ -113,7 +112,7 @@ void list_read(struct loader *l, const char *path, int line, struct config_list 
 	struct reading r = {.l = l, .list = list};
 	list->file = must(strdup(name));
 	if (strlen(text) != len)
-		errors_add(l->errors, name, 0, "holds a zero byte; write a text file");
+		complain(l, name, 0, "holds a zero byte; write a text file");
 	bool marked = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
 	read_lines(&r, text + (marked ? 3 : 0));
 	free(text);

@@ -21,16 +21,15 @@ static void unknown_key(struct loader *l, const struct table *t, const config_se
 	size_t count = 0;
 	const struct option *o = table_find(t, name);
 	if (o) {
-		errors_add(l->errors, l->file, line_of(s), "%s is here; write it in the main file",
-			   name);
+		complain(l, l->file, line_of(s), "%s in a policy file; write it in the main file",
+			 name);
 		return;
 	}
 	for (size_t i = 0; i < t->count && count < 64; i++)
 		if (is_main || option_is_policy(&t->options[i]))
 			known[count++] = t->options[i].name;
 	suggest(name, known, count, "keys", &b);
-	errors_add(l->errors, l->file, line_of(s), "unknown key \"%.60s\" in %s; %s", name, t->row,
-		   text);
+	complain(l, l->file, line_of(s), "unknown key \"%.60s\" in %s; %s", name, t->row, text);
 }
 
 static void missing_key(struct loader *l, const struct table *t, const struct option *o,
@@ -39,8 +38,8 @@ static void missing_key(struct loader *l, const struct table *t, const struct op
 	char text[256];
 	struct buf b = BUF_OF(text);
 	option_accepts(o, &b);
-	errors_add(l->errors, l->file, line_of(group), "%s without %s; write %s = %s", t->row,
-		   o->name, o->name, text);
+	complain(l, l->file, line_of(group), "%s without %s; write %s = %s", t->row, o->name,
+		 o->name, text);
 }
 
 /* Options of one group, in the table's order. */
@@ -69,8 +68,7 @@ static void wrong_shape(struct loader *l, const struct option *o, const config_s
 	char text[128];
 	struct buf b = BUF_OF(text);
 	option_accepts(o, &b);
-	errors_add(l->errors, l->file, line_of(s), "%s has the wrong type; write %s", o->name,
-		   text);
+	complain(l, l->file, line_of(s), "%s has the wrong type; write %s", o->name, text);
 }
 
 static void load_table(struct loader *l, const struct option *o, const config_setting_t *s)
@@ -116,15 +114,14 @@ static void load_policy_file(struct loader *l, const config_setting_t *s)
 	const char *path = config_setting_get_string(s), *naming = l->file;
 	const char *name = path ? file_name(l, path, line_of(s)) : NULL;
 	if (!path) {
-		errors_add(l->errors, l->file, line_of(s),
-			   "policy holds something else than a text; write [ \"policy.conf\" ]");
+		complain(l, l->file, line_of(s),
+			 "policy holds something else than a text; write [ \"policy.conf\" ]");
 		return;
 	}
 	if (!name)
 		return;
 	if (seen_before(l, name)) {
-		errors_add(l->errors, l->file, line_of(s), "%s is named twice; name each file once",
-			   name);
+		complain(l, l->file, line_of(s), "%s is named twice; name each file once", name);
 		return;
 	}
 	char *text = file_read(l, name, line_of(s), &len);
@@ -213,7 +210,7 @@ static void syntax_error(struct loader *l, const config_t *parsed)
 	else
 		accepted = "syntax error here or just before; write key = \"text\"; key = number; "
 			   "key = [ \"a\", \"b\" ]; key = ( { ... }, { ... } );";
-	errors_add(l->errors, l->file, config_error_line(parsed), "%s", accepted);
+	complain(l, l->file, config_error_line(parsed), "%s", accepted);
 	l->incomplete = true;
 }
 
@@ -245,6 +242,9 @@ static void loader_deinit(struct loader *l)
 		free(l->given[i].item);
 		free(l->used[i].item);
 	}
+	for (size_t i = 0; i < l->complaint_count; i++)
+		free(l->complaints[i].text);
+	free(l->complaints);
 	free(l->seen);
 	free(l->lines);
 }
@@ -264,8 +264,8 @@ static struct config *config_new(const char *path)
 struct config *config_load(const char *path, enum config_use use, struct errors *errors)
 {
 	struct config *c = config_new(path);
-	struct loader l = {.c = c, .errors = errors, .file = c->files.item[0]};
-	size_t len, before = errors->count;
+	struct loader l = {.c = c, .file = c->files.item[0]};
+	size_t len;
 	l.lines = must(calloc(schema_main.count, sizeof *l.lines));
 	char *text = file_read(&l, l.file, 0, &len);
 	if (text) {
@@ -274,8 +274,10 @@ struct config *config_load(const char *path, enum config_use use, struct errors 
 		config_check(&l, use);
 	}
 	free(text);
+	bool good = l.complaint_count == 0;
+	complaints_pass(&l, errors);
 	loader_deinit(&l);
-	if (errors->count == before)
+	if (good)
 		return c;
 	config_free(c);
 	return NULL;

@@ -17,7 +17,12 @@ struct names {
 
 struct loader {
 	struct config *c;
-	struct errors *errors;
+	struct complaint {
+		struct place place;
+		size_t file, order; /* which file it is, which complaint it was */
+		char *text;
+	} * complaints;
+	size_t complaint_count;
 	const char *file; /* the one being read, as records name it; owned by c->files */
 	struct names given[REF_COUNT], used[REF_COUNT];
 	struct seen_file {
@@ -37,7 +42,13 @@ void strings_add(struct strings *s, const char *text);
 
 void names_add(struct names *n, const char *name, const char *file, int line);
 
-/* "; did you mean ..?" or what there is, for a word that is none of the candidates. */
+/* What is wrong at a place (line 0: with the file). complaints_pass hands all of them on, file by
+ * file and line by line. */
+void complain(struct loader *l, const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void complaints_pass(struct loader *l, struct errors *to);
+
+/* "did you mean ..?" or what there is, for a word that is none of the candidates. */
 void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
 	     struct buf *b);
 

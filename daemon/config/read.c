@@ -40,8 +40,8 @@ static void wrong(const struct reading *r, const config_setting_t *s, const char
 	buf_reset(&v);
 	put_value(s, &v);
 	option_accepts(r->o, &a);
-	errors_add(r->l->errors, r->l->file, line_of(s), "%s%s%s %s; write %s", r->o->name,
-		   s == r->s ? " = " : ": ", value, what, accepts);
+	complain(r->l, r->l->file, line_of(s), "%s%s%s %s; write %s", r->o->name,
+		 s == r->s ? " = " : ": ", value, what, accepts);
 }
 
 /* The text of a setting; NULL (and an error) where it is none. */

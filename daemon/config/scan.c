@@ -34,15 +34,15 @@ static void scan_string(struct scan *s)
 	while (p < s->end && *p != '"' && *p != '\n')
 		p += *p == '\\' && p + 1 < s->end && p[1] != '\n' ? 2 : 1;
 	if (p >= s->end || *p != '"') {
-		errors_add(s->l->errors, s->l->file, s->line,
-			   "a string without its end; close it with \" on the same line");
+		complain(s->l, s->l->file, s->line,
+			 "a string without its end; close it with \" on the same line");
 		s->whole = false;
 		s->pos = s->end;
 		return;
 	}
 	if (s->after_string)
-		errors_add(s->l->errors, s->l->file, s->string_line,
-			   "two strings without a comma between them; write \"a\", \"b\"");
+		complain(s->l, s->l->file, s->string_line,
+			 "two strings without a comma between them; write \"a\", \"b\"");
 	else
 		value_at(s, s->line);
 	s->after_string = true;
@@ -54,8 +54,7 @@ static void scan_block_comment(struct scan *s)
 {
 	char *p = memmem(s->pos + 2, (size_t)(s->end - s->pos - 2), "*/", 2);
 	if (!p) {
-		errors_add(s->l->errors, s->l->file, s->line,
-			   "a comment without its end; close it with */");
+		complain(s->l, s->l->file, s->line, "a comment without its end; close it with */");
 		s->whole = false;
 	}
 	skip_to(s, p ? p + 2 : s->end);
@@ -64,18 +63,18 @@ static void scan_block_comment(struct scan *s)
 /* Blanked out, so that everything else in the file can still be checked. */
 static void scan_include(struct scan *s)
 {
-	errors_add(s->l->errors, s->l->file, s->line,
-		   "@include is not taken; name the file in policy = [ \"file.conf\" ]");
+	complain(s->l, s->l->file, s->line,
+		 "@include is not taken; name the file in policy = [ \"file.conf\" ]");
 	while (s->pos < s->end && *s->pos != '\n')
 		*s->pos++ = ' ';
 }
 
-static bool number_fits(const char *word)
+static bool number_fits(const char *text)
 {
 	char *end;
-	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	errno = 0;
-	long long value = strtoll(word, &end, hex ? 16 : 10);
+	long long value = strtoll(text, &end, hex ? 16 : 10);
 	if (errno == ERANGE)
 		return false;
 	if (*end == 'L' || *end == '.' || *end == 'e' || *end == 'E')
@@ -83,19 +82,24 @@ static bool number_fits(const char *word)
 	return hex ? value <= UINT32_MAX : value >= INT32_MIN && value <= INT32_MAX;
 }
 
+static bool word_is(const struct scan *s, size_t len, const char *word)
+{
+	return len == strlen(word) && strncasecmp(s->pos, word, len) == 0;
+}
+
+/* Numbers, true and false are values; the other words are keys. The text ends with a zero byte. */
 static void scan_word(struct scan *s)
 {
-	char word[40];
 	char *p = s->pos;
 	while (p < s->end && (isalnum((unsigned char)*p) || strchr("+-._*", *p)))
 		p++;
 	size_t len = (size_t)(p - s->pos);
 	bool number = isdigit((unsigned char)*s->pos) || strchr("+-.", *s->pos);
-	snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word), s->pos);
-	if (number && (len >= sizeof word || !number_fits(word)))
-		errors_add(s->l->errors, s->l->file, s->line,
-			   "%s is too large a number; write one of up to %d", word, INT32_MAX);
-	if (number || strcasecmp(word, "true") == 0 || strcasecmp(word, "false") == 0)
+	if (number && !number_fits(s->pos))
+		complain(s->l, s->l->file, s->line,
+			 "%.*s is too large a number; write one of up to %d",
+			 (int)(len < 40 ? len : 40), s->pos, INT32_MAX);
+	if (number || word_is(s, len, "true") || word_is(s, len, "false"))
 		value_at(s, s->line);
 	s->pos = p;
 }
@@ -137,7 +141,7 @@ bool scan_text(struct loader *l, char *text, size_t len, int **lines, size_t *co
 	if (nul) {
 		s.end = nul;
 		skip_to(&s, s.end);
-		errors_add(l->errors, l->file, s.line, "a zero byte; write a text file");
+		complain(l, l->file, s.line, "a zero byte; write a text file");
 		s.whole = false;
 	}
 	while (s.pos < s.end)
