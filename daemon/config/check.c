@@ -154,8 +154,8 @@ static void check_rows(struct loader *l)
 				 "hosts = [ \"example.org\" ]");
 	for (size_t i = 0; i < c->expect_count; i++)
 		if (!c->expects[i].tier == !c->expects[i].has_from)
-			errors_add(
-				l->errors, c->expects[i].place.file, c->expects[i].place.line,
+			complain(
+				l, c->expects[i].place.file, c->expects[i].place.line,
 				"an expectation has one of tier and from; write tier = \"name\" or "
 				"from = \"address\"");
 }
