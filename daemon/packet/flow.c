@@ -102,7 +102,7 @@ void flow_table_free(struct flow_table *t)
 	free(t);
 }
 
-static uint32_t slot_of(const struct flow_table *t, const struct flow *f)
+uint32_t flow_slot(const struct flow_table *t, const struct flow *f)
 {
 	return (uint32_t)(f - t->flow);
 }
@@ -174,7 +174,7 @@ struct flow *flow_add(struct flow_table *t, const struct flow_key *key, int64_t 
 
 void flow_remove(struct flow_table *t, struct flow *f)
 {
-	uint32_t slot = slot_of(t, f);
+	uint32_t slot = flow_slot(t, f);
 	uint32_t *at = &t->bucket[hash(t, &f->key) & t->mask];
 	while (*at != slot)
 		at = &t->flow[*at].next_;

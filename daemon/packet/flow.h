@@ -51,8 +51,8 @@ struct flow {
 	int64_t first, last, held_since;
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	struct quic_flow quic;
-	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0), and of
-	 * the first that the server was not given */
+	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0),
+	 * and of the first that the server was not given */
 	uint64_t next, unsent;
 	struct http_follow follow;
 	/* what was decided, for repeats, for deciding again, and for the end record */
@@ -90,6 +90,10 @@ struct flow *flow_each(struct flow_table *t, uint32_t *slot);
 
 /* The least recently used flow, NULL where the table is empty (for idle sweeps). */
 struct flow *flow_oldest(struct flow_table *t);
+
+/* The slot of a flow, below the capacity and its own until it is removed: for a caller that keeps
+ * more about flows than struct flow does. */
+uint32_t flow_slot(const struct flow_table *t, const struct flow *f);
 
 uint32_t flow_count(const struct flow_table *t);
 uint32_t flow_capacity(const struct flow_table *t);

@@ -4,16 +4,22 @@
 
 #define EXTENSIONS_MAX 8
 
+enum mode {
+	WHOLE,
+	CUT,    /* a capture kept the first bytes */
+	QUOTED, /* an ICMP error keeps the ports and may keep no more */
+};
+
 /* A length that the packet claims, against the bytes that there are. */
-static bool take_length(struct cursor *c, size_t claimed, bool cut)
+static bool take_length(struct cursor *c, size_t claimed, enum mode mode)
 {
 	size_t left = cursor_left(c);
 	if (claimed <= left)
 		c->end = c->pos + claimed;
-	return claimed <= left || cut;
+	return claimed <= left || mode != WHOLE;
 }
 
-static enum packet_parse parse_tcp(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse_tcp(struct cursor c, enum mode mode, struct packet *out)
 {
 	out->src_port = cursor_u16(&c);
 	out->dst_port = cursor_u16(&c);
@@ -22,13 +28,13 @@ static enum packet_parse parse_tcp(struct cursor c, bool cut, struct packet *out
 	size_t header = (size_t)(cursor_u8(&c) >> 4) * 4;
 	out->tcp_flags = cursor_u8(&c);
 	cursor_skip(&c, 6); /* window, checksum, urgent pointer */
-	if (c.bad || header < 20 || (!cursor_skip(&c, header - 20) && !cut))
+	if (c.bad || header < 20 || (!cursor_skip(&c, header - 20) && mode == WHOLE))
 		return PACKET_MALFORMED;
 	out->payload = cursor_of(c.pos, cursor_left(&c));
 	return PACKET_OK;
 }
 
-static enum packet_parse parse_udp(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse_udp(struct cursor c, enum mode mode, struct packet *out)
 {
 	out->src_port = cursor_u16(&c);
 	out->dst_port = cursor_u16(&c);
@@ -39,7 +45,7 @@ static enum packet_parse parse_udp(struct cursor c, bool cut, struct packet *out
 	/* RFC 2675 section 4: zero is a jumbogram's; only IPv6 has them */
 	if (len == 0 && !address_is4(&out->src))
 		len = cursor_left(&c) + 8;
-	if (len < 8 || !take_length(&c, len - 8, cut))
+	if (len < 8 || !take_length(&c, len - 8, mode))
 		return PACKET_MALFORMED;
 	out->payload = c;
 	return PACKET_OK;
@@ -67,14 +73,26 @@ static enum packet_parse parse_sctp(struct cursor c, struct packet *out)
 	return PACKET_OK;
 }
 
+static enum packet_parse parse_ports(struct cursor c, struct packet *out)
+{
+	if (out->transport != IPPROTO_TCP && out->transport != IPPROTO_UDP &&
+	    out->transport != IPPROTO_SCTP)
+		return PACKET_OK;
+	out->src_port = cursor_u16(&c);
+	out->dst_port = cursor_u16(&c);
+	return c.bad ? PACKET_MALFORMED : PACKET_OK;
+}
+
 /* Everything after the IP header and its extensions. */
-static enum packet_parse parse_transport(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse_transport(struct cursor c, enum mode mode, struct packet *out)
 {
 	out->ip_header_len = (uint16_t)(c.pos - out->ip);
 	out->payload = c;
+	if (mode == QUOTED)
+		return parse_ports(c, out);
 	switch (out->transport) {
-	case IPPROTO_TCP: return parse_tcp(c, cut, out);
-	case IPPROTO_UDP: return parse_udp(c, cut, out);
+	case IPPROTO_TCP: return parse_tcp(c, mode, out);
+	case IPPROTO_UDP: return parse_udp(c, mode, out);
 	case IPPROTO_ICMP: return address_is4(&out->src) ? parse_icmp(c, out) : PACKET_MALFORMED;
 	case IPPROTO_ICMPV6: return address_is4(&out->src) ? PACKET_MALFORMED : parse_icmp(c, out);
 	case IPPROTO_SCTP: return parse_sctp(c, out);
@@ -83,7 +101,7 @@ static enum packet_parse parse_transport(struct cursor c, bool cut, struct packe
 }
 
 /* A fragment whose offset field was read; c is at its part of the datagram. */
-static enum packet_parse parse_fragment(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse_fragment(struct cursor c, enum mode mode, struct packet *out)
 {
 	size_t len = cursor_left(&c);
 	out->ip_header_len = (uint16_t)(c.pos - out->ip);
@@ -91,12 +109,12 @@ static enum packet_parse parse_fragment(struct cursor c, bool cut, struct packet
 	if (len == 0 || out->fragment_offset + len > 65535)
 		return PACKET_MALFORMED;
 	/* RFC 791 and RFC 8200 section 4.5: all but the last are whole units of 8 */
-	if (out->fragment_more && len % 8 != 0 && !cut)
+	if (out->fragment_more && len % 8 != 0 && mode == WHOLE)
 		return PACKET_MALFORMED;
 	return PACKET_FRAGMENT;
 }
 
-static enum packet_parse parse4(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse4(struct cursor c, enum mode mode, struct packet *out)
 {
 	size_t bytes = cursor_left(&c);
 	size_t header = (size_t)(cursor_u8(&c) & 0x0f) * 4;
@@ -116,15 +134,15 @@ static enum packet_parse parse4(struct cursor c, bool cut, struct packet *out)
 	out->dst = address_from4(dst);
 	out->transport = protocol;
 	out->ip_len = (uint32_t)total;
-	if (!take_length(&c, total - 20, cut) || !cursor_skip(&c, header - 20))
+	if (!take_length(&c, total - 20, mode) || !cursor_skip(&c, header - 20))
 		return PACKET_MALFORMED;
 	out->fragment_offset = (fragment & 0x1fffu) * 8;
 	out->fragment_more = fragment & 0x2000;
 	if (out->fragment_offset || out->fragment_more) {
 		out->fragment_id = id;
-		return parse_fragment(c, cut, out);
+		return parse_fragment(c, mode, out);
 	}
-	return parse_transport(c, cut, out);
+	return parse_transport(c, mode, out);
 }
 
 /* Walks one extension header: its next header goes to out->transport. */
@@ -152,7 +170,7 @@ static bool is_extension(uint8_t next)
 	       next == IPPROTO_DSTOPTS || next == IPPROTO_AH;
 }
 
-static enum packet_parse parse6(struct cursor c, bool cut, struct packet *out)
+static enum packet_parse parse6(struct cursor c, enum mode mode, struct packet *out)
 {
 	cursor_skip(&c, 4); /* version, class, flow label */
 	size_t len = cursor_u16(&c);
@@ -166,34 +184,39 @@ static enum packet_parse parse6(struct cursor c, bool cut, struct packet *out)
 	if (len == 0 && out->transport == IPPROTO_HOPOPTS)
 		len = cursor_left(&c); /* jumbogram, RFC 2675 */
 	out->ip_len = (uint32_t)(40 + len);
-	if (address_is4(&out->src) || address_is4(&out->dst) || !take_length(&c, len, cut))
+	if (address_is4(&out->src) || address_is4(&out->dst) || !take_length(&c, len, mode))
 		return PACKET_MALFORMED;
 	for (int n = 0; is_extension(out->transport); n++) {
 		if (n == EXTENSIONS_MAX || !skip_extension(&c, out))
 			return PACKET_MALFORMED;
 		if (out->fragment_offset || out->fragment_more)
-			return parse_fragment(c, cut, out);
+			return parse_fragment(c, mode, out);
 	}
-	return parse_transport(c, cut, out);
+	return parse_transport(c, mode, out);
 }
 
-static enum packet_parse parse(const void *bytes, size_t len, bool cut, struct packet *out)
+static enum packet_parse parse(const void *bytes, size_t len, enum mode mode, struct packet *out)
 {
 	struct cursor c = cursor_of(bytes, len);
 	*out = (struct packet){.ip = bytes, .payload = {c.end, c.end, false}};
 	switch (cursor_peek(&c) >> 4) {
-	case 4: return parse4(c, cut, out);
-	case 6: return parse6(c, cut, out);
+	case 4: return parse4(c, mode, out);
+	case 6: return parse6(c, mode, out);
 	}
 	return PACKET_MALFORMED;
 }
 
 enum packet_parse packet_parse(const void *bytes, size_t len, struct packet *out)
 {
-	return parse(bytes, len, false, out);
+	return parse(bytes, len, WHOLE, out);
 }
 
 enum packet_parse packet_parse_cut(const void *bytes, size_t len, struct packet *out)
 {
-	return parse(bytes, len, true, out);
+	return parse(bytes, len, CUT, out);
+}
+
+enum packet_parse packet_parse_quoted(const void *bytes, size_t len, struct packet *out)
+{
+	return parse(bytes, len, QUOTED, out);
 }

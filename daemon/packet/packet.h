@@ -46,3 +46,6 @@ enum packet_parse packet_parse(const void *bytes, size_t len, struct packet *out
 /* The same for a packet of which a capture kept the first bytes only (arrival.cut): the payload is
  * what is there; headers must be whole. */
 enum packet_parse packet_parse_cut(const void *bytes, size_t len, struct packet *out);
+
+/* The same for a packet that an ICMP error quotes: addresses, transport and ports, no more. */
+enum packet_parse packet_parse_quoted(const void *bytes, size_t len, struct packet *out);

@@ -129,6 +129,23 @@ static void cut_packet_has_what_is_there(void **state)
 	assert_int_equal(packet_parse_cut(m.bytes, 19, &p), PACKET_MALFORMED);
 }
 
+static void quoted_packet_has_ports(void **state)
+{
+	struct made m;
+	struct packet p;
+	ip4(&m, IPPROTO_TCP);
+	tcp(&m);
+	finish4(&m);
+	assert_int_equal(packet_parse_quoted(m.bytes, 28, &p), PACKET_OK);
+	assert_address(&p.dst, "192.0.2.7");
+	assert_int_equal(p.src_port, 0xc001);
+	assert_int_equal(p.dst_port, 443);
+	assert_int_equal(packet_parse_quoted(m.bytes, 23, &p), PACKET_MALFORMED);
+	assert_int_equal(packet_parse_quoted(m.bytes, 19, &p), PACKET_MALFORMED);
+	m.bytes[9] = IPPROTO_ICMP;
+	assert_int_equal(packet_parse_quoted(m.bytes, 23, &p), PACKET_OK);
+}
+
 static void ip4_options_are_skipped(void **state)
 {
 	struct made m;
@@ -347,6 +364,7 @@ int main(void)
 		cmocka_unit_test(tcp_over_ip4),
 		cmocka_unit_test(every_shorter_packet_is_malformed),
 		cmocka_unit_test(cut_packet_has_what_is_there),
+		cmocka_unit_test(quoted_packet_has_ports),
 		cmocka_unit_test(ip4_options_are_skipped),
 		cmocka_unit_test(bad_ip4_headers),
 		cmocka_unit_test(udp_length_bounds_the_payload),
