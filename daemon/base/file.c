@@ -1,0 +1,119 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int keep_owner(int fd, const struct file_new *f, mode_t mode, gid_t group)
+{
+	struct stat old, now;
+	if (fstat(fd, &now) < 0)
+		return -errno;
+	if (stat(f->path, &old) < 0)
+		old = (struct stat){.st_uid = now.st_uid, .st_gid = group, .st_mode = mode};
+	if (old.st_gid == (gid_t)-1)
+		old.st_gid = now.st_gid;
+	if ((old.st_uid != now.st_uid || old.st_gid != now.st_gid) &&
+	    fchown(fd, old.st_uid, old.st_gid) < 0)
+		return -errno;
+	return fchmod(fd, old.st_mode & 07777) < 0 ? -errno : 0;
+}
+
+int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
+{
+	f->path = path;
+	f->to = NULL;
+	if (snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", path) >= (int)sizeof f->temp)
+		return -ENAMETOOLONG;
+	int fd = mkostemp(f->temp, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int e = keep_owner(fd, f, mode, group);
+	if (e == 0 && !(f->to = fdopen(fd, "w")))
+		e = -errno;
+	if (e < 0) {
+		close(fd);
+		unlink(f->temp);
+	}
+	return e;
+}
+
+/* The rename itself is on the disk once its folder is. */
+static void sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+	strcpy(copy, path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	fsync(fd);
+	close(fd);
+}
+
+int file_new_commit(struct file_new *f)
+{
+	int e = 0;
+	if (ferror(f->to) || fflush(f->to) != 0 || fsync(fileno(f->to)) < 0)
+		e = errno ? -errno : -EIO;
+	if (fclose(f->to) != 0 && e == 0)
+		e = -errno;
+	if (e == 0 && rename(f->temp, f->path) < 0)
+		e = -errno;
+	if (e < 0)
+		unlink(f->temp);
+	else
+		sync_folder(f->path);
+	return e;
+}
+
+void file_new_abandon(struct file_new *f)
+{
+	fclose(f->to);
+	unlink(f->temp);
+}
+
+/* Reads until the end or the bound; the size that stat tells is a hint only. */
+static int read_all(int fd, size_t max, char **bytes, size_t *len)
+{
+	struct stat st;
+	size_t cap = fstat(fd, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= max
+			     ? (size_t)st.st_size + 1
+			     : 4096;
+	char *text = NULL;
+	for (*len = 0;;) {
+		char *more = realloc(text, cap + 1);
+		ssize_t n = -1;
+		if (more) {
+			text = more;
+			n = read(fd, text + *len, cap - *len);
+		}
+		if (n < 0 && more && errno == EINTR)
+			continue;
+		if (n < 0 || (*len += (size_t)n) > max) {
+			int e = n < 0 ? -errno : -EFBIG;
+			free(text);
+			return e;
+		}
+		if (n == 0)
+			break;
+		if (*len == cap)
+			cap *= 2;
+	}
+	text[*len] = '\0';
+	*bytes = text;
+	return 0;
+}
+
+int file_read(const char *path, size_t max, char **bytes, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int e = read_all(fd, max, bytes, len);
+	close(fd);
+	return e;
+}

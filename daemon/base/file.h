@@ -1,0 +1,26 @@
+/* file: replaces a file as a whole: written beside it, synced, then renamed over it. After a crash
+ * there is the old file or the new one, never a part. */
+#pragma once
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+struct file_new {
+	FILE *to; /* write here */
+	const char *path;
+	char temp[PATH_MAX];
+};
+
+/* Begins; mode, and owner and group, are those of the file that is there, else mode and (gid_t)-1
+ * or group. 0 or -errno. */
+int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
+	__attribute__((warn_unused_result));
+/* Ends, by taking the place of the old file or by leaving it as it was. Both close; 0 or -errno. */
+int file_new_commit(struct file_new *f) __attribute__((warn_unused_result));
+void file_new_abandon(struct file_new *f);
+
+/* Reads a whole file of at most max bytes into memory of the caller's (free), NUL-terminated.
+ * 0 or -errno, -EFBIG. */
+int file_read(const char *path, size_t max, char **bytes, size_t *len)
+	__attribute__((warn_unused_result));

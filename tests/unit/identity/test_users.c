@@ -1,0 +1,224 @@
+#include "identity/users.h"
+#include "unit.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64], file[96];
+static struct errors errors;
+
+static int make_dir(void **state)
+{
+	snprintf(dir, sizeof dir, "/tmp/tiergate-users-XXXXXX");
+	snprintf(file, sizeof file, "%s/users", mkdtemp(dir));
+	errors = (struct errors){0};
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	errors_deinit(&errors);
+	unlink(file);
+	return rmdir(dir); /* fails where a temporary file was left */
+}
+
+static void put(const char *text, mode_t mode)
+{
+	FILE *f = fopen(file, "w");
+	fputs(text, f);
+	fclose(f);
+	chmod(file, mode);
+}
+
+static const char *content(void)
+{
+	static char text[8192];
+	FILE *f = fopen(file, "r");
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+static enum users_check check(const char *user, const char *password, const char *want_tier)
+{
+	char tier[TIER_MAX] = "";
+	enum users_check c = users_check(file, user, password, tier, &errors);
+	assert_string_equal(tier, want_tier);
+	return c;
+}
+
+static void writes_then_checks(void **state)
+{
+	assert_int_equal(users_write(file, "anna", "press", "secret", &errors), 0);
+	assert_int_equal(users_write(file, "bob", "staff", "other", &errors), 0);
+	assert_int_equal(check("anna", "secret", "press"), USERS_OK);
+	assert_int_equal(check("bob", "other", "staff"), USERS_OK);
+	assert_int_equal(check("anna", "other", ""), USERS_WRONG);
+	assert_int_equal(check("anna", "", ""), USERS_WRONG);
+	assert_int_equal(check("nobody", "secret", ""), USERS_WRONG);
+	assert_int_equal(check("", "secret", ""), USERS_WRONG);
+	assert_int_equal(errors.count, 0);
+	assert_non_null(strstr(content(), "anna:press:$y$"));
+	struct stat st;
+	stat(file, &st);
+	assert_int_equal(st.st_mode & 07777, 0640);
+}
+
+static void changes_only_what_is_given(void **state)
+{
+	assert_int_equal(users_write(file, "anna", "press", "one", &errors), 0);
+	assert_int_equal(users_write(file, "anna", NULL, "two", &errors), 0);
+	assert_int_equal(check("anna", "two", "press"), USERS_OK);
+	assert_int_equal(check("anna", "one", ""), USERS_WRONG);
+	assert_int_equal(users_write(file, "anna", "staff", NULL, &errors), 0);
+	assert_int_equal(check("anna", "two", "staff"), USERS_OK);
+	assert_int_equal(users_write(file, "bob", NULL, "two", &errors), -ENOENT);
+	assert_int_equal(users_write(file, "bob", "staff", NULL, &errors), -ENOENT);
+	assert_int_equal(errors.count, 2);
+	assert_null(strstr(content(), "bob"));
+}
+
+static void keeps_the_rest_of_the_file(void **state)
+{
+	put("# people\n\nold:guest:$6$aaa$bbb\nanna:press:!\nbroken line\n", 0600);
+	chmod(file, 0600);
+	assert_int_equal(users_write(file, "anna", NULL, "secret", &errors), 0);
+	assert_int_equal(
+		strncmp(content(), "# people\n\nold:guest:$6$aaa$bbb\nanna:press:!$y$", 46), 0);
+	assert_non_null(strstr(content(), "\nbroken line\n"));
+	struct stat st;
+	stat(file, &st);
+	assert_int_equal(st.st_mode & 07777, 0600); /* as it was */
+}
+
+static void keeps_owner_and_group(void **state)
+{
+	struct stat st;
+	if (geteuid() != 0)
+		skip();
+	put("", 0640);
+	assert_int_equal(chown(file, 12345, 54321), 0);
+	assert_int_equal(users_write(file, "anna", "press", "secret", &errors), 0);
+	stat(file, &st);
+	assert_int_equal(st.st_uid, 12345);
+	assert_int_equal(st.st_gid, 54321);
+}
+
+static void locks_and_removes(void **state)
+{
+	assert_int_equal(users_write(file, "anna", "press", "secret", &errors), 0);
+	assert_int_equal(users_lock(file, "anna", true, &errors), 0);
+	assert_int_equal(check("anna", "secret", ""), USERS_LOCKED);
+	assert_int_equal(check("anna", "wrong", ""), USERS_WRONG); /* not told that it is locked */
+	assert_int_equal(users_lock(file, "anna", false, &errors), 0);
+	assert_int_equal(check("anna", "secret", "press"), USERS_OK);
+	assert_int_equal(users_lock(file, "bob", true, &errors), -ENOENT);
+	assert_int_equal(users_remove(file, "anna", &errors), 0);
+	assert_int_equal(check("anna", "secret", ""), USERS_WRONG);
+	assert_int_equal(users_remove(file, "anna", &errors), -ENOENT);
+	put("carl:press:!\n", 0640);
+	assert_int_equal(check("carl", "", ""), USERS_WRONG);
+	assert_int_equal(users_lock(file, "carl", false, &errors), -EINVAL);
+	assert_string_equal(content(), "carl:press:!\n");
+}
+
+static void refuses_bad_names_and_passwords(void **state)
+{
+	char longest[USER_MAX + 1], password[PASSWORD_MAX + 2];
+	memset(longest, 'a', sizeof longest);
+	longest[USER_MAX] = '\0';
+	memset(password, 'p', sizeof password);
+	password[PASSWORD_MAX + 1] = '\0';
+	const char *bad[] = {"", "-x", "a:b", "a b", "a\nb", "\xc3\xa9", longest};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_int_equal(users_write(file, bad[i], "press", "x", &errors), -EINVAL);
+		errors_deinit(&errors);
+	}
+	assert_int_equal(users_write(file, "anna", "bad tier", "x", &errors), -EINVAL);
+	assert_int_equal(users_write(file, "anna", "press", "", &errors), -EINVAL);
+	assert_int_equal(users_write(file, "anna", "press", password, &errors), -EINVAL);
+	errors_deinit(&errors);
+	assert_int_equal(access(file, F_OK), -1);
+	longest[USER_MAX - 1] = password[PASSWORD_MAX] = '\0';
+	assert_int_equal(users_write(file, longest, "press", password, &errors), 0);
+	assert_int_equal(check(longest, password, "press"), USERS_OK);
+	password[PASSWORD_MAX] = 'p';
+	assert_int_equal(check(longest, password, ""), USERS_WRONG);
+}
+
+static void says_what_is_wrong_with_the_file(void **state)
+{
+	assert_int_equal(check("anna", "x", ""), USERS_ERROR); /* no file */
+	assert_int_equal(errors.count, 1);
+	put("anna:press:$y$\n", 0644);
+	assert_int_equal(check("anna", "x", ""), USERS_ERROR);
+	assert_int_equal(errors.count, 2);
+	assert_non_null(strstr(errors.lines[1], "0640"));
+	put("\n#c\nanna:press\nbob:press:$y$\n", 0640);
+	assert_int_equal(check("anna", "x", ""), USERS_WRONG);
+	assert_int_equal(errors.count, 3);
+	assert_non_null(strstr(errors.lines[2], "users:3: "));
+	assert_int_equal(check("bob", "x", ""), USERS_ERROR); /* crypt takes no such hash */
+}
+
+static void takes_other_modern_hashes(void **state)
+{
+	char line[HASH_MAX + 32];
+	const char *made = crypt("secret", "$6$rounds=1000$saltsalt$");
+	assert_non_null(made);
+	snprintf(line, sizeof line, "anna:press:%s", made); /* and no newline at the end */
+	put(line, 0640);
+	assert_int_equal(check("anna", "secret", "press"), USERS_OK);
+}
+
+static enum parse parse(const char *line)
+{
+	struct users_line l;
+	return users_parse(line, strlen(line), &l);
+}
+
+static void parses_lines(void **state)
+{
+	char big[1024];
+	assert_int_equal(parse(""), PARSE_ABSENT);
+	assert_int_equal(parse("# anna:press:$y$x"), PARSE_ABSENT);
+	assert_int_equal(parse("anna:press:$y$x"), PARSE_OK);
+	assert_int_equal(parse("anna:press:!$y$x"), PARSE_OK);
+	assert_int_equal(parse("anna:press:!"), PARSE_OK);
+	const char *bad[] = {
+		"anna",           ":press:$y$x",   "anna::$y$x",   "anna:press:",
+		"anna:press:xx",  "anna:press:!!", "anna:pr s:$y", "anna:press:$y$x:more",
+		" anna:press:$y", "anna:press:*",  "anna:press"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(parse(bad[i]), PARSE_BAD);
+	assert_int_equal(users_parse("anna:pr\0ss:$y", 13, &(struct users_line){0}), PARSE_BAD);
+	memset(big, 'a', sizeof big);
+	memcpy(big, "anna:press:$", 12);
+	big[11 + HASH_MAX] = '\0';
+	assert_int_equal(parse(big), PARSE_BAD);
+	big[11 + HASH_MAX - 1] = '\0';
+	assert_int_equal(parse(big), PARSE_OK);
+}
+
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_DIR(writes_then_checks),
+		IN_DIR(changes_only_what_is_given),
+		IN_DIR(keeps_the_rest_of_the_file),
+		IN_DIR(keeps_owner_and_group),
+		IN_DIR(locks_and_removes),
+		IN_DIR(refuses_bad_names_and_passwords),
+		IN_DIR(says_what_is_wrong_with_the_file),
+		IN_DIR(takes_other_modern_hashes),
+		cmocka_unit_test(parses_lines),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
