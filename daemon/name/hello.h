@@ -28,6 +28,9 @@ struct hello {
 
 void hello_reset(struct hello *h);
 
+/* Sets name and host from the text of a name. */
+void hello_name(const void *text, size_t len, struct hello *h);
+
 /* First bytes of a TCP connection, client's side. PARSE_ABSENT: another protocol, one whose client
  * waits for the server, or a request to a proxy (CONNECT, SOCKS), whose address is all there is;
  * PARSE_MORE: could still become TLS or HTTP, or is not whole. */

@@ -20,3 +20,6 @@ enum parse http_request(struct cursor stream, struct hello *out);
  * (upgraded, CONNECT); PARSE_BAD: malformed, or a body that could be read in two ways. */
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
 		     struct hello *out);
+
+/* Sets out's name from a Host, :authority or absolute-form authority: uri-host [ ":" port ]. */
+void http_authority(struct cursor authority, struct hello *out);

@@ -1,11 +1,12 @@
 /* name: canonical host names (RFC 1123 section 2.1, RFC 5890): lower case, no trailing dot. */
 #pragma once
+#include "base/cursor.h"
 #include "base/decision.h"
 #include <stddef.h>
 
 /* PARSE_OK: out is filled. PARSE_ABSENT: empty or an IP literal. PARSE_BAD: not a host name (NUL,
- * over 253 bytes, empty or over-long label, byte that is no letter, digit, '-' or '_'). */
-#include "base/cursor.h"
+ * over 253 bytes, empty or over-long label, a last label that is a number, a byte that is no
+ * letter, digit, '-' or '_'). Where it is not OK out->len is 0. */
 enum parse host_canonical(const void *bytes, size_t len, struct host *out);
 
 static inline bool host_equal(const struct host *a, const struct host *b)

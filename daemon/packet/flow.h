@@ -30,9 +30,9 @@ struct quic_flow {
 	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
 };
 
-/* What http.c remembers of a request's body between packets; all zero at a request's start. */
+/* Where http.c is in a connection between packets; zero at a request's start. */
 struct http_follow {
-	bool chunked; /* at a chunk's size, or at the trailer */
+	enum { HTTP_HEAD, HTTP_CHUNK, HTTP_CHUNK_END, HTTP_TRAILER } at;
 };
 
 struct flow {
