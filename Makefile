@@ -152,9 +152,9 @@ install: all
 	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)
 	for m in $(wildcard packaging/man/*.[1-9]); do \
 		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
-	install -d -m 755 $(ETC)
+	install -d -m 755 $(ETC) $(ETC)/rules
 	for f in $(wildcard conf/*.conf rules/*.conf rules/*.sites); do \
-		test -e $(ETC)/$${f##*/} || install -m 644 $$f $(ETC)/$${f##*/} || exit 1; done
+		test -e $(ETC)/$${f#conf/} || install -m 644 $$f $(ETC)/$${f#conf/} || exit 1; done
 
 clean:
 	rm -rf $B
