@@ -11,6 +11,7 @@ enum hello_name {
 	HELLO_NAME_BAD, /* a name is there, and it is no host name: doubled, NUL, over-long, ... */
 };
 
+/* Filled where a parser answers PARSE_OK; else only protocol counts. */
 struct hello {
 	enum protocol protocol;
 	enum hello_name name;

@@ -54,23 +54,12 @@ static bool label_is_number(const char *label, size_t len)
 	return true;
 }
 
-enum parse host_canonical(const void *bytes, size_t len, struct host *out)
+static enum parse read_labels(const uint8_t *in, size_t len, char *out)
 {
-	const uint8_t *in = bytes;
 	size_t label = 0;
-	out->len = 0;
-	out->text[0] = 0;
-	if (len == 0)
-		return PARSE_ABSENT;
-	if (in[0] == '[' || memchr(in, ':', len))
-		return is_address6(bytes, len) ? PARSE_ABSENT : PARSE_BAD;
-	if (in[len - 1] == '.')
-		len--;
-	if (len == 0 || len > HOST_MAX)
-		return PARSE_BAD;
 	for (size_t i = 0; i < len; i++) {
 		char c = canonical[in[i]];
-		out->text[i] = c;
+		out[i] = c;
 		if (c == '.') {
 			if (i == label || i - label > LABEL_MAX)
 				return PARSE_BAD;
@@ -79,11 +68,25 @@ enum parse host_canonical(const void *bytes, size_t len, struct host *out)
 			return PARSE_BAD;
 		}
 	}
-	out->text[len] = 0;
+	out[len] = 0;
 	if (len == label || len - label > LABEL_MAX)
 		return PARSE_BAD;
-	if (label_is_number(out->text + label, len - label))
-		return is_address(out->text, len) ? PARSE_ABSENT : PARSE_BAD;
-	out->len = (uint8_t)len;
-	return PARSE_OK;
+	if (!label_is_number(out + label, len - label))
+		return PARSE_OK;
+	return is_address(out, len) ? PARSE_ABSENT : PARSE_BAD;
+}
+
+enum parse host_canonical(const void *bytes, size_t len, struct host *out)
+{
+	const char *in = bytes;
+	enum parse answer = PARSE_BAD;
+	if (len == 0)
+		answer = PARSE_ABSENT;
+	else if (in[0] == '[' || memchr(in, ':', len))
+		answer = is_address6(in, len) ? PARSE_ABSENT : PARSE_BAD;
+	else if (len -= in[len - 1] == '.', len > 0 && len <= HOST_MAX)
+		answer = read_labels(bytes, len, out->text);
+	out->len = answer == PARSE_OK ? (uint8_t)len : 0;
+	out->text[out->len] = 0;
+	return answer;
 }

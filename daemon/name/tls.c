@@ -336,7 +336,9 @@ enum parse tls_records(struct cursor stream, struct hello *out)
 {
 	struct extras ignored;
 	hello_reset(out);
-	if (cursor_left(&stream) && cursor_peek(&stream) != RECORD_HANDSHAKE)
+	if (cursor_left(&stream) == 0)
+		return PARSE_MORE;
+	if (cursor_peek(&stream) != RECORD_HANDSHAKE)
 		return PARSE_ABSENT;
 	enum parse answer = read_handshake(&stream, &ignored, out);
 	if (answer != PARSE_ABSENT)
