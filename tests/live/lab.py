@@ -25,7 +25,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "golden")]
+from pcapgen import client_hello  # noqa: E402
 from tap import Skip, check  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("TIERGATE_BUILD", ROOT / "build"))
@@ -105,6 +106,16 @@ class Fetch:
     def __repr__(self):
         return (f"<{'ok' if self.ok else 'failed'} exit={self.exit} status={self.status} "
                 f"{self.ms:.0f} ms {self.body.strip()[:60]!r} {self.error[:120]!r}>")
+
+
+class Said:
+    """What came of raw bytes on a TCP connection: how is "answered", "reset", "closed" or "silent"."""
+
+    def __init__(self, how, ms, data=b""):
+        self.how, self.ms, self.data = how, ms, data
+
+    def __repr__(self):
+        return f"<{self.how} after {self.ms:.1f} ms, {len(self.data)} bytes>"
 
 
 class Sniffer:
@@ -269,6 +280,36 @@ class Lab:
         s.bind((v6(source) if family == socket.AF_INET6 and ":" not in source else source, 0))
         s.connect((to, port))
         return s
+
+    def say(self, to, pieces, port=443, source="10.77.1.2", timeout=5, pause=0.02):
+        """Connects and sends pieces one by one, each in a packet of its own; then listens."""
+        start = time.monotonic()
+        s = None
+        try:
+            s = self.connect(to, port, source, timeout=timeout)
+            for i, piece in enumerate(pieces):
+                if i:
+                    time.sleep(pause)
+                start = time.monotonic()
+                s.sendall(piece)
+            data = s.recv(65536)
+            how = "answered" if data else "closed"
+        except (ConnectionResetError, ConnectionRefusedError, BrokenPipeError, PermissionError,
+                OSError) as e:
+            data, how = b"", "silent" if isinstance(e, socket.timeout) else "reset"
+        finally:
+            if s:
+                s.close()
+        return Said(how, (time.monotonic() - start) * 1000, data)
+
+    def hello(self, name, cuts=(), to=None, source="10.77.1.2", port=443, **more):
+        """A TLS hello for a name, cut at offsets; to: the name's address by default."""
+        address = to or SITES.get(name, "198.51.100.10")
+        if ":" in source and ":" not in address:
+            address = v6(address)
+        bytes_ = client_hello(name)
+        ends = [0, *cuts, len(bytes_)]
+        return self.say(address, [bytes_[a:b] for a, b in zip(ends, ends[1:])], port, source, **more)
 
     def resolve(self, name, source="10.77.1.2", server="10.77.3.53", kind=1):
         """Asks the resolver as a client does; the answer's bytes, or None."""
@@ -462,7 +503,7 @@ class Lab:
         out = []
         for line in self.records_file.read_text().splitlines(keepends=True):
             if line.endswith("\n"):
-                out.append(flat(json.loads(line)))
+                out.append(json.loads(line))
         return [r for r in out if all(r.get(k.replace("__", ".")) == v for k, v in want.items())]
 
     def record(self, seconds=5, **want):
@@ -471,14 +512,6 @@ class Lab:
 
     def conntrack(self, *arguments):
         return self.run("gateway", "conntrack", "-L", *arguments, check_exit=False).stdout
-
-
-def flat(record, under=""):
-    """{"source": {"ip": A}} -> {"source.ip": A}."""
-    out = {}
-    for k, v in record.items():
-        out.update(flat(v, f"{under}{k}.") if isinstance(v, dict) else {f"{under}{k}": v})
-    return out
 
 
 @contextlib.contextmanager

@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""The daemon's life: reload, stop, kill, a full queue, a login, and what happens to packets meanwhile."""
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, SITES, lab, v6, wait_for  # noqa: E402
+from pcapgen import client_hello, http_request  # noqa: E402
+from tap import Skip, check, equal, main, note  # noqa: E402
+
+GUEST, STAFF, NOBODY = "10.77.1.2", "10.77.1.3", "10.77.1.9"
+ALLOWED = SITES["allowed.example"]
+SOCIAL_TOO = [{"tiers": ["guest"], "sites": ["good", "social"]}]
+
+
+def keep_alive(lab, name, source=GUEST):
+    """A plain HTTP connection that has had one answer and stays open."""
+    s = lab.connect(SITES[name], 80, source)
+    ask(s, name)
+    return s
+
+
+def ask(s, name):
+    s.sendall(http_request(name))
+    data = s.recv(4096)
+    check(b" 200 " in data, data)
+
+
+def is_cut(s, name):
+    try:
+        s.settimeout(3)
+        s.sendall(http_request(name))
+        return s.recv(4096) == b""
+    except socket.timeout:
+        return False
+    except OSError:
+        return True
+
+
+def test_reload_good(lab):
+    "a reload changes outcomes and the digest; SIGHUP and tiergatectl reload do the same"
+    with lab.gateway():
+        before = lab.policy()
+        check(lab.curl("https://www.social.example/", GUEST).refused)
+        lab.reload(allow=SOCIAL_TOO)
+        check(lab.policy() != before, "the digest stays", before)
+        check(lab.curl("https://www.social.example/", GUEST).ok)
+        lab.configure()
+        done = lab.ctl("reload")
+        equal(done.returncode, 0, f"tiergatectl reload: {done.stdout}{done.stderr}")
+        check(lab.curl("https://www.social.example/", GUEST).refused)
+        equal(lab.policy(), before, "digest")
+
+
+def test_reload_bad(lab):
+    "a bad file changes nothing; every error is said with its place"
+    with lab.gateway():
+        before = lab.policy()
+        good = lab.config_file.read_text()
+        lab.config_file.write_text(good + 'modus = "enforce";\nqueues = 0;\n')
+        done = lab.ctl("reload")
+        equal(done.returncode, 1, "exit status")
+        text = done.stdout + done.stderr
+        check("modus" in text and "queues" in text and "tiergate.conf:" in text, text)
+        lab.reload()  # SIGHUP
+        equal(lab.policy(), before, "digest")
+        check("modus" in lab.log(), lab.log())
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        check(lab.curl("https://www.denied.example/", GUEST).refused)
+
+
+def test_reload_expect(lab):
+    "a policy that fails its own expect lines is refused"
+    with lab.gateway():
+        before = lab.policy()
+        lab.configure(allow=SOCIAL_TOO,
+                      expect=[{"tier": "guest", "to": "www.social.example", "outcome": "deny"}])
+        equal(lab.ctl("reload").returncode, 1)
+        equal(lab.policy(), before, "digest")
+        check(lab.curl("https://www.social.example/", GUEST).refused)
+
+
+def test_reload_decides_again(lab):
+    "after a reload only flows whose outcome changed notice"
+    with lab.gateway(allow=SOCIAL_TOO):
+        stays, goes = keep_alive(lab, "www.allowed.example"), keep_alive(lab, "www.social.example")
+        lab.reload(**lab.settings())
+        check(is_cut(goes, "www.social.example"), "a denied flow goes on")
+        ask(stays, "www.allowed.example")
+        lab.record(destination__domain="www.social.example", event__action="deny")
+
+
+def test_reload_load(lab):
+    "100 reloads under new connections lose and misjudge none"
+    load = BUILD / "live/hello_load"
+    if not load.exists():
+        raise Skip(f"{load} is not built")
+    ports = ["tcp/4443"]
+    allow = [{"tiers": ["guest"], "sites": ["good"], "ports": ports},
+             {"tiers": ["staff"], "sites": ["social"], "ports": ports}]
+    with lab.gateway(allow=allow):
+        lab.spawn("outside", load, "serve", "4443")
+        wait_for(lambda: lab.say("198.51.100.10", [client_hello("allowed.example")], 4443).how == "answered")
+
+        def dial(name, source, seconds):
+            return lab.spawn("client", load, "dial", "198.51.100.10", "4443", seconds, "16", name, source,
+                             stdout=subprocess.PIPE)
+        good = dial("www.allowed.example", GUEST, "8")
+        bad = dial("www.denied.example", STAFF, "8")
+        done = 0
+        while good.poll() is None and done < 100:
+            lab.reload(allow=allow, name_grace=f"{done % 50 + 10}m")
+            done += 1
+        for p, what in ((good, "allowed"), (bad, "denied")):
+            numbers = dict(zip(*[iter(p.communicate(timeout=30)[0].split())] * 2))
+            note(f"{what}: {numbers}")
+            equal(numbers["failed"], "0", f"{what}: connections without any answer")
+            wrong = numbers["refused/s" if what == "allowed" else "done/s"]
+            equal(wrong, "0", f"{what}: misjudged a second")
+        note(f"{done} reloads")
+        check(done >= 50, f"only {done} reloads")
+        wrong = [r for r in lab.records(destination__port=4443) if r["event.action"] in ("allow", "deny")
+                 and (r["event.action"] == "allow") != (r.get("destination.domain", "").endswith("allowed.example"))]
+        check(not wrong, wrong[:3])
+
+
+def test_stop_closed(lab):
+    "stopped with when_down = closed: nothing new gets out; open flows and internal ones go on"
+    with lab.gateway():
+        s = keep_alive(lab, "www.allowed.example")
+        equal(lab.stop(wire=False), 0, "exit status of SIGTERM")
+        check(not lab.curl("https://www.allowed.example/", GUEST, timeout=2).ok, "it got out")
+        ask(s, "www.allowed.example")
+        without_daemon(lab)
+        lab.start(wire=False)
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        ask(s, "www.allowed.example")
+
+
+def without_daemon(lab):
+    """What must work while nobody decides: internal hosts, names, the gateway itself."""
+    check(lab.curl("https://intranet.example/", NOBODY).ok, "internal traffic")
+    check(lab.curl("https://intranet.example/", v6(NOBODY)).ok, "internal traffic, IPv6")
+    check(lab.resolve("denied.example", GUEST), "name resolution")
+    listener = lab.socket("gateway", socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("10.77.1.1", 0))
+    listener.listen()
+    lab.connect("10.77.1.1", listener.getsockname()[1]).close()
+    equal(lab.run("client", "ping", "-c1", "-W2", "10.77.1.1", check_exit=False).returncode, 0, "ping")
+    # the gateway's own traffic to the world
+    equal(lab.run("gateway", "curl", "-sS", "-m5", "http://198.51.100.10/", check_exit=False).returncode, 0)
+
+
+def test_kill_closed(lab):
+    "killed with when_down = closed: nothing new gets out until it is back"
+    with lab.gateway():
+        s = keep_alive(lab, "www.allowed.example")
+        lab.stop(signal.SIGKILL, wire=False)
+        check(not lab.curl("https://www.allowed.example/", GUEST, timeout=2).ok, "it got out")
+        without_daemon(lab)
+        lab.start(wire=False)
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        check(lab.curl("https://www.denied.example/", GUEST).refused)
+        ask(s, "www.allowed.example")
+
+
+def test_down_open(lab):
+    "when_down = open: traffic passes while the daemon is away, and is decided when it is back"
+    with lab.gateway(when_down="open"):
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            lab.stop(how, wire=False)
+            check(lab.curl("https://www.denied.example/", GUEST).ok, how)
+            check(lab.curl("https://www.allowed.example/", v6(GUEST)).ok, how)
+            without_daemon(lab)
+            lab.start(wire=False)
+            check(lab.curl("https://www.denied.example/", GUEST).refused, how)
+
+
+def test_full_closed(lab):
+    "a full queue drops what it can't take, and the daemon lives on"
+    with lab.gateway(queues=1, queue_length=64):
+        lab.daemon.send_signal(signal.SIGSTOP)
+        flood(lab)
+        dropped = sum(int(line.split()[5]) for line in queues(lab))
+        lab.daemon.send_signal(signal.SIGCONT)
+        check(dropped > 0, "nothing was dropped: the queue was never full")
+        note(f"{dropped} dropped")
+        wait_for(lambda: lab.curl("https://www.allowed.example/", GUEST, timeout=3).ok, 20)
+        check(lab.curl("https://www.denied.example/", GUEST).refused)
+
+
+def flood(lab, count=600):
+    s = lab.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((GUEST, 0))
+    for i in range(count):
+        s.sendto(b"flood", ("198.51.100.10", 443 if i % 2 else 5000))
+
+
+def queues(lab):
+    return lab.run("gateway", "cat", "/proc/net/netfilter/nfnetlink_queue").stdout.splitlines()
+
+
+def test_full_open(lab):
+    "when_full = open: what a full queue can't take passes"
+    with lab.gateway(queues=1, queue_length=64, when_full="open",
+                     allow=[{"tiers": ["guest"], "sites": ["*"], "evidence": "any", "ports": ["udp/443"]}]):
+        far = lab.sniff()
+        lab.daemon.send_signal(signal.SIGSTOP)
+        flood(lab)
+        passed = len([f for f in far.frames() if f.endswith(b"flood")])
+        lab.daemon.send_signal(signal.SIGCONT)
+        note(f"{passed} passed")
+        check(passed > 300, f"{passed} of 600 passed")
+        wait_for(lambda: lab.curl("https://www.denied.example/", GUEST, timeout=3).refused, 20)
+
+
+def test_enobufs(lab):
+    "more than its socket takes is survived and counted"
+    with lab.gateway(queue_length=65536):
+        lab.daemon.send_signal(signal.SIGSTOP)
+        s = lab.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((GUEST, 0))
+        for i in range(40000):
+            s.sendto(b"x" * 1400, ("198.51.100.10", 443))
+        lost = sum(int(line.split()[5]) + int(line.split()[6]) for line in queues(lab))
+        lab.daemon.send_signal(signal.SIGCONT)
+        note(f"{lost} lost in the kernel")
+        wait_for(lambda: lab.curl("https://www.allowed.example/", GUEST, timeout=3).ok, 30)
+        check(lab.daemon.poll() is None, lab.log())
+
+
+def test_login(lab):
+    "a login gives a tier, a logout takes it, open connections included"
+    with lab.gateway():
+        users = lab.dir / "users"
+        users.unlink(missing_ok=True)
+        made = lab.run("gateway", BUILD / "tiergatectl", "passwd", "--config", lab.config_file, "--user",
+                       "ann", "--tier", "staff", input="correct horse\n", check_exit=False)
+        equal(made.returncode, 0, f"passwd: {made.stdout}{made.stderr}")
+        check("correct horse" not in users.read_text())
+        check(lab.curl("https://www.social.example/", NOBODY).refused)
+        equal(lab.login(NOBODY, "ann", "wrong").returncode, 1, "a wrong password")
+        check(lab.curl("https://www.social.example/", NOBODY).refused)
+        done = lab.login(NOBODY, "ann", "correct horse", "--for", "1h")
+        equal(done.returncode, 0, f"login: {done.stdout}{done.stderr}")
+        check(lab.curl("https://www.social.example/", NOBODY).ok)
+        equal(lab.record(source__ip=NOBODY, event__action="allow")["user.name"], "ann")
+        s = keep_alive(lab, "www.social.example", NOBODY)
+        other = keep_alive(lab, "www.allowed.example", GUEST)
+        check("ann" in lab.ctl("sessions").stdout)
+        equal(lab.ctl("logout", "--user", "ann").returncode, 0)
+        check(is_cut(s, "www.social.example"), "the flow outlives the session")
+        ask(other, "www.allowed.example")
+        check(lab.curl("https://www.social.example/", NOBODY).refused)
+
+
+def test_sessions_outlive(lab):
+    "sessions and names seen outlive a restart and a kill"
+    with lab.gateway():
+        lab.run("gateway", BUILD / "tiergatectl", "passwd", "--config", lab.config_file, "--user", "bob",
+                "--tier", "staff", input="pw pw pw\n", check_exit=False)
+        equal(lab.login(NOBODY, "bob", "pw pw pw").returncode, 0)
+        lab.stop(wire=False)
+        lab.start(wire=False)
+        check(lab.curl("https://www.social.example/", NOBODY).ok, lab.ctl("sessions").stdout)
+
+
+def test_missing_capability(lab):
+    "without the right: one clear sentence, exit 3"
+    lab.configure()
+    try:
+        lab.wire()
+        for d in (lab.dir, lab.dir / "state", lab.dir / "run"):
+            d.chmod(0o777)
+        lab.log_path = lab.dir / "daemon.log"
+        lab.log_path.unlink(missing_ok=True)
+        p = lab.launch("setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set", "-all")
+        equal(p.wait(20), 3, f"exit status ({lab.log()})")
+        check("CAP_NET_ADMIN" in lab.log(), lab.log())
+        check(len(lab.log().strip().splitlines()) <= 3, lab.log())
+    finally:
+        lab.stop()
+        lab.dir.chmod(0o755)
+
+
+def test_queue_in_use(lab):
+    "a queue in use: one clear sentence, exit 3, and the first goes on"
+    with lab.gateway():
+        done = lab.run("gateway", BUILD / "tiergated", "run", "--config", lab.config_file, "--foreground",
+                       check_exit=False, timeout=20)
+        equal(done.returncode, 3, f"exit status ({done.stderr})")
+        check("queue" in done.stderr and "in use" in done.stderr, done.stderr)
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        check(lab.ctl("status").returncode == 0, "the first one's control socket is gone")
+
+
+def test_bad_configuration(lab):
+    "a bad configuration: every error, exit 1"
+    lab.configure()
+    lab.config_file.write_text(lab.config_file.read_text() + 'modus = 1;\nqueues = "many";\n')
+    for verb in ("run", "check"):
+        done = lab.run("gateway", BUILD / "tiergated", verb, "--config", lab.config_file, check_exit=False,
+                       timeout=20)
+        equal(done.returncode, 1, f"{verb}: exit status ({done.stderr})")
+        check("modus" in done.stderr + done.stdout and "queues" in done.stderr + done.stdout, done.stderr)
+
+
+def test_capabilities(lab):
+    "once it runs it has CAP_NET_ADMIN and no other right"
+    with lab.gateway():
+        status = pathlib.Path(f"/proc/{daemon_pid(lab)}/status").read_text()
+        caps = {k: int(v, 16) for k, v in (line.split(":\t") for line in status.splitlines()
+                                           if line.startswith("Cap"))}
+        for which in ("CapPrm", "CapEff"):
+            check(not caps[which] & 1 << 13, f"{which} has CAP_NET_RAW: {caps[which]:x}")
+            check(caps[which] & 1 << 12, f"{which} has no CAP_NET_ADMIN: {caps[which]:x}")
+
+
+def daemon_pid(lab):
+    return lab.daemon.pid  # ip netns exec becomes the command
+
+
+def test_listens_nowhere(lab):
+    "no TCP or UDP socket listens"
+    with lab.gateway():
+        out = lab.run("gateway", "ss", "-Htulnp").stdout
+        check("tiergated" not in out, out)
+
+
+def test_unwired(lab):
+    "wiring down leaves nothing behind, up twice is up once"
+    def everything():
+        text = "".join(lab.run("gateway", tool).stdout for tool in ("iptables-save", "ip6tables-save"))
+        text += lab.run("gateway", "nft", "list", "ruleset", check_exit=False).stdout
+        return [x for x in text.splitlines() if "tiergate" in x.lower() or "NFQUEUE" in x or "queue" in x]
+    lab.configure()
+    lab.wire()
+    check(everything(), "no rule came")
+    once = len(everything())
+    lab.wire()
+    equal(len(everything()), once, "rules after a second up")
+    equal(lab.ctl("wiring", "check", "--config", lab.config_file, socket=False).returncode, 0, "check")
+    lab.wire(False)
+    equal(everything(), [], "rules left")
+    equal(lab.ctl("wiring", "check", "--config", lab.config_file, socket=False).returncode, 1, "check")
+    check(lab.curl("https://www.denied.example/", GUEST).ok, "the network is not as it was")
+
+
+def test_why_and_watch(lab):
+    "why explains, watch follows"
+    with lab.gateway():
+        watch = lab.spawn("gateway", BUILD / "tiergatectl", "--socket", lab.control, "watch",
+                          stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        lab.curl("https://www.denied.example/", GUEST)
+        line = watch.stdout.readline()
+        check("denied.example" in line and "no-line" in line, line)
+        watch.terminate()
+        done = lab.ctl("why", "--tier", "guest", "--to", "www.social.example")
+        check(done.returncode in (0, 1) and "tiergate.conf:" in done.stdout and "staff" in done.stdout,
+              done.stdout, done.stderr)
+        done = lab.ctl("why", "--address", STAFF, "--to", "www.social.example")
+        check("allow" in done.stdout and "tiergate.conf:" in done.stdout, done.stdout)
+
+
+if __name__ == "__main__":
+    main(globals(), lab)
