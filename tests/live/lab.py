@@ -1,12 +1,12 @@
 """lab: four hosts on one machine, made of network namespaces, and a gateway under test.
 
-    client 10.77.1.2-.9  --lan0 gateway wan0--  outside 198.51.100.10-.13  (the world: real TLS and
+    client 10.77.1.2-.9  --lan0 gateway wan0--  outside 198.51.100.10-.13, .20-.23  (the world: real TLS and
     fd77:1::2-::9               gateway dmz0--  2001:db8:2::10-::13         HTTP servers)
                                      |
                                 inside 10.77.3.2, fd77:3::2 (a web server), 10.77.3.53 (dnsmasq)
 
 Everything is made with the lab and goes with it, also when a test fails; nothing outside its
-namespaces and its folder is touched. Names: NAME resolves to SITES[NAME].
+namespaces and its folder is touched. Names: NAME resolves to SITES[NAME] (or what Lab(sites) is given).
 """
 import contextlib
 import ctypes
@@ -38,7 +38,6 @@ SITES = {  # two names share .12, as on a content network
     "www.social.example": "198.51.100.13",
     "intranet.example": "10.77.3.2",
 }
-OUTSIDE = sorted({a for a in SITES.values() if a.startswith("198")})
 
 
 def v6(address):
@@ -145,7 +144,9 @@ class Sniffer:
 class Lab:
     """with Lab() as lab: ..."""
 
-    def __init__(self):
+    def __init__(self, sites=None):
+        self.sites = sites or SITES
+        self.world = sorted({a for a in self.sites.values() if a.startswith("198")})
         self.prefix = f"tgl{os.getpid() % 100000}"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tiergate-lab-"))
         self.children = []
@@ -194,7 +195,7 @@ class Lab:
                  "net.ipv6.conf.all.forwarding=1")
         for host, device, net4, net6, own in (
                 ("client", "lan0", "10.77.1", "fd77:1", range(2, 10)),
-                ("outside", "wan0", "198.51.100", "2001:db8:2", (2, *range(10, 14))),
+                ("outside", "wan0", "198.51.100", "2001:db8:2", (2, *range(10, 14), *range(20, 24))),
                 ("inside", "dmz0", "10.77.3", "fd77:3", (2, 53))):
             subprocess.run(["ip", "link", "add", device, "netns", self.ns("gateway"), "type",
                             "veth", "peer", "name", "eth0", "netns", self.ns(host)], check=True)
@@ -216,8 +217,8 @@ class Lab:
                            input="\n".join(mine), text=True)
 
     def _certificates(self):
-        names = ",".join(f"DNS:{n}" for n in SITES)
-        ips = ",".join(f"IP:{a},IP:{v6(a)}" for a in OUTSIDE)
+        names = ",".join(f"DNS:{n}" for n in self.sites)
+        ips = ",".join(f"IP:{a},IP:{v6(a)}" for a in self.world)
         make = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
                 f"-subj /CN=lab -addext subjectAltName={names},{ips} -keyout server.key -out ca.pem")
         subprocess.run(make.split(), cwd=self.dir, check=True, capture_output=True)
@@ -225,16 +226,16 @@ class Lab:
 
     def _servers(self):
         tls = (self.ca, self.dir / "server.key")
-        for host, addresses in (("outside", OUTSIDE), ("inside", ["10.77.3.2"])):
+        for host, addresses in (("outside", self.world), ("inside", ["10.77.3.2"])):
             p = self.spawn(host, sys.executable, HERE / "servers.py", *tls, *addresses,
                            *map(v6, addresses), stdout=subprocess.PIPE)
             check(p.stdout.readline() == "ready\n", f"the servers of {host} did not start")
-        names = [f"--host-record={n},{a},{v6(a)}" for n, a in SITES.items()]
+        names = [f"--host-record={n},{a},{v6(a)}" for n, a in self.sites.items()]
         self.dns = self.spawn("inside", "dnsmasq", "--keep-in-foreground", "--no-resolv",
                               "--no-hosts", "--user=root", "--listen-address=10.77.3.53,fd77:3::53",
                               "--bind-interfaces", "--conf-file=/dev/null", "--pid-file=",
                               "--local-ttl=60", "--local=/example/", *names)
-        wait_for(lambda: self.resolve("allowed.example"), what="the resolver's answer")
+        wait_for(lambda: self.resolve(next(iter(self.sites))), what="the resolver's answer")
 
     # -- running things --------------------------------------------------------------------------
     def run(self, host, *argv, check_exit=True, timeout=60, **more):
@@ -304,7 +305,7 @@ class Lab:
 
     def hello(self, name, cuts=(), to=None, source="10.77.1.2", port=443, **more):
         """A TLS hello for a name, cut at offsets; to: the name's address by default."""
-        address = to or SITES.get(name, "198.51.100.10")
+        address = to or self.sites.get(name, "198.51.100.10")
         if ":" in source and ":" not in address:
             address = v6(address)
         bytes_ = client_hello(name)
