@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "config/load.h"
 
 #include <errno.h>
@@ -61,50 +62,25 @@ const char *file_name(struct loader *l, const char *path, int line)
 	return l->c->files.item[l->c->files.count - 1];
 }
 
-static char *read_all(FILE *f, size_t *len)
-{
-	size_t cap = 65536;
-	char *text = must(malloc(cap));
-	*len = 0;
-	for (;;) {
-		size_t n = fread(text + *len, 1, cap - *len - 1, f);
-		*len += n;
-		if (n == 0)
-			break;
-		if (cap - *len < 2) {
-			cap *= 2;
-			text = must(realloc(text, cap));
-		}
-	}
-	text[*len] = '\0';
-	return text;
-}
+#define CONFIG_FILE_MAX (256U << 20) /* bytes: a list of ten million names */
 
-FILE *file_open(struct loader *l, const char *name)
+char *config_path(const struct loader *l, const char *name)
 {
 	char *path;
-	if (name[0] == '/')
-		return fopen(name, "re");
-	if (asprintf(&path, "%s/%s", l->c->folder, name) < 0)
+	int n = name[0] == '/' ? asprintf(&path, "%s", name)
+			       : asprintf(&path, "%s/%s", l->c->folder, name);
+	if (n < 0)
 		abort();
-	FILE *f = fopen(path, "re");
-	free(path);
-	return f;
+	return path;
 }
 
-char *file_read(struct loader *l, const char *name, int line, size_t *len)
+char *config_text(struct loader *l, const char *name, int line, size_t *len)
 {
-	FILE *f = file_open(l, name);
-	char *text = NULL;
-	errno = f ? 0 : errno;
-	if (f)
-		text = read_all(f, len);
-	int error = !f || ferror(f) ? errno : 0;
-	if (f)
-		fclose(f);
+	char *text = NULL, *path = config_path(l, name);
+	int error = -file_read(path, CONFIG_FILE_MAX, &text, len);
+	free(path);
 	if (!error)
 		return text;
-	free(text);
 	if (line > 0)
 		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
 			 strerror(error));

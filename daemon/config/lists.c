@@ -106,7 +106,7 @@ void list_read(struct loader *l, const char *path, int line, struct config_list 
 	const char *name = file_name(l, path, line);
 	if (!name)
 		return;
-	char *text = file_read(l, name, line, &len);
+	char *text = config_text(l, name, line, &len);
 	if (!text)
 		return;
 	struct reading r = {.l = l, .list = list};

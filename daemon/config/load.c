@@ -95,10 +95,9 @@ static void load_table(struct loader *l, const struct option *o, const config_se
 static bool seen_before(struct loader *l, const char *name)
 {
 	struct stat st;
-	FILE *f = file_open(l, name);
-	bool known = f && fstat(fileno(f), &st) == 0, seen = false;
-	if (f)
-		fclose(f);
+	char *path = config_path(l, name);
+	bool known = stat(path, &st) == 0, seen = false;
+	free(path);
 	for (size_t i = 0; known && i < l->seen_count; i++)
 		seen |= l->seen[i].device == st.st_dev && l->seen[i].inode == st.st_ino;
 	if (known && !seen) {
@@ -124,7 +123,7 @@ static void load_policy_file(struct loader *l, const config_setting_t *s)
 		complain(l, l->file, line_of(s), "%s is named twice; name each file once", name);
 		return;
 	}
-	char *text = file_read(l, name, line_of(s), &len);
+	char *text = config_text(l, name, line_of(s), &len);
 	l->incomplete |= !text;
 	if (!text)
 		return;
@@ -267,7 +266,7 @@ struct config *config_load(const char *path, enum config_use use, struct errors 
 	struct loader l = {.c = c, .file = c->files.item[0]};
 	size_t len;
 	l.lines = must(calloc(schema_main.count, sizeof *l.lines));
-	char *text = file_read(&l, l.file, 0, &len);
+	char *text = config_text(&l, l.file, 0, &len);
 	if (text) {
 		seen_before(&l, l.file);
 		load_text(&l, text, len, true);

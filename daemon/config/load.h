@@ -64,8 +64,8 @@ void option_read_default(struct loader *l, const struct option *o, void *row);
 /* file.c: the name by which records know a file that the current file names, owned by the config;
  * NULL (and an error) where it is too long. Its bytes, NUL-terminated; NULL (and an error). */
 const char *file_name(struct loader *l, const char *path, int line);
-FILE *file_open(struct loader *l, const char *name);
-char *file_read(struct loader *l, const char *name, int line, size_t *len);
+char *config_path(const struct loader *l, const char *name); /* owned by the caller */
+char *config_text(struct loader *l, const char *name, int line, size_t *len);
 
 /* lists.c: a .sites file into a list. */
 void list_read(struct loader *l, const char *path, int line, struct config_list *list);
