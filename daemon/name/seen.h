@@ -1,13 +1,21 @@
 /* seen: which name a client was told for which address. Shared by all workers: one writer at a time
- * (a lock among writers only: DNS queue, dnstap), lock-free readers, fixed size, least recent goes.
+ * (a lock among writers only: DNS queue, dnstap), lock-free readers, fixed size.
+ *
+ * A full table drops its least recently used entry; a client that alone has more than an eighth of
+ * the table drops its own, so no client can make the network forget another's names. Nothing else
+ * is bounded: a name may have any number of addresses, an address any number of names. An entry
+ * takes about 240 bytes of address space, of which a busy table touches 150 to 200 (names are kept
+ * once, clients and pairs of client and address too). Times are kept to the millisecond, rounded
+ * up.
  */
 #pragma once
 #include "base/decision.h"
+#include <stddef.h>
 
 struct seen;
 
-/* entries: how many (client, address, name) are kept; grace: ns that an entry stays good after its
- * TTL. */
+/* entries: how many (client, address, name) are kept, at least 8; grace: ns that an entry stays
+ * good after its TTL. NULL where memory ran out. */
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client);
 void seen_free(struct seen *s);
 
@@ -21,19 +29,32 @@ bool seen_agrees(struct seen *s, const struct address *client, const struct addr
 		 const struct host *host, int64_t now);
 
 /* The names that client was told for address, newest first; returns how many were written (<= max).
- */
+ * Looks at no more than the newest 1024, good or not. */
 size_t seen_names(struct seen *s, const struct address *client, const struct address *address,
 		  int64_t now, struct host *out, size_t max);
 
-/* A live flow keeps its entry good beyond TTL and grace. */
+/* A live flow keeps its entry good beyond TTL and grace. Lock-free. */
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now);
 
-/* Every entry, for the state file: returns false at the end. Not for the packet path. */
+/* Encrypted hellos. client was told an ECHConfig: outer hellos for it will name public_name and
+ * config_id. Kept as entries of addresses in 100::/64, where no host is (RFC 6666). */
+void seen_add_ech(struct seen *s, const struct address *client, const struct host *public_name,
+		  uint8_t config_id, int64_t ttl, int64_t now);
+
+/* Whether a hello of client that names host may be the outer hello of an encrypted one: then
+ * client was told an ECHConfig with that public name, and with the config_id that the hello's ech
+ * extension has (-1: with any). Otherwise the extension is GREASE (RFC 9849 section 6.2). */
+bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,
+		      int config_id, int64_t now);
+
+/* Every entry, for the state file: returns false at the end. *slot starts at 0. Restored in
+ * ascending order of `order`, a table answers as before. Not for the packet path. */
 struct seen_entry {
 	struct address client, address;
 	struct host host;
 	int64_t good_until; /* TTL and grace included */
+	uint64_t order;     /* of the last seen_add */
 };
 bool seen_each(struct seen *s, uint32_t *slot, struct seen_entry *out);
 void seen_restore(struct seen *s, const struct seen_entry *e);

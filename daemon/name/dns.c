@@ -1,0 +1,430 @@
+#include "name/dns.h"
+#include "name/name.h"
+
+#define HEADER      12
+#define CLASS_IN    1
+#define CHAIN_MAX   16 /* CNAME and DNAME steps; resolvers themselves stop at 8 to 16 */
+#define TTL_MAX     0x7fffffff
+#define KEY_HINT4   4
+#define KEY_ECH     5
+#define KEY_HINT6   6
+#define ECH_VERSION 0xfe0d
+
+static uint8_t lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static struct cursor message_at(const struct dns_message *m, size_t offset)
+{
+	struct cursor c = m->whole;
+	cursor_skip(&c, offset);
+	return c;
+}
+
+static size_t offset_of(const struct dns_message *m, const struct cursor *c)
+{
+	return (size_t)(c->pos - m->whole.pos);
+}
+
+/* Appends labels up to the root or a pointer; returns the pointer's target, 0 at the root, -1 where
+ * the bytes are malformed. */
+static int read_labels(struct cursor *c, struct dns_name *out)
+{
+	for (;;) {
+		uint8_t n = cursor_u8(c);
+		if (n >= 0xc0) {
+			int target = (n & 0x3f) << 8 | cursor_u8(c);
+			return c->bad || target < HEADER ? -1 : target;
+		}
+		const uint8_t *label = cursor_bytes(c, n);
+		if (c->bad || n > 63 || out->len + 1u + n > 255u - (n > 0))
+			return -1;
+		out->wire[out->len++] = n;
+		for (unsigned i = 0; i < n; i++)
+			out->wire[out->len++] = lower(label[i]);
+		if (n == 0)
+			return 0;
+	}
+}
+
+/* Reads a name and moves past it. Each pointer must lead before the labels that it ends, so a name
+ * can't loop. */
+static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
+{
+	size_t start = offset_of(m, c);
+	out->len = 0;
+	int target = read_labels(c, out);
+	while (target > 0) {
+		if ((size_t)target >= start)
+			return false;
+		start = (size_t)target;
+		struct cursor earlier = message_at(m, start);
+		target = read_labels(&earlier, out);
+	}
+	return target == 0;
+}
+
+/* Moves past a name without looking where its pointer leads. */
+static bool skip_name(struct cursor *c)
+{
+	for (;;) {
+		uint8_t n = cursor_u8(c);
+		if (n >= 0xc0)
+			return cursor_skip(c, 1);
+		if (n > 63 || !cursor_skip(c, n))
+			return false;
+		if (n == 0)
+			return !c->bad;
+	}
+}
+
+static bool name_equal(const struct dns_name *a, const struct dns_name *b)
+{
+	return a->len == b->len && memcmp(a->wire, b->wire, a->len) == 0;
+}
+
+/* Reads a record's owner and moves past it; whether it is the name that the chain has reached. Most
+ * owners are one pointer to where that name stands. */
+static bool read_owner(const struct dns_message *m, struct cursor *c, bool *is_asked)
+{
+	struct cursor ahead = *c;
+	if (m->asked_at && cursor_u16(&ahead) == (0xc000 | m->asked_at)) {
+		*c = ahead;
+		*is_asked = true;
+		return true;
+	}
+	struct dns_name owner;
+	if (!read_name(m, c, &owner))
+		return false;
+	*is_asked = name_equal(&owner, &m->asked);
+	return true;
+}
+
+struct record {
+	bool is_asked;
+	struct cursor owner, data; /* owner: from the owner's name on */
+	uint16_t type, class;
+	uint32_t ttl;
+};
+
+static bool read_record(const struct dns_message *m, struct cursor *c, struct record *r)
+{
+	r->owner = *c;
+	if (!read_owner(m, c, &r->is_asked))
+		return false;
+	r->type = cursor_u16(c);
+	r->class = cursor_u16(c);
+	r->ttl = cursor_u32(c);
+	if (r->ttl > TTL_MAX) /* RFC 2181 section 8 */
+		r->ttl = 0;
+	r->data = cursor_sub(c, cursor_u16(c));
+	return !c->bad;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* A CNAME of the asked name. */
+static bool follow_cname(struct dns_message *m, struct record *r)
+{
+	size_t at = offset_of(m, &r->data);
+	struct dns_name target;
+	if (!read_name(m, &r->data, &target))
+		return false;
+	m->asked = target;
+	m->asked_at = at <= 0x3fff ? (uint16_t)at : 0;
+	m->chain_ttl = least(m->chain_ttl, r->ttl);
+	return true;
+}
+
+/* A DNAME: where the asked name is below its owner, the owner's labels are replaced by the target.
+ * `followed` says whether it was. */
+static bool follow_dname(struct dns_message *m, struct record *r, bool *followed)
+{
+	struct dns_name owner, target;
+	if (!read_name(m, &r->owner, &owner) || !read_name(m, &r->data, &target))
+		return false;
+	*followed = false;
+	if (m->asked.len <= owner.len)
+		return true;
+	unsigned cut = m->asked.len - owner.len, label = 0;
+	while (label < cut)
+		label += 1u + m->asked.wire[label];
+	if (label != cut || memcmp(m->asked.wire + cut, owner.wire, owner.len) != 0)
+		return true;
+	if (cut + target.len > sizeof m->asked.wire) /* RFC 6672: YXDOMAIN */
+		return true;
+	memcpy(m->asked.wire + cut, target.wire, target.len);
+	m->asked.len = (uint8_t)(cut + target.len);
+	m->asked_at = 0;
+	m->chain_ttl = least(m->chain_ttl, r->ttl);
+	*followed = true;
+	return true;
+}
+
+/* One pass over the answers: follows what it meets of the chain. Records from the first malformed
+ * one on are given up. */
+static void follow_once(struct dns_message *m, unsigned *steps, bool *passed_over)
+{
+	struct cursor c = m->next;
+	*passed_over = false;
+	for (uint16_t i = 0; i < m->answers; i++) {
+		struct record r;
+		bool good = read_record(m, &c, &r), followed = false;
+		if (good && r.class == CLASS_IN && *steps <= CHAIN_MAX) {
+			if (r.type == DNS_CNAME && r.is_asked)
+				good = followed = follow_cname(m, &r);
+			else if (r.type == DNS_DNAME)
+				good = follow_dname(m, &r, &followed);
+		}
+		if (!good) {
+			m->answers = i;
+			m->damaged = true;
+			return;
+		}
+		*steps += followed;
+		*passed_over |= !followed && (r.type == DNS_CNAME || r.type == DNS_DNAME);
+	}
+}
+
+/* Answers may stand in any order, so passes go on while one gets further and passes others over. */
+static void follow_chain(struct dns_message *m)
+{
+	unsigned steps = 0, before;
+	bool passed_over;
+	do {
+		before = steps;
+		follow_once(m, &steps, &passed_over);
+	} while (passed_over && steps > before && steps <= CHAIN_MAX);
+	if (steps > CHAIN_MAX) { /* a loop, or as good as one: no address is trusted */
+		m->answers = 0;
+		m->damaged = true;
+	}
+}
+
+static bool host_byte(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* RFC 9460 section 2.3: _8443._https.www.example.com asks for www.example.com. */
+static size_t service_prefix(const struct dns_name *n)
+{
+	size_t at = 0;
+	for (int label = 0; label < 2; label++) {
+		if (n->wire[at] < 2 || n->wire[at + 1] != '_')
+			return 0;
+		at += 1u + n->wire[at];
+	}
+	return at;
+}
+
+/* Leaves out->len 0 where the name is the root, has other bytes than host names have, or ends in a
+ * number as an address does. */
+static void name_to_host(const struct dns_name *n, size_t from, struct host *out)
+{
+	size_t len = 0;
+	bool number = false;
+	out->len = 0;
+	out->text[0] = '\0';
+	for (size_t at = from; n->wire[at];) {
+		uint8_t label = n->wire[at++];
+		if (len)
+			out->text[len++] = '.';
+		number = true;
+		for (; label; label--) {
+			uint8_t c = n->wire[at++];
+			if (!host_byte(c)) {
+				out->text[0] = '\0';
+				return;
+			}
+			number &= c >= '0' && c <= '9';
+			out->text[len++] = (char)c;
+		}
+	}
+	if (number)
+		len = 0;
+	out->text[len] = '\0';
+	out->len = (uint8_t)len;
+}
+
+static bool is_service(uint16_t type)
+{
+	return type == DNS_HTTPS || type == DNS_SVCB;
+}
+
+static enum parse read_question(struct dns_message *m, struct cursor *c)
+{
+	m->asked_at = HEADER;
+	bool good = read_name(m, c, &m->asked);
+	m->type = cursor_u16(c);
+	uint16_t class = cursor_u16(c);
+	if (!good || c->bad)
+		return PARSE_BAD;
+	name_to_host(&m->asked, is_service(m->type) ? service_prefix(&m->asked) : 0, &m->question);
+	return class == CLASS_IN ? PARSE_OK : PARSE_ABSENT;
+}
+
+void dns_rewind(struct dns_message *m)
+{
+	m->left = m->answers;
+	m->next = message_at(m, HEADER);
+	skip_name(&m->next);
+	cursor_skip(&m->next, 4);
+	m->hint4 = m->hint6 = m->configs = (struct cursor){0};
+}
+
+enum parse dns_message(struct cursor c, struct dns_message *m)
+{
+	m->whole = c;
+	m->damaged = false;
+	m->question.len = 0;
+	m->answers = 0;
+	m->id = cursor_u16(&c);
+	uint16_t flags = cursor_u16(&c), questions = cursor_u16(&c);
+	uint16_t answers = cursor_u16(&c);
+	cursor_skip(&c, 4); /* authority and additional: no client takes an address from there */
+	if (c.bad)
+		return PARSE_BAD;
+	m->response = flags & 0x8000;
+	m->truncated = flags & 0x0200;
+	m->rcode = flags & 0x0f;
+	if (flags & 0x7800 || questions == 0)
+		return PARSE_ABSENT;
+	enum parse parsed = questions == 1 ? read_question(m, &c) : PARSE_BAD;
+	if (parsed != PARSE_OK)
+		return parsed;
+	m->chain_ttl = TTL_MAX;
+	if (m->response && m->rcode == 0 && m->question.len) {
+		m->answers = answers;
+		m->next = c;
+		follow_chain(m);
+	}
+	dns_rewind(m);
+	return PARSE_OK;
+}
+
+/* What an HTTPS or SVCB record holds for us (RFC 9460 section 2.2). */
+struct service {
+	struct cursor hint4, hint6, ech;
+};
+
+/* False where the record is malformed, which clients then ignore (section 2.2). */
+static bool read_service(struct cursor data, struct service *out)
+{
+	*out = (struct service){0};
+	uint16_t priority = cursor_u16(&data);
+	if (!skip_name(&data))
+		return false;
+	int last = -1;
+	while (cursor_left(&data)) {
+		int key = cursor_u16(&data);
+		struct cursor value = cursor_sub(&data, cursor_u16(&data));
+		if (data.bad || key <= last)
+			return false;
+		last = key;
+		if (priority == 0) /* alias form: parameters are ignored */
+			continue;
+		if (key == KEY_HINT4)
+			out->hint4 = value;
+		else if (key == KEY_HINT6)
+			out->hint6 = value;
+		else if (key == KEY_ECH)
+			out->ech = value;
+	}
+	return !data.bad && cursor_left(&out->hint4) % 4 == 0 && cursor_left(&out->hint6) % 16 == 0;
+}
+
+/* The next good record that answers the question; false at the end. */
+static bool next_record(struct dns_message *m, struct record *r)
+{
+	while (m->left) {
+		m->left--;
+		if (!read_record(m, &m->next, r))
+			return false;
+		if (r->is_asked && r->class == CLASS_IN &&
+		    (r->type == m->type || m->type == DNS_ANY)) {
+			m->record_ttl = least(m->chain_ttl, r->ttl);
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum parse take(struct dns_message *m, struct cursor *c, unsigned size, bool hint,
+		       struct dns_address *out)
+{
+	const uint8_t *bytes = cursor_bytes(c, size);
+	if (!bytes)
+		return PARSE_BAD;
+	out->address = size == 4 ? address_from4(bytes) : address_from6(bytes);
+	out->ttl = m->record_ttl;
+	out->hint = hint;
+	return PARSE_OK;
+}
+
+enum parse dns_next(struct dns_message *m, struct dns_address *out)
+{
+	struct record r;
+	struct service s;
+	for (;;) {
+		if (cursor_left(&m->hint4))
+			return take(m, &m->hint4, 4, true, out);
+		if (cursor_left(&m->hint6))
+			return take(m, &m->hint6, 16, true, out);
+		if (!next_record(m, &r))
+			return m->damaged ? PARSE_BAD : PARSE_ABSENT;
+		size_t size = cursor_left(&r.data);
+		if (r.type == DNS_A && size == 4)
+			return take(m, &r.data, 4, false, out);
+		if (r.type == DNS_AAAA && size == 16)
+			return take(m, &r.data, 16, false, out);
+		if (is_service(r.type) && read_service(r.data, &s)) {
+			m->hint4 = s.hint4;
+			m->hint6 = s.hint6;
+		}
+	}
+}
+
+/* One ECHConfig (RFC 9849 section 4). PARSE_ABSENT: of another version, or without a public name
+ * that is a host name. */
+static enum parse read_config(struct cursor *list, struct dns_ech *out)
+{
+	uint16_t version = cursor_u16(list);
+	struct cursor c = cursor_sub(list, cursor_u16(list));
+	if (list->bad)
+		return PARSE_BAD;
+	if (version != ECH_VERSION)
+		return PARSE_ABSENT;
+	out->config_id = cursor_u8(&c);
+	cursor_skip(&c, 2);              /* kem_id */
+	cursor_skip(&c, cursor_u16(&c)); /* public_key */
+	cursor_skip(&c, cursor_u16(&c)); /* cipher_suites */
+	cursor_skip(&c, 1);              /* maximum_name_length */
+	struct cursor name = cursor_sub(&c, cursor_u8(&c));
+	if (c.bad)
+		return PARSE_BAD;
+	return host_canonical(name.pos, cursor_left(&name), &out->public_name);
+}
+
+/* Clients ignore a malformed list whole; its good part is enough for us. */
+enum parse dns_next_ech(struct dns_message *m, struct dns_ech *out)
+{
+	struct record r;
+	struct service s;
+	for (;;) {
+		while (cursor_left(&m->configs)) {
+			if (read_config(&m->configs, out) == PARSE_OK) {
+				out->ttl = m->record_ttl;
+				return PARSE_OK;
+			}
+		}
+		if (!next_record(m, &r))
+			return PARSE_ABSENT;
+		if (is_service(r.type) && read_service(r.data, &s) && cursor_left(&s.ech))
+			m->configs = cursor_sub(&s.ech, cursor_u16(&s.ech));
+	}
+}

@@ -1,0 +1,466 @@
+#include "base/clock.h"
+#include "name/name.h"
+#include "name/seen.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define S NS_PER_S
+
+static struct address address(unsigned n)
+{
+	return address_from4((uint8_t[]){10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n});
+}
+
+static struct host host(const char *text)
+{
+	struct host h = {.len = (uint8_t)strlen(text)};
+	memcpy(h.text, text, h.len + 1u);
+	return h;
+}
+
+static struct host host_number(unsigned n, unsigned len)
+{
+	char text[HOST_MAX + 1];
+	int head = snprintf(text, sizeof text, "n%u.", n);
+	for (unsigned i = (unsigned)head; i < len; i++)
+		text[i] = i % 60 == 59 ? '.' : 'a';
+	text[(unsigned)head > len ? (unsigned)head : len] = '\0';
+	return host(text);
+}
+
+static const struct address A = {{[15] = 1}}, B = {{[15] = 2}}, X = {{[15] = 3}}, Y = {{[15] = 4}};
+
+static void test_agrees_until_ttl_and_grace(void **state)
+{
+	struct seen *s = seen_new(64, 100 * S, false);
+	struct host h = host("www.example.com"), other = host("www.example.org");
+	assert_false(seen_agrees(s, &A, &X, &h, 0));
+	seen_add(s, &A, &X, &h, 50 * S, 1000 * S);
+	assert_true(seen_agrees(s, &A, &X, &h, 1000 * S));
+	assert_true(seen_agrees(s, &A, &X, &h, 1150 * S));
+	assert_false(seen_agrees(s, &A, &X, &h, 1150 * S + NS_PER_MS));
+	assert_false(seen_agrees(s, &B, &X, &h, 1000 * S));
+	assert_false(seen_agrees(s, &A, &Y, &h, 1000 * S));
+	assert_false(seen_agrees(s, &A, &X, &other, 1000 * S));
+	seen_free(s);
+}
+
+static void test_a_shorter_ttl_takes_nothing_back(void **state)
+{
+	struct seen *s = seen_new(64, 0, false);
+	struct host h = host("a.example");
+	seen_add(s, &A, &X, &h, 100 * S, 0);
+	seen_add(s, &A, &X, &h, 1 * S, 10 * S);
+	assert_true(seen_agrees(s, &A, &X, &h, 100 * S));
+	seen_add(s, &A, &X, &h, 100 * S, 50 * S);
+	assert_true(seen_agrees(s, &A, &X, &h, 150 * S));
+	struct seen_counters c;
+	seen_count(s, &c);
+	assert_int_equal(c.entries, 1);
+	assert_int_equal(c.added, 3);
+	seen_free(s);
+}
+
+static void test_any_client(void **state)
+{
+	struct seen *s = seen_new(64, 0, true);
+	struct host h = host("a.example"), out[2];
+	seen_add(s, &A, &X, &h, S, 0);
+	assert_true(seen_agrees(s, &B, &X, &h, 0));
+	assert_int_equal(seen_names(s, &B, &X, 0, out, 2), 1);
+	seen_free(s);
+}
+
+static void test_names_newest_first(void **state)
+{
+	struct seen *s = seen_new(64, 0, false);
+	struct host a = host("a.example"), b = host("b.example"), c = host("c.example"), out[8];
+	assert_int_equal(seen_names(s, &A, &X, 0, out, 8), 0);
+	seen_add(s, &A, &X, &a, 100 * S, 0);
+	seen_add(s, &A, &X, &b, 10 * S, 0);
+	seen_add(s, &A, &X, &c, 100 * S, 0);
+	seen_add(s, &A, &Y, &b, 100 * S, 0);
+	assert_int_equal(seen_names(s, &A, &X, 0, out, 8), 3);
+	assert_string_equal(out[0].text, "c.example");
+	assert_string_equal(out[1].text, "b.example");
+	assert_string_equal(out[2].text, "a.example");
+	assert_int_equal(seen_names(s, &A, &X, 0, out, 1), 1);
+	assert_int_equal(seen_names(s, &A, &X, 11 * S, out, 8), 2);
+	seen_add(s, &A, &X, &a, 100 * S, 0);
+	assert_int_equal(seen_names(s, &A, &X, 11 * S, out, 8), 2);
+	assert_string_equal(out[0].text, "a.example");
+	assert_string_equal(out[1].text, "c.example");
+	assert_int_equal(seen_names(s, &B, &X, 0, out, 8), 0);
+	seen_free(s);
+}
+
+static void test_refresh(void **state)
+{
+	struct seen *s = seen_new(64, 10 * S, false);
+	struct host a = host("a.example"), b = host("b.example");
+	seen_add(s, &A, &X, &a, 10 * S, 0);
+	seen_refresh(s, &A, &X, &a, 5 * S); /* takes nothing back */
+	assert_true(seen_agrees(s, &A, &X, &a, 20 * S));
+	seen_refresh(s, &A, &X, &a, 100 * S);
+	assert_true(seen_agrees(s, &A, &X, &a, 110 * S));
+	assert_false(seen_agrees(s, &A, &X, &a, 111 * S));
+	seen_refresh(s, &A, &X, &b, 100 * S); /* adds nothing */
+	assert_false(seen_agrees(s, &A, &X, &b, 100 * S));
+	seen_free(s);
+}
+
+static void test_hundreds_of_addresses_and_names(void **state)
+{
+	struct seen *s = seen_new(4096, 0, false);
+	struct host a = host("cdn.example"), out[1100];
+	for (unsigned n = 0; n < 900; n++) {
+		struct address at = address(n);
+		struct host h = host_number(n, 20);
+		seen_add(s, &A, &at, &a, S, 0);
+		seen_add(s, &A, &X, &h, S, 0);
+	}
+	for (unsigned n = 0; n < 900; n++) {
+		struct address at = address(n);
+		struct host h = host_number(n, 20);
+		assert_true(seen_agrees(s, &A, &at, &a, 0));
+		assert_true(seen_agrees(s, &A, &X, &h, 0));
+	}
+	assert_int_equal(seen_names(s, &A, &X, 0, out, 1100), 900);
+	assert_string_equal(out[0].text, host_number(899, 20).text);
+	assert_string_equal(out[899].text, host_number(0, 20).text);
+	seen_free(s);
+}
+
+static void test_every_length_is_kept_exactly(void **state)
+{
+	struct seen *s = seen_new(2048, 0, false);
+	struct host out;
+	for (unsigned len = 5; len <= HOST_MAX; len++) {
+		struct host h = host_number(7, len), near = h;
+		struct address at = address(len);
+		near.text[len - 1] = 'b';
+		assert_int_equal(h.len, len);
+		seen_add(s, &A, &at, &h, S, 0);
+		assert_int_equal(seen_names(s, &A, &at, 0, &out, 1), 1);
+		assert_true(host_equal(&out, &h));
+		assert_true(seen_agrees(s, &A, &at, &h, 0));
+		assert_false(seen_agrees(s, &A, &at, &near, 0));
+	}
+	seen_free(s);
+}
+
+static void test_long_names_push_out_but_never_break(void **state)
+{
+	struct seen *s = seen_new(8, 0, false);
+	struct seen_counters c;
+	for (unsigned n = 0; n < 1000; n++) {
+		struct host h = host_number(n, n % 2 ? HOST_MAX : 10);
+		seen_add(s, &A, &X, &h, S, 0);
+		assert_true(seen_agrees(s, &A, &X, &h, 0));
+	}
+	seen_count(s, &c);
+	assert_int_equal(c.entries + c.evicted, 1000);
+	seen_free(s);
+}
+
+static void test_no_client_pushes_out_another(void **state)
+{
+	struct seen *s = seen_new(256, 0, false);
+	struct host mine = host("mine.example");
+	seen_add(s, &B, &Y, &mine, 3600 * S, 0);
+	for (unsigned n = 0; n < 5000; n++) {
+		struct host h = host_number(n, 12);
+		struct address at = address(n);
+		seen_add(s, &A, &at, &h, 3600 * S, 0);
+	}
+	assert_true(seen_agrees(s, &B, &Y, &mine, 0));
+	seen_free(s);
+}
+
+static void test_used_entries_outlive_unused(void **state)
+{
+	struct seen *s = seen_new(16, 0, true);
+	struct host used = host("used.example"), unused = host("unused.example");
+	seen_add(s, &A, &X, &used, 3600 * S, 0);
+	seen_add(s, &A, &X, &unused, 3600 * S, 0);
+	for (unsigned n = 0; n < 100; n++) {
+		struct host h = host_number(n, 12);
+		assert_true(seen_agrees(s, &A, &X, &used, 0));
+		seen_add(s, &A, &Y, &h, 3600 * S, 0);
+	}
+	assert_false(seen_agrees(s, &A, &X, &unused, 0));
+	seen_free(s);
+}
+
+static void test_public_names(void **state)
+{
+	struct seen *s = seen_new(64, 0, false);
+	struct host outer = host("cloudflare-ech.com"), other = host("www.example.com");
+	seen_add_ech(s, &A, &outer, 77, 10 * S, 0);
+	assert_true(seen_public_name(s, &A, &outer, 77, S));
+	assert_true(seen_public_name(s, &A, &outer, -1, S));
+	assert_false(seen_public_name(s, &A, &outer, 78, S));
+	assert_false(seen_public_name(s, &A, &outer, 0, S));
+	assert_false(seen_public_name(s, &A, &other, 77, S));
+	assert_false(seen_public_name(s, &B, &outer, 77, S));
+	assert_false(seen_public_name(s, &A, &outer, 77, 11 * S));
+	seen_free(s);
+}
+
+static int by_order(const void *a, const void *b)
+{
+	const struct seen_entry *x = a, *y = b;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void test_state_goes_round(void **state)
+{
+	struct seen *s = seen_new(64, 10 * S, false), *t = seen_new(64, 10 * S, false);
+	struct host a = host("a.example"), b = host("b.example"), c = host("c.example"), out[4];
+	static struct seen_entry kept[64];
+	seen_add(s, &A, &X, &a, S, 0);
+	seen_add(s, &A, &X, &b, 2 * S, 0);
+	seen_add(s, &B, &Y, &c, 3 * S, 0);
+	seen_add(s, &A, &X, &a, S, 0);
+	size_t n = 0;
+	for (uint32_t slot = 0; seen_each(s, &slot, &kept[n]); n++)
+		assert_true(n < 63);
+	assert_int_equal(n, 3);
+	qsort(kept, n, sizeof kept[0], by_order);
+	for (size_t i = 0; i < n; i++)
+		seen_restore(t, &kept[i]);
+	assert_int_equal(seen_names(t, &A, &X, 0, out, 4), 2);
+	assert_string_equal(out[0].text, "a.example");
+	assert_string_equal(out[1].text, "b.example");
+	assert_true(seen_agrees(t, &B, &Y, &c, 13 * S));
+	assert_false(seen_agrees(t, &B, &Y, &c, 14 * S));
+	seen_free(s);
+	seen_free(t);
+}
+
+static void test_an_empty_name_is_nothing(void **state)
+{
+	struct seen *s = seen_new(0, 0, false);
+	struct seen_counters c;
+	seen_add(s, &A, &X, &(struct host){0}, S, 0);
+	seen_count(s, &c);
+	assert_int_equal(c.entries, 0);
+	seen_free(s);
+}
+
+/* The naive twin: one array, newest first. */
+
+#define TWIN 48
+
+struct twin_entry {
+	unsigned client, address, host;
+	int64_t good;
+	uint64_t order;
+	bool used;
+};
+
+struct twin {
+	struct twin_entry list[TWIN];
+	unsigned count;
+	uint64_t order;
+	int64_t grace;
+};
+
+static int twin_find(const struct twin *t, unsigned client, unsigned address, unsigned host)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->list[i].client == client && t->list[i].address == address &&
+		    t->list[i].host == host)
+			return (int)i;
+	return -1;
+}
+
+static void twin_to_front(struct twin *t, unsigned i)
+{
+	struct twin_entry e = t->list[i];
+	memmove(t->list + 1, t->list, i * sizeof e);
+	e.used = false;
+	t->list[0] = e;
+}
+
+static void twin_evict(struct twin *t, unsigned client)
+{
+	unsigned own = 0;
+	for (unsigned i = 0; i < t->count; i++)
+		own += t->list[i].client == client;
+	for (int chances = 0;; chances++) {
+		unsigned oldest = t->count - 1;
+		while (own > TWIN / 8 && t->list[oldest].client != client)
+			oldest--;
+		if (chances < 8 && t->list[oldest].used) {
+			twin_to_front(t, oldest);
+			continue;
+		}
+		memmove(t->list + oldest, t->list + oldest + 1,
+			(t->count - oldest - 1) * sizeof t->list[0]);
+		t->count--;
+		return;
+	}
+}
+
+static void twin_add(struct twin *t, unsigned client, unsigned address, unsigned host, int64_t good)
+{
+	int i = twin_find(t, client, address, host);
+	if (i < 0) {
+		if (t->count == TWIN)
+			twin_evict(t, client);
+		i = (int)t->count++;
+		t->list[i] = (struct twin_entry){client, address, host, good, 0, false};
+	}
+	if (t->list[i].good < good)
+		t->list[i].good = good;
+	t->list[i].order = ++t->order;
+	twin_to_front(t, (unsigned)i);
+}
+
+static unsigned twin_names(struct twin *t, unsigned client, unsigned address, int64_t now,
+			   unsigned *out, unsigned max)
+{
+	unsigned n = 0;
+	for (uint64_t before = UINT64_MAX; n < max;) {
+		struct twin_entry *next = NULL;
+		for (unsigned i = 0; i < t->count; i++) {
+			struct twin_entry *e = &t->list[i];
+			if (e->client == client && e->address == address && e->good >= now &&
+			    e->order < before && (!next || e->order > next->order))
+				next = e;
+		}
+		if (!next)
+			break;
+		next->used = true;
+		before = next->order;
+		out[n++] = next->host;
+	}
+	return n;
+}
+
+static void compare_names(struct seen *s, struct twin *t, unsigned client, unsigned at, int64_t now)
+{
+	struct address from = address(client), to = address(100 + at);
+	struct host out[5];
+	unsigned want[5], n = twin_names(t, client, at, now, want, 5);
+	assert_int_equal(seen_names(s, &from, &to, now, out, 5), n);
+	for (unsigned i = 0; i < n; i++)
+		assert_string_equal(out[i].text, host_number(want[i], 12).text);
+}
+
+static void test_like_the_naive_twin(void **state)
+{
+	int64_t grace = 7 * S, now = 0;
+	struct seen *s = seen_new(TWIN, grace, false);
+	struct twin t = {.grace = grace};
+	unsigned random = 12345;
+	for (unsigned step = 0; step < 200000; step++) {
+		random = random * 1103515245 + 12345;
+		unsigned client = random >> 8 & 3, at = random >> 10 & 3, name = random >> 12 & 7;
+		unsigned verb = random >> 16 & 15, ttl = random >> 20 & 31;
+		struct address from = address(client), to = address(100 + at);
+		struct host h = host_number(name, 12);
+		int i = twin_find(&t, client, at, name);
+		if (verb < 8) {
+			seen_add(s, &from, &to, &h, ttl * S, now);
+			twin_add(&t, client, at, name, now + ttl * S + grace);
+		} else if (verb < 11) {
+			bool want = i >= 0 && t.list[i].good >= now;
+			assert_int_equal(seen_agrees(s, &from, &to, &h, now), want);
+			if (want)
+				t.list[i].used = true;
+		} else if (verb < 13) {
+			compare_names(s, &t, client, at, now);
+		} else if (verb == 13) {
+			seen_refresh(s, &from, &to, &h, now);
+			if (i >= 0) {
+				t.list[i].used = true;
+				if (t.list[i].good < now + grace)
+					t.list[i].good = now + grace;
+			}
+		} else {
+			now += (ttl & 1) * S;
+		}
+	}
+	struct seen_counters c;
+	seen_count(s, &c);
+	assert_int_equal(c.entries, t.count);
+	assert_true(c.evicted > 1000);
+	seen_free(s);
+}
+
+/* Readers beside a writer: what they are told must always be whole and of the right pair. */
+
+static struct seen *shared;
+static atomic_bool over;
+static atomic_ulong wrong, reads;
+
+static void *reader(void *arg)
+{
+	unsigned n = 0;
+	struct host out[4];
+	while (!atomic_load(&over)) {
+		struct address at = address(n++ % 64);
+		struct host h = host_number(n % 512, 5 + n % 200);
+		size_t got = seen_names(shared, &A, &at, 0, out, 4);
+		for (size_t i = 0; i < got; i++) {
+			unsigned number = 0;
+			sscanf(out[i].text, "n%u.", &number);
+			struct host want = host_number(number, 5 + number % 200);
+			if (number % 64 != (n - 1) % 64 || !host_equal(&out[i], &want))
+				atomic_fetch_add(&wrong, 1);
+		}
+		seen_refresh(shared, &A, &at, &h, 1);
+		seen_agrees(shared, &A, &at, &h, 0);
+		atomic_fetch_add(&reads, 1);
+	}
+	return NULL;
+}
+
+static void test_readers_beside_a_writer(void **state)
+{
+	pthread_t threads[2];
+	shared = seen_new(128, 0, false);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, reader, NULL), 0);
+	for (unsigned n = 0; n < 60000 || atomic_load(&reads) < 2000; n++) {
+		unsigned number = n * 7919 % 512;
+		struct address at = address(number % 64);
+		struct host h = host_number(number, 5 + number % 200);
+		seen_add(shared, &A, &at, &h, S, 0);
+	}
+	atomic_store(&over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&wrong), 0);
+	seen_free(shared);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_agrees_until_ttl_and_grace),
+		cmocka_unit_test(test_a_shorter_ttl_takes_nothing_back),
+		cmocka_unit_test(test_any_client),
+		cmocka_unit_test(test_names_newest_first),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_hundreds_of_addresses_and_names),
+		cmocka_unit_test(test_every_length_is_kept_exactly),
+		cmocka_unit_test(test_long_names_push_out_but_never_break),
+		cmocka_unit_test(test_no_client_pushes_out_another),
+		cmocka_unit_test(test_used_entries_outlive_unused),
+		cmocka_unit_test(test_public_names),
+		cmocka_unit_test(test_state_goes_round),
+		cmocka_unit_test(test_an_empty_name_is_nothing),
+		cmocka_unit_test(test_like_the_naive_twin),
+		cmocka_unit_test(test_readers_beside_a_writer),
+	};
+	return cmocka_run_group_tests_name("seen", tests, NULL, NULL);
+}
