@@ -338,15 +338,20 @@ static bool read_service(struct cursor data, struct service *out)
 	return !data.bad && cursor_left(&out->hint4) % 4 == 0 && cursor_left(&out->hint6) % 16 == 0;
 }
 
-/* The next good record that answers the question; false at the end. */
+/* The next good record that answers the question; false at the end. A chain that ends at a name
+ * with a CNAME is a loop. */
 static bool next_record(struct dns_message *m, struct record *r)
 {
 	while (m->left) {
 		m->left--;
 		if (!read_record(m, &m->next, r))
 			return false;
-		if (r->is_asked && r->class == CLASS_IN &&
-		    (r->type == m->type || m->type == DNS_ANY)) {
+		if (!r->is_asked || r->class != CLASS_IN)
+			continue;
+		if (r->type == DNS_CNAME && m->type != DNS_CNAME) {
+			m->damaged = true;
+			m->left = 0;
+		} else if (r->type == m->type || m->type == DNS_ANY) {
 			m->record_ttl = least(m->chain_ttl, r->ttl);
 			return true;
 		}

@@ -297,14 +297,14 @@ static void test_dname_that_grows_without_end(void **state)
 	alias(&B, "a.example", DNS_DNAME, 50, "b.a.example");
 	alias(&B, "b.example", DNS_DNAME, 50, "b.a.example");
 	a(&B, "x.a.example", 60, 1);
-	assert_string_equal(addresses(&B), "192.0.2.1/60!" + 12);
+	assert_string_equal(addresses(&B), "!");
 }
 
 static void test_too_long_dname_is_not_followed(void **state)
 {
-	char label[61], from[256], to[256];
-	memset(label, 'x', 60);
-	label[60] = '\0';
+	char label[62], from[256], to[256];
+	memset(label, 'x', 61);
+	label[61] = '\0';
 	snprintf(from, sizeof from, "%s.%s.a.example", label, label);
 	snprintf(to, sizeof to, "%s.%s.example", label, label);
 	head(&B, 0x8180, 2, from, DNS_A);
@@ -561,7 +561,7 @@ static void test_compression_loops(void **state)
 	head(&B, 0x8180, 2, "a.example", DNS_A);
 	a(&B, "@12", 60, 1);
 	alias(&B, "@12", DNS_CNAME, 60, "@57");
-	assert_string_equal(addresses(&B), "192.0.2.1/60!" + 12);
+	assert_string_equal(addresses(&B), "192.0.2.1/60!");
 }
 
 static void test_pointers_chained_backwards_are_good(void **state)
