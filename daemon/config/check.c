@@ -152,6 +152,12 @@ static void check_rows(struct loader *l)
 			complain(l, c->sites[i].place.file, c->sites[i].place.line,
 				 "a site without hosts; write lists = [ \"file.sites\" ] or "
 				 "hosts = [ \"example.org\" ]");
+	for (size_t i = 0; i < c->deny_count; i++)
+		if (c->deny[i].evidence || c->deny[i].mismatch)
+			complain(l, c->deny[i].place.file, c->deny[i].place.line,
+				 "a deny line holds however the destination is known; take "
+				 "evidence and "
+				 "mismatch out");
 	for (size_t i = 0; i < c->expect_count; i++)
 		if (!c->expects[i].tier == !c->expects[i].has_from)
 			complain(
@@ -165,17 +171,21 @@ static int line_of(const struct loader *l, const char *option)
 	return l->lines[table_find(&schema_main, option) - schema_main.options];
 }
 
+/* What is held lies in a queue: all of it together must not fill one. */
 static void check_bounds(struct loader *l)
 {
-	const struct config *c = l->c;
-	int line = line_of(l, "bounds") ? line_of(l, "bounds") : line_of(l, "queue_length");
-	if (c->held >= c->queue_length)
-		complain(l, l->file, line,
-			 "held = %u fills a queue of queue_length = %u; write less, such as %u",
-			 c->held, c->queue_length, c->queue_length / 4);
+	struct config *c = l->c;
+	if (c->held == 0)
+		c->held = c->queue_length / 4;
+	if (c->held_per_client == 0)
+		c->held_per_client = c->held / 16 < 4 ? 4 : c->held / 16;
+	if (c->held > c->queue_length / 2)
+		complain(l, l->file, line_of(l, "bounds"),
+			 "held = %u with queue_length = %u; write at most half of that", c->held,
+			 c->queue_length);
 	if (c->held_per_client > c->held)
-		complain(l, l->file, line,
-			 "held_per_client = %u is more than held = %u; write at most that",
+		complain(l, l->file, line_of(l, "bounds"),
+			 "held_per_client = %u with held = %u; write at most that",
 			 c->held_per_client, c->held);
 }
 

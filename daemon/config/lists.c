@@ -103,7 +103,7 @@ static void read_lines(struct reading *r, char *text)
 void list_read(struct loader *l, const char *path, int line, struct config_list *list)
 {
 	size_t len;
-	const char *name = file_name(l, path, line);
+	const char *name = named_file(l, path, line);
 	if (!name)
 		return;
 	char *text = config_text(l, name, line, &len);

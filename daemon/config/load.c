@@ -111,7 +111,7 @@ static void load_policy_file(struct loader *l, const config_setting_t *s)
 {
 	size_t len;
 	const char *path = config_setting_get_string(s), *naming = l->file;
-	const char *name = path ? file_name(l, path, line_of(s)) : NULL;
+	const char *name = path ? named_file(l, path, line_of(s)) : NULL;
 	if (!path) {
 		complain(l, l->file, line_of(s),
 			 "policy holds something else than a text; write [ \"policy.conf\" ]");

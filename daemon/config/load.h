@@ -61,9 +61,9 @@ bool scan_text(struct loader *l, char *text, size_t len, int **lines, size_t *co
 void option_read(struct loader *l, const struct option *o, const config_setting_t *s, void *row);
 void option_read_default(struct loader *l, const struct option *o, void *row);
 
-/* file.c: the name by which records know a file that the current file names, owned by the config;
+/* named.c: the name by which records know a file that the current file names, owned by the config;
  * NULL (and an error) where it is too long. Its bytes, NUL-terminated; NULL (and an error). */
-const char *file_name(struct loader *l, const char *path, int line);
+const char *named_file(struct loader *l, const char *path, int line);
 char *config_path(const struct loader *l, const char *name); /* owned by the caller */
 char *config_text(struct loader *l, const char *name, int line, size_t *len);
 

@@ -156,10 +156,12 @@ static const struct option bound_options[] = {
 	      "Pairs of address and name remembered; the least recently used goes."),
 	BOUND(streams, 64, 1048576, 8192,
 	      "Flows whose first bytes are being gathered; a further one is denied, table-full."),
-	BOUND(held, 16, 65536, 2048,
-	      "Packets held for a name; a further one is denied, held-full."),
-	BOUND(held_per_client, 4, 65536, 128,
-	      "Packets held for one client; a further one is denied, held-full."),
+	{"held", OPTION_NUMBER, AT(struct config, held), .min = 16, .max = 65536,
+	 .help = "Packets held for a name, a further one is denied, held-full; without it a "
+		 "quarter of "
+		 "queue_length."},
+	{"held_per_client", OPTION_NUMBER, AT(struct config, held_per_client), .min = 4,
+	 .max = 65536, .help = "The same for one client; without it a sixteenth of held."},
 	BOUND(log_ring, 64, 4194304, 16384,
 	      "Decision records waiting for the log; a further one is lost and counted."),
 	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,

@@ -38,7 +38,7 @@ void names_add(struct names *n, const char *name, const char *file, int line)
 
 /* Below the main file's folder a name is relative to it, so that records are the same wherever the
  * folder is. */
-const char *file_name(struct loader *l, const char *path, int line)
+const char *named_file(struct loader *l, const char *path, int line)
 {
 	char name[NAME_MAX_BYTES + 1];
 	const char *slash = strrchr(l->file, '/');

@@ -1,0 +1,243 @@
+#include "unit.h"
+#include "base/clock.h"
+#include "config/value.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#define EACH(name, list) for (size_t name = 0; name < sizeof list / sizeof *list; name++)
+
+static void durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} good[] = {{"0s", 0},
+		    {"500ms", 500 * NS_PER_MS},
+		    {"90s", 90 * NS_PER_S},
+		    {"30m", 1800 * NS_PER_S},
+		    {"8h", 28800 * NS_PER_S},
+		    {"2d", 172800 * NS_PER_S}};
+	static const char *const bad[] = {"",   "8",  "h",    "8 h", "-8h", "+8h",
+					  "8H", "8w", "8h1m", "8hh", " 8h", "99999999999d"};
+	int64_t ns = 7;
+	EACH(i, good)
+	{
+		char text[32] = "";
+		struct buf b = BUF_OF(text);
+		assert_true(duration_parse(good[i].text, &ns));
+		assert_int_equal(ns, good[i].ns);
+		duration_format(ns, &b);
+		if (ns != 90 * NS_PER_S)
+			assert_string_equal(text, good[i].text);
+	}
+	EACH(i, bad)
+	assert_false(duration_parse(bad[i], &ns));
+}
+
+static void ports(void **state)
+{
+	static const struct {
+		const char *text;
+		struct config_port port;
+	} good[] = {{"tcp/1", {IPPROTO_TCP, 1, 1}},
+		    {"udp/65535", {IPPROTO_UDP, 65535, 65535}},
+		    {"tcp/8000-8100", {IPPROTO_TCP, 8000, 8100}},
+		    {"udp/*", {IPPROTO_UDP, 0, 65535}}};
+	static const char *const bad[] = {
+		"",       "443",     "tcp",      "tcp/",   "tcp/0",  "tcp/65536", "tcp/8-7",
+		"sctp/1", "TCP/443", "tcp/443 ", "tcp/1-", "tcp/-1", "tcp/1-2-3", "tcp/**"};
+	struct config_port port;
+	EACH(i, good)
+	{
+		char text[32] = "";
+		struct buf b = BUF_OF(text);
+		assert_true(port_parse(good[i].text, &port));
+		assert_int_equal(port.transport, good[i].port.transport);
+		assert_int_equal(port.first, good[i].port.first);
+		assert_int_equal(port.last, good[i].port.last);
+		port_format(&port, &b);
+		assert_string_equal(text, good[i].text);
+	}
+	EACH(i, bad)
+	assert_false(port_parse(bad[i], &port));
+}
+
+static void days(void **state)
+{
+	static const struct {
+		const char *text, *same;
+		uint8_t days;
+	} good[] = {{"all", "all", 0x7f},
+		    {"mon", "mon", 0x01},
+		    {"mon-fri", "mon,tue,wed,thu,fri", 0x1f},
+		    {"sat-mon", "mon,sat,sun", 0x61},
+		    {"mon,wed,fri", "mon,wed,fri", 0x15},
+		    {"Mon-Wed,sun", "mon,tue,wed,sun", 0x47},
+		    {"mon-sun", "all", 0x7f}};
+	static const char *const bad[] = {"",        "monday", "mon-",     "-mon", "mon,",
+					  "mon fri", "mun",    "mon-fri-", "alll", "mon,all"};
+	uint8_t out;
+	EACH(i, good)
+	{
+		char text[64] = "";
+		struct buf b = BUF_OF(text);
+		assert_true(days_parse(good[i].text, &out));
+		assert_int_equal(out, good[i].days);
+		days_format(out, &b);
+		assert_string_equal(text, good[i].same);
+	}
+	EACH(i, bad)
+	assert_false(days_parse(bad[i], &out));
+}
+
+static void hours(void **state)
+{
+	static const char *const bad[] = {"",
+					  "08:00",
+					  "8:00-18:00",
+					  "08:00-18:0",
+					  "08:00-24:01",
+					  "24:00-08:00",
+					  "08:60-09:00",
+					  "08:00-08:00",
+					  "08:00-00:00",
+					  "08:00-18:00 "};
+	uint16_t from, to;
+	assert_true(hours_parse("08:00-18:30", &from, &to));
+	assert_int_equal(from, 480);
+	assert_int_equal(to, 1110);
+	assert_true(hours_parse("00:00-24:00", &from, &to));
+	assert_int_equal(to, 1440);
+	assert_true(hours_parse("22:00-06:00", &from, &to));
+	assert_true(from > to);
+	EACH(i, bad)
+	assert_false(hours_parse(bad[i], &from, &to));
+}
+
+static void dates(void **state)
+{
+	static const char *const bad[] = {"",           "2027-6-30",  "2027-02-29", "2027-13-01",
+					  "2027-00-01", "2027-01-00", "1999-12-31", "2027-06-30 ",
+					  "2262-01-01", "27-06-30xx"};
+	char text[32] = "";
+	struct buf b = BUF_OF(text);
+	int64_t ns;
+	assert_true(date_parse("2000-01-01", &ns));
+	assert_int_equal(ns / NS_PER_S, 946684800);
+	assert_true(date_parse("2028-02-29", &ns));
+	date_format(ns, &b);
+	assert_string_equal(text, "2028-02-29");
+	EACH(i, bad)
+	assert_false(date_parse(bad[i], &ns));
+}
+
+static void weektimes(void **state)
+{
+	static const char *const bad[] = {"",         "mon",        "mon10:00", "mon 24:00",
+					  "mon 1:00", "mon  10:00", "10:00",    "mon 10:00x"};
+	unsigned day, minute;
+	assert_true(weektime_parse("sun 23:59", &day, &minute));
+	assert_int_equal(day, 6);
+	assert_int_equal(minute, 1439);
+	EACH(i, bad)
+	assert_false(weektime_parse(bad[i], &day, &minute));
+}
+
+static void endpoints(void **state)
+{
+	static const char *const bad[] = {"",
+					  "10.0.0.1",
+					  "10.0.0.1:",
+					  "10.0.0.1:0",
+					  "10.0.0.1:65536",
+					  "[10.0.0.1]:80",
+					  "fd00::1:80x",
+					  "[fd00::1]80",
+					  "[fd00::1]",
+					  "[fd00::1:80",
+					  "portal:80",
+					  "fd00::1:80",
+					  ":80",
+					  "]:80",
+					  "[]:80"};
+	struct address a;
+	uint16_t port;
+	char text[ADDRESS_TEXT];
+	assert_true(endpoint_parse("10.0.0.1:80", &a, &port));
+	assert_string_equal(address_format(&a, text), "10.0.0.1");
+	assert_int_equal(port, 80);
+	assert_true(endpoint_parse("[fd00::1]:65535", &a, &port));
+	assert_string_equal(address_format(&a, text), "fd00::1");
+	assert_int_equal(port, 65535);
+	EACH(i, bad)
+	assert_false(endpoint_parse(bad[i], &a, &port));
+}
+
+static void entries(void **state)
+{
+	static const struct {
+		const char *text, *same;
+		enum site_kind kind;
+	} good[] = {{"Example.ORG", "example.org", SITE_TREE},
+		    {"example.org.", "example.org", SITE_TREE},
+		    {"*.example.org", "example.org", SITE_TREE},
+		    {".example.org", "example.org", SITE_TREE},
+		    {"=example.org", "=example.org", SITE_EXACT},
+		    {"!ads.example.org", "!ads.example.org", SITE_NOT_TREE},
+		    {"bg", "bg", SITE_TREE},
+		    {"x_y.example", "x_y.example", SITE_TREE},
+		    {"пример.бг", "xn--e1afmkfd.xn--90ae", SITE_TREE},
+		    {"=Пример.бг", "=xn--e1afmkfd.xn--90ae", SITE_EXACT},
+		    {"203.0.113.0/24", "203.0.113.0/24", SITE_NETWORK},
+		    {"203.0.113.7", "203.0.113.7/32", SITE_NETWORK},
+		    {"2001:DB8::/32", "2001:db8::/32", SITE_NETWORK}};
+	static const char *const bad[] = {
+		"",
+		"=",
+		"!",
+		"*",
+		"*.",
+		"!=a.example",
+		"=*.a.example",
+		"!203.0.113.0/24",
+		"=203.0.113.7",
+		"203.0.113.1/24",
+		"203.0.113/24",
+		"203.0.113",
+		"1.2.3.4.5",
+		"a..example",
+		"a b.example",
+		"http://a.example",
+		"a.example/x",
+		"a.example:443",
+		"||a.example^",
+		"a*.example",
+		"\xff.example",
+		"..",
+		"a.example..",
+	};
+	struct site_entry e;
+	EACH(i, good)
+	{
+		char text[300] = "";
+		struct buf b = BUF_OF(text);
+		assert_true(entry_parse(good[i].text, &e));
+		assert_int_equal(e.kind, good[i].kind);
+		entry_format(&e, &b);
+		assert_string_equal(text, good[i].same);
+	}
+	EACH(i, bad)
+	if (entry_parse(bad[i], &e))
+		fail_msg("\"%s\" was taken", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(durations), cmocka_unit_test(ports),   cmocka_unit_test(days),
+		cmocka_unit_test(hours),     cmocka_unit_test(dates),   cmocka_unit_test(weektimes),
+		cmocka_unit_test(endpoints), cmocka_unit_test(entries),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
