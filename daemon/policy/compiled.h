@@ -132,3 +132,7 @@ void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, u
 /* decide, with lines that are over at `expiry` left out (INT64_MIN: none is). */
 struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
 			       int64_t expiry);
+
+struct why;
+void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, int64_t expiry,
+		  struct why *out);

@@ -1,0 +1,168 @@
+/* expect: the policy's own tests. A line's schedule moves with the clock, so an expectation is
+ * tried at its time in every zone that matters, or, without one, on both sides of every edge of a
+ * week. `expires` is not applied: a policy's tests do not rot with its lines. */
+#include "name/name.h"
+#include "policy/compiled.h"
+#include "policy/why.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WEEK (7 * 86400 * NS_PER_S)
+
+struct trial {
+	const struct snapshot *s;
+	const struct expectation *e;
+	struct errors *errors;
+	struct facts facts;
+	struct host host;
+};
+
+static uint32_t trial_tier(const struct trial *t)
+{
+	if (t->e->tier != TIER_NONE)
+		return t->e->tier;
+	return snapshot_tier(t->s, snapshot_segment(t->s, &t->e->from));
+}
+
+/* A name without agreement is one that this network did not resolve to the address. */
+static bool trial_init(struct trial *t)
+{
+	const struct expectation *e = t->e;
+	uint32_t tier = trial_tier(t);
+	enum evidence evidence = e->evidence;
+	t->facts = (struct facts){
+		.client = e->from,
+		.port = e->port.first,
+		.transport = e->port.transport,
+		.tier = tier == TIER_NONE ? NULL : t->s->tiers[tier].name,
+		.evidence = EVIDENCE_ADDRESS,
+	};
+	if (address_parse(e->to, &t->facts.server))
+		return true;
+	if (host_canonical(e->to, strlen(e->to), &t->host) != PARSE_OK)
+		return false;
+	t->facts.server = (struct address){0};
+	t->facts.host = &t->host;
+	t->facts.evidence = evidence < EVIDENCE_COUNT ? evidence : EVIDENCE_SNI_DNS;
+	t->facts.mismatch = evidence == EVIDENCE_HOST || evidence == EVIDENCE_SNI;
+	return true;
+}
+
+/* Do the lines that hold for the person's tier use this schedule? */
+static bool matters(const struct trial *t, const struct schedule *schedule)
+{
+	uint32_t tier = trial_tier(t);
+	for (size_t i = 0; tier != TIER_NONE && i < t->s->line_count; i++)
+		if (t->s->lines[i].when == schedule && t->s->lines[i].tiers[tier])
+			return true;
+	return false;
+}
+
+static void fail(const struct trial *t, int64_t time, const struct schedule *schedule,
+		 const struct why *why)
+{
+	char when[80] = "", who[ADDRESS_TEXT + 8];
+	const struct expectation *e = t->e;
+	if (schedule) {
+		struct buf b = BUF_OF(when);
+		buf_text(&b, " at ");
+		zone_format(schedule->zone, time, &b);
+		buf_printf(&b, " %s", schedule->zone_name);
+	}
+	if (e->tier != TIER_NONE)
+		snprintf(who, sizeof who, "tier %s", t->facts.tier);
+	else
+		address_format(&e->from, who);
+	const char *line = why->rule[0] ? why->rule : why->nearest;
+	errors_add(t->errors, e->file, e->line,
+		   "expected %s for %s to %s%s; the policy says %s (%s%s%s%s%s)",
+		   e->outcome == ACTION_ALLOW ? "allow" : "deny", who, e->to, when,
+		   why->outcome.action == ACTION_ALLOW ? "allow" : "deny",
+		   reason_text(why->outcome.reason),
+		   why->rule[0] ? ", "
+		   : line[0]    ? ", nearest "
+				: "",
+		   line, why->obstacle_count ? ": " : "",
+		   why->obstacle_count ? why->obstacle[0] : "");
+}
+
+static bool holds_at(const struct trial *t, int64_t time, const struct schedule *schedule)
+{
+	struct why why;
+	if (decide_expiring(t->s, &t->facts, time, INT64_MIN).action == t->e->outcome)
+		return true;
+	why_expiring(t->s, &t->facts, time, INT64_MIN, &why);
+	fail(t, time, schedule, &why);
+	return false;
+}
+
+/* "mon 10:00" */
+static bool parse_at(const char *at, unsigned *day, unsigned *minute)
+{
+	static const char days[] = "montuewedthufrisatsun";
+	char name[4];
+	unsigned h, m;
+	int end = 0;
+	if (sscanf(at, "%3[a-z] %2u:%2u%n", name, &h, &m, &end) != 3 || at[end] || h > 23 || m > 59)
+		return false;
+	for (*day = 0; *day < 7; ++*day)
+		if (strlen(name) == 3 && memcmp(days + *day * 3, name, 3) == 0)
+			break;
+	*minute = h * 60 + m;
+	return *day < 7;
+}
+
+static bool holds_in_zones(const struct trial *t, int64_t now)
+{
+	unsigned day, minute;
+	bool any = false;
+	if (!parse_at(t->e->at, &day, &minute)) {
+		errors_add(t->errors, t->e->file, t->e->line,
+			   "at = \"%s\" is no time of the week; one as \"mon 10:00\"", t->e->at);
+		return false;
+	}
+	for (size_t i = 0; i < t->s->schedule_count; i++) {
+		const struct schedule *s = &t->s->schedules[i];
+		if (!matters(t, s))
+			continue;
+		any = true;
+		if (!holds_at(t, zone_at(s->zone, now, day, minute), s))
+			return false;
+	}
+	return any || holds_at(t, now, NULL);
+}
+
+static bool holds_all_week(const struct trial *t, int64_t now)
+{
+	bool any = false;
+	for (size_t i = 0; i < t->s->schedule_count; i++) {
+		const struct schedule *s = &t->s->schedules[i];
+		if (!matters(t, s))
+			continue;
+		any = true;
+		if (!holds_at(t, now, s))
+			return false;
+		for (int64_t edge = schedule_next_edge(s, now); edge && edge <= now + WEEK;
+		     edge = schedule_next_edge(s, edge))
+			if (!holds_at(t, edge - 1, s) || !holds_at(t, edge, s))
+				return false;
+	}
+	return any || holds_at(t, now, NULL);
+}
+
+size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now)
+{
+	size_t failed = 0;
+	for (size_t i = 0; i < s->expect_count; i++) {
+		struct trial t = {.s = s, .e = &s->expects[i], .errors = errors};
+		if (!trial_init(&t)) {
+			errors_add(errors, t.e->file, t.e->line,
+				   "\"%s\" is neither a host name nor an address", t.e->to);
+			failed++;
+		} else if (!(t.e->at ? holds_in_zones(&t, now) : holds_all_week(&t, now))) {
+			failed++;
+		}
+	}
+	return failed;
+}
