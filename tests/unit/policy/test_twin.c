@@ -1,0 +1,372 @@
+/* Random small policies: the compiled decision against a reading of struct config itself. */
+#include "unit.h"
+
+#include "policy/build.h"
+#include "policy/decide.h"
+#include "policy/why.h"
+#include "random.h"
+
+#define NOW INT64_C(1782129600000000000) /* Mon 2026-06-22 12:00 UTC */
+
+static const char *const tier_names[] = {"t0", "t1", "t2", "t3"};
+static const char *const site_names[] = {"s0", "s1", "s2", "s3", "s4"};
+static const char *const hosts[] = {"a.x",   "b.x", "a.b.x", "b.b.x", "x",
+				    "a.a.x", "y",   "a.y",   "b.a.y", "z"};
+static const char *const addresses[] = {"203.0.113.1", "203.0.113.200", "198.51.100.1",
+					"2001:db8::1", "10.0.0.1"};
+static const char *const networks[] = {"203.0.113.0/24", "203.0.113.128/25", "198.51.100.1",
+				       "2001:db8::/32", "0.0.0.0/0"};
+
+#define PICK(array) ((array)[random_below(sizeof(array) / sizeof *(array))])
+
+static bool chance(unsigned percent)
+{
+	return random_below(100) < percent;
+}
+
+/* A few of the names, joined by spaces, or now and then "*". */
+static const char *some(const char *const *names, size_t count, bool star)
+{
+	static char text[64];
+	struct buf b = BUF_OF(text);
+	buf_reset(&b);
+	if (star && chance(12))
+		return "*";
+	buf_text(&b, names[random_below((uint32_t)count)]);
+	while (chance(35))
+		buf_printf(&b, " %s", names[random_below((uint32_t)count)]);
+	return text;
+}
+
+static void random_site(struct config *c, const char *name)
+{
+	char text[256] = "";
+	struct buf b = BUF_OF(text);
+	while (chance(75)) {
+		static const char *const kinds[] = {"", "", "", "=", "!"};
+		buf_text(&b, " ");
+		if (chance(25))
+			buf_text(&b, PICK(networks));
+		else if (chance(10))
+			buf_text(&b, "|");
+		else
+			buf_printf(&b, "%s%s", PICK(kinds), PICK(hosts));
+	}
+	build_site(c, name, text);
+}
+
+static void random_line(struct config *c, bool deny)
+{
+	static const char *const ports[] = {"", "", "tcp/443", "udp/1-1000 tcp/80",
+					    "tcp/0-65535 udp/0-65535"};
+	static const char *const when[] = {"office", "night"};
+	char tiers[64];
+	strcpy(tiers, some(tier_names, 4, true));
+	struct config_line *l = build_line(c, deny, tiers, some(site_names, 5, true), PICK(ports));
+	l->when = chance(30) ? strdup(PICK(when)) : NULL;
+	l->expires = chance(15) ? NOW + (int64_t)random_below(3) - 1 : 0;
+	l->evidence = chance(50) ? CONFIG_EVIDENCE_UNSET : random_below(5);
+	l->mismatch = random_below(3);
+}
+
+static void random_config(struct config *c)
+{
+	*c = (struct config){.mismatch = CONFIG_MISMATCH_LOG + random_below(2)};
+	build_network(&c->internal, "10.0.0.0/8");
+	for (size_t i = 0; i < 4; i++) {
+		const char *includes = i > 0 && chance(60) ? some(tier_names, i, false) : "";
+		build_tier(c, tier_names[i], includes, random_below(5), random_below(3));
+	}
+	for (size_t i = 0; i < 5; i++)
+		random_site(c, site_names[i]);
+	build_schedule(c, "office", 0x1f, 480, 1080, "UTC");
+	build_schedule(c, "night", 0x7f, 1320, 360, "UTC");
+	for (uint32_t n = random_below(6); n; n--)
+		random_line(c, ALLOW);
+	for (uint32_t n = random_below(3); n; n--)
+		random_line(c, DENY);
+}
+
+/* ---- the naive twin ---- */
+
+static const struct config_tier *tier_named(const struct config *c, const char *name)
+{
+	for (size_t i = 0; name && i < c->tier_count; i++)
+		if (strcmp(c->tiers[i].name, name) == 0)
+			return &c->tiers[i];
+	return NULL;
+}
+
+static bool tier_is(const struct config *c, const char *tier, const char *named)
+{
+	if (strcmp(tier, named) == 0)
+		return true;
+	const struct config_tier *t = tier_named(c, tier);
+	for (size_t i = 0; i < t->includes.count; i++)
+		if (tier_is(c, t->includes.item[i], named))
+			return true;
+	return false;
+}
+
+static bool entry_covers(const struct site_entry *e, const struct host *h)
+{
+	size_t n = e->host.len, m = h->len;
+	if (e->kind == SITE_NETWORK || n > m || memcmp(e->host.text, h->text + m - n, n) != 0)
+		return false;
+	return n == m || (e->kind != SITE_EXACT && h->text[m - n - 1] == '.');
+}
+
+static int rank(const struct site_entry *e)
+{
+	return e->host.len * 4 + (e->kind == SITE_EXACT ? 2 : e->kind == SITE_NOT_TREE);
+}
+
+static bool site_by_name(const struct config_site *s, const struct host *h)
+{
+	const struct site_entry *best = NULL;
+	for (size_t l = 0; l < s->count; l++)
+		for (size_t i = 0; i < s->list[l].count; i++) {
+			const struct site_entry *e = &s->list[l].item[i];
+			if (entry_covers(e, h) && (!best || rank(e) > rank(best)))
+				best = e;
+		}
+	return best && best->kind != SITE_NOT_TREE;
+}
+
+static bool site_by_address(const struct config_site *s, const struct address *a)
+{
+	for (size_t l = 0; l < s->count; l++)
+		for (size_t i = 0; i < s->list[l].count; i++)
+			if (s->list[l].item[i].kind == SITE_NETWORK &&
+			    network_has(&s->list[l].item[i].network, a))
+				return true;
+	return false;
+}
+
+static bool line_open(const struct config *c, const struct config_line *l, bool deny,
+		      const struct facts *f, int64_t now)
+{
+	static const struct config_port usual[] = {
+		{IPPROTO_TCP, 80, 80}, {IPPROTO_TCP, 443, 443}, {IPPROTO_UDP, 443, 443}};
+	const struct config_port *p = l->port_count ? l->ports : usual;
+	bool tier = false, port = false;
+	for (size_t i = 0; i < l->tiers.count; i++)
+		tier |= strcmp(l->tiers.item[i], "*") == 0 ||
+			(deny ? strcmp(f->tier, l->tiers.item[i]) == 0
+			      : tier_is(c, f->tier, l->tiers.item[i]));
+	for (size_t i = 0; i < (l->port_count ? l->port_count : 3); i++)
+		port |= p[i].transport == f->transport && p[i].first <= f->port &&
+			f->port <= p[i].last;
+	int64_t minute = now / NS_PER_S / 60 % 1440, day = now / NS_PER_S / 86400;
+	bool weekday = (day + 3) % 7 < 5;
+	bool time = !l->when ||
+		    (strcmp(l->when, "office") == 0 ? weekday && minute >= 480 && minute < 1080
+						    : minute >= 1320 || minute < 360);
+	return tier && port && time && (!l->expires || now < l->expires);
+}
+
+static enum evidence weakest(enum config_evidence e)
+{
+	return e == CONFIG_EVIDENCE_ANY            ? EVIDENCE_NONE
+	       : e == CONFIG_EVIDENCE_DNS          ? EVIDENCE_DNS
+	       : e == CONFIG_EVIDENCE_NAME_ADDRESS ? EVIDENCE_HOST_DNS
+						   : EVIDENCE_HOST;
+}
+
+static bool enough(const struct config *c, const struct config_line *l, const struct facts *f,
+		   enum evidence known)
+{
+	const struct config_tier *t = tier_named(c, f->tier);
+	enum config_evidence e = l->evidence ? l->evidence : t->evidence;
+	enum config_mismatch m = l->mismatch   ? l->mismatch
+				 : t->mismatch ? t->mismatch
+					       : c->mismatch;
+	bool strict = m == CONFIG_MISMATCH_DENY || e == CONFIG_EVIDENCE_NAME_ADDRESS;
+	return known >= weakest(e) && !(f->host && f->mismatch && strict);
+}
+
+static bool line_matches(const struct config *c, const struct config_line *l, bool deny,
+			 const struct facts *f, int64_t now)
+{
+	if (!line_open(c, l, deny, f, now))
+		return false;
+	for (size_t i = 0; i < l->sites.count; i++) {
+		bool any = strcmp(l->sites.item[i], "*") == 0;
+		const struct config_site *s = NULL;
+		for (size_t k = 0; k < c->site_count; k++)
+			if (strcmp(c->sites[k].name, l->sites.item[i]) == 0)
+				s = &c->sites[k];
+		if (f->host && (any || site_by_name(s, f->host)) &&
+		    (deny || enough(c, l, f, f->evidence)))
+			return true;
+		if ((any || site_by_address(s, &f->server)) &&
+		    (deny || enough(c, l, f, EVIDENCE_ADDRESS)))
+			return true;
+	}
+	return false;
+}
+
+/* The number of the first line that matches, or RULE_NONE. */
+static uint32_t first(const struct config *c, const struct config_line *lines, size_t count,
+		      bool deny, const struct facts *f, int64_t now)
+{
+	for (size_t i = 0; i < count; i++)
+		if (line_matches(c, &lines[i], deny, f, now))
+			return (uint32_t)i;
+	return RULE_NONE;
+}
+
+static struct outcome naive(const struct config *c, const struct facts *f, int64_t now)
+{
+	struct outcome o = {ACTION_DENY, REASON_NO_LINE, RULE_NONE, SITE_NONE};
+	if (network_has(&c->internal.item[0], &f->server))
+		return (struct outcome){ACTION_ALLOW, REASON_INTERNAL, RULE_NONE, SITE_NONE};
+	if (!tier_named(c, f->tier)) {
+		o.reason = REASON_NO_TIER;
+		return o;
+	}
+	uint32_t rule = first(c, c->deny, c->deny_count, true, f, now);
+	if (rule != RULE_NONE)
+		return (struct outcome){ACTION_DENY, REASON_DENY_LINE,
+					rule + (uint32_t)c->allow_count, SITE_NONE};
+	o.rule = first(c, c->allow, c->allow_count, false, f, now);
+	if (o.rule != RULE_NONE) {
+		o.action = ACTION_ALLOW;
+		o.reason = REASON_ALLOW_LINE;
+	}
+	return o;
+}
+
+/* ---- the comparison ---- */
+
+struct flow_facts {
+	struct facts f;
+	struct host host;
+};
+
+static void random_facts(struct flow_facts *x)
+{
+	static const char *const tiers[] = {"t0", "t1", "t2", "t3", "t1", "t3", NULL, "", "gone"};
+	x->host = build_host(PICK(hosts));
+	x->f = (struct facts){
+		.client = build_address("10.1.1.1"),
+		.server = build_address(PICK(addresses)),
+		.port = chance(70) ? 443 : (uint16_t)random_below(1200),
+		.transport = chance(70) ? IPPROTO_TCP : IPPROTO_UDP,
+		.tier = PICK(tiers),
+		.host = chance(75) ? &x->host : NULL,
+		.evidence = EVIDENCE_ADDRESS,
+	};
+	if (x->f.host)
+		x->f.evidence = EVIDENCE_ECH_OUTER + random_below(EVIDENCE_COUNT - 2);
+	x->f.mismatch =
+		(x->f.evidence == EVIDENCE_SNI || x->f.evidence == EVIDENCE_HOST) && chance(50);
+}
+
+static bool reason_is_of_allow(enum reason r)
+{
+	return r == REASON_ALLOW_LINE || r == REASON_INTERNAL;
+}
+
+static void check_why(const struct snapshot *s, const struct facts *f, int64_t now,
+		      struct outcome got)
+{
+	struct why why;
+	why_explain(s, f, now, &why);
+	assert_int_equal(why.outcome.action, got.action);
+	assert_int_equal(why.outcome.reason, got.reason);
+	assert_string_equal(why.rule, snapshot_rule_name(s, got.rule));
+	assert_true((why.obstacle_count == 0) == (got.action == ACTION_ALLOW));
+}
+
+/* What is said while a name may still come must hold for whatever comes. */
+static void check_waiting(const struct snapshot *s, const struct flow_facts *x, int64_t now)
+{
+	struct flow_facts y = *x;
+	y.f.waiting = true;
+	y.f.host = NULL;
+	y.f.evidence = EVIDENCE_ADDRESS;
+	y.f.mismatch = false;
+	struct outcome early = decide(s, &y.f, now), late = decide(s, &x->f, now);
+	if (early.action != ACTION_WAIT)
+		assert_int_equal(early.action, late.action);
+	else
+		assert_true(late.action != ACTION_WAIT);
+	y.f.host = &y.host;
+	y.f.evidence = EVIDENCE_DNS;
+	struct outcome weak = decide(s, &y.f, now);
+	assert_int_equal(weak.action, early.action); /* a weak name decides nothing early */
+	y.f.evidence = EVIDENCE_SNI;
+	assert_true(decide(s, &y.f, now).action != ACTION_WAIT);
+}
+
+/* no-line means that no name and no evidence would help; the other reasons that one would. */
+static void check_reason(const struct config *c, const struct flow_facts *x, int64_t now,
+			 enum reason reason)
+{
+	struct flow_facts y = *x;
+	bool helps = false;
+	if (reason < REASON_NO_LINE || reason == REASON_NO_TIER || reason == REASON_DENY_LINE)
+		return;
+	y.f.evidence = EVIDENCE_SNI_DNS;
+	y.f.mismatch = false;
+	y.f.host = &y.host;
+	for (size_t i = 0; i < sizeof hosts / sizeof *hosts && !helps; i++) {
+		if (!x->f.host)
+			y.host = build_host(hosts[i]);
+		helps = first(c, c->allow, c->allow_count, false, &y.f, now) != RULE_NONE;
+	}
+	if (reason == REASON_NO_LINE)
+		assert_false(helps);
+	else if (reason == REASON_WEAK_EVIDENCE || reason == REASON_NAME_ADDRESS_MISMATCH)
+		assert_true(helps && x->f.host);
+	else if (reason == REASON_NO_NAME)
+		assert_null(x->f.host); /* sites may hold only names that are not tried here */
+}
+
+static void compare(const struct config *c, const struct snapshot *s, unsigned *allowed)
+{
+	for (int i = 0; i < 60; i++) {
+		struct flow_facts x;
+		random_facts(&x);
+		x.f.host = x.f.host ? &x.host : NULL;
+		int64_t now = chance(50) ? NOW : NOW + (int64_t)random_below(14 * 86400) * NS_PER_S;
+		struct outcome want = naive(c, &x.f, now), got = decide(s, &x.f, now);
+		assert_int_equal(got.action, want.action);
+		assert_int_equal(got.rule, want.rule);
+		if (want.reason != REASON_NO_LINE)
+			assert_int_equal(got.reason, want.reason);
+		assert_true(reason_is_of_allow(got.reason) == (got.action == ACTION_ALLOW));
+		*allowed += got.reason == REASON_ALLOW_LINE;
+		check_why(s, &x.f, now, got);
+		check_reason(c, &x, now, got.reason);
+		check_waiting(s, &x, now);
+	}
+}
+
+static void test_twin(void **state)
+{
+	unsigned compiled = 0, allowed = 0;
+	for (int round = 0; round < 1500; round++) {
+		struct config c;
+		struct errors errors = {0};
+		random_config(&c);
+		struct snapshot *s = snapshot_compile(&c, &errors);
+		if (s) {
+			compiled++;
+			compare(&c, s, &allowed);
+		}
+		assert_true((s == NULL) == (errors.count > 0));
+		errors_deinit(&errors);
+		snapshot_free(s);
+		build_free(&c);
+	}
+	assert_true(compiled > 1000); /* the rest has lines that can never match */
+	assert_true(allowed > 3000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_twin)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
