@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""The units in a booted systemd: start, reload good and bad, stop, kill, hang, and come back."""
+import contextlib
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, ROOT, lab, libconfig, wait_for  # noqa: E402
+from machine import Machine  # noqa: E402
+from tap import check, equal, main, note  # noqa: E402
+
+GUEST = "10.77.1.2"
+DEFAULTS = ("log", "log_file", "users_file", "control_socket", "state_dir", "runtime_dir")
+
+
+class Service:
+    """A lab whose gateway runs a systemd with tiergate installed."""
+
+    def __init__(self, lab, machine):
+        self.lab, self.machine = lab, machine
+        self.run = machine.run
+        self.conf = machine.root / "etc/tiergate/tiergate.conf"
+
+    def configure(self, extra="", **over):
+        self.conf.write_text(libconfig(self.lab.settings(**{k: None for k in DEFAULTS}, **over)) + extra)
+
+    def systemctl(self, *argv):
+        return self.run("systemctl", *argv)
+
+    def show(self, what):
+        return self.systemctl("show", "-P", what, "tiergated").stdout.strip()
+
+    def works(self):
+        check(self.lab.curl("https://www.allowed.example/", GUEST).ok, self.machine.journal("tiergated"))
+        check(self.lab.curl("https://www.denied.example/", GUEST).refused)
+
+
+def install(root):
+    subprocess.run(["make", "-s", "install", f"B={BUILD}", f"DESTDIR={root}"], cwd=ROOT, check=True,
+                   capture_output=True)
+    # a short watchdog, so that the test of it is short
+    drop = root / "etc/systemd/system/tiergated.service.d"
+    drop.mkdir(parents=True)
+    (drop / "watchdog.conf").write_text("[Service]\nWatchdogSec=3\n")
+
+
+@contextlib.contextmanager
+def service():
+    with lab() as hosts, Machine(hosts.ns("gateway"), install) as machine:
+        s = Service(hosts, machine)
+        check(machine.run("systemd-sysusers").returncode == 0)
+        check(machine.run("systemd-tmpfiles", "--create").returncode == 0)
+        s.configure()
+        yield s
+
+
+def test_start(s):
+    "start: the rules are there first, then the daemon says that it is ready"
+    done = s.systemctl("start", "tiergated")
+    equal(done.returncode, 0, f"start: {done.stderr} {s.machine.journal('tiergated')}")
+    equal(s.systemctl("is-active", "tiergated", "tiergate-wiring").stdout.split(), ["active", "active"])
+    s.works()
+    equal(s.run("ps", "-o", "user=", "-p", s.show("MainPID")).stdout.strip(), "tiergate", "user")
+    check((s.machine.root / "var/log/tiergate/decisions.jsonl").stat().st_size > 0, "no record")
+
+
+def test_rights(s):
+    "as a service it has CAP_NET_ADMIN alone, and a good security score"
+    status = s.run("cat", f"/proc/{s.show('MainPID')}/status").stdout
+    caps = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Cap"))
+    for which in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+        equal(int(caps[which], 16) & ~(1 << 12), 0, which)
+    check(int(caps["CapEff"], 16) & 1 << 12, "no CAP_NET_ADMIN")
+    score = s.run("systemd-analyze", "security", "--no-pager", "tiergated").stdout.splitlines()
+    note(score[-1] if score else "no score")
+
+
+def test_reload_good(s):
+    "a good reload is taken, without a restart"
+    pid = s.show("MainPID")
+    s.configure(allow=[{"tiers": ["guest"], "sites": ["social"]}])
+    done = s.systemctl("reload", "tiergated")
+    equal(done.returncode, 0, f"reload: {done.stderr} {s.machine.journal('tiergated')}")
+    check(s.lab.curl("https://www.social.example/", GUEST).ok)
+    check(s.lab.curl("https://www.allowed.example/", GUEST).refused)
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    s.works()
+    equal(s.show("MainPID"), pid, "process")
+
+
+def test_reload_bad(s):
+    "a bad reload fails, says why in the journal, and changes nothing"
+    s.configure('modus = "enforce";\n', allow=[])
+    check(s.systemctl("reload", "tiergated").returncode != 0, "the reload says it is good")
+    check("modus" in s.machine.journal("tiergated"))
+    equal(s.systemctl("is-active", "tiergated").stdout.strip(), "active")
+    s.works()
+    s.configure()
+
+
+def test_kill(s):
+    "killed, it comes back by itself"
+    pid = s.show("MainPID")
+    s.run("kill", "-KILL", pid)
+    wait_for(lambda: s.show("MainPID") not in (pid, "0") and s.show("ActiveState") == "active", 20,
+             "the restart")
+    s.works()
+
+
+def test_hang(s):
+    "hanging, it is ended by the watchdog and comes back"
+    pid = s.show("MainPID")
+    s.run("kill", "-STOP", pid)
+    wait_for(lambda: s.show("MainPID") not in (pid, "0") and s.show("ActiveState") == "active", 40,
+             "the watchdog")
+    s.works()
+
+
+def test_stop(s):
+    "stopped, nothing new gets out, and internal traffic goes on; started again, it works"
+    equal(s.systemctl("stop", "tiergated").returncode, 0)
+    equal(s.show("Result"), "success")
+    check(not s.lab.curl("https://www.allowed.example/", GUEST, timeout=2).ok, "it got out")
+    check(s.lab.curl("https://intranet.example/", GUEST).ok, "internal traffic")
+    equal(s.systemctl("start", "tiergated").returncode, 0)
+    s.works()
+
+
+def test_bad_start(s):
+    "with a bad configuration it does not start, does not try for ever, and says why"
+    s.systemctl("stop", "tiergated")
+    s.configure("modus = 1;\n")
+    check(s.systemctl("start", "tiergated").returncode != 0)
+    time.sleep(1)
+    equal(s.show("ActiveState"), "failed")
+    check("modus" in s.machine.journal("tiergated"))
+    s.configure()
+    equal(s.systemctl("start", "tiergated").returncode, 0)
+    s.works()
+
+
+def test_wiring_stop(s):
+    "without the wiring unit no rule is left"
+    s.systemctl("stop", "tiergated")
+    equal(s.systemctl("stop", "tiergate-wiring").returncode, 0)
+    left = s.run("iptables-save").stdout + s.run("ip6tables-save").stdout + s.run("nft", "list", "ruleset").stdout
+    check("tiergate" not in left.lower() and "queue" not in left.lower(), left)
+    check(s.lab.curl("https://www.denied.example/", GUEST).ok)
+
+
+if __name__ == "__main__":
+    main(globals(), service)
