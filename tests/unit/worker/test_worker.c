@@ -1,0 +1,510 @@
+#include "base/clock.h"
+#include "policy/snapshot.h"
+#include "unit.h"
+#include "wire.h"
+#include "worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include <urcu.h>
+
+/* A source that hands over one packet a turn and remembers what became of each. */
+struct fake {
+	struct source source;
+	struct wire *packet; /* NULL: nothing comes this turn */
+	int64_t now;
+	uint64_t next_id;
+	enum arrival_kind kind;
+	int verdict[256]; /* by id; -1: none yet */
+	int resets, remarks;
+	uint32_t reset_seq;
+	enum verdict remarked;
+};
+
+static struct fake *of(struct source *s)
+{
+	return (struct fake *)s;
+}
+
+static int fake_receive(struct source *s, struct arrival *list, int max)
+{
+	struct fake *f = of(s);
+	if (!f->packet)
+		return 0;
+	list[0] = (struct arrival){.kind = f->kind,
+				   .id = f->next_id,
+				   .bytes = f->packet->bytes,
+				   .len = f->packet->len,
+				   .now = f->now};
+	f->verdict[f->next_id++] = -1;
+	return 1;
+}
+
+static void fake_verdict(struct source *s, uint64_t id, enum verdict v)
+{
+	assert_int_equal(of(s)->verdict[id], -1); /* exactly one for each */
+	of(s)->verdict[id] = (int)v;
+}
+
+static int64_t fake_now(struct source *s)
+{
+	return of(s)->now;
+}
+
+static void fake_flush(struct source *s)
+{
+}
+
+static void fake_reset(struct source *s, const struct flow_key *key, uint32_t seq)
+{
+	of(s)->resets++;
+	of(s)->reset_seq = seq;
+}
+
+static void fake_remark(struct source *s, const struct flow *f, enum verdict v)
+{
+	of(s)->remarks++;
+	of(s)->remarked = v;
+}
+
+static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now, fake_flush,
+					   fake_reset,   fake_remark,  NULL};
+
+struct rig {
+	struct fake source;
+	struct config *config;
+	struct snapshot *_Atomic snapshot;
+	struct sessions *sessions;
+	struct seen *seen;
+	struct worker *worker;
+	struct decision log[64];
+	unsigned logged;
+	bool full; /* the log takes nothing */
+};
+
+static bool rig_record(void *ctx, const struct decision *d)
+{
+	struct rig *r = ctx;
+	if (r->full)
+		return false;
+	assert_true(r->logged < 64);
+	r->log[r->logged++] = *d;
+	return true;
+}
+
+#define POLICY                                                                                     \
+	"tiers = ( { name = \"guest\"; }, { name = \"press\"; includes = [ \"guest\" ]; } );\n"    \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"                          \
+	"          { name = \"social\"; hosts = [ \"social.example\" ]; } );\n"                    \
+	"allow = ( { tiers = [ \"guest\" ]; sites = [ \"news\" ]; },\n"                            \
+	"          { tiers = [ \"press\" ]; sites = [ \"social\" ]; } );\n"
+
+static struct config *config_of(const char *text)
+{
+	char path[] = "/tmp/tiergate-worker-XXXXXX";
+	struct errors errors = {0};
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	struct config *c = config_load(path, CONFIG_FOR_REPLAY, &errors);
+	errors_print(&errors, stderr);
+	assert_non_null(c);
+	unlink(path);
+	errors_deinit(&errors);
+	return c;
+}
+
+static struct snapshot *snapshot_of(struct config *c)
+{
+	struct errors errors = {0};
+	struct snapshot *s = snapshot_compile(c, &errors);
+	errors_print(&errors, stderr);
+	assert_non_null(s);
+	errors_deinit(&errors);
+	return s;
+}
+
+static struct rig *rig_new(const char *more)
+{
+	char text[4096];
+	struct rig *r = calloc(1, sizeof *r);
+	snprintf(text, sizeof text, POLICY "%s", more);
+	r->config = config_of(text);
+	r->snapshot = snapshot_of(r->config);
+	r->sessions = sessions_new(64);
+	r->seen = seen_new(64, 3600 * NS_PER_S, false);
+	r->source.source.ops = &fake_ops;
+	r->source.now = 1800000000 * NS_PER_S;
+	const struct worker_options o = {
+		.source = &r->source.source,
+		.seen = r->seen,
+		.sessions = r->sessions,
+		.snapshot = &r->snapshot,
+		.config = r->config,
+		.record = rig_record,
+		.ctx = r,
+	};
+	r->worker = worker_new(&o);
+	assert_non_null(r->worker);
+	return r;
+}
+
+static void rig_free(struct rig *r)
+{
+	worker_free(r->worker);
+	seen_free(r->seen);
+	sessions_free(r->sessions);
+	snapshot_free(r->snapshot);
+	config_free(r->config);
+	free(r);
+}
+
+/* Hands over a packet; its verdict, -1 while it is held. */
+static int packet(struct rig *r, struct wire *w)
+{
+	uint64_t id = r->source.next_id;
+	r->source.packet = w;
+	r->source.now += NS_PER_MS;
+	assert_int_equal(worker_turn(r->worker), 0);
+	r->source.packet = NULL;
+	return r->source.verdict[id];
+}
+
+static void wait_ms(struct rig *r, int64_t ms)
+{
+	r->source.now += ms * NS_PER_MS;
+	assert_int_equal(worker_turn(r->worker), 0);
+}
+
+static const char *const guest = "10.9.0.5", *const nobody = "10.8.0.5",
+			 *const site = "203.0.113.7";
+
+static int syn(struct rig *r, const char *client, unsigned port)
+{
+	struct wire w;
+	wire_tcp(&w, client, port, site, 443, TCP_SYN, 1000, NULL, 0);
+	return packet(r, &w);
+}
+
+static int data(struct rig *r, const char *client, unsigned port, uint32_t offset,
+		const void *bytes, size_t len)
+{
+	struct wire w;
+	wire_tcp(&w, client, port, site, 443, TCP_ACK | TCP_PSH, 1001 + offset, bytes, len);
+	return packet(r, &w);
+}
+
+static int hello(struct rig *r, const char *client, unsigned port, const char *name)
+{
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, name, 0);
+	return data(r, client, port, 0, bytes, len);
+}
+
+static void allows_by_name(void **state)
+{
+	struct rig *r = rig_new("");
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	assert_int_equal(hello(r, guest, 4000, "www.news.example"), VERDICT_ALLOWED);
+	assert_int_equal(r->logged, 1);
+	assert_int_equal(r->log[0].action, ACTION_ALLOW);
+	assert_int_equal(r->log[0].evidence, EVIDENCE_SNI);
+	assert_string_equal(r->log[0].host.text, "www.news.example");
+	assert_string_equal(r->log[0].tier, "guest");
+	assert_string_equal(r->log[0].site, "news");
+	assert_int_equal(r->source.resets, 0);
+	rig_free(r);
+}
+
+static void denies_by_name_and_tells_both_ends(void **state)
+{
+	struct rig *r = rig_new("");
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	assert_int_equal(hello(r, guest, 4000, "social.example"), VERDICT_DENIED);
+	assert_int_equal(r->log[0].action, ACTION_DENY);
+	assert_int_equal(r->log[0].reason, REASON_NO_LINE);
+	assert_int_equal(r->source.resets, 1);
+	assert_int_equal(r->source.reset_seq, 1001);
+	rig_free(r);
+}
+
+static void denies_a_syn_of_nobody_once(void **state)
+{
+	struct rig *r = rig_new("");
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED);
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED); /* the client tries again */
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED);
+	assert_int_equal(r->logged, 1);
+	assert_int_equal(r->log[0].reason, REASON_NO_TIER);
+	worker_finish(r->worker);
+	assert_int_equal(r->logged, 2);
+	assert_int_equal(r->log[1].kind, DECISION_REPEATED);
+	assert_int_equal(r->log[1].count, 2);
+	rig_free(r);
+}
+
+static void holds_a_split_hello(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "news.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 500, bytes + 500, len - 500), -1); /* the end first */
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), VERDICT_ALLOWED);
+	assert_int_equal(r->source.verdict[first], VERDICT_ALLOWED);
+	rig_free(r);
+}
+
+static void a_denied_split_hello_goes_nowhere(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "social.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
+	assert_int_equal(data(r, guest, 4000, 500, bytes + 500, len - 500), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED); /* the one that is answered */
+	assert_int_equal(r->source.reset_seq, 1001);
+	rig_free(r);
+}
+
+static void an_unfinished_hello_is_denied_in_time(void **state)
+{
+	struct rig *r = rig_new("bounds = { hello_timeout = \"2s\"; };\n");
+	uint8_t bytes[2048];
+	wire_hello(bytes, "news.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
+	wait_ms(r, 1900);
+	assert_int_equal(r->source.verdict[first], -1);
+	wait_ms(r, 200);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	assert_int_equal(r->log[0].reason, REASON_HELLO_UNFINISHED);
+	rig_free(r);
+}
+
+static void an_idle_handshake_is_left_alone(void **state)
+{
+	struct rig *r = rig_new("");
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	wait_ms(r, 3600 * 1000);
+	assert_int_equal(r->logged, 0);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_ALLOWED);
+	rig_free(r);
+}
+
+static void overlaps_that_differ_are_denied(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	wire_hello(bytes, "news.example", 900);
+	syn(r, guest, 4000);
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1); /* a plain repeat */
+	bytes[100] ^= 1;
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 600), VERDICT_DROP);
+	assert_int_equal(r->log[0].reason, REASON_OVERLAP_CONFLICT);
+	rig_free(r);
+}
+
+static void one_client_cannot_hold_all(void **state)
+{
+	struct rig *r = rig_new("bounds = { held = 64; held_per_client = 16; };\n");
+	uint8_t bytes[2048];
+	wire_hello(bytes, "news.example", 900);
+	for (unsigned i = 0; i < 16; i++) {
+		syn(r, guest, 4000 + i);
+		assert_int_equal(data(r, guest, 4000 + i, 0, bytes, 100), -1);
+	}
+	syn(r, guest, 5000);
+	assert_int_equal(data(r, guest, 5000, 0, bytes, 100), VERDICT_DENIED);
+	assert_int_equal(r->log[0].reason, REASON_HELD_FULL);
+	syn(r, "10.9.0.6", 5000); /* another client's are held all the same */
+	assert_int_equal(data(r, "10.9.0.6", 5000, 0, bytes, 100), -1);
+	rig_free(r);
+}
+
+static void a_syn_with_data_decides_or_falls_back(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	struct wire w;
+	size_t len = wire_hello(bytes, "news.example", 900);
+	wire_tcp(&w, guest, 4000, site, 443, TCP_SYN, 1000, bytes, 200);
+	assert_int_equal(packet(r, &w), VERDICT_DROP);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	assert_int_equal(data(r, guest, 4000, 0, bytes, len), VERDICT_ALLOWED);
+	wire_tcp(&w, guest, 4001, site, 443, TCP_SYN, 1000, bytes, len);
+	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
+	rig_free(r);
+}
+
+static void bytes_without_a_name(void **state)
+{
+	struct rig *r = rig_new("");
+	syn(r, guest, 4000);
+	assert_int_equal(data(r, guest, 4000, 0, "SSH-2.0-x\r\n", 11), VERDICT_DENIED);
+	assert_int_equal(r->log[0].reason, REASON_NO_NAME);
+	assert_int_equal(r->log[0].evidence, EVIDENCE_ADDRESS);
+	rig_free(r);
+}
+
+static void mid_stream_is_forgotten(void **state)
+{
+	struct rig *r = rig_new("");
+	assert_int_equal(data(r, guest, 4000, 70000, "\x17\x03\x03 no hello", 12), VERDICT_DENIED);
+	assert_int_equal(r->log[0].reason, REASON_NAME_FORGOTTEN);
+	rig_free(r);
+}
+
+static void observe_denies_nothing(void **state)
+{
+	struct rig *r = rig_new("mode = \"observe\";\n");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "social.example", 900);
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_PENDING);
+	assert_int_equal(data(r, nobody, 4000, 0, bytes, 500), VERDICT_PENDING);
+	assert_int_equal(data(r, nobody, 4000, 500, bytes + 500, len - 500), VERDICT_ALLOWED);
+	assert_int_equal(r->log[0].action, ACTION_ALLOW);
+	assert_true(r->log[0].would_deny);
+	assert_int_equal(r->log[0].would, REASON_NO_TIER);
+	assert_string_equal(r->log[0].host.text, "social.example");
+	rig_free(r);
+}
+
+static void a_login_counts_at_once(void **state)
+{
+	struct rig *r = rig_new("");
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a;
+	address_parse(nobody, &a);
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_PENDING);
+	assert_int_equal(hello(r, nobody, 4000, "social.example"), VERDICT_ALLOWED);
+	assert_string_equal(r->log[r->logged - 1].user, "ana");
+	r->source.remarks = 0;
+	assert_int_equal(session_close_address(r->sessions, &a), 1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.remarks, 1);
+	assert_int_equal(r->source.remarked, VERDICT_DENIED);
+	assert_int_equal(r->log[r->logged - 1].reason, REASON_NO_TIER);
+	rig_free(r);
+}
+
+static void a_reload_touches_only_what_changed(void **state)
+{
+	struct rig *r = rig_new("");
+	struct config *c =
+		config_of("tiers = ( { name = \"guest\"; } );\n"
+			  "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"
+			  "sites = ( { name = \"b\"; hosts = [ \"b.news.example\" ]; } );\n"
+			  "allow = ( { tiers = [ \"guest\" ]; sites = [ \"b\" ]; } );\n");
+	syn(r, guest, 4000);
+	syn(r, guest, 4001);
+	assert_int_equal(hello(r, guest, 4000, "a.news.example"), VERDICT_ALLOWED);
+	assert_int_equal(hello(r, guest, 4001, "b.news.example"), VERDICT_ALLOWED);
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.remarks, 1);
+	assert_int_equal(r->logged, 3);
+	assert_string_equal(r->log[2].host.text, "a.news.example");
+	assert_int_equal(r->log[2].action, ACTION_DENY);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
+static void strict_audit_denies_what_it_cannot_record(void **state)
+{
+	struct rig *r = rig_new("audit = \"strict\";\n");
+	syn(r, guest, 4000);
+	r->full = true;
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_DENIED);
+	r->full = false;
+	syn(r, guest, 4001);
+	assert_int_equal(hello(r, guest, 4001, "news.example"), VERDICT_ALLOWED);
+	rig_free(r);
+}
+
+static void a_flow_ends_with_a_record(void **state)
+{
+	struct rig *r = rig_new("");
+	struct flow_ended e = {.bytes = 5000, .packets = 12, .first = 1, .last = 2 * NS_PER_S + 1};
+	syn(r, guest, 4000);
+	hello(r, guest, 4000, "news.example");
+	address_parse(guest, &e.key.client);
+	address_parse(site, &e.key.server);
+	e.key.client_port = 4000;
+	e.key.server_port = 443;
+	e.key.transport = IPPROTO_TCP;
+	worker_flow_ended(r->worker, &e);
+	assert_int_equal(r->logged, 2);
+	assert_int_equal(r->log[1].kind, DECISION_ENDED);
+	assert_int_equal(r->log[1].bytes, 5000);
+	assert_int_equal(r->log[1].duration, 2 * NS_PER_S);
+	worker_flow_ended(r->worker, &e); /* known no more */
+	assert_int_equal(r->logged, 2);
+	rig_free(r);
+}
+
+static void broken_packets_have_a_reason(void **state)
+{
+	struct rig *r = rig_new("");
+	struct wire w;
+	wire_tcp(&w, guest, 4000, site, 443, TCP_SYN, 1000, NULL, 0);
+	w.bytes[20 + 12] = 15 << 4; /* a TCP header that passes the packet's end */
+	assert_int_equal(packet(r, &w), VERDICT_DROP);
+	assert_int_equal(r->log[0].reason, REASON_PACKET_MALFORMED);
+	for (uint32_t len = 0; len < 20; len++) {
+		w.len = len;
+		packet(r, &w);
+	}
+	rig_free(r);
+}
+
+static void denial_is_as_configured(void **state)
+{
+	struct rig *r = rig_new("on_deny = \"drop\";\n");
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DROP_DENIED);
+	rig_free(r);
+	r = rig_new("on_deny = \"redirect\"; portal = \"10.0.0.1:80\";\n");
+	struct wire w;
+	wire_tcp(&w, nobody, 4000, site, 80, TCP_SYN, 1000, NULL, 0);
+	assert_int_equal(packet(r, &w), VERDICT_REDIRECT);
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED); /* 443 */
+	rig_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(allows_by_name),
+		cmocka_unit_test(denies_by_name_and_tells_both_ends),
+		cmocka_unit_test(denies_a_syn_of_nobody_once),
+		cmocka_unit_test(holds_a_split_hello),
+		cmocka_unit_test(a_denied_split_hello_goes_nowhere),
+		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
+		cmocka_unit_test(an_idle_handshake_is_left_alone),
+		cmocka_unit_test(overlaps_that_differ_are_denied),
+		cmocka_unit_test(one_client_cannot_hold_all),
+		cmocka_unit_test(a_syn_with_data_decides_or_falls_back),
+		cmocka_unit_test(bytes_without_a_name),
+		cmocka_unit_test(mid_stream_is_forgotten),
+		cmocka_unit_test(observe_denies_nothing),
+		cmocka_unit_test(a_login_counts_at_once),
+		cmocka_unit_test(a_reload_touches_only_what_changed),
+		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
+		cmocka_unit_test(a_flow_ends_with_a_record),
+		cmocka_unit_test(broken_packets_have_a_reason),
+		cmocka_unit_test(denial_is_as_configured),
+	};
+	rcu_register_thread();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
