@@ -198,12 +198,15 @@ static enum packet_parse parse6(struct cursor c, enum mode mode, struct packet *
 static enum packet_parse parse(const void *bytes, size_t len, enum mode mode, struct packet *out)
 {
 	struct cursor c = cursor_of(bytes, len);
+	enum packet_parse answer = PACKET_MALFORMED;
 	*out = (struct packet){.ip = bytes, .payload = {c.end, c.end, false}};
 	switch (cursor_peek(&c) >> 4) {
-	case 4: return parse4(c, mode, out);
-	case 6: return parse6(c, mode, out);
+	case 4: answer = parse4(c, mode, out); break;
+	case 6: answer = parse6(c, mode, out); break;
 	}
-	return PACKET_MALFORMED;
+	if (answer == PACKET_MALFORMED)
+		out->src_port = out->dst_port = 0;
+	return answer;
 }
 
 enum packet_parse packet_parse(const void *bytes, size_t len, struct packet *out)

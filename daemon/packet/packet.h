@@ -32,7 +32,8 @@ enum packet_parse {
 	/* A fragment: addresses, transport and fragment fields are set, ports are not. The payload
 	 * is the fragment's part of the datagram. */
 	PACKET_FRAGMENT,
-	PACKET_MALFORMED, /* addresses are set where the IP header was good enough, else zero */
+	/* Addresses and transport are set where the IP header was good enough, else zero. */
+	PACKET_MALFORMED,
 };
 
 /* Parses an IPv4 (RFC 791) or IPv6 (RFC 8200) packet that begins at its IP header. IPv6 extension

@@ -131,3 +131,8 @@ struct cursor stream_head(const struct stream *s)
 {
 	return cursor_of(s->data, s->count && s->extent[0].from == 0 ? s->extent[0].to : 0);
 }
+
+uint64_t stream_end(const struct stream *s)
+{
+	return s->count ? s->extent[s->count - 1].to : 0;
+}

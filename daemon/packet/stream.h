@@ -28,3 +28,6 @@ enum stream_add stream_add(struct stream *s, uint64_t offset, const void *bytes,
 
 /* The bytes from offset 0 up to the first hole. Valid until the next add or put. */
 struct cursor stream_head(const struct stream *s);
+
+/* The offset after the last byte that is there, holes or not. */
+uint64_t stream_end(const struct stream *s);

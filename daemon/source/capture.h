@@ -13,10 +13,13 @@ struct capture_options {
 	size_t inside_count;
 	bool (*internal)(void *ctx, const struct address *a);
 	bool (*resolver)(void *ctx, const struct address *a);
-	/* A flow's end as conntrack would tell it, in order with the packets. */
+	/* A flow's end as conntrack would tell it, in order with the packets; called from receive.
+	 */
 	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
 		      int64_t first, int64_t last);
-	/* A flow that the kernel denies without asking (a fragment that cannot be joined, ...). */
+	/* A flow that the kernel denies without asking: a fragment that cannot be joined, headers
+	 * that are malformed. Said once a flow; ports are 0 where they are not known. Of the
+	 * arrival only `now` is set. */
 	void (*kernel_denied)(void *ctx, const struct arrival *a, const struct flow_key *key,
 			      enum reason reason);
 	void *ctx;
@@ -24,10 +27,12 @@ struct capture_options {
 };
 
 struct capture_counters {
-	uint64_t packets, passed, denied, malformed, fragments, unknown_link, flows;
-	uint64_t kernel_passed; /* never handed up */
+	uint64_t packets, passed, denied, malformed, fragments;
+	uint64_t unknown_link; /* frames without an IP packet: they neither pass nor are denied */
+	uint64_t flows, kernel_passed; /* of those that passed: never handed up */
 };
 
-/* NULL with a reason in errors: no file, no pcap, a link type that is not known. */
+/* NULL with a reason in errors: no file, no pcap, a link type that is not known. A capture that
+ * breaks off ends there with a warning. */
 struct source *capture_open(const struct capture_options *o, struct errors *errors);
 void capture_count(const struct source *s, struct capture_counters *out);

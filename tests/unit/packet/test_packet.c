@@ -207,6 +207,7 @@ static void udp_length_bounds_the_payload(void **state)
 	assert_int_equal(parse(&m, &p), PACKET_MALFORMED);
 	m.bytes[25] = 0;
 	assert_int_equal(parse(&m, &p), PACKET_MALFORMED);
+	assert_int_equal(p.dst_port, 0);
 }
 
 static void tcp_offset_is_bounded(void **state)

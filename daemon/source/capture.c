@@ -1,0 +1,558 @@
+#include "source/capture.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "source/defrag.h"
+#include "source/frames.h"
+#include "source/link.h"
+#include "source/track.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define EXPIRE_EVERY (10 * NS_PER_S)
+#define TIME_MAX     (INT64_MAX / NS_PER_S - 1)
+#define WAITING_MAX  (1u << 18)
+
+/* An arrival that has no verdict yet. Its index is its id. */
+struct waiting {
+	struct track *track; /* if it still has that serial */
+	uint64_t serial;
+	struct frames frames; /* as they were captured; none where nothing is written */
+	uint32_t next_free;
+	bool used;
+};
+
+/* The packet at hand: one frame, or the fragments that made it whole. */
+struct current {
+	struct pcap_pkthdr *header;
+	const unsigned char *bytes;
+	const struct frames *joined; /* or NULL */
+};
+
+struct capture {
+	struct source source;
+	struct capture_options o;
+	pcap_t *in, *shape; /* shape: what the output looks like */
+	pcap_dumper_t *out;
+	int link;
+	struct tracks *tracks;
+	struct defrag *defrag;
+	struct waiting *waiting;
+	uint32_t waiting_count, free_head; /* of waiting: those made, and the first unused */
+	struct current current;
+	int64_t now, expired;
+	bool over;
+	struct capture_counters counters;
+};
+
+enum fate {
+	FATE_PASS,
+	FATE_DROP,
+	FATE_CLIENT, /* goes up: a client's packet of an undecided flow */
+	FATE_DNS,    /* goes up: a resolver's */
+};
+
+static struct capture *capture_of(const struct source *s)
+{
+	return (struct capture *)s;
+}
+
+/* ---- output ---- */
+
+static void write_current(struct capture *c)
+{
+	if (!c->out)
+		return;
+	if (c->current.joined)
+		frames_write(c->current.joined, c->out);
+	else
+		pcap_dump((unsigned char *)c->out, c->current.header, c->current.bytes);
+}
+
+/* Copies the current packet's frames, to be written if it passes. */
+static bool keep_current(struct capture *c, struct frames *to)
+{
+	to->len = 0;
+	if (!c->out)
+		return true;
+	if (!c->current.joined)
+		return frames_add(to, c->current.header, c->current.bytes, SIZE_MAX);
+	return frames_append(to, c->current.joined);
+}
+
+/* ---- arrivals that wait for a verdict ---- */
+
+static bool grow_waiting(struct capture *c)
+{
+	uint32_t count = c->waiting_count ? c->waiting_count * 2 : 64;
+	if (count > WAITING_MAX)
+		return false;
+	struct waiting *all = realloc(c->waiting, count * sizeof *all);
+	if (!all)
+		return false;
+	for (uint32_t i = c->waiting_count; i < count; i++)
+		all[i] = (struct waiting){.next_free = i + 1};
+	c->waiting = all;
+	c->waiting_count = count;
+	return true;
+}
+
+static struct waiting *take_waiting(struct capture *c)
+{
+	if (c->free_head == c->waiting_count && !grow_waiting(c))
+		return NULL;
+	struct waiting *w = &c->waiting[c->free_head];
+	if (!keep_current(c, &w->frames))
+		return NULL;
+	c->free_head = w->next_free;
+	w->used = true;
+	return w;
+}
+
+/* An entry that was never confirmed is gone with its first packet, and a denied mark with it. */
+static void mark(struct track *k, enum verdict v)
+{
+	enum mark_kind kind = mark_of_verdict(v);
+	if (kind != MARK_NONE && (kind != MARK_DENIED || k->confirmed))
+		k->mark = kind;
+}
+
+static void verdict(struct source *s, uint64_t id, enum verdict v)
+{
+	struct capture *c = capture_of(s);
+	struct waiting *w = id < c->waiting_count ? &c->waiting[id] : NULL;
+	if (!w || !w->used)
+		return;
+	bool passes = v == VERDICT_PENDING || v == VERDICT_ALLOWED;
+	if (w->track->serial == w->serial) {
+		w->track->confirmed |= passes || v == VERDICT_REDIRECT;
+		mark(w->track, v);
+	}
+	if (passes && c->out)
+		frames_write(&w->frames, c->out);
+	c->counters.passed += passes;
+	c->counters.denied += !passes;
+	w->used = false;
+	w->next_free = c->free_head;
+	c->free_head = (uint32_t)id;
+}
+
+/* ---- the rules ---- */
+
+static bool is_inside(const struct capture *c, const struct address *a)
+{
+	for (size_t i = 0; i < c->o.inside_count; i++)
+		if (network_has(&c->o.inside[i], a))
+			return true;
+	return c->o.inside_count == 0;
+}
+
+/* Never leaves the link, whatever the policy: multicast, broadcast, link-local, and packets of a
+ * host that has no address yet. Loopback is not among them: on a capture of it, hosts talk. */
+static bool stays_on_link(const struct address *src, const struct address *dst)
+{
+	static const struct address none6;
+	const struct address none4 = address_from4((const uint8_t[4]){0});
+	const uint8_t *b = dst->bytes;
+	if (address_equal(src, &none4) || address_equal(src, &none6))
+		return true;
+	if (!address_is4(dst))
+		return b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+	return b[12] >= 224 ? b[12] < 240 || memcmp(b + 12, "\xff\xff\xff\xff", 4) == 0
+			    : b[12] == 169 && b[13] == 254;
+}
+
+static bool is_icmp_error(const struct packet *p)
+{
+	if (p->transport == IPPROTO_ICMP)
+		return p->icmp_type == 3 || p->icmp_type == 4 || p->icmp_type == 5 ||
+		       p->icmp_type == 11 || p->icmp_type == 12;
+	return p->transport == IPPROTO_ICMPV6 && p->icmp_type >= 1 && p->icmp_type <= 4;
+}
+
+static bool is_denied(const struct track *k)
+{
+	return k->mark == MARK_DENIED || k->mark == MARK_REDIRECT;
+}
+
+/* RELATED: an error about a packet that passed, in either direction. */
+static enum fate error_fate(struct capture *c, const struct packet *p)
+{
+	struct packet quoted;
+	bool reply;
+	size_t len = cursor_left(&p->payload);
+	if (packet_parse_quoted(p->payload.pos, len, &quoted) != PACKET_OK)
+		return FATE_DROP;
+	const struct track *k = tracks_find(c->tracks, &quoted, c->now, &reply);
+	return k && k->confirmed && !is_denied(k) ? FATE_PASS : FATE_DROP;
+}
+
+/* What conntrack takes for the first packet of a flow; the rest is INVALID to it. */
+static bool may_begin(const struct packet *p)
+{
+	switch (p->transport) {
+	case IPPROTO_TCP: return !(p->tcp_flags & (TCP_FIN | TCP_RST));
+	case IPPROTO_ICMP: /* echo, timestamp, information, mask */
+		return p->icmp_type == 8 || p->icmp_type == 13 || p->icmp_type == 15 ||
+		       p->icmp_type == 17;
+	case IPPROTO_ICMPV6: return p->icmp_type == 128 || p->icmp_type == 139;
+	}
+	return true;
+}
+
+static struct flow_key key_of(const struct packet *p)
+{
+	return (struct flow_key){p->src, p->dst, p->src_port, p->dst_port, p->transport};
+}
+
+/* The first packet of a flow; NULL where the rules have none begin so. */
+static struct track *begin(struct capture *c, const struct packet *p, bool *reply)
+{
+	struct flow_key key = key_of(p);
+	bool answer = p->transport == IPPROTO_TCP &&
+		      (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+	bool outside = !is_inside(c, answer ? &p->dst : &p->src);
+	*reply = false;
+	if (!may_begin(p))
+		return NULL;
+	/* NEW TCP without SYN from outside: a server's, met mid-stream; the client's next opens */
+	if (outside && p->transport == IPPROTO_TCP && p->tcp_flags & TCP_ACK)
+		return NULL;
+	if (answer) {
+		/* the SYN came before the capture began: its sender is the client */
+		key = (struct flow_key){p->dst, p->src, p->dst_port, p->src_port, p->transport};
+		*reply = true;
+	}
+	struct track *k = tracks_add(c->tracks, &key, c->now);
+	k->outside = outside;
+	k->confirmed = answer;
+	c->counters.flows++;
+	return k;
+}
+
+/* The empty ACK that ends a handshake carries nothing away, and the kernel can tell it. */
+static bool ends_handshake(const struct track *k, const struct packet *p)
+{
+	return k->syn && k->syn_ack && k->packets[0] == 2 && cursor_left(&p->payload) == 0 &&
+	       (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+static enum fate client_fate(struct capture *c, const struct track *k, const struct packet *p)
+{
+	if (c->o.internal && c->o.internal(c->o.ctx, &p->dst))
+		return FATE_PASS;
+	if (k->mark == MARK_ALLOWED)
+		return FATE_PASS;
+	if (is_denied(k))
+		return FATE_DROP;
+	return ends_handshake(k, p) ? FATE_PASS : FATE_CLIENT;
+}
+
+/* The rules in their order (design, section 1). */
+static enum fate fate_of(struct capture *c, const struct packet *p, struct track **track)
+{
+	bool reply;
+	if (stays_on_link(&p->src, &p->dst))
+		return FATE_PASS;
+	if (is_icmp_error(p))
+		return error_fate(c, p);
+	struct track *k = tracks_find(c->tracks, p, c->now, &reply);
+	if (!k)
+		k = begin(c, p, &reply);
+	if (!k)
+		return FATE_DROP;
+	*track = k;
+	track_see(k, p, reply, c->now);
+	const struct flow_key *key = &k->flow->key;
+	if (key->server_port == 53 && !k->outside && (!reply || k->confirmed) && c->o.resolver &&
+	    (p->transport == IPPROTO_UDP || p->transport == IPPROTO_TCP) &&
+	    c->o.resolver(c->o.ctx, &key->server))
+		return FATE_DNS;
+	if (k->outside)
+		return FATE_PASS;
+	if (reply)
+		return k->confirmed && !is_denied(k) ? FATE_PASS : FATE_DROP;
+	return client_fate(c, k, p);
+}
+
+static void pass(struct capture *c, struct track *k)
+{
+	if (k)
+		k->confirmed = true;
+	c->counters.passed++;
+	c->counters.kernel_passed++;
+	write_current(c);
+}
+
+/* Denied without being asked: said for the first packet of a client's flow only. */
+static void refuse(struct capture *c, const struct packet *p, enum reason reason)
+{
+	static const struct address unknown;
+	bool reply;
+	c->counters.denied++;
+	if (address_equal(&p->dst, &unknown) || stays_on_link(&p->src, &p->dst) ||
+	    !is_inside(c, &p->src) || tracks_find(c->tracks, p, c->now, &reply))
+		return;
+	struct flow_key key = key_of(p);
+	tracks_add(c->tracks, &key, c->now);
+	c->counters.flows++;
+	if (c->o.kernel_denied)
+		c->o.kernel_denied(c->o.ctx, &(struct arrival){.now = c->now}, &key, reason);
+}
+
+static void lost_fragments(void *ctx, const struct packet *p)
+{
+	refuse(ctx, p, REASON_FRAGMENT);
+}
+
+/* ---- receiving ---- */
+
+static int64_t time_of(const struct pcap_pkthdr *h)
+{
+	int64_t s = h->ts.tv_sec; /* tv_usec counts nanoseconds, as asked for */
+	return s < 0 || s > TIME_MAX ? 0 : s * NS_PER_S + h->ts.tv_usec % NS_PER_S;
+}
+
+static void read_mac(const struct link_frame *f, struct arrival *a)
+{
+	a->has_mac = f->mac != NULL;
+	if (f->mac)
+		memcpy(a->mac, f->mac, sizeof a->mac);
+}
+
+static int hand_up(struct capture *c, struct track *k, const struct packet *p, enum fate fate,
+		   struct arrival *a)
+{
+	struct waiting *w = take_waiting(c);
+	if (!w) {
+		refuse(c, p, REASON_TABLE_FULL);
+		return 0;
+	}
+	w->track = k;
+	w->serial = k->serial;
+	a->kind = fate == FATE_DNS ? ARRIVAL_DNS : ARRIVAL_CLIENT;
+	a->id = (uint64_t)(w - c->waiting);
+	return 1;
+}
+
+/* One whole packet: 1 where it goes up. */
+static int packet_in(struct capture *c, const struct packet *p, struct arrival *a)
+{
+	struct track *k = NULL;
+	if (p->transport == IPPROTO_TCP && !track_flags_valid(p->tcp_flags)) {
+		c->counters.malformed++;
+		refuse(c, p, REASON_PACKET_MALFORMED);
+		return 0;
+	}
+	enum fate fate = fate_of(c, p, &k);
+	switch (fate) {
+	case FATE_PASS: pass(c, k); return 0;
+	case FATE_DROP: c->counters.denied++; return 0;
+	case FATE_CLIENT:
+	case FATE_DNS: break;
+	}
+	return hand_up(c, k, p, fate, a);
+}
+
+static bool join_fragment(struct capture *c, struct packet *p, struct arrival *a)
+{
+	struct joined whole;
+	c->counters.fragments++;
+	if (!defrag_add(c->defrag, p, a->cut, c->now, c->current.header, c->current.bytes, &whole))
+		return false;
+	c->current.joined = whole.frames;
+	a->bytes = whole.bytes;
+	a->len = whole.len;
+	return true;
+}
+
+/* One frame: 1 where it goes up. */
+static int frame_in(struct capture *c, struct arrival *a)
+{
+	struct link_frame frame;
+	struct packet p;
+	const struct pcap_pkthdr *h = c->current.header;
+	c->counters.packets++;
+	if (link_parse(c->link, c->current.bytes, h->caplen, &frame) != LINK_IP) {
+		c->counters.unknown_link++;
+		return 0;
+	}
+	*a = (struct arrival){.now = c->now, .bytes = frame.ip, .len = (uint32_t)frame.len};
+	read_mac(&frame, a);
+	bool short_frame = h->caplen < h->len;
+	enum packet_parse parsed =
+		(short_frame ? packet_parse_cut : packet_parse)(frame.ip, frame.len, &p);
+	if (parsed != PACKET_MALFORMED) {
+		a->cut = p.ip_len > a->len;
+		a->len = a->cut ? a->len : p.ip_len;
+	}
+	if (parsed == PACKET_FRAGMENT) {
+		if (!join_fragment(c, &p, a))
+			return 0;
+		parsed = packet_parse(a->bytes, a->len, &p);
+	}
+	if (parsed != PACKET_OK) {
+		c->counters.malformed++;
+		refuse(c, &p, REASON_PACKET_MALFORMED);
+		return 0;
+	}
+	return packet_in(c, &p, a);
+}
+
+static void expire(struct capture *c)
+{
+	defrag_expire(c->defrag, c->now);
+	if (c->now - c->expired < EXPIRE_EVERY)
+		return;
+	c->expired = c->now;
+	tracks_expire(c->tracks, c->now);
+}
+
+static int finish(struct capture *c, int why)
+{
+	if (why == PCAP_ERROR)
+		log_warn("%s: %s; the capture ends here", c->o.read, pcap_geterr(c->in));
+	c->over = true;
+	defrag_expire(c->defrag, INT64_MAX);
+	tracks_end(c->tracks);
+	return SOURCE_END;
+}
+
+/* One arrival at a time, so that a packet meets the marks that the one before it left. */
+static int receive(struct source *s, struct arrival *list, int max)
+{
+	struct capture *c = capture_of(s);
+	int got = 0;
+	if (c->over || max < 1)
+		return c->over ? SOURCE_END : 0;
+	while (got == 0) {
+		c->current = (struct current){0};
+		int read = pcap_next_ex(c->in, &c->current.header, &c->current.bytes);
+		if (read != 1)
+			return finish(c, read);
+		c->now = time_of(c->current.header);
+		expire(c);
+		got = frame_in(c, &list[0]);
+	}
+	return got;
+}
+
+static void flush(struct source *s)
+{
+}
+
+static void reset_server(struct source *s, const struct flow_key *key, uint32_t seq)
+{
+}
+
+static void remark(struct source *s, const struct flow *f, enum verdict v)
+{
+	struct track *k = tracks_find_key(capture_of(s)->tracks, &f->key);
+	if (k)
+		mark(k, v);
+}
+
+/* ---- opening and closing ---- */
+
+static void capture_free(struct source *s)
+{
+	struct capture *c = capture_of(s);
+	for (uint32_t i = 0; i < c->waiting_count; i++)
+		frames_deinit(&c->waiting[i].frames);
+	free(c->waiting);
+	tracks_free(c->tracks);
+	defrag_free(c->defrag);
+	if (c->out) {
+		if (pcap_dump_flush(c->out) != 0)
+			log_error("%s: %s", c->o.write, strerror(errno));
+		pcap_dump_close(c->out);
+	}
+	if (c->shape)
+		pcap_close(c->shape);
+	if (c->in)
+		pcap_close(c->in);
+	free(c);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat one, other;
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+static bool open_input(struct capture *c, struct errors *errors)
+{
+	char why[PCAP_ERRBUF_SIZE];
+	c->in = pcap_open_offline_with_tstamp_precision(c->o.read, PCAP_TSTAMP_PRECISION_NANO, why);
+	if (!c->in) {
+		errors_add(errors, NULL, 0, "%s: %s; want a pcap or pcapng file", c->o.read, why);
+		return false;
+	}
+	c->link = pcap_datalink(c->in);
+	if (!link_known(c->link)) {
+		const char *name = pcap_datalink_val_to_name(c->link);
+		errors_add(errors, NULL, 0,
+			   "%s: frames of link type %s (%d) cannot be read; want Ethernet, Linux "
+			   "cooked, raw IP, loopback, PPP, Cisco HDLC or PPI",
+			   c->o.read, name ? name : "unknown", c->link);
+		return false;
+	}
+	return true;
+}
+
+static bool open_output(struct capture *c, struct errors *errors)
+{
+	if (!c->o.write)
+		return true;
+	if (same_file(c->o.read, c->o.write)) {
+		errors_add(errors, NULL, 0, "%s: the capture that is read cannot be written",
+			   c->o.write);
+		return false;
+	}
+	c->shape = pcap_open_dead_with_tstamp_precision(c->link, pcap_snapshot(c->in),
+							PCAP_TSTAMP_PRECISION_NANO);
+	c->out = c->shape ? pcap_dump_open(c->shape, c->o.write) : NULL;
+	if (!c->out)
+		errors_add(errors, NULL, 0, "%s: %s", c->o.write,
+			   c->shape ? pcap_geterr(c->shape) : strerror(ENOMEM));
+	return c->out != NULL;
+}
+
+static const struct source_ops ops = {
+	.receive = receive,
+	.verdict = verdict,
+	.flush = flush,
+	.reset_server = reset_server,
+	.remark = remark,
+	.free = capture_free,
+};
+
+struct source *capture_open(const struct capture_options *o, struct errors *errors)
+{
+	struct capture *c = calloc(1, sizeof *c);
+	if (!c) {
+		errors_add(errors, NULL, 0, "%s: %s", o->read, strerror(ENOMEM));
+		return NULL;
+	}
+	c->source.ops = &ops;
+	c->o = *o;
+	c->tracks = tracks_new(o->flows ? o->flows : 1, o->ended, o->ctx);
+	c->defrag = defrag_new(o->write != NULL, lost_fragments, c);
+	bool ready = c->tracks && c->defrag;
+	if (!ready)
+		errors_add(errors, NULL, 0, "%s: %s", o->read, strerror(ENOMEM));
+	if (!ready || !open_input(c, errors) || !open_output(c, errors)) {
+		capture_free(&c->source);
+		return NULL;
+	}
+	return &c->source;
+}
+
+void capture_count(const struct source *s, struct capture_counters *out)
+{
+	*out = capture_of(s)->counters;
+}
