@@ -12,6 +12,7 @@ void hello_reset(struct hello *h)
 	h->host.len = 0;
 	h->host.text[0] = 0;
 	h->ech = false;
+	h->ech_config = 0;
 	h->version = 0;
 	h->alpn_len = 0;
 	h->alpn[0] = 0;

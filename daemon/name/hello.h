@@ -17,6 +17,7 @@ struct hello {
 	enum hello_name name;
 	struct host host;
 	bool ech;              /* an encrypted hello (ECH, ESNI) is offered: see below */
+	uint8_t ech_config;    /* the config_id that it names; 0 for ESNI */
 	uint16_t version;      /* TLS: legacy version or the highest of supported_versions */
 	uint8_t alpn_len;      /* first ALPN protocol, */
 	char alpn[32];         /* cut at 31 bytes, NUL-terminated */

@@ -149,7 +149,9 @@ static void weigh_hello(struct namer *n, struct flow *f, const struct hello *h, 
 	copy_host(f, &h->host);
 	bool agrees = seen_agrees(n->seen, &f->key.client, &f->key.server, &f->host, now);
 	f->mismatch = !agrees;
-	if (h->protocol == PROTOCOL_HTTP)
+	if (h->ech && seen_public_name(n->seen, &f->key.client, &f->host, h->ech_config, now))
+		f->evidence = EVIDENCE_ECH_OUTER;
+	else if (h->protocol == PROTOCOL_HTTP)
 		f->evidence = agrees ? EVIDENCE_HOST_DNS : EVIDENCE_HOST;
 	else
 		f->evidence = agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI;

@@ -158,6 +158,18 @@ static enum parse read_key_share(struct part ext, struct extras *x)
 	return part_worse(part_answer(&ext), part_answer(&list));
 }
 
+/* RFC 9849 section 5: type, HPKE suite, config_id. The inner form (type 1) goes to a server behind
+ * the one that decrypts, and its name is true. */
+static enum parse read_ech(struct part ext, struct hello *out)
+{
+	if (part_u8(&ext) == 0) {
+		part_skip(&ext, 4);
+		out->ech = true;
+		out->ech_config = part_u8(&ext);
+	}
+	return part_answer(&ext);
+}
+
 static enum parse read_extension(uint16_t type, struct part ext, struct extras *x,
 				 struct hello *out)
 {
@@ -168,11 +180,7 @@ static enum parse read_extension(uint16_t type, struct part ext, struct extras *
 	case EXT_KEY_SHARE: return read_key_share(ext, x);
 	case EXT_EARLY_DATA: x->early_data = true; return PARSE_OK;
 	case EXT_ESNI: out->ech = true; return PARSE_OK;
-	/* The inner form (type 1) goes to a server behind the one that decrypts: a true name. */
-	case EXT_ECH:
-		if (part_u8(&ext) == 0)
-			out->ech = true;
-		return part_answer(&ext);
+	case EXT_ECH: return read_ech(ext, out);
 	}
 	return PARSE_OK;
 }
