@@ -1,14 +1,12 @@
+#include "unit.h"
 #include "base/clock.h"
 #include "name/name.h"
 #include "name/seen.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define S NS_PER_S
 

@@ -1,0 +1,116 @@
+#include "name/dns_watch.h"
+#include "base/clock.h"
+#include "name/dns_tcp.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#define DNS_PORT 53
+#define TTL_MAX  (7 * 86400) /* s; resolvers keep nothing longer (RFC 8767 section 4) */
+
+struct dns_watch {
+	struct seen *seen;
+	struct questions *questions;
+	struct dns_tcp *tcp;
+	int64_t now; /* of the packet at hand */
+	struct dns_watch_counters count;
+};
+
+struct dns_watch *dns_watch_new(uint32_t questions, uint32_t connections, struct seen *seen)
+{
+	struct dns_watch *w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->seen = seen;
+	w->questions = questions_new(questions);
+	w->tcp = dns_tcp_new(connections);
+	if (w->questions && w->tcp)
+		return w;
+	dns_watch_free(w);
+	return NULL;
+}
+
+void dns_watch_free(struct dns_watch *w)
+{
+	if (!w)
+		return;
+	questions_free(w->questions);
+	dns_tcp_free(w->tcp);
+	free(w);
+}
+
+static int64_t ttl_ns(uint32_t ttl)
+{
+	return (ttl < TTL_MAX ? ttl : TTL_MAX) * NS_PER_S;
+}
+
+unsigned dns_note(struct seen *seen, const struct address *client, struct dns_message *m,
+		  int64_t now)
+{
+	struct dns_address d;
+	struct dns_ech e;
+	unsigned count = 0;
+	for (; dns_next(m, &d) == PARSE_OK; count++)
+		seen_add(seen, client, &d.address, &m->question, ttl_ns(d.ttl), now);
+	if (m->type != DNS_HTTPS && m->type != DNS_SVCB)
+		return count;
+	dns_rewind(m);
+	while (dns_next_ech(m, &e) == PARSE_OK)
+		seen_add_ech(seen, client, &e.public_name, e.config_id, ttl_ns(e.ttl), now);
+	return count;
+}
+
+static void take_message(struct dns_watch *w, const struct dns_peers *peers, struct dns_message *m)
+{
+	if (!m->response) {
+		w->count.queries++;
+		question_add(w->questions, peers, m, w->now);
+	} else if (question_take(w->questions, peers, m, w->now)) {
+		w->count.answers++;
+		w->count.malformed += m->damaged;
+		w->count.addresses += dns_note(w->seen, &peers->client, m, w->now);
+	} else {
+		w->count.unasked++;
+	}
+}
+
+static void take_tcp(void *ctx, const struct dns_peers *peers, bool from_client,
+		     struct cursor bytes)
+{
+	struct dns_watch *w = ctx;
+	struct dns_message m;
+	enum parse parsed = dns_message(bytes, &m);
+	w->count.malformed += parsed == PARSE_BAD;
+	if (parsed == PARSE_OK && m.response == !from_client)
+		take_message(w, peers, &m);
+}
+
+/* Which side asked is told by the message, for both ports may be 53. */
+static void take_udp(struct dns_watch *w, const struct packet *p)
+{
+	struct dns_message m;
+	enum parse parsed = dns_message(p->payload, &m);
+	w->count.malformed += parsed == PARSE_BAD;
+	if (parsed != PARSE_OK)
+		return;
+	struct dns_peers peers = {p->src, p->dst, p->src_port, IPPROTO_UDP};
+	if (m.response)
+		peers = (struct dns_peers){p->dst, p->src, p->dst_port, IPPROTO_UDP};
+	if ((m.response ? p->src_port : p->dst_port) == DNS_PORT)
+		take_message(w, &peers, &m);
+}
+
+void dns_watch_packet(struct dns_watch *w, const struct packet *p, int64_t now)
+{
+	w->now = now;
+	if (p->transport == IPPROTO_UDP)
+		take_udp(w, p);
+	else if (p->transport == IPPROTO_TCP)
+		dns_tcp_packet(w->tcp, p, take_tcp, w);
+}
+
+void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out)
+{
+	*out = w->count;
+	out->lost = dns_tcp_lost(w->tcp);
+}

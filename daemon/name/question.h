@@ -1,0 +1,26 @@
+/* question: the DNS questions that wait for an answer, so that an answer to none counts for
+ * nothing. Fixed size; the oldest goes. One thread. */
+#pragma once
+#include "base/address.h"
+#include "name/dns.h"
+
+/* Who asked whom, and over what. */
+struct dns_peers {
+	struct address client, resolver;
+	uint16_t client_port;
+	uint8_t transport; /* IPPROTO_* */
+};
+
+struct questions;
+
+/* size is rounded up to a power of two; NULL where memory ran out. */
+struct questions *questions_new(uint32_t size);
+void questions_free(struct questions *q);
+
+void question_add(struct questions *q, const struct dns_peers *peers, const struct dns_message *m,
+		  int64_t now);
+
+/* Whether m answers a question (same peers, id, type and name, of the last 30 s) that was not
+ * answered before. */
+bool question_take(struct questions *q, const struct dns_peers *peers, const struct dns_message *m,
+		   int64_t now);
