@@ -246,7 +246,8 @@ static int clear_mark(const struct nlmsghdr *message, void *data)
 		else if (mnl_attr_get_type(attr) == CTA_MARK)
 			mark = ntohl(mnl_attr_get_u32(attr));
 	}
-	if (!tuple || !mark_kind_of(s->mask, mark) || mark_epoch_of(s->mask, mark) != s->epoch)
+	bool meant = s->epoch == CONNTRACK_EVERY_EPOCH || mark_epoch_of(s->mask, mark) == s->epoch;
+	if (!tuple || !(mark & s->mask) || !meant)
 		return MNL_CB_OK;
 	struct nlmsghdr *m =
 		command(bytes, IPCTNL_MSG_CT_NEW, NLM_F_ACK, family->nfgen_family, ++s->sequence);

@@ -37,8 +37,9 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 /* Forgets a flow; 0, -ENOENT or -errno. */
 int conntrack_delete(struct conntrack *c, const struct flow_key *key);
 
-/* Clears our bits of every flow whose mark has this epoch, before the number is used again. How
- * many there were, or -errno. Opens its own socket: needs no struct. */
+/* Clears our bits of every flow whose mark has this epoch, before the number is used again; or of
+ * all flows. How many there were, or -errno. Opens its own socket: needs no struct. */
+#define CONNTRACK_EVERY_EPOCH 16
 int conntrack_sweep(uint32_t mark_mask, unsigned epoch);
 
 struct conntrack_counters {

@@ -1,0 +1,287 @@
+#include "wiring/rules.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Classic BPF (xt_bpf): 1 where an IPv4 or IPv6 packet is a TCP segment with ACK alone set and its
+ * length is that of its two headers and no more: the handshake's end, told exactly. */
+static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,116 0 0 4,100 0 0 2,"
+			     "12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 65535,6 0 0 0";
+static const char empty6[] = "12,48 0 0 6,21 0 9 6,48 0 0 53,21 0 7 16,48 0 0 52,116 0 0 4,"
+			     "100 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 65535,6 0 0 0";
+
+bool rules_jump_first(const char *table, const char *chain)
+{
+	return strcmp(table, "mangle") != 0 || strcmp(chain, "PREROUTING") != 0;
+}
+
+/* One family's file while it is written. */
+struct file {
+	const struct rules *r;
+	const struct config *c;
+	FILE *to;
+	bool four;
+};
+
+static void rule(const struct file *f, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void rule(const struct file *f, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vfprintf(f->to, format, args);
+	fputc('\n', f->to);
+	va_end(args);
+}
+
+/* Bits that are not ours are left alone. */
+static void put_mark(const struct file *f, const char *chain, const char *match, enum mark_kind k)
+{
+	rule(f, "-A " RULES_PREFIX "%s %s-j MARK --set-xmark %#x/%#x", chain, match, f->r->value[k],
+	     f->r->mask);
+}
+
+static const char *flow_mark(const struct file *f, char out[static 64], enum mark_kind k)
+{
+	snprintf(out, 64, "-m connmark --mark %#x/%#x ", f->r->value[k], f->r->mask);
+	return out;
+}
+
+static const char *packet_mark(const struct file *f, char out[static 64], enum mark_kind k)
+{
+	snprintf(out, 64, "-m mark --mark %#x/%#x", f->r->kind[k], f->r->kind_mask);
+	return out;
+}
+
+static void each_inside(const struct file *f, const char *before, const char *after)
+{
+	for (size_t i = 0; i < f->c->inside.count; i++)
+		rule(f, "%s%s %s", before, f->c->inside.item[i], after);
+}
+
+/* One rule for each network of this family. */
+static void each_network(const struct file *f, const struct networks *list, const char *before,
+			 const char *after)
+{
+	char text[ADDRESS_TEXT + 4];
+	for (size_t i = 0; i < list->count; i++) {
+		struct buf b = BUF_OF(text);
+		if (address_is4(&list->item[i].base) != f->four)
+			continue;
+		network_format(&list->item[i], &b);
+		rule(f, "%s%s %s", before, text, after);
+	}
+}
+
+static void to_dns_queue(const struct file *f, char out[static 64])
+{
+	snprintf(out, 64, "-j NFQUEUE --queue-num %u --queue-bypass", f->r->dns_queue);
+}
+
+static void port53(const struct file *f, const char *before, const char *side, const char *after)
+{
+	rule(f, "%s-p udp --%s 53 %s", before, side, after);
+	rule(f, "%s-p tcp --%s 53 %s", before, side, after);
+}
+
+/* Answers are marked here and go to the DNS queue in FORWARD, where NAT has given them their
+ * client's address. By the resolver's own route: else a client could send itself one. */
+static void dns(const struct file *f)
+{
+	char queue[64], mark[64];
+	to_dns_queue(f, queue);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "QUERIES -d ", queue);
+	snprintf(mark, sizeof mark, "-j MARK --set-xmark %#x/%#x", f->r->value[MARK_ANSWER],
+		 f->r->mask);
+	rule(f, "-A " RULES_PREFIX "ANSWERS -m rpfilter --invert -j RETURN");
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "ANSWERS -s ", mark);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "OUTPUT ! -o lo -s ", queue);
+}
+
+#define ESTABLISHED_REPLY "-m conntrack --ctstate ESTABLISHED --ctdir REPLY "
+
+static void forged(const struct file *f)
+{
+	const char *drop = f->c->mode == CONFIG_OBSERVE ? "RETURN" : "DROP";
+	rule(f, "-A " RULES_PREFIX "INSIDE -m rpfilter --invert -j %s", drop);
+	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate INVALID -j %s", drop);
+}
+
+static void passes(const struct file *f)
+{
+	rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type LOCAL -j RETURN");
+	rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type MULTICAST -j RETURN");
+	if (f->four)
+		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type BROADCAST -j RETURN");
+	rule(f, "-A " RULES_PREFIX "INSIDE -d %s -j RETURN",
+	     f->four ? "169.254.0.0/16" : "fe80::/10");
+	each_network(f, &f->c->internal, "-A " RULES_PREFIX "INSIDE -d ", "-j RETURN");
+}
+
+static void marks(const struct file *f)
+{
+	const char *icmp = f->four ? "icmp" : "icmpv6";
+	char m[64];
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, m, MARK_REDIRECT));
+	put_mark(f, "INSIDE", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", m);
+	flow_mark(f, m, MARK_PENDING);
+	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctdir REPLY %s-j RETURN", m);
+	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED --ctdir REPLY "
+	     "-j RETURN",
+	     icmp);
+	rule(f, "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED %s-j RETURN", icmp,
+	     m);
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED "
+	     "-m bpf --bytecode \"%s\" -j RETURN",
+	     m, f->four ? empty4 : empty6);
+	if (f->c->mode != CONFIG_OBSERVE)
+		put_mark(f, "INSIDE", "-m conntrack --ctstate UNTRACKED ", MARK_DENIED);
+	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate UNTRACKED -j RETURN");
+}
+
+static void inside(const struct file *f)
+{
+	const struct config *c = f->c;
+	char text[64];
+	forged(f);
+	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
+	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
+	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
+	rule(f, "-A " RULES_PREFIX "INSIDE %s -j RETURN", packet_mark(f, text, MARK_ANSWER));
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, text, MARK_ALLOWED));
+	passes(f);
+	marks(f);
+	put_mark(f, "INSIDE", "", MARK_SENT);
+	if (c->queues > 1)
+		snprintf(text, sizeof text, "--queue-balance %u:%u", c->queue_first,
+			 c->queue_first + c->queues - 1);
+	else
+		snprintf(text, sizeof text, "--queue-num %u", c->queue_first);
+	rule(f, "-A " RULES_PREFIX "INSIDE -j NFQUEUE %s%s", text,
+	     c->when_down == CONFIG_OPEN ? " --queue-bypass" : "");
+}
+
+static void prerouting(const struct file *f)
+{
+	char m[64];
+	each_inside(f, "-A " RULES_PREFIX "PREROUTING -i ", "-g " RULES_PREFIX "INSIDE");
+	port53(f, "-A " RULES_PREFIX "PREROUTING ", "sport",
+	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
+	put_mark(f, "PREROUTING", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
+}
+
+/* Later than the queue: what its verdict left on the packet is kept on the flow. */
+static void decided(const struct file *f)
+{
+	bool open = f->c->when_down == CONFIG_OPEN || f->c->when_full == CONFIG_OPEN;
+	char m[64];
+	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark 0x0/%#x -j RETURN", f->r->kind_mask);
+	rule(f, "-A " RULES_PREFIX "DECIDED %s -j %s", packet_mark(f, m, MARK_SENT),
+	     open ? "RETURN" : "DROP");
+	rule(f, "-A " RULES_PREFIX "DECIDED %s -j RETURN", packet_mark(f, m, MARK_ANSWER));
+	rule(f, "-A " RULES_PREFIX "DECIDED -j CONNMARK --save-mark --nfmask %#x --ctmask %#x",
+	     f->r->mask, f->r->mask);
+}
+
+static void forward(const struct file *f)
+{
+	char m[64], queue[64];
+	to_dns_queue(f, queue);
+	rule(f, "-A " RULES_PREFIX "FORWARD %s %s", packet_mark(f, m, MARK_ANSWER), queue);
+	each_inside(f, "-A " RULES_PREFIX "FORWARD -i ", "-g " RULES_PREFIX "DECIDED");
+	if (f->c->mode != CONFIG_OBSERVE)
+		each_inside(f, "-A " RULES_PREFIX "FORWARD -o ",
+			    "-p tcp ! --syn -m conntrack --ctstate NEW -j DROP");
+	rule(f, "-A " RULES_PREFIX "FORWARD -g " RULES_PREFIX "DECIDED");
+}
+
+static void mangle(const struct file *f)
+{
+	static const char *const chains[] = {"QUERIES", "ANSWERS", "INSIDE", "PREROUTING",
+					     "DECIDED", "FORWARD", "OUTPUT"};
+	char m[64];
+	rule(f, "*mangle");
+	if (*f->r->name)
+		rule(f, ":%s - [0:0]", f->r->name);
+	for (size_t i = 0; i < sizeof chains / sizeof *chains; i++)
+		rule(f, ":" RULES_PREFIX "%s - [0:0]", chains[i]);
+	dns(f);
+	inside(f);
+	prerouting(f);
+	decided(f);
+	forward(f);
+	rule(f, "-A PREROUTING -j " RULES_PREFIX "PREROUTING");
+	rule(f, "-I FORWARD 1 -j " RULES_PREFIX "FORWARD");
+	rule(f, "-I INPUT 1 -j " RULES_PREFIX "DECIDED");
+	port53(f, "-I OUTPUT 1 ", "sport", ESTABLISHED_REPLY "-j " RULES_PREFIX "OUTPUT");
+	/* The backstop: with the filter table flushed, what is denied still ends here. */
+	rule(f, ":" RULES_PREFIX "DENIED - [0:0]");
+	rule(f, "-A " RULES_PREFIX "DENIED -j DROP");
+	rule(f, "-I POSTROUTING 1 %s -j " RULES_PREFIX "DENIED", packet_mark(f, m, MARK_DENIED));
+	rule(f, "COMMIT");
+}
+
+static bool has_portal(const struct file *f)
+{
+	return f->c->on_deny == CONFIG_REDIRECT && address_is4(&f->c->portal) == f->four;
+}
+
+static void filter(const struct file *f)
+{
+	char m[64];
+	rule(f, "*filter\n:" RULES_PREFIX "DENIED - [0:0]");
+	if (f->c->on_deny == CONFIG_DROP) {
+		rule(f, "-A " RULES_PREFIX "DENIED -j DROP");
+	} else {
+		rule(f, "-A " RULES_PREFIX "DENIED -p tcp -j REJECT --reject-with tcp-reset");
+		rule(f, "-A " RULES_PREFIX "DENIED -j REJECT --reject-with %s",
+		     f->four ? "icmp-admin-prohibited" : "icmp6-adm-prohibited");
+	}
+	rule(f, ":" RULES_PREFIX "FILTER - [0:0]");
+	rule(f, "-A " RULES_PREFIX "FILTER %s -j " RULES_PREFIX "DENIED",
+	     packet_mark(f, m, MARK_DENIED));
+	if (f->c->on_deny == CONFIG_REDIRECT && !has_portal(f))
+		rule(f, "-A " RULES_PREFIX "FILTER %s -j " RULES_PREFIX "DENIED",
+		     packet_mark(f, m, MARK_REDIRECT));
+	rule(f, "-I FORWARD 1 -j " RULES_PREFIX "FILTER");
+	rule(f, "-I INPUT 1 -j " RULES_PREFIX "FILTER");
+	rule(f, "COMMIT");
+}
+
+static void nat(const struct file *f)
+{
+	const struct config *c = f->c;
+	char m[64], portal[ADDRESS_TEXT];
+	if (!has_portal(f))
+		return;
+	address_format(&c->portal, portal);
+	rule(f, "*nat\n:" RULES_PREFIX "PORTAL - [0:0]");
+	rule(f, "-A " RULES_PREFIX "PORTAL -p tcp -j DNAT --to-destination %s%s%s:%u",
+	     f->four ? "" : "[", portal, f->four ? "" : "]", c->portal_port);
+	rule(f, "-I PREROUTING 1 %s -j " RULES_PREFIX "PORTAL", packet_mark(f, m, MARK_REDIRECT));
+	rule(f, "COMMIT");
+}
+
+/* What the daemon sends to a client in a server's name is not a flow of its own. */
+static void raw(const struct file *f)
+{
+	char m[64];
+	rule(f, "*raw\n:" RULES_PREFIX "OWN - [0:0]");
+	each_inside(f, "-A " RULES_PREFIX "OWN -o ", "-j CT --notrack");
+	rule(f, "-I OUTPUT 1 %s -j " RULES_PREFIX "OWN", packet_mark(f, m, MARK_OWN));
+	rule(f, "COMMIT");
+}
+
+void rules_iptables(const struct rules *r, int family, FILE *to)
+{
+	struct file f = {.r = r, .c = r->config, .to = to, .four = family == 4};
+	raw(&f);
+	nat(&f);
+	filter(&f);
+	mangle(&f);
+}

@@ -1,0 +1,284 @@
+#include "wiring/rules.h"
+
+#include <stdarg.h>
+
+/* The priorities: after conntrack (-200) and others' mangle rules (-150), so that ours come last;
+ * before DNAT (-100), so that addresses are the client's own. */
+#define PRIORITY_QUEUE   "mangle + 5"
+#define PRIORITY_DECIDED "mangle + 10"
+
+static void rule(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void rule(FILE *to, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("\t\t", to);
+	vfprintf(to, format, args);
+	fputc('\n', to);
+	va_end(args);
+}
+
+static void chain(FILE *to, const char *name, const char *hook, const char *priority)
+{
+	fprintf(to, "\tchain %s {\n", name);
+	if (hook)
+		rule(to, "type %s priority %s; policy accept;", hook, priority);
+}
+
+static void end(FILE *to)
+{
+	fputs("\t}\n", to);
+}
+
+/* "{ "lan0", "lan1" }" */
+static void inside(const struct rules *r, FILE *to, const char *before, const char *after)
+{
+	const struct strings *s = &r->config->inside;
+	fprintf(to, "\t\t%s { ", before);
+	for (size_t i = 0; i < s->count; i++)
+		fprintf(to, "%s\"%s\"", i ? ", " : "", s->item[i]);
+	fprintf(to, " } %s\n", after);
+}
+
+static void set(FILE *to, const char *name, const struct networks *list, bool four)
+{
+	char text[ADDRESS_TEXT + 4];
+	size_t n = 0;
+	fprintf(to, "\tset %s%d {\n\t\ttype ipv%d_addr; flags interval; auto-merge;\n", name,
+		four ? 4 : 6, four ? 4 : 6);
+	for (size_t i = 0; i < list->count; i++) {
+		struct buf b = BUF_OF(text);
+		if (address_is4(&list->item[i].base) != four)
+			continue;
+		network_format(&list->item[i], &b);
+		fprintf(to, "%s%s", n++ ? ", " : "\t\telements = { ", text);
+	}
+	fputs(n ? " }\n\t}\n" : "\t}\n", to);
+}
+
+/* Bits that are not ours are left alone. */
+static void put_mark(const struct rules *r, FILE *to, const char *match, enum mark_kind k,
+		     const char *then)
+{
+	rule(to, "%s meta mark set meta mark & %#x | %#x%s", match, ~r->mask, r->value[k], then);
+}
+
+static void flow_mark(const struct rules *r, char out[static 64], const char *before,
+		      enum mark_kind k)
+{
+	snprintf(out, 64, "%s%sct mark & %#x == %#x", before, *before ? " " : "", r->mask,
+		 r->value[k]);
+}
+
+static const char *queue_to(const struct rules *r, char out[static 64], bool bypass, unsigned first,
+			    unsigned last)
+{
+	int n = snprintf(out, 64, "queue%s to %u", bypass ? " flags bypass" : "", first);
+	if (last > first)
+		snprintf(out + n, 64 - (size_t)n, "-%u", last);
+	return out;
+}
+
+/* Answers are marked here and go to the DNS queue in the forward hook, where NAT has given them
+ * their client's address. By the resolver's own route: else a client could send itself one. */
+static void answers(const struct rules *r, FILE *to)
+{
+	char match[256];
+	chain(to, "answers", NULL, NULL);
+	for (int v = 4; v <= 6; v += 2) {
+		snprintf(match, sizeof match,
+			 "%s saddr @resolvers%d ct state established ct direction reply "
+			 "meta l4proto { tcp, udp } th sport 53 fib saddr . iif oif exists",
+			 v == 4 ? "ip" : "ip6", v);
+		put_mark(r, to, match, MARK_ANSWER, "");
+	}
+	end(to);
+}
+
+static void forged(const struct rules *r, FILE *to)
+{
+	const char *drop = r->config->mode == CONFIG_OBSERVE ? "accept" : "drop";
+	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", drop);
+	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", drop);
+	rule(to, "ct state invalid counter %s", drop);
+}
+
+static void passes(const struct rules *r, FILE *to)
+{
+	rule(to, "fib daddr type { local, broadcast, multicast } accept");
+	rule(to, "ip daddr 169.254.0.0/16 accept");
+	rule(to, "ip6 daddr fe80::/10 accept");
+	rule(to, "ip daddr @internal4 accept");
+	rule(to, "ip6 daddr @internal6 accept");
+}
+
+static void marks(const struct rules *r, FILE *to)
+{
+	char m[64];
+	flow_mark(r, m, "", MARK_REDIRECT);
+	rule(to, "%s accept", m);
+	flow_mark(r, m, "", MARK_DENIED);
+	put_mark(r, to, m, MARK_DENIED, " accept");
+	flow_mark(r, m, "ct direction reply", MARK_PENDING);
+	rule(to, "%s accept", m);
+	rule(to, "ct direction reply meta l4proto tcp accept");
+	rule(to, "ct direction reply meta l4proto { icmp, ipv6-icmp } ct state related accept");
+	flow_mark(r, m, "", MARK_PENDING);
+	rule(to, "%s meta l4proto { icmp, ipv6-icmp } ct state related accept", m);
+	rule(to, "%s ct state established tcp flags == ack jump empty", m);
+	if (r->config->mode == CONFIG_OBSERVE)
+		rule(to, "ct state untracked accept");
+	else
+		put_mark(r, to, "ct state untracked counter", MARK_DENIED, " accept");
+}
+
+static void from_inside(const struct rules *r, FILE *to)
+{
+	const struct config *c = r->config;
+	char text[64];
+	chain(to, "from_inside", NULL, NULL);
+	forged(r, to);
+	queue_to(r, text, true, r->dns_queue, r->dns_queue);
+	rule(to, "ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 %s", text);
+	rule(to, "ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 %s", text);
+	rule(to, "jump answers");
+	rule(to, "meta mark & %#x == %#x accept", r->kind_mask, r->kind[MARK_ANSWER]);
+	flow_mark(r, text, "", MARK_ALLOWED);
+	rule(to, "%s accept", text);
+	passes(r, to);
+	marks(r, to);
+	put_mark(r, to, "counter", MARK_SENT, "");
+	queue_to(r, text, c->when_down == CONFIG_OPEN, c->queue_first,
+		 c->queue_first + c->queues - 1);
+	rule(to, "%s", text);
+	end(to);
+}
+
+/* A segment without data, told exactly: the IP length is the two headers' and no more. */
+static void empty(FILE *to)
+{
+	chain(to, "empty", NULL, NULL);
+	for (unsigned words = 5; words <= 15; words++) {
+		rule(to, "ip hdrlength 5 ip length %u tcp doff %u accept", 20 + words * 4, words);
+		rule(to, "ip6 nexthdr tcp ip6 length %u tcp doff %u accept", words * 4, words);
+	}
+	end(to);
+}
+
+static void denied(const struct rules *r, FILE *to)
+{
+	chain(to, "denied", NULL, NULL);
+	if (r->config->on_deny == CONFIG_DROP) {
+		rule(to, "counter drop");
+	} else {
+		rule(to, "meta l4proto tcp counter reject with tcp reset");
+		rule(to, "counter reject with icmpx admin-prohibited");
+	}
+	end(to);
+}
+
+/* Later than the queue: what its verdict left on the packet is kept on the flow. */
+static void decided(const struct rules *r, FILE *to)
+{
+	const struct config *c = r->config;
+	bool open = c->when_down == CONFIG_OPEN || c->when_full == CONFIG_OPEN;
+	char match[96];
+	chain(to, "decided", "filter hook prerouting", PRIORITY_DECIDED);
+	rule(to, "meta mark & %#x == 0 accept", r->kind_mask);
+	rule(to, "meta mark & %#x == %#x counter %s", r->kind_mask, r->kind[MARK_SENT],
+	     open ? "accept" : "drop");
+	if (c->on_deny == CONFIG_REDIRECT) {
+		snprintf(match, sizeof match, "meta nfproto %s meta mark & %#x == %#x",
+			 address_is4(&c->portal) ? "ipv6" : "ipv4", r->kind_mask,
+			 r->kind[MARK_REDIRECT]);
+		put_mark(r, to, match, MARK_DENIED, "");
+	}
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_REDIRECT; k++)
+		rule(to, "meta mark & %#x == %#x ct mark set ct mark & %#x | %#x%s", r->mask,
+		     r->value[k], ~r->mask, r->value[k], k == MARK_DENIED ? "" : " accept");
+	rule(to, "meta mark & %#x == %#x goto denied", r->kind_mask, r->kind[MARK_DENIED]);
+	end(to);
+}
+
+static void prerouting(const struct rules *r, FILE *to)
+{
+	char m[64];
+	chain(to, "prerouting", "filter hook prerouting", PRIORITY_QUEUE);
+	inside(r, to, "iifname", "goto from_inside");
+	rule(to, "jump answers");
+	flow_mark(r, m, "", MARK_DENIED);
+	put_mark(r, to, m, MARK_DENIED, "");
+	end(to);
+}
+
+static void forward(const struct rules *r, FILE *to)
+{
+	char text[64];
+	chain(to, "forward", "filter hook forward", PRIORITY_QUEUE);
+	rule(to, "meta mark & %#x == %#x %s", r->kind_mask, r->kind[MARK_ANSWER],
+	     queue_to(r, text, true, r->dns_queue, r->dns_queue));
+	if (r->config->mode != CONFIG_OBSERVE) {
+		inside(r, to, "iifname", "accept");
+		inside(r, to, "oifname",
+		       "ct state new tcp flags & (fin | syn | rst | ack) != syn counter drop");
+	}
+	end(to);
+}
+
+static void output(const struct rules *r, FILE *to)
+{
+	char text[64];
+	queue_to(r, text, true, r->dns_queue, r->dns_queue);
+	chain(to, "output", "filter hook output", PRIORITY_QUEUE);
+	for (int v = 4; v <= 6; v += 2)
+		rule(to,
+		     "oifname != \"lo\" %s saddr @resolvers%d ct state established "
+		     "ct direction reply meta l4proto { tcp, udp } th sport 53 %s",
+		     v == 4 ? "ip" : "ip6", v, text);
+	end(to);
+	/* What the daemon sends to a client in a server's name is not a flow of its own. */
+	chain(to, "own", "filter hook output", "raw");
+	snprintf(text, sizeof text, "meta mark & %#x == %#x notrack", r->kind_mask,
+		 r->kind[MARK_OWN]);
+	inside(r, to, "oifname", text);
+	end(to);
+}
+
+static void redirect(const struct rules *r, FILE *to)
+{
+	const struct config *c = r->config;
+	char text[ADDRESS_TEXT];
+	if (c->on_deny != CONFIG_REDIRECT)
+		return;
+	address_format(&c->portal, text);
+	bool four = address_is4(&c->portal);
+	chain(to, "redirect", "nat hook prerouting", "dstnat - 5");
+	rule(to, "meta nfproto %s meta l4proto tcp meta mark & %#x == %#x dnat %s to %s%s%s:%u",
+	     four ? "ipv4" : "ipv6", r->kind_mask, r->kind[MARK_REDIRECT], four ? "ip" : "ip6",
+	     four ? "" : "[", text, four ? "" : "]", c->portal_port);
+	end(to);
+}
+
+void rules_nft(const struct rules *r, FILE *to)
+{
+	const struct config *c = r->config;
+	fprintf(to, "table inet " RULES_TABLE "\ndelete table inet " RULES_TABLE
+		    "\ntable inet " RULES_TABLE " {\n");
+	for (int v = 1; v >= 0; v--) {
+		set(to, "internal", &c->internal, v);
+		set(to, "resolvers", &c->resolvers, v);
+	}
+	if (*r->name)
+		fprintf(to, "\tchain %s {\n\t}\n", r->name);
+	empty(to);
+	answers(r, to);
+	denied(r, to);
+	from_inside(r, to);
+	prerouting(r, to);
+	decided(r, to);
+	forward(r, to);
+	output(r, to);
+	redirect(r, to);
+	fputs("}\n", to);
+}

@@ -1,0 +1,352 @@
+#include "wiring/wiring.h"
+
+#include "source/conntrack.h"
+#include "source/nfqueue.h"
+#include "wiring/loaded.h"
+#include "wiring/rules.h"
+#include "wiring/tool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char acct_path[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
+
+const char *wiring_backend_name(enum wiring_backend b)
+{
+	static const char *const names[] = {"none", "nft", "iptables"};
+	return names[b];
+}
+
+static bool ip6_here(void)
+{
+	return access("/proc/net/if_inet6", F_OK) == 0;
+}
+
+/* --- text ---------------------------------------------------------------------------------- */
+
+static char *text_of(const struct rules *r, enum wiring_backend b, int family)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	if (b == WIRING_NFT)
+		rules_nft(r, f);
+	else
+		rules_iptables(r, family, f);
+	return fclose(f) == 0 ? text : NULL;
+}
+
+/* The digest is over the rules as they were at epoch 0 and without a name. */
+static bool digest_of(const struct config *c, enum wiring_backend b, char out[static 9],
+		      struct errors *errors)
+{
+	struct rules r;
+	char *text = NULL;
+	size_t len = 0;
+	if (!rules_init(&r, c, 0, errors))
+		return false;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		return false;
+	if (b == WIRING_NFT) {
+		rules_nft(&r, f);
+	} else {
+		rules_iptables(&r, 4, f);
+		rules_iptables(&r, 6, f);
+	}
+	if (fclose(f) != 0)
+		return false;
+	rules_digest(text, len, out);
+	free(text);
+	return true;
+}
+
+bool wiring_text(const struct config *c, enum wiring_backend b, unsigned epoch, FILE *to,
+		 struct errors *errors)
+{
+	struct rules r;
+	struct rules_name name = {.epoch = epoch, .policy = "00000000"};
+	if (!rules_init(&r, c, epoch, errors) || !digest_of(c, b, name.rules, errors))
+		return false;
+	rules_name_format(&name, r.name);
+	if (b == WIRING_NFT) {
+		fputs("# nft -f\n", to);
+		rules_nft(&r, to);
+		return true;
+	}
+	fputs("# iptables-restore --noflush\n", to);
+	rules_iptables(&r, 4, to);
+	fputs("# ip6tables-restore --noflush\n", to);
+	rules_iptables(&r, 6, to);
+	return true;
+}
+
+/* --- loading ------------------------------------------------------------------------------- */
+
+static void say_tool(struct errors *errors, const char *what, const struct tool *t)
+{
+	const char *text = t->err ? t->err : "";
+	int len = (int)strcspn(text, "\n");
+	if (t->status == 127)
+		errors_add(errors, NULL, 0, "%s is not installed", what);
+	else
+		errors_add(errors, NULL, 0, "%s: %.*s", what, len, text);
+}
+
+static bool run_with(const char *const argv[], const char *input, struct errors *errors)
+{
+	struct tool t;
+	bool ok = tool_run(&t, argv, input, false) && t.status == 0;
+	if (!ok)
+		say_tool(errors, argv[0], &t);
+	tool_deinit(&t);
+	return ok;
+}
+
+enum wiring_backend wiring_probe(const struct config *c, struct errors *errors)
+{
+	struct rules r;
+	struct tool t;
+	if (!rules_init(&r, c, 0, errors))
+		return WIRING_NONE;
+	char *text = text_of(&r, WIRING_NFT, 0);
+	bool nft = text &&
+		   tool_run(&t, (const char *[]){"nft", "-c", "-f", "-", NULL}, text, false) &&
+		   t.status == 0;
+	tool_deinit(&t);
+	free(text);
+	return nft ? WIRING_NFT : WIRING_IPTABLES;
+}
+
+static bool load_nft(const struct rules *r, struct errors *errors)
+{
+	char *text = text_of(r, WIRING_NFT, 0);
+	bool ok = text && run_with((const char *[]){"nft", "-f", "-", NULL}, text, errors);
+	free(text);
+	return ok;
+}
+
+/* What is there of ours goes and what is new comes in one transaction a table. */
+static bool load_family(const struct rules *r, const struct loaded *l, int family,
+			struct errors *errors)
+{
+	const char *tool = family == 4 ? "iptables-restore" : "ip6tables-restore";
+	char *text = r ? text_of(r, WIRING_IPTABLES, family) : NULL;
+	char *whole = loaded_replace(l, family, text ? text : "");
+	bool ok = whole &&
+		  (!*whole || run_with((const char *[]){tool, "--noflush", NULL}, whole, errors));
+	free(text);
+	free(whole);
+	return ok;
+}
+
+static bool load_iptables(const struct rules *r, const struct loaded *l, struct errors *errors)
+{
+	return load_family(r, l, 4, errors) && (!ip6_here() || load_family(r, l, 6, errors));
+}
+
+static bool remove_nft(struct errors *errors)
+{
+	return run_with((const char *[]){"nft", "delete", "table", "inet", RULES_TABLE, NULL}, NULL,
+			errors);
+}
+
+/* --- nf_conntrack_acct --------------------------------------------------------------------- */
+
+static bool acct_is_on(void)
+{
+	FILE *f = fopen(acct_path, "re");
+	int c = f ? fgetc(f) : '0';
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+static bool set_acct(bool on, struct errors *errors)
+{
+	if (acct_is_on() == on)
+		return true;
+	FILE *f = fopen(acct_path, "we");
+	bool ok = f && fputc(on ? '1' : '0', f) != EOF;
+	if (f && fclose(f) != 0)
+		ok = false;
+	if (!ok)
+		errors_add(errors, NULL, 0, "%s: %s", acct_path, strerror(errno));
+	return ok;
+}
+
+/* --- up and down --------------------------------------------------------------------------- */
+
+/* A new epoch's number may have been used 16 epochs ago, and marks of other rules may mean anything
+ * by these: such marks go first. */
+static bool choose_epoch(const struct config *c, const struct loaded *l, struct rules_name *name,
+			 struct errors *errors)
+{
+	uint32_t port;
+	bool rules_same = l->named && strcmp(l->name.rules, name->rules) == 0;
+	bool policy_same = l->named && strcmp(l->name.policy, name->policy) == 0;
+	name->epoch = l->named ? l->name.epoch : 0;
+	name->acct = l->named ? l->name.acct : acct_is_on();
+	if ((rules_same && policy_same) || nfqueue_bound((uint16_t)c->queue_first, &port))
+		return true;
+	if (l->named)
+		name->epoch = (name->epoch + 1) % MARK_EPOCHS;
+	int swept = conntrack_sweep(c->mark_mask, rules_same ? name->epoch : CONNTRACK_EVERY_EPOCH);
+	if (swept < 0)
+		errors_add(errors, NULL, 0, "old marks can't be cleared: %s", strerror(-swept));
+	return swept >= 0;
+}
+
+static bool load(const struct config *c, enum wiring_backend b, const struct loaded *l,
+		 const struct rules_name *name, struct errors *errors)
+{
+	struct rules r;
+	if (!rules_init(&r, c, name->epoch, errors))
+		return false;
+	rules_name_format(name, r.name);
+	if (b == WIRING_NFT)
+		return load_nft(&r, errors) && (!l->iptables || load_iptables(NULL, l, errors));
+	return load_iptables(&r, l, errors) && (!l->nft || remove_nft(errors));
+}
+
+static bool same(const struct config *c, enum wiring_backend b, const struct loaded *l,
+		 const struct rules_name *name)
+{
+	struct errors ignored = {0};
+	bool it = l->named && l->nft == (b == WIRING_NFT) &&
+		  l->iptables == (b == WIRING_IPTABLES) &&
+		  strcmp(l->name.rules, name->rules) == 0 &&
+		  strcmp(l->name.policy, name->policy) == 0 && wiring_check(c, &ignored);
+	errors_deinit(&ignored);
+	return it;
+}
+
+static bool up(const struct config *c, enum wiring_backend b, const struct loaded *l,
+	       const char *policy, struct errors *errors)
+{
+	struct rules_name name = {0};
+	rules_digest(policy, strlen(policy), name.policy);
+	if (!digest_of(c, b, name.rules, errors))
+		return false;
+	if (same(c, b, l, &name))
+		return true;
+	return choose_epoch(c, l, &name, errors) && load(c, b, l, &name, errors) &&
+	       set_acct(true, errors);
+}
+
+bool wiring_up(const struct config *c, enum wiring_backend b, const char *policy,
+	       struct errors *errors)
+{
+	struct loaded l;
+	if (b == WIRING_NONE)
+		b = wiring_probe(c, errors);
+	bool ok = b != WIRING_NONE && loaded_read(&l, errors);
+	if (!ok)
+		return false;
+	ok = up(c, b, &l, policy, errors);
+	loaded_deinit(&l);
+	return ok;
+}
+
+bool wiring_down(const struct config *c, struct errors *errors)
+{
+	struct loaded l;
+	if (!loaded_read(&l, errors))
+		return false;
+	bool ok = true;
+	if (l.nft)
+		ok = remove_nft(errors);
+	if (l.iptables)
+		ok = load_iptables(NULL, &l, errors) && ok;
+	if (l.named && !l.name.acct)
+		ok = set_acct(false, errors) && ok;
+	if (l.named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {
+		errors_add(errors, NULL, 0, "marks of flows can't be cleared");
+		ok = false;
+	}
+	loaded_deinit(&l);
+	return ok;
+}
+
+/* --- check --------------------------------------------------------------------------------- */
+
+bool wiring_epoch(const struct config *c, unsigned *epoch)
+{
+	struct loaded l;
+	struct errors ignored = {0};
+	bool ok = loaded_read(&l, &ignored);
+	errors_deinit(&ignored);
+	if (!ok)
+		return false;
+	ok = l.named;
+	*epoch = l.name.epoch;
+	loaded_deinit(&l);
+	return ok;
+}
+
+/* The expected listing: the same rules, loaded and listed by the same tools, in a scratch
+ * namespace. Where none can be made the digest has to do. */
+static void compare(const struct rules *r, const struct loaded *l, int family,
+		    struct errors *errors)
+{
+	static const char *const commands[] = {
+		"nft -f - && nft -s list table inet " RULES_TABLE,
+		"iptables-restore --noflush && iptables-save",
+		"ip6tables-restore --noflush && ip6tables-save",
+	};
+	const char *command = commands[l->nft ? 0 : family == 4 ? 1 : 2];
+	struct tool t;
+	char *text = text_of(r, l->nft ? WIRING_NFT : WIRING_IPTABLES, family);
+	if (text && tool_run(&t, (const char *[]){"sh", "-c", command, NULL}, text, true) &&
+	    t.status == 0)
+		loaded_compare(l, family, t.out, errors);
+	tool_deinit(&t);
+	free(text);
+}
+
+static void check_loaded(const struct config *c, const struct loaded *l, struct errors *errors)
+{
+	struct rules r;
+	char digest[9];
+	enum wiring_backend b = l->nft ? WIRING_NFT : WIRING_IPTABLES;
+	if (!digest_of(c, b, digest, errors) || !rules_init(&r, c, l->name.epoch, errors))
+		return;
+	if (strcmp(digest, l->name.rules) != 0) {
+		errors_add(errors, NULL, 0,
+			   "the rules in the kernel are those of another configuration; "
+			   "`tiergatectl wiring up` loads these");
+		return;
+	}
+	rules_name_format(&l->name, r.name);
+	compare(&r, l, 4, errors);
+	if (!l->nft && ip6_here())
+		compare(&r, l, 6, errors);
+	loaded_check_order(l, errors);
+	if (!acct_is_on())
+		errors_add(errors, NULL, 0,
+			   "nf_conntrack_acct is off: ends of flows have no byte counts");
+}
+
+bool wiring_check(const struct config *c, struct errors *errors)
+{
+	struct loaded l;
+	size_t before = errors->count;
+	if (!loaded_read(&l, errors))
+		return false;
+	if (!l.named)
+		errors_add(errors, NULL, 0,
+			   "no rules of tiergate are in the kernel; `tiergatectl wiring up` loads "
+			   "them");
+	else if (l.nft && l.iptables)
+		errors_add(errors, NULL, 0,
+			   "rules of both nft and iptables are in the kernel; `tiergatectl wiring "
+			   "up` leaves those of one");
+	else
+		check_loaded(c, &l, errors);
+	loaded_deinit(&l);
+	return errors->count == before;
+}

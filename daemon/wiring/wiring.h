@@ -1,0 +1,45 @@
+/* wiring: the kernel's rules, made from the configuration: which packets come to the queues, what
+ * passes without the daemon, what marks do (design section 1).
+ *
+ * Two backends with the same rules: nft (a table of its own) and iptables + ip6tables (chains
+ * of our own, reached from the built-in ones). One empty chain's name keeps what must outlive the
+ * daemon: the epoch of the marks, digests of the rules and of the policy, and what
+ * nf_conntrack_acct was before. */
+#pragma once
+#include "base/error.h"
+#include "config/config.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+enum wiring_backend { WIRING_NONE, WIRING_NFT, WIRING_IPTABLES };
+
+const char *wiring_backend_name(enum wiring_backend b); /* "nft", "iptables" */
+
+/* Writes the ruleset as `nft -f` or `iptables-restore --noflush` and `ip6tables-restore --noflush`
+ * take it. False where the configuration can't be written as rules: the reasons are in errors.
+ * Needs no right and no daemon. */
+bool wiring_text(const struct config *c, enum wiring_backend b, unsigned epoch, FILE *to,
+		 struct errors *errors) __attribute__((warn_unused_result));
+
+/* The backend that this kernel takes the rules by, nft where it can; changes nothing. */
+enum wiring_backend wiring_probe(const struct config *c, struct errors *errors);
+
+/* Loads the rules, replacing any that are there (of either backend; WIRING_NONE: probe). policy is
+ * the policy's digest. The epoch moves where the rules or the policy are others than those loaded
+ * and no daemon reads the queue (a running daemon decides its flows again by itself).
+ * nf_conntrack_acct becomes 1. Loading the same twice changes nothing. */
+bool wiring_up(const struct config *c, enum wiring_backend b, const char *policy,
+	       struct errors *errors) __attribute__((warn_unused_result));
+
+/* Removes the rules of both backends and the marks of all flows; nf_conntrack_acct gets back what
+ * it had. True also where nothing was there. */
+bool wiring_down(const struct config *c, struct errors *errors) __attribute__((warn_unused_result));
+
+/* True where the rules of this configuration are loaded, whole and at their places; else what
+ * differs is in errors. Needs CAP_NET_ADMIN only; a line by line comparison is made where a scratch
+ * network namespace can be. */
+bool wiring_check(const struct config *c, struct errors *errors)
+	__attribute__((warn_unused_result));
+
+/* The epoch of the loaded rules; false where none are loaded or they can't be read. */
+bool wiring_epoch(const struct config *c, unsigned *epoch) __attribute__((warn_unused_result));
