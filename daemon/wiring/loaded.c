@@ -193,6 +193,48 @@ char *loaded_replace(const struct loaded *l, int family, const char *text)
 	return fclose(to) == 0 ? whole : NULL;
 }
 
+/* No rule, no chain of anybody's, no policy but to accept. */
+static bool table_is_empty(const char *save, const char *table)
+{
+	char line[LINE_MAX_LEN], current[32] = "";
+	bool seen = false;
+	while (next_line(&save, line)) {
+		if (line[0] == '*')
+			snprintf(current, sizeof current, "%.31s", line + 1);
+		if (strcmp(current, table) != 0)
+			continue;
+		if (starts(line, "-A ") || (line[0] == ':' && !strstr(line, " ACCEPT ")))
+			return false;
+		seen = true;
+	}
+	return seen;
+}
+
+void loaded_tidy(const struct loaded *l, int family)
+{
+	char line[LINE_MAX_LEN], table[32] = "";
+	struct tool now, gone;
+	const char *const save[] = {family == 6 ? "ip6tables-save" : "iptables-save", NULL};
+	const char *const drop[] = {"nft", "delete", "table", family == 6 ? "ip6" : "ip",
+				    table, NULL};
+	bool ok = tool_run(&now, save, NULL, false) && now.status == 0;
+	bool done = false;
+	for (const char *at = l->save[family == 6]; ok && next_line(&at, line);) {
+		if (line[0] == '*') {
+			snprintf(table, sizeof table, "%.31s", line + 1);
+			done = false;
+		}
+		if (done || !is_ours(line))
+			continue;
+		done = true;
+		if (table_is_empty(now.out, table)) {
+			ok = tool_run(&gone, drop, NULL, false);
+			tool_deinit(&gone);
+		}
+	}
+	tool_deinit(&now);
+}
+
 /* --- comparing ----------------------------------------------------------------------------- */
 
 /* Whether a listing has the line, in a table where it has tables. */

@@ -21,6 +21,10 @@ void loaded_deinit(struct loaded *l);
  * The caller frees it; NULL where memory ran out. */
 char *loaded_replace(const struct loaded *l, int family, const char *text);
 
+/* After a removal: tables of a family that held rules of ours and hold nothing now are taken away,
+ * since even empty ones have their hooks (and conntrack) run for every packet. */
+void loaded_tidy(const struct loaded *l, int family);
+
 /* Adds an error for each line of ours that is missing from, or is too many in, what is loaded.
  * expected: the listing of the same tool. */
 void loaded_compare(const struct loaded *l, int family, const char *expected,

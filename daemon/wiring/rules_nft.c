@@ -245,7 +245,7 @@ static void output(const struct rules *r, FILE *to)
 	end(to);
 }
 
-static void redirect(const struct rules *r, FILE *to)
+static void portal(const struct rules *r, FILE *to)
 {
 	const struct config *c = r->config;
 	char text[ADDRESS_TEXT];
@@ -253,7 +253,7 @@ static void redirect(const struct rules *r, FILE *to)
 		return;
 	address_format(&c->portal, text);
 	bool four = address_is4(&c->portal);
-	chain(to, "redirect", "nat hook prerouting", "dstnat - 5");
+	chain(to, "portal", "nat hook prerouting", "dstnat - 5");
 	rule(to, "meta nfproto %s meta l4proto tcp meta mark & %#x == %#x dnat %s to %s%s%s:%u",
 	     four ? "ipv4" : "ipv6", r->kind_mask, r->kind[MARK_REDIRECT], four ? "ip" : "ip6",
 	     four ? "" : "[", text, four ? "" : "]", c->portal_port);
@@ -279,6 +279,6 @@ void rules_nft(const struct rules *r, FILE *to)
 	decided(r, to);
 	forward(r, to);
 	output(r, to);
-	redirect(r, to);
+	portal(r, to);
 	fputs("}\n", to);
 }

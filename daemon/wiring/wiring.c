@@ -149,6 +149,15 @@ static bool load_iptables(const struct rules *r, const struct loaded *l, struct 
 	return load_family(r, l, 4, errors) && (!ip6_here() || load_family(r, l, 6, errors));
 }
 
+static bool remove_iptables(const struct loaded *l, struct errors *errors)
+{
+	if (!load_iptables(NULL, l, errors))
+		return false;
+	loaded_tidy(l, 4);
+	loaded_tidy(l, 6);
+	return true;
+}
+
 static bool remove_nft(struct errors *errors)
 {
 	return run_with((const char *[]){"nft", "delete", "table", "inet", RULES_TABLE, NULL}, NULL,
@@ -209,7 +218,7 @@ static bool load(const struct config *c, enum wiring_backend b, const struct loa
 		return false;
 	rules_name_format(name, r.name);
 	if (b == WIRING_NFT)
-		return load_nft(&r, errors) && (!l->iptables || load_iptables(NULL, l, errors));
+		return load_nft(&r, errors) && (!l->iptables || remove_iptables(l, errors));
 	return load_iptables(&r, l, errors) && (!l->nft || remove_nft(errors));
 }
 
@@ -261,7 +270,7 @@ bool wiring_down(const struct config *c, struct errors *errors)
 	if (l.nft)
 		ok = remove_nft(errors);
 	if (l.iptables)
-		ok = load_iptables(NULL, &l, errors) && ok;
+		ok = remove_iptables(&l, errors) && ok;
 	if (l.named && !l.name.acct)
 		ok = set_acct(false, errors) && ok;
 	if (l.named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {

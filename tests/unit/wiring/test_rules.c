@@ -1,0 +1,254 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "wiring/loaded.h"
+#include "wiring/rules.h"
+#include "wiring/wiring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *lan[] = {"lan0", "lan1"};
+static struct network nets[3];
+
+static struct config base(void)
+{
+	assert_true(network_parse("10.0.0.0/8", &nets[0]));
+	assert_true(network_parse("fd00::/8", &nets[1]));
+	assert_true(network_parse("10.0.0.53", &nets[2]));
+	return (struct config){.path = "c",
+			       .inside = {lan, 1},
+			       .internal = {nets, 2},
+			       .resolvers = {nets + 2, 1},
+			       .queues = 1,
+			       .queue_first = 4,
+			       .mark_mask = 0xff00};
+}
+
+static char *text(const struct config *c, enum wiring_backend b, unsigned epoch)
+{
+	struct errors errors = {0};
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+	assert_true(wiring_text(c, b, epoch, f, &errors));
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(errors.count, 0);
+	return out;
+}
+
+static void has(const struct config *c, enum wiring_backend b, const char *want, bool there)
+{
+	char *t = text(c, b, 0);
+	if ((strstr(t, want) != NULL) != there)
+		fail_msg("%s: \"%s\" %s in:\n%s", wiring_backend_name(b), want,
+			 there ? "is not" : "is", t);
+	free(t);
+}
+
+static void refused(const struct config *c, const char *why)
+{
+	struct errors errors = {0};
+	FILE *f = fopen("/dev/null", "w");
+	assert_false(wiring_text(c, WIRING_NFT, 0, f, &errors));
+	assert_int_equal(errors.count, 1);
+	assert_non_null(strstr(errors.lines[0], why));
+	errors_deinit(&errors);
+	fclose(f);
+}
+
+static void unfit_settings_are_refused(void **state)
+{
+	static const char *const names[] = {"", "lan0; flush ruleset", "a\"b", "abcdefghijklmnop"};
+	struct config c = base();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		c.inside = (struct strings){(char **)&names[i], 1};
+		refused(&c, "not the name of an interface");
+	}
+	c.inside.count = 0;
+	refused(&c, "names no interface");
+	c = base();
+	static const uint32_t masks[] = {0, 0x3f, 0xf0f0, 0x1ff00ff};
+	for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+		c.mark_mask = masks[i];
+		refused(&c, "can't hold a mark");
+	}
+	c.mark_mask = 0xfe000000;
+	has(&c, WIRING_NFT, "0xfe000000", true);
+	c = base();
+	c.queue_first = 65535;
+	refused(&c, "not within");
+	c = base();
+	c.on_deny = CONFIG_REDIRECT;
+	refused(&c, "portal");
+}
+
+static void closed_and_open(void **state)
+{
+	struct config c = base();
+	has(&c, WIRING_NFT, "\tqueue to 4\n", true);
+	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 4\n", true);
+	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 5 --queue-bypass", true);
+	has(&c, WIRING_NFT, "0x500 counter drop", true);
+	c.when_down = CONFIG_OPEN;
+	c.queues = 3;
+	has(&c, WIRING_NFT, "\tqueue flags bypass to 4-6\n", true);
+	has(&c, WIRING_IPTABLES, "--queue-balance 4:6 --queue-bypass\n", true);
+	has(&c, WIRING_NFT, "queue flags bypass to 7\n", true);
+	has(&c, WIRING_NFT, "0x500 counter accept", true);
+	c.when_down = CONFIG_CLOSED;
+	c.when_full = CONFIG_OPEN;
+	has(&c, WIRING_NFT, "\tqueue to 4-6\n", true);
+	has(&c, WIRING_IPTABLES, "0x500/0x700 -j RETURN", true);
+}
+
+static void on_deny_decides_the_answer(void **state)
+{
+	struct config c = base();
+	has(&c, WIRING_NFT, "reject with tcp reset", true);
+	has(&c, WIRING_IPTABLES, "icmp6-adm-prohibited", true);
+	c.on_deny = CONFIG_DROP;
+	has(&c, WIRING_NFT, "reject", false);
+	has(&c, WIRING_IPTABLES, "REJECT", false);
+	c.on_deny = CONFIG_REDIRECT;
+	c.portal_port = 80;
+	assert_true(address_parse("fd00::1", &c.portal));
+	has(&c, WIRING_NFT, "dnat ip6 to [fd00::1]:80", true);
+	has(&c, WIRING_NFT, "meta nfproto ipv4 meta mark & 0x700 == 0x400 meta mark set", true);
+	has(&c, WIRING_IPTABLES, "--to-destination [fd00::1]:80", true);
+	assert_true(address_parse("10.0.0.1", &c.portal));
+	has(&c, WIRING_IPTABLES, "--to-destination 10.0.0.1:80", true);
+}
+
+static void observe_mode_drops_nothing(void **state)
+{
+	struct config c = base();
+	c.mode = CONFIG_OBSERVE;
+	c.when_down = c.when_full = CONFIG_OPEN;
+	has(&c, WIRING_NFT, "drop", false);
+	char *t = text(&c, WIRING_IPTABLES, 0);
+	for (char *at = t; (at = strstr(at, "-j DROP")); at++) /* the backstop of a denied mark */
+		assert_memory_equal(at - strlen("-A TIERGATE-DENIED "), "-A TIERGATE-DENIED ", 19);
+	free(t);
+}
+
+static void every_interface_and_network_has_its_rule(void **state)
+{
+	struct config c = base();
+	c.inside.count = 2;
+	has(&c, WIRING_NFT, "iifname { \"lan0\", \"lan1\" } goto from_inside", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-PREROUTING -i lan1 -g TIERGATE-INSIDE", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-INSIDE -d 10.0.0.0/8 -j RETURN", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-INSIDE -d fd00::/8 -j RETURN", true);
+	has(&c, WIRING_NFT, "elements = { fd00::/8 }", true);
+}
+
+/* What later hooks match must not change with the epoch, or a change would open a hole. */
+static void the_epoch_is_in_flow_marks_alone(void **state)
+{
+	struct config c = base();
+	char *a = text(&c, WIRING_IPTABLES, 0), *b = text(&c, WIRING_IPTABLES, 15);
+	size_t filter = (size_t)(strstr(a, "*mangle") - a);
+	assert_memory_equal(a, b, filter);
+	assert_non_null(strstr(b, "--mark 0x7a00/0xff00"));
+	free(a);
+	free(b);
+}
+
+static void names_keep_what_they_say(void **state)
+{
+	struct rules_name in = {
+		.epoch = 11, .acct = true, .rules = "0123abcd", .policy = "ffff0000"};
+	struct rules_name out;
+	char name[RULES_NAME_MAX];
+	rules_name_format(&in, name);
+	assert_string_equal(name, "TIERGATE-b1-0123abcdffff0000");
+	assert_true(rules_name_parse(name, &out));
+	assert_int_equal(out.epoch, 11);
+	assert_true(out.acct);
+	assert_string_equal(out.rules, in.rules);
+	assert_string_equal(out.policy, in.policy);
+	static const char *const bad[] = {
+		"TIERGATE-INSIDE", "TIERGATE-b1-0123abcdffff000",  "TIERGATE-b1-0123abcdffff00001",
+		"TIERGATE-",       "tiergate-b1-0123abcdffff0000", ""};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(rules_name_parse(bad[i], &out));
+}
+
+static const char save[] = "*filter\n:FORWARD DROP [0:0]\n:other - [0:0]\n:TIERGATE-A - [0:0]\n"
+			   "-A FORWARD -j other\n-A FORWARD -m x -j TIERGATE-A\n"
+			   "-A TIERGATE-A -j DROP\nCOMMIT\n"
+			   "*nat\n:TIERGATE-B - [0:0]\n-A PREROUTING -j TIERGATE-B\nCOMMIT\n";
+
+static void replacing_takes_ours_alone(void **state)
+{
+	struct loaded l = {.save = {(char *)save, ""}};
+	char *whole = loaded_replace(&l, 4, "*filter\n:TIERGATE-A - [0:0]\nCOMMIT\n");
+	assert_string_equal(whole, "*filter\n-D FORWARD -m x -j TIERGATE-A\n-F TIERGATE-A\n"
+				   "-X TIERGATE-A\n:TIERGATE-A - [0:0]\nCOMMIT\n"
+				   "*nat\n-D PREROUTING -j TIERGATE-B\n-F TIERGATE-B\n"
+				   "-X TIERGATE-B\nCOMMIT\n");
+	free(whole);
+	whole = loaded_replace(&l, 6, "");
+	assert_string_equal(whole, "");
+	free(whole);
+}
+
+static void differences_are_said(void **state)
+{
+	struct loaded l = {.iptables = true, .save = {(char *)save, ""}};
+	struct errors errors = {0};
+	loaded_compare(&l, 4, save, &errors);
+	assert_int_equal(errors.count, 0);
+	loaded_compare(&l, 4,
+		       "*filter\n:TIERGATE-A - [0:0]\n-A FORWARD -m x -j TIERGATE-A\n"
+		       "-A TIERGATE-A -j DROP\n-A TIERGATE-A -j REJECT\n*nat\n"
+		       ":TIERGATE-B - [0:0]\n",
+		       &errors);
+	assert_int_equal(errors.count, 2);
+	assert_string_equal(errors.lines[0],
+			    "missing from the kernel: filter: -A TIERGATE-A -j REJECT");
+	assert_string_equal(errors.lines[1],
+			    "not ours, but among our rules: nat: -A PREROUTING -j TIERGATE-B");
+	errors_deinit(&errors);
+}
+
+static void order_is_checked(void **state)
+{
+	struct loaded l = {.iptables = true, .save = {(char *)save, ""}};
+	struct errors errors = {0};
+	loaded_check_order(&l, &errors);
+	assert_int_equal(errors.count, 1);
+	assert_non_null(
+		strstr(errors.lines[0], "table filter a rule stands before ours in FORWARD"));
+	l.save[0] =
+		"*mangle\n-A PREROUTING -j x\n-A PREROUTING -j TIERGATE-P\n-A INPUT -j TIERGATE-D\n"
+		"-A INPUT -j y\n";
+	loaded_check_order(&l, &errors);
+	assert_int_equal(errors.count, 1);
+	l.save[0] = "*mangle\n-A PREROUTING -j TIERGATE-P\n-A PREROUTING -j x\n";
+	loaded_check_order(&l, &errors);
+	assert_int_equal(errors.count, 2);
+	assert_non_null(strstr(errors.lines[1], "must be last"));
+	errors_deinit(&errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unfit_settings_are_refused),
+		cmocka_unit_test(closed_and_open),
+		cmocka_unit_test(on_deny_decides_the_answer),
+		cmocka_unit_test(observe_mode_drops_nothing),
+		cmocka_unit_test(every_interface_and_network_has_its_rule),
+		cmocka_unit_test(the_epoch_is_in_flow_marks_alone),
+		cmocka_unit_test(names_keep_what_they_say),
+		cmocka_unit_test(replacing_takes_ours_alone),
+		cmocka_unit_test(differences_are_said),
+		cmocka_unit_test(order_is_checked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
