@@ -21,8 +21,11 @@ struct part {
 	bool bad;    /* a length passes its parent; else at.bad says that bytes are still to come */
 };
 
+/* Once bytes are missing no length is known any more, so nothing is judged. */
 static bool part_fits(struct part *p, size_t n)
 {
+	if (p->at.bad)
+		return false;
 	if (n <= p->left) {
 		p->left -= n;
 		return true;
@@ -52,7 +55,7 @@ static void part_skip(struct part *p, size_t n)
 static struct part part_sub(struct part *p, size_t n)
 {
 	if (!part_fits(p, n))
-		return (struct part){cursor_of(p->at.end, 0), 0, true};
+		return (struct part){{p->at.end, p->at.end, p->at.bad}, 0, p->bad};
 	size_t have = cursor_left(&p->at);
 	struct part child = {cursor_sub(&p->at, n < have ? n : have), n, false};
 	if (n > have)
