@@ -312,7 +312,11 @@ static bool line_ports(struct compile *c, struct line *l, const struct config_li
 	l->ports = snapshot_take(c->snapshot, l->port_count, sizeof *l->ports);
 	if (!l->ports)
 		return false;
-	memcpy(l->ports, ports, l->port_count * sizeof *ports);
+	for (size_t i = 0; i < l->port_count; i++) { /* one by one: gates compare the bytes */
+		l->ports[i].transport = ports[i].transport;
+		l->ports[i].first = ports[i].first;
+		l->ports[i].last = ports[i].last;
+	}
 	return true;
 }
 
@@ -351,106 +355,6 @@ static bool compile_lines(struct compile *c)
 			return false;
 	}
 	return true;
-}
-
-enum evidence wants_of(enum config_evidence e)
-{
-	switch (e) {
-	case CONFIG_EVIDENCE_ANY: return EVIDENCE_NONE;
-	case CONFIG_EVIDENCE_DNS: return EVIDENCE_DNS;
-	case CONFIG_EVIDENCE_NAME_ADDRESS: return EVIDENCE_HOST_DNS;
-	case CONFIG_EVIDENCE_UNSET:
-	case CONFIG_EVIDENCE_NAME: break;
-	}
-	return EVIDENCE_HOST;
-}
-
-const char *wants_text(enum config_evidence e)
-{
-	static const char *const text[] = {"name", "any", "dns", "name", "name+address"};
-	return text[e];
-}
-
-enum config_evidence evidence_for(const struct line *l, const struct tier *t)
-{
-	if (l->evidence != CONFIG_EVIDENCE_UNSET)
-		return l->evidence;
-	return t && t->evidence != CONFIG_EVIDENCE_UNSET ? t->evidence : CONFIG_EVIDENCE_NAME;
-}
-
-bool mismatch_refused(const struct snapshot *s, const struct line *l, const struct tier *t)
-{
-	enum config_mismatch m = l->mismatch;
-	if (m == CONFIG_MISMATCH_UNSET && t)
-		m = t->mismatch;
-	if (m == CONFIG_MISMATCH_UNSET)
-		m = s->settings.mismatch;
-	return m == CONFIG_MISMATCH_DENY || evidence_for(l, t) == CONFIG_EVIDENCE_NAME_ADDRESS;
-}
-
-/* A line as a tier has it. What is known of a name narrows what allows, never what denies. */
-static struct rule rule_of(const struct snapshot *s, uint32_t line, const struct tier *t)
-{
-	const struct line *l = &s->lines[line];
-	return (struct rule){
-		.expires = l->expires,
-		.when = l->when,
-		.ports = l->ports,
-		.port_count = (uint32_t)l->port_count,
-		.line = line,
-		.wants = l->deny ? EVIDENCE_NONE : wants_of(evidence_for(l, t)),
-		.refuses_mismatch = !l->deny && mismatch_refused(s, l, t),
-		.has_hosts = l->has_hosts,
-		.any_site = l->any_site,
-	};
-}
-
-/* Sorts the rules' numbers by site: counts, adds up, places. */
-static bool index_rules(struct snapshot *s, struct rules *r)
-{
-	size_t sites = s->site_count, total = 0;
-	r->first = snapshot_take(s, sites + 2, sizeof *r->first);
-	if (!r->first)
-		return false;
-	for (size_t i = 0; i < r->count; i++) {
-		const struct line *l = &s->lines[r->item[i].line];
-		for (size_t k = 0; k < l->site_count; k++, total++)
-			r->first[l->sites[k] + 1]++;
-		r->first[sites + 1] += l->any_site;
-		total += l->any_site;
-	}
-	for (size_t i = 1; i < sites + 2; i++)
-		r->first[i] += r->first[i - 1];
-	r->by_site = snapshot_take(s, total, sizeof *r->by_site);
-	uint32_t *next = calloc(sites + 1, sizeof *next);
-	if (!r->by_site || !next) {
-		free(next);
-		return false;
-	}
-	memcpy(next, r->first, (sites + 1) * sizeof *next);
-	for (size_t i = 0; i < r->count; i++) {
-		const struct line *l = &s->lines[r->item[i].line];
-		for (size_t k = 0; k < l->site_count; k++)
-			r->by_site[next[l->sites[k]]++] = (uint32_t)i;
-		if (l->any_site)
-			r->by_site[next[sites]++] = (uint32_t)i;
-	}
-	free(next);
-	return true;
-}
-
-static bool compile_rules(struct snapshot *s, size_t tier, struct rules *r, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		r->count += s->lines[i].tiers[tier];
-	r->item = snapshot_take(s, r->count, sizeof *r->item);
-	if (!r->item)
-		return false;
-	r->count = 0;
-	for (size_t i = from; i < to; i++)
-		if (s->lines[i].tiers[tier])
-			r->item[r->count++] = rule_of(s, (uint32_t)i, &s->tiers[tier]);
-	return index_rules(s, r);
 }
 
 static bool compile_networks(struct compile *c)
@@ -543,8 +447,8 @@ static bool compile_all(struct compile *c)
 	    !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) || !compile_expects(c))
 		return false;
 	for (size_t t = 0; t < s->tier_count; t++)
-		if (!compile_rules(s, t, &s->tiers[t].allow, 0, s->allow_count) ||
-		    !compile_rules(s, t, &s->tiers[t].deny, s->allow_count, s->line_count))
+		if (!rules_make(s, t, &s->tiers[t].allow, 0, s->allow_count) ||
+		    !rules_make(s, t, &s->tiers[t].deny, s->allow_count, s->line_count))
 			return false;
 	return true;
 }

@@ -52,6 +52,9 @@ struct rules {
 	 * "*"
 	 */
 	uint32_t *first, *by_site;
+	/* rules that a name could match, one of each set of ports, schedule and end */
+	uint32_t *gates;
+	size_t gate_count;
 };
 
 struct tier {
@@ -109,6 +112,9 @@ char *snapshot_text(struct snapshot *s, const char *text); /* a copy; NULL stays
 
 uint32_t snapshot_tier(const struct snapshot *s, const char *name); /* or TIER_NONE */
 uint32_t tier_hash(const char *name);
+
+/* Makes a tier's rules from the lines from .. to - 1; false where memory ran out. */
+bool rules_make(struct snapshot *s, size_t tier, struct rules *r, size_t from, size_t to);
 
 /* Fills s->digest. */
 void digest_make(const struct config *c, char out[static 17]);

@@ -88,9 +88,8 @@ static struct found find(const struct snapshot *s, const struct rules *rules, ui
 /* Could any rule match, given some name? */
 static bool name_could_match(const struct rules *rules, const struct asked *a)
 {
-	for (size_t i = 0; i < rules->count; i++)
-		if ((rules->item[i].has_hosts || rules->item[i].any_site) &&
-		    rule_open(&rules->item[i], a))
+	for (size_t i = 0; i < rules->gate_count; i++)
+		if (rule_open(&rules->item[rules->gates[i]], a))
 			return true;
 	return false;
 }
