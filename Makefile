@@ -14,7 +14,7 @@ LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o)
 MAIN_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/main.c))
-CTL_OBJ  := $(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c))
+CTL_OBJ  := $(if $(shell grep -ls "^int main" daemon/ctl/*.c),$(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c)))
 PORTAL_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/portal/*.c))
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*/test_*.c))
 PROGRAMS := $(if $(MAIN_OBJ),$B/tiergated) $(if $(CTL_OBJ),$B/tiergatectl) $(if $(PORTAL_OBJ),$B/tiergate-portal)

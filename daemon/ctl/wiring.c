@@ -1,0 +1,104 @@
+/* tiergatectl wiring: the kernel's rules, without a daemon. */
+#include "ctl/wiring.h"
+
+#include "config/config.h"
+#include "policy/snapshot.h"
+#include "wiring/wiring.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DONE, NO, USAGE, CANNOT };
+
+static const char usage[] =
+	"usage: tiergatectl wiring up|down|check|print [--config FILE] [--backend nft|iptables]\n";
+
+struct request {
+	const char *config;
+	enum wiring_backend backend; /* WIRING_NONE: what the kernel has */
+};
+
+static int say(struct errors *errors, int status)
+{
+	errors_print(errors, stderr);
+	errors_deinit(errors);
+	return status;
+}
+
+static int up(const struct config *c, const struct request *r, struct errors *errors)
+{
+	struct snapshot *s = snapshot_compile(c, errors);
+	if (!s)
+		return NO;
+	bool ok = wiring_up(c, r->backend, snapshot_digest(s), errors);
+	snapshot_free(s);
+	return ok ? DONE : CANNOT;
+}
+
+static int down(const struct config *c, const struct request *r, struct errors *errors)
+{
+	return wiring_down(c, errors) ? DONE : CANNOT;
+}
+
+static int check(const struct config *c, const struct request *r, struct errors *errors)
+{
+	if (!wiring_check(c, errors))
+		return NO;
+	puts("the kernel's rules are those of the configuration");
+	return DONE;
+}
+
+static int print(const struct config *c, const struct request *r, struct errors *errors)
+{
+	enum wiring_backend b = r->backend ? r->backend : wiring_probe(c, errors);
+	unsigned epoch = 0;
+	if (b == WIRING_NONE || !wiring_text(c, b, epoch, stdout, errors))
+		return NO;
+	return DONE;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct config *, const struct request *, struct errors *);
+} verbs[] = {{"up", up}, {"down", down}, {"check", check}, {"print", print}};
+
+static bool parse(int argc, char **argv, struct request *r)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"backend", required_argument, NULL, 'b'},
+						{0}};
+	int o;
+	optind = 1;
+	while ((o = getopt_long(argc, argv, "c:b:", options, NULL)) != -1) {
+		if (o == 'c')
+			r->config = optarg;
+		else if (o == 'b' && strcmp(optarg, "nft") == 0)
+			r->backend = WIRING_NFT;
+		else if (o == 'b' && strcmp(optarg, "iptables") == 0)
+			r->backend = WIRING_IPTABLES;
+		else
+			return false;
+	}
+	return optind == argc - 1;
+}
+
+int ctl_wiring(int argc, char **argv)
+{
+	struct request r = {.config = "/etc/tiergate/tiergate.conf"};
+	struct errors errors = {0};
+	size_t i = 0, count = sizeof verbs / sizeof *verbs;
+	bool ok = parse(argc, argv, &r);
+	while (ok && i < count && strcmp(argv[optind], verbs[i].name) != 0)
+		i++;
+	if (!ok || i == count) {
+		fputs(usage, stderr);
+		return USAGE;
+	}
+	struct config *c = config_load(r.config, CONFIG_FOR_RUN, &errors);
+	if (!c)
+		return say(&errors, NO);
+	int status = verbs[i].run(c, &r, &errors);
+	config_free(c);
+	return say(&errors, status);
+}
