@@ -30,9 +30,7 @@ int journal_send(const struct decision *d, const char *json, size_t len)
 	char space[RECORD_MAX * 2], message[RECORD_MAX], address[ADDRESS_TEXT];
 	struct fields f = {.text = BUF_OF(space)};
 	struct buf b = BUF_OF(message);
-	record_write_text(&b, d, false);
-	if (b.len)
-		message[b.len - 1] = '\0'; /* the newline */
+	record_write_message(&b, d, false);
 	field(&f, "MESSAGE=", message);
 	field(&f, "PRIORITY=", d->kind == DECISION_LOST ? "4" : "6");
 	field(&f, "SYSLOG_IDENTIFIER=", "tiergate");

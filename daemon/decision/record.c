@@ -215,15 +215,13 @@ static void end_out(struct buf *b, const struct decision *d)
 			   (double)d->duration / (double)NS_PER_S);
 }
 
-void record_write_text(struct buf *out, const struct decision *d, bool colour)
+void record_write_message(struct buf *out, const struct decision *d, bool colour)
 {
 	char client[ADDRESS_TEXT];
-	clock_out(out, d->time);
-	buf_text(out, "  ");
 	action_out(out, d, colour);
 	buf_text(out, "  ");
 	if (d->kind == DECISION_LOST) {
-		buf_printf(out, "%llu records were lost\n", (unsigned long long)d->count);
+		buf_printf(out, "%llu records were lost", (unsigned long long)d->count);
 		return;
 	}
 	if (d->user[0])
@@ -239,5 +237,12 @@ void record_write_text(struct buf *out, const struct decision *d, bool colour)
 	destination_out(out, d);
 	buf_printf(out, "  %s", reason_text(d->reason));
 	end_out(out, d);
+}
+
+void record_write_text(struct buf *out, const struct decision *d, bool colour)
+{
+	clock_out(out, d->time);
+	buf_text(out, "  ");
+	record_write_message(out, d, colour);
 	buf_char(out, '\n');
 }

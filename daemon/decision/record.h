@@ -10,9 +10,11 @@
  * (RFC 2104 HMAC-SHA-256, first 16 hex digits). */
 void record_write(struct buf *out, const struct decision *d, const uint8_t *pseudonym);
 
-/* The same as text for people, with a newline (tiergatectl watch); times are the machine's zone's.
- * colour adds terminal escapes; nothing from the network can. */
+/* The same as text for people, with a newline (tiergatectl watch); times are the machine's zone's,
+ * so main thread only. colour adds terminal escapes; nothing from the network can. */
 void record_write_text(struct buf *out, const struct decision *d, bool colour);
+/* That without time and newline; any thread. */
+void record_write_message(struct buf *out, const struct decision *d, bool colour);
 
 /* The pseudonym of a user name under a 32-byte key. */
 #define PSEUDONYM_KEY  32

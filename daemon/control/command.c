@@ -1,0 +1,385 @@
+#include "base/clock.h"
+#include "config/value.h"
+#include "control/client.h"
+#include "control/explain.h"
+#include "decision/record.h"
+#include "identity/users.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERRORS_MAX 100 /* of a reload, in an answer */
+
+struct request {
+	struct client *client;
+	struct control *control;
+	const json_t *body;
+	json_t *id;
+	json_t *result; /* an object to fill */
+	int64_t now;
+	const char *code; /* of a failure */
+	char error[256];
+	json_t *errors; /* all of them, where there are several */
+};
+
+/* DONE sends the result or the failure; LATER: the command sends lines of its own. */
+enum done { DONE, LATER };
+
+static enum done fail(struct request *r, const char *code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static enum done fail(struct request *r, const char *code, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(r->error, sizeof r->error, format, args);
+	va_end(args);
+	r->code = code;
+	return DONE;
+}
+
+/* ---- members of a request ---- */
+
+static const char *text_of(const struct request *r, const char *key)
+{
+	return json_string_value(json_object_get(r->body, key));
+}
+
+static bool flag_of(const struct request *r, const char *key)
+{
+	return json_is_true(json_object_get(r->body, key));
+}
+
+/* Copies text that fits; "" where the member is absent. False where it is something else. */
+static bool take_text(const struct request *r, const char *key, char *out, size_t size)
+{
+	json_t *j = json_object_get(r->body, key);
+	out[0] = '\0';
+	if (!j)
+		return true;
+	if (!json_is_string(j) || json_string_length(j) >= size)
+		return false;
+	strcpy(out, json_string_value(j));
+	return true;
+}
+
+static bool take_address(const struct request *r, const char *key, struct address *out)
+{
+	const char *text = text_of(r, key);
+	return text && address_parse(text, out);
+}
+
+static void set_time(json_t *to, const char *key, int64_t time)
+{
+	char text[40] = "";
+	struct buf b = BUF_OF(text);
+	if (time == 0)
+		return;
+	clock_format(&b, time);
+	json_object_set_new(to, key, json_string(text));
+}
+
+/* ---- commands ---- */
+
+static enum done ping(struct request *r)
+{
+	return DONE;
+}
+
+static enum done status(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	o->ops->status(o->ctx, r->result);
+	return DONE;
+}
+
+/* The session ends with `for`, and with its tier's own limit at the latest. */
+static bool limits(struct request *r, struct session *s)
+{
+	const struct control_options *o = &r->control->o;
+	const char *text = text_of(r, "for");
+	int64_t absolute, wanted = 0;
+	if ((text && !duration_parse(text, &wanted)) || (!text && json_object_get(r->body, "for")))
+		return false;
+	snapshot_tier_limits(o->ops->snapshot(o->ctx), s->tier, &s->idle, &absolute);
+	if (absolute && (wanted == 0 || absolute < wanted))
+		wanted = absolute;
+	s->until = wanted ? r->now + wanted : 0;
+	return true;
+}
+
+static enum done login(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	struct session s = {.since = r->now}, opened;
+	struct address a;
+	if (!take_address(r, "address", &a))
+		return fail(r, "bad-request", "address is missing or no address");
+	if (!take_text(r, "user", s.user, sizeof s.user) || !user_name_valid(s.user))
+		return fail(r, "bad-request", "user is missing or no user name");
+	if (!take_text(r, "source", s.source, sizeof s.source))
+		return fail(r, "bad-request", "source is too long");
+	if (!s.source[0])
+		strcpy(s.source, "login");
+	if (!take_text(r, "tier", s.tier, sizeof s.tier) ||
+	    !snapshot_has_tier(o->ops->snapshot(o->ctx), s.tier))
+		return fail(r, "not-found", "the policy has no tier of that name");
+	if (!limits(r, &s))
+		return fail(r, "bad-request", "for is no duration; \"8h\" would be accepted");
+	if (session_open(o->sessions, &a, &s, r->now) < 0)
+		return fail(r, "full", "the session table is full");
+	if (session_at(o->sessions, &a, r->now, &opened))
+		json_object_set_new(r->result, "session", json_integer((json_int_t)opened.id));
+	set_time(r->result, "until", s.until);
+	o->ops->sessions_changed(o->ctx);
+	return DONE;
+}
+
+static enum done add(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	json_t *id = json_object_get(r->body, "session");
+	struct address a;
+	if (!json_is_integer(id) || !take_address(r, "address", &a))
+		return fail(r, "bad-request", "session or address is missing");
+	int e = session_add_address(o->sessions, (uint64_t)json_integer_value(id), &a);
+	if (e == -ENOENT)
+		return fail(r, "not-found", "there is no such session");
+	if (e < 0)
+		return fail(r, "full", "the session has %d addresses already", SESSION_ADDRESSES);
+	o->ops->sessions_changed(o->ctx);
+	return DONE;
+}
+
+static enum done logout(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	const char *user = text_of(r, "user"), *address = text_of(r, "address");
+	struct address a;
+	if (!user == !address)
+		return fail(r, "bad-request", "say whom: user or address");
+	if (address && !address_parse(address, &a))
+		return fail(r, "bad-request", "address is no address");
+	unsigned n = user ? session_close_user(o->sessions, user)
+			  : session_close_address(o->sessions, &a);
+	json_object_set_new(r->result, "ended", json_integer(n));
+	if (n)
+		o->ops->sessions_changed(o->ctx);
+	return DONE;
+}
+
+static enum done why(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	struct buf error = BUF_OF(r->error);
+	if (!explain(o->ops->snapshot(o->ctx), o->sessions, r->body, r->now, r->result, &error))
+		r->code = "bad-request";
+	return DONE;
+}
+
+static enum done denials(struct request *r)
+{
+	struct address a;
+	json_int_t max = json_integer_value(json_object_get(r->body, "max"));
+	if (!take_address(r, "address", &a))
+		return fail(r, "bad-request", "address is missing or no address");
+	if (max <= 0 || max > CONTROL_DENIALS_MAX)
+		max = CONTROL_DENIALS_MAX;
+	json_object_set_new(r->result, "denials", watching_denials(r->control, &a, (size_t)max));
+	return DONE;
+}
+
+static enum done reload(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	struct errors errors = {0};
+	size_t failed = o->ops->reload(o->ctx, &errors);
+	if (failed) {
+		r->errors = json_array();
+		for (size_t i = 0; i < errors.count && i < ERRORS_MAX; i++)
+			json_array_append_new(r->errors, json_string(errors.lines[i]));
+		fail(r, "failed", "%zu errors; the old policy stays in force", failed);
+	}
+	errors_deinit(&errors);
+	return DONE;
+}
+
+static enum done sessions(struct request *r)
+{
+	struct client *cl = r->client;
+	cl->rows.id = json_incref(r->id);
+	cl->rows.filter = json_deep_copy(r->body);
+	cl->rows.slot = cl->rows.count = 0;
+	return LATER;
+}
+
+static enum done watch(struct request *r)
+{
+	struct client *cl = r->client;
+	struct watch w = {.on = true, .id = json_integer_value(r->id)};
+	w.text = flag_of(r, "text");
+	w.colour = flag_of(r, "colour");
+	w.has_address = json_object_get(r->body, "address") != NULL;
+	if (!take_text(r, "user", w.user, sizeof w.user) ||
+	    !take_text(r, "tier", w.tier, sizeof w.tier) ||
+	    !take_text(r, "action", w.action, sizeof w.action) ||
+	    !take_text(r, "name", w.name, sizeof w.name) ||
+	    (w.has_address && !take_address(r, "address", &w.address)))
+		return fail(r, "bad-request", "a filter is not what it must be");
+	if (w.user[0] && r->control->o.pseudonym) {
+		char hidden[PSEUDONYM_TEXT];
+		record_pseudonym(r->control->o.pseudonym, w.user, hidden);
+		strcpy(w.user, hidden);
+	}
+	w.ring_lost_seen = ring_refused(r->control->watching.ring);
+	if (!cl->watch.on)
+		atomic_fetch_add(&r->control->watching.watchers, 1);
+	cl->watch = w;
+	json_t *j = json_pack("{sO sb sb}", "id", r->id, "more", 1, "watching", 1);
+	client_put_json(cl, j);
+	json_decref(j);
+	return LATER;
+}
+
+static const struct command {
+	const char *name;
+	enum control_right right;
+	enum done (*run)(struct request *r);
+} commands[] = {
+	{"ping", CONTROL_READ, ping},         {"status", CONTROL_READ, status},
+	{"sessions", CONTROL_READ, sessions}, {"login", CONTROL_MANAGE, login},
+	{"add", CONTROL_MANAGE, add},         {"logout", CONTROL_MANAGE, logout},
+	{"why", CONTROL_READ, why},           {"denials", CONTROL_READ, denials},
+	{"watch", CONTROL_READ, watch},       {"reload", CONTROL_MANAGE, reload},
+};
+
+/* ---- the list of sessions ---- */
+
+static bool row_wanted(const json_t *filter, const struct session_view *v)
+{
+	const char *user = json_string_value(json_object_get(filter, "user"));
+	const char *tier = json_string_value(json_object_get(filter, "tier"));
+	const char *address = json_string_value(json_object_get(filter, "address"));
+	struct address a;
+	if ((user && strcmp(user, v->session.user) != 0) ||
+	    (tier && strcmp(tier, v->session.tier) != 0))
+		return false;
+	if (!address)
+		return true;
+	if (!address_parse(address, &a))
+		return false;
+	for (unsigned i = 0; i < v->address_count; i++)
+		if (address_equal(&a, &v->address[i]))
+			return true;
+	return false;
+}
+
+static json_t *row(const struct session_view *v)
+{
+	const struct session *s = &v->session;
+	char text[ADDRESS_TEXT];
+	json_t *addresses = json_array();
+	for (unsigned i = 0; i < v->address_count; i++)
+		json_array_append_new(addresses, json_string(address_format(&v->address[i], text)));
+	json_t *j = json_pack("{sI ss ss ss so}", "session", (json_int_t)s->id, "user", s->user,
+			      "tier", s->tier, "source", s->source, "addresses", addresses);
+	if (!j)
+		return NULL;
+	set_time(j, "since", s->since);
+	set_time(j, "until", s->until);
+	set_time(j, "last_seen", s->last_seen);
+	if (s->idle)
+		json_object_set_new(j, "idle", json_integer(s->idle / NS_PER_S));
+	return j;
+}
+
+#define ROWS_TURN 4096
+
+void command_rows(struct client *cl)
+{
+	struct session_view v;
+	for (int n = 0; n < ROWS_TURN && client_room(cl) > CONTROL_OUT_MAX / 2; n++) {
+		if (!session_each(cl->control->o.sessions, &cl->rows.slot, &v)) {
+			json_t *end = json_pack("{sO sb s{sI}}", "id", cl->rows.id, "ok", 1,
+						"result", "count", (json_int_t)cl->rows.count);
+			client_put_json(cl, end);
+			json_decref(end);
+			json_decref(cl->rows.id);
+			json_decref(cl->rows.filter);
+			cl->rows.id = cl->rows.filter = NULL;
+			return;
+		}
+		if (!row_wanted(cl->rows.filter, &v))
+			continue;
+		json_t *line =
+			json_pack("{sO sb so}", "id", cl->rows.id, "more", 1, "result", row(&v));
+		client_put_json(cl, line);
+		json_decref(line);
+		cl->rows.count++;
+	}
+}
+
+/* ---- dispatch ---- */
+
+static enum done dispatch(struct request *r)
+{
+	const char *name = text_of(r, "command");
+	json_t *version = json_object_get(r->body, "v");
+	if (!json_is_integer(r->id))
+		return fail(r, "bad-request", "id is missing or no integer");
+	if (!json_is_integer(version) || json_integer_value(version) != CONTROL_VERSION)
+		return fail(r, "version", "v is missing or not %d", CONTROL_VERSION);
+	if (!name)
+		return fail(r, "bad-request", "command is missing");
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		if (r->client->right < commands[i].right)
+			return fail(r, "denied", "only root and tiergate-portal may do this");
+		return commands[i].run(r);
+	}
+	return fail(r, "unknown-command", "there is no such command");
+}
+
+static json_t *answer_of(struct request *r)
+{
+	json_t *a = json_object();
+	json_object_set(a, "id", json_is_integer(r->id) ? r->id : json_null());
+	json_object_set_new(a, "ok", json_boolean(!r->code));
+	if (!r->code) {
+		json_object_set(a, "result", r->result);
+		return a;
+	}
+	json_object_set_new(a, "code", json_string(r->code));
+	json_object_set_new(a, "error", json_string(r->error));
+	if (r->errors)
+		json_object_set(a, "errors", r->errors);
+	return a;
+}
+
+void command_run(struct client *cl, const char *line, size_t len)
+{
+	struct control *c = cl->control;
+	struct request r = {.client = cl, .control = c, .now = clock_now()};
+	json_t *body = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	enum done done = DONE;
+	c->counters.requests++;
+	r.body = body;
+	r.id = json_object_get(body, "id");
+	r.result = json_object();
+	if (json_is_object(body))
+		done = dispatch(&r);
+	else
+		fail(&r, "bad-request", "a request is one JSON object a line");
+	if (r.code)
+		c->counters.bad_requests++;
+	if (done == DONE) {
+		json_t *answer = answer_of(&r);
+		client_put_json(cl, answer);
+		json_decref(answer);
+	}
+	json_decref(r.errors);
+	json_decref(r.result);
+	json_decref(body);
+}

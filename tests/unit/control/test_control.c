@@ -1,0 +1,787 @@
+#include "base/clock.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "decision/record.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char policy[] = "tiers = ( { name = \"guest\"; },\n"
+			     "  { name = \"press\"; idle = \"1h\"; absolute = \"10h\"; } );\n"
+			     "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"
+			     "sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; } );\n"
+			     "allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; } );\n";
+
+static struct fixture {
+	char dir[64], file[96], socket[96];
+	sd_event *event;
+	struct sessions *sessions;
+	struct snapshot *snapshot;
+	struct control *control;
+	struct errors errors;
+	unsigned changed;
+	bool reload_fails;
+} f;
+
+static void fake_status(void *ctx, json_t *out)
+{
+	json_object_set_new(out, "mode", json_string("enforce"));
+}
+
+static const struct snapshot *fake_snapshot(void *ctx)
+{
+	return f.snapshot;
+}
+
+static void fake_changed(void *ctx)
+{
+	f.changed++;
+}
+
+static size_t fake_reload(void *ctx, struct errors *errors)
+{
+	if (!f.reload_fails)
+		return 0;
+	errors_add(errors, "policy.conf", 3, "wrong");
+	errors_add(errors, "policy.conf", 9, "wrong too");
+	return 2;
+}
+
+static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed, fake_reload};
+
+static int set_up_with(const uint8_t *pseudonym, bool listening)
+{
+	memset(&f, 0, sizeof f);
+	snprintf(f.dir, sizeof f.dir, "/tmp/tiergate-control-XXXXXX");
+	snprintf(f.file, sizeof f.file, "%s/conf", mkdtemp(f.dir));
+	snprintf(f.socket, sizeof f.socket, "%s/socket", f.dir);
+	FILE *out = fopen(f.file, "w");
+	fputs(policy, out);
+	fclose(out);
+	struct config *c = config_load(f.file, CONFIG_FOR_CHECK, &f.errors);
+	errors_print(&f.errors, stderr);
+	assert_non_null(c);
+	f.snapshot = snapshot_compile(c, &f.errors);
+	errors_print(&f.errors, stderr);
+	assert_non_null(f.snapshot);
+	config_free(c);
+	f.sessions = sessions_new(1000);
+	assert_true(sd_event_new(&f.event) >= 0);
+	struct control_options o = {.ops = &ops,
+				    .event = f.event,
+				    .sessions = f.sessions,
+				    .pseudonym = pseudonym,
+				    .socket = listening ? f.socket : NULL};
+	f.control = control_new(&o, &f.errors);
+	assert_non_null(f.control);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(NULL, false);
+}
+
+static int tear_down(void **state)
+{
+	control_free(f.control);
+	sd_event_unref(f.event);
+	sessions_free(f.sessions);
+	snapshot_free(f.snapshot);
+	errors_deinit(&f.errors);
+	unlink(f.file);
+	return rmdir(f.dir); /* the socket must be gone */
+}
+
+/* ---- a client ---- */
+
+struct peer {
+	int fd;
+	char text[CONTROL_OUT_MAX * 2];
+	size_t len;
+};
+
+static int connect_as(enum control_right right)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(control_adopt(f.control, pair[1], right), 0);
+	return pair[0];
+}
+
+static void turn(void)
+{
+	while (sd_event_run(f.event, 0) > 0)
+		;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	turn();
+}
+
+/* Everything that has come, NUL-terminated; *end says whether the other side has closed. */
+static const char *hear(int fd, bool *end)
+{
+	static char text[2 * CONTROL_OUT_MAX];
+	size_t len = 0;
+	ssize_t n;
+	turn();
+	while ((n = recv(fd, text + len, sizeof text - 1 - len, MSG_DONTWAIT)) > 0) {
+		len += (size_t)n;
+		turn();
+	}
+	text[len] = '\0';
+	if (end)
+		*end = n == 0;
+	return text;
+}
+
+static json_t *ask(int fd, const char *request)
+{
+	char line[CONTROL_LINE_MAX];
+	snprintf(line, sizeof line, "%s\n", request);
+	say(fd, line);
+	const char *text = hear(fd, NULL);
+	assert_non_null(strchr(text, '\n'));
+	assert_string_equal(strchr(text, '\n'), "\n"); /* one line */
+	json_t *j = json_loads(text, 0, NULL);
+	assert_non_null(j);
+	return j;
+}
+
+/* Asks, and wants failure with this code. */
+static void refused(int fd, const char *request, const char *code)
+{
+	json_t *j = ask(fd, request);
+	assert_true(json_is_false(json_object_get(j, "ok")));
+	assert_string_equal(json_string_value(json_object_get(j, "code")), code);
+	assert_true(strlen(json_string_value(json_object_get(j, "error"))) > 5);
+	json_decref(j);
+}
+
+/* Asks, wants success, returns the result (the caller's). */
+static json_t *granted(int fd, const char *request)
+{
+	json_t *j = ask(fd, request);
+	if (!json_is_true(json_object_get(j, "ok")))
+		fail_msg("%s: %s", request, json_string_value(json_object_get(j, "error")));
+	json_t *result = json_incref(json_object_get(j, "result"));
+	json_decref(j);
+	return result;
+}
+
+static void done(int fd, const char *request)
+{
+	json_decref(granted(fd, request));
+}
+
+static const char *member(const json_t *j, const char *key)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+	return text ? text : "";
+}
+
+#define ID "{\"id\":1,\"v\":1,"
+#define LOGIN                                                                                      \
+	ID "\"command\":\"login\",\"address\":\"10.0.0.1\",\"user\":\"anna\",\"tier\":\"press\""
+
+/* ---- tests ---- */
+
+static void answers_with_the_id(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	say(fd, "{\"id\":77,\"v\":1,\"command\":\"ping\"}\n");
+	assert_string_equal(hear(fd, NULL), "{\"id\":77,\"ok\":true,\"result\":{}}\n");
+	json_t *s = granted(fd, ID "\"command\":\"status\"}");
+	assert_string_equal(member(s, "mode"), "enforce");
+	json_decref(s);
+	close(fd);
+}
+
+static void refuses_bad_requests(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	refused(fd, "", "bad-request");
+	refused(fd, "hello", "bad-request");
+	refused(fd, "[1]", "bad-request");
+	refused(fd, "{\"id\":1,\"id\":2,\"v\":1,\"command\":\"ping\"}", "bad-request");
+	refused(fd, "{\"v\":1,\"command\":\"ping\"}", "bad-request");
+	refused(fd, "{\"id\":\"x\",\"v\":1,\"command\":\"ping\"}", "bad-request");
+	refused(fd, "{\"id\":1,\"command\":\"ping\"}", "version");
+	refused(fd, "{\"id\":1,\"v\":2,\"command\":\"ping\"}", "version");
+	refused(fd, ID "\"command\":7}", "bad-request");
+	refused(fd, ID "\"command\":\"dance\"}", "unknown-command");
+	done(fd, ID "\"command\":\"ping\"}"); /* and goes on */
+	struct control_counters c;
+	control_count(f.control, &c);
+	assert_int_equal(c.requests, 11);
+	assert_int_equal(c.bad_requests, 10);
+	close(fd);
+}
+
+static void takes_requests_in_any_pieces(void **state)
+{
+	const char *two = ID "\"command\":\"ping\"}\n" ID "\"command\":\"ping\"}\n" ID;
+	int fd = connect_as(CONTROL_READ);
+	for (const char *p = two; *p; p++)
+		say(fd, (char[]){*p, '\0'});
+	const char *answer = "{\"id\":1,\"ok\":true,\"result\":{}}\n";
+	char twice[128];
+	snprintf(twice, sizeof twice, "%s%s", answer, answer);
+	assert_string_equal(hear(fd, NULL), twice);
+	say(fd, "\"command\":\"ping\"}\n" ID "\"command\":\"ping\"}\n"); /* both at once */
+	assert_string_equal(hear(fd, NULL), twice);
+	close(fd);
+}
+
+static void a_line_has_a_bound(void **state)
+{
+	char line[CONTROL_LINE_MAX + 2];
+	bool end;
+	int fd = connect_as(CONTROL_MANAGE);
+	memset(line, ' ', sizeof line);
+	memcpy(line, ID "\"command\":\"ping\"}", strlen(ID "\"command\":\"ping\"}"));
+	line[CONTROL_LINE_MAX - 1] = '\n'; /* just fits */
+	line[CONTROL_LINE_MAX] = '\0';
+	say(fd, line);
+	assert_non_null(strstr(hear(fd, &end), "\"ok\":true"));
+	assert_false(end);
+	line[CONTROL_LINE_MAX - 1] = ' ';
+	say(fd, line);
+	assert_non_null(strstr(hear(fd, &end), "too long"));
+	assert_true(end);
+	close(fd);
+}
+
+static void readers_only_read(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	refused(fd, LOGIN "}", "denied");
+	refused(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}", "denied");
+	refused(fd, ID "\"command\":\"reload\"}", "denied");
+	refused(fd, ID "\"command\":\"add\",\"session\":1,\"address\":\"10.0.0.1\"}", "denied");
+	assert_int_equal(sessions_count(f.sessions), 0);
+	close(fd);
+}
+
+static void opens_and_closes_sessions(void **state)
+{
+	struct address a, b;
+	struct session s;
+	int fd = connect_as(CONTROL_MANAGE);
+	address_parse("10.0.0.1", &a);
+	address_parse("2001:db8::1", &b);
+	json_t *r = granted(fd, LOGIN ",\"for\":\"2h\",\"source\":\"portal\"}");
+	int64_t now = clock_now();
+	assert_true(session_at(f.sessions, &a, now, &s));
+	assert_string_equal(s.user, "anna");
+	assert_string_equal(s.source, "portal");
+	assert_true(s.until > now + 3600 * NS_PER_S && s.until <= now + 7200 * NS_PER_S);
+	assert_int_equal(s.idle, 3600 * NS_PER_S); /* the tier's */
+	assert_int_equal(json_integer_value(json_object_get(r, "session")), s.id);
+	assert_int_equal(f.changed, 1);
+
+	char line[256];
+	snprintf(line, sizeof line,
+		 ID "\"command\":\"add\",\"session\":%" JSON_INTEGER_FORMAT
+		    ",\"address\":\"2001:db8::1\"}",
+		 json_integer_value(json_object_get(r, "session")));
+	json_decref(r);
+	done(fd, line);
+	assert_true(session_at(f.sessions, &b, now, &s));
+	refused(fd, ID "\"command\":\"add\",\"session\":12345,\"address\":\"10.0.0.9\"}",
+		"not-found");
+
+	r = granted(fd, ID "\"command\":\"logout\",\"address\":\"2001:db8::1\"}");
+	assert_int_equal(json_integer_value(json_object_get(r, "ended")), 1);
+	json_decref(r);
+	assert_false(session_at(f.sessions, &a, now, &s));
+	r = granted(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}");
+	assert_int_equal(json_integer_value(json_object_get(r, "ended")), 0);
+	json_decref(r);
+	assert_int_equal(f.changed, 3);
+	close(fd);
+}
+
+static void a_session_ends_with_its_tier_s_limit(void **state)
+{
+	struct address a;
+	struct session s;
+	int fd = connect_as(CONTROL_MANAGE);
+	address_parse("10.0.0.1", &a);
+	done(fd, LOGIN ",\"for\":\"20h\"}");
+	assert_true(session_at(f.sessions, &a, clock_now(), &s));
+	assert_true(s.until <= clock_now() + 36000 * NS_PER_S);
+	done(fd, LOGIN "}");
+	assert_true(session_at(f.sessions, &a, clock_now(), &s));
+	assert_true(s.until > clock_now() + 35000 * NS_PER_S);
+	close(fd);
+}
+
+static void refuses_bad_logins(void **state)
+{
+#define BAD(members, code) refused(fd, ID "\"command\":\"login\"," members "}", code)
+	int fd = connect_as(CONTROL_MANAGE);
+	BAD("\"user\":\"anna\",\"tier\":\"press\"", "bad-request");
+	BAD("\"address\":\"10.0.0.300\",\"user\":\"anna\",\"tier\":\"press\"", "bad-request");
+	BAD("\"address\":\"10.0.0.1\",\"tier\":\"press\"", "bad-request");
+	BAD("\"address\":\"10.0.0.1\",\"user\":\"a b\",\"tier\":\"press\"", "bad-request");
+	BAD("\"address\":\"10.0.0.1\",\"user\":7,\"tier\":\"press\"", "bad-request");
+	BAD("\"address\":\"10.0.0.1\",\"user\":\"anna\"", "not-found");
+	BAD("\"address\":\"10.0.0.1\",\"user\":\"anna\",\"tier\":\"kings\"", "not-found");
+	refused(fd, LOGIN ",\"for\":\"soon\"}", "bad-request");
+	refused(fd, LOGIN ",\"for\":8}", "bad-request");
+	refused(fd, LOGIN ",\"source\":\"much longer than it may be\"}", "bad-request");
+	refused(fd, ID "\"command\":\"logout\"}", "bad-request");
+	refused(fd, ID "\"command\":\"logout\",\"user\":\"a\",\"address\":\"10.0.0.1\"}",
+		"bad-request");
+	assert_int_equal(sessions_count(f.sessions), 0);
+	assert_int_equal(f.changed, 0);
+	close(fd);
+}
+
+static void a_full_table_is_said(void **state)
+{
+	char line[512];
+	int fd = connect_as(CONTROL_MANAGE);
+	for (int i = 0; i <= 1000; i++) {
+		snprintf(line, sizeof line,
+			 ID "\"command\":\"login\",\"address\":\"10.1.%d.%d\",\"user\":\"u%d\","
+			    "\"tier\":\"press\"}",
+			 i / 200, i % 200, i);
+		if (i < 1000)
+			done(fd, line);
+		else
+			refused(fd, line, "full");
+	}
+	/* and the list of all is longer than what a client's buffer takes at once */
+	say(fd, ID "\"command\":\"sessions\"}\n");
+	const char *text = hear(fd, NULL);
+	unsigned rows = 0;
+	for (const char *p = text; (p = strstr(p, "\"more\":true")); p++)
+		rows++;
+	assert_int_equal(rows, 1000);
+	assert_non_null(strstr(text, "{\"id\":1,\"ok\":true,\"result\":{\"count\":1000}}\n"));
+	close(fd);
+}
+
+static void lists_sessions_by_filter(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, LOGIN "}");
+	done(fd, ID "\"command\":\"login\",\"address\":\"10.0.0.2\",\"user\":\"bob\","
+		    "\"tier\":\"guest\"}");
+	say(fd, ID "\"command\":\"sessions\",\"user\":\"bob\"}\n");
+	const char *text = hear(fd, NULL);
+	assert_null(strstr(text, "anna"));
+	assert_non_null(strstr(text, "\"addresses\":[\"10.0.0.2\"]"));
+	assert_non_null(strstr(text, "{\"count\":1}"));
+	say(fd, ID "\"command\":\"sessions\",\"address\":\"10.0.0.1\"}\n");
+	text = hear(fd, NULL);
+	assert_non_null(strstr(text, "\"user\":\"anna\""));
+	assert_non_null(strstr(text, "\"idle\":3600"));
+	assert_non_null(strstr(text, "{\"count\":1}"));
+	close(fd);
+}
+
+static void tells_why(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, LOGIN "}");
+	json_t *r = granted(fd, ID "\"command\":\"why\",\"user\":\"anna\","
+				   "\"to\":\"www.youtube.com\"}");
+	assert_string_equal(member(r, "action"), "allow");
+	assert_string_equal(member(r, "rule"), "conf:5");
+	assert_string_equal(member(r, "tier"), "press");
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"why\",\"address\":\"10.9.1.1\","
+			   "\"to\":\"www.youtube.com\",\"port\":\"udp/443\"}");
+	assert_string_equal(member(r, "action"), "deny");
+	assert_string_equal(member(r, "tier"), "guest");
+	assert_string_equal(member(r, "nearest"), "conf:5");
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"why\",\"tier\":\"press\",\"to\":\"www.youtube.com\","
+			   "\"evidence\":\"dns\",\"at\":\"2026-11-24T10:00:00Z\"}");
+	assert_string_equal(member(r, "action"), "deny");
+	assert_string_equal(member(r, "reason"), "weak-evidence");
+	assert_string_equal(member(r, "at"), "2026-11-24T10:00:00.000000Z");
+	json_decref(r);
+#define WHY(members) refused(fd, ID "\"command\":\"why\"" members "}", "bad-request")
+	WHY("");
+	WHY(",\"user\":\"anna\"");
+	WHY(",\"to\":\"a.org\"");
+	WHY(",\"to\":\"a.org\",\"user\":\"bob\"");
+	WHY(",\"to\":\"a.org\",\"tier\":\"kings\"");
+	WHY(",\"to\":\"a.org\",\"tier\":\"press\",\"user\":\"anna\"");
+	WHY(",\"to\":\"a b\",\"tier\":\"press\"");
+	WHY(",\"to\":\"a.org\",\"tier\":\"press\",\"port\":\"443\"");
+	WHY(",\"to\":\"a.org\",\"tier\":\"press\",\"at\":\"later\"");
+	WHY(",\"to\":\"a.org\",\"tier\":\"press\",\"evidence\":\"rumour\"");
+	close(fd);
+}
+
+static void reload_says_every_error(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, ID "\"command\":\"reload\"}");
+	f.reload_fails = true;
+	json_t *j = ask(fd, ID "\"command\":\"reload\"}");
+	assert_string_equal(member(j, "code"), "failed");
+	json_t *errors = json_object_get(j, "errors");
+	assert_int_equal(json_array_size(errors), 2);
+	assert_string_equal(json_string_value(json_array_get(errors, 1)),
+			    "policy.conf:9: wrong too");
+	json_decref(j);
+	close(fd);
+}
+
+/* ---- watch ---- */
+
+static struct decision decision(const char *user, const char *host, enum action action)
+{
+	struct decision d = {.time = NS_PER_S,
+			     .action = action,
+			     .reason = action == ACTION_ALLOW ? REASON_ALLOW_LINE : REASON_NO_LINE,
+			     .transport = IPPROTO_TCP,
+			     .client = address_from4((uint8_t[]){10, 0, 0, 1}),
+			     .server = address_from4((uint8_t[]){203, 0, 113, 9}),
+			     .tier = "press"};
+	snprintf(d.user, sizeof d.user, "%s", user);
+	d.host.len = (uint8_t)snprintf(d.host.text, sizeof d.host.text, "%s", host);
+	return d;
+}
+
+static void tell(const char *user, const char *host, enum action action)
+{
+	struct decision d = decision(user, host, action);
+	char json[RECORD_MAX];
+	struct buf b = BUF_OF(json);
+	record_write(&b, &d, NULL);
+	control_line(f.control, &d, json, b.len);
+}
+
+static unsigned lines_of(const char *text, const char *word)
+{
+	unsigned n = 0;
+	for (; (text = strstr(text, word)); text++)
+		n++;
+	return n;
+}
+
+static void watches(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	tell("anna", "early.org", ACTION_ALLOW); /* before anybody looks */
+	json_decref(ask(fd, "{\"id\":9,\"v\":1,\"command\":\"watch\"}"));
+	tell("anna", "a.org", ACTION_ALLOW);
+	tell("bob", "b.org", ACTION_DENY);
+	const char *text = hear(fd, NULL);
+	assert_int_equal(lines_of(text, "\n"), 2);
+	assert_int_equal(strncmp(text, "{\"id\":9,\"more\":true,\"record\":{\"@timestamp\"", 42),
+			 0);
+	assert_non_null(strstr(text, "\"destination.domain\":\"b.org\""));
+	assert_null(strstr(text, "early"));
+	json_decref(json_loads(text, JSON_DISABLE_EOF_CHECK, NULL));
+	json_t *pong = ask(fd, "{\"id\":10,\"v\":1,\"command\":\"ping\"}"); /* meanwhile */
+	assert_int_equal(json_integer_value(json_object_get(pong, "id")), 10);
+	json_decref(pong);
+	close(fd);
+	turn();
+	tell("anna", "a.org", ACTION_ALLOW);
+	turn();
+}
+
+static unsigned heard_with(const char *filter)
+{
+	char line[256];
+	int fd = connect_as(CONTROL_READ);
+	snprintf(line, sizeof line, "{\"id\":9,\"v\":1,\"command\":\"watch\"%s}", filter);
+	json_decref(ask(fd, line));
+	tell("anna", "www.a.org", ACTION_ALLOW);
+	tell("bob", "a.org", ACTION_DENY);
+	tell("bob", "ba.org", ACTION_DENY);
+	unsigned n = lines_of(hear(fd, NULL), "\n");
+	close(fd);
+	turn();
+	return n;
+}
+
+static void watch_filters(void **state)
+{
+	assert_int_equal(heard_with(""), 3);
+	assert_int_equal(heard_with(",\"user\":\"bob\""), 2);
+	assert_int_equal(heard_with(",\"tier\":\"press\""), 3);
+	assert_int_equal(heard_with(",\"tier\":\"pres\""), 0);
+	assert_int_equal(heard_with(",\"action\":\"deny\""), 2);
+	assert_int_equal(heard_with(",\"name\":\"a.org\""), 2);
+	assert_int_equal(heard_with(",\"name\":\"a.org\",\"user\":\"bob\""), 1);
+	assert_int_equal(heard_with(",\"address\":\"10.0.0.1\""), 3);
+	assert_int_equal(heard_with(",\"address\":\"203.0.113.9\""), 3);
+	assert_int_equal(heard_with(",\"address\":\"10.0.0.2\""), 0);
+	int fd = connect_as(CONTROL_READ);
+	refused(fd, ID "\"command\":\"watch\",\"address\":\"x\"}", "bad-request");
+	refused(fd, ID "\"command\":\"watch\",\"action\":\"denied\"}", "bad-request");
+	close(fd);
+}
+
+static void watches_as_text(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	json_decref(ask(fd, ID "\"command\":\"watch\",\"text\":true,\"colour\":true}"));
+	tell("anna", "a.org", ACTION_ALLOW);
+	json_t *j = json_loads(hear(fd, NULL), 0, NULL);
+	assert_non_null(strstr(member(j, "text"), "\033[32mallow\033[0m  anna(press)  a.org/"));
+	json_decref(j);
+	close(fd);
+}
+
+/* A watcher that does not read loses lines, is told so, and holds up nobody. */
+static void a_slow_watcher_loses_lines(void **state)
+{
+	enum { LINES = 20000 };
+	int slow = connect_as(CONTROL_READ), fd = connect_as(CONTROL_READ);
+	json_decref(ask(slow, "{\"id\":9,\"v\":1,\"command\":\"watch\"}"));
+	for (int i = 0; i < LINES; i++) {
+		tell("anna", "a.org", ACTION_ALLOW);
+		if (i % 1000 == 0)
+			turn();
+	}
+	done(fd, ID "\"command\":\"ping\"}");
+	struct control_counters c;
+	control_count(f.control, &c);
+	assert_true(c.lost_lines > 0);
+	unsigned heard = lines_of(hear(slow, NULL), "\"record\":");
+	assert_int_equal(heard + c.lost_lines, LINES);
+	tell("anna", "a.org", ACTION_ALLOW);
+	char word[64];
+	snprintf(word, sizeof word, "\"more\":true,\"lost\":%lu}", (unsigned long)c.lost_lines);
+	assert_non_null(strstr(hear(slow, NULL), word));
+	close(fd);
+	close(slow);
+}
+
+/* The sink's thread finds the ring full where the main thread does not run: counted as well. */
+static void lines_beyond_the_ring_are_counted(void **state)
+{
+	enum { LINES = 3000 };
+	int fd = connect_as(CONTROL_READ);
+	json_decref(ask(fd, "{\"id\":9,\"v\":1,\"command\":\"watch\"}"));
+	for (int i = 0; i < LINES; i++)
+		tell("anna", "a.org", ACTION_ALLOW);
+	const char *text = hear(fd, NULL);
+	unsigned heard = lines_of(text, "\"record\":");
+	const char *lost = strstr(text, "\"lost\":");
+	assert_non_null(lost);
+	assert_int_equal(heard + strtoul(lost + 7, NULL, 10), LINES);
+	close(fd);
+}
+
+static int set_up_hidden(void **state)
+{
+	static const uint8_t key[PSEUDONYM_KEY] = {7};
+	return set_up_with(key, false);
+}
+
+static void a_filter_takes_the_name_behind_a_pseudonym(void **state)
+{
+	static const uint8_t key[PSEUDONYM_KEY] = {7};
+	char hidden[PSEUDONYM_TEXT];
+	record_pseudonym(key, "anna", hidden);
+	int fd = connect_as(CONTROL_READ);
+	json_decref(ask(fd, ID "\"command\":\"watch\",\"user\":\"anna\"}"));
+	tell(hidden, "a.org", ACTION_ALLOW); /* as the sink passes it */
+	tell("0123456789abcdef", "a.org", ACTION_ALLOW);
+	assert_int_equal(lines_of(hear(fd, NULL), "\n"), 1);
+	close(fd);
+}
+
+static void remembers_denials_of_an_address(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	tell("anna", "one.org", ACTION_DENY);
+	tell("anna", "two.org", ACTION_ALLOW);
+	tell("anna", "three.org", ACTION_DENY);
+	turn();
+	json_t *r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.1\"}");
+	json_t *list = json_object_get(r, "denials");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(member(json_array_get(list, 0), "destination.domain"), "three.org");
+	assert_string_equal(member(json_array_get(list, 1), "destination.domain"), "one.org");
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.1\",\"max\":1}");
+	assert_int_equal(json_array_size(json_object_get(r, "denials")), 1);
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.2\"}");
+	assert_int_equal(json_array_size(json_object_get(r, "denials")), 0);
+	json_decref(r);
+	for (int i = 0; i < CONTROL_DENIALS + 10; i++) {
+		tell("anna", "many.org", ACTION_DENY);
+		turn();
+	}
+	r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.1\"}");
+	assert_int_equal(json_array_size(json_object_get(r, "denials")), CONTROL_DENIALS_MAX);
+	json_decref(r);
+	refused(fd, ID "\"command\":\"denials\"}", "bad-request");
+	close(fd);
+}
+
+/* ---- connections ---- */
+
+static void readers_leave_places_for_managers(void **state)
+{
+	int fd[CONTROL_CLIENTS], readers = 0, managers = 0, pair[2];
+	struct control_counters c;
+	for (int i = 0; i < CONTROL_CLIENTS; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		fd[i] = pair[0];
+		readers += control_adopt(f.control, pair[1], CONTROL_READ) == 0;
+	}
+	assert_int_equal(readers, CONTROL_CLIENTS * 3 / 4);
+	for (int i = readers; i < CONTROL_CLIENTS; i++)
+		close(fd[i]);
+	for (int i = readers; i < CONTROL_CLIENTS + 1; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		int e = control_adopt(f.control, pair[1], CONTROL_MANAGE);
+		managers += e == 0;
+		assert_int_equal(e, i < CONTROL_CLIENTS ? 0 : -EUSERS);
+		if (e == 0)
+			fd[i] = pair[0];
+		else
+			close(pair[0]);
+	}
+	control_count(f.control, &c);
+	assert_int_equal(c.clients, CONTROL_CLIENTS);
+	assert_int_equal(c.refused_clients, CONTROL_CLIENTS - readers + 1);
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
+		close(fd[i]);
+	turn();
+	control_count(f.control, &c);
+	assert_int_equal(c.clients, 0); /* all are let go */
+	close(connect_as(CONTROL_READ));
+}
+
+static void answers_after_a_half_close(void **state)
+{
+	bool end;
+	int fd = connect_as(CONTROL_READ);
+	send(fd, ID "\"command\":\"ping\"}\n", strlen(ID "\"command\":\"ping\"}\n"), 0);
+	shutdown(fd, SHUT_WR);
+	assert_non_null(strstr(hear(fd, &end), "\"ok\":true"));
+	assert_true(end);
+	close(fd);
+}
+
+/* Requests come without end and nobody reads the answers: memory stays bounded, others are served.
+ */
+static void a_client_that_never_reads_is_left_waiting(void **state)
+{
+	const char *request = ID "\"command\":\"status\"}\n";
+	int deaf = connect_as(CONTROL_READ), fd = connect_as(CONTROL_READ);
+	size_t sent = 0;
+	while (send(deaf, request, strlen(request), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+		sent++;
+		turn();
+	}
+	assert_int_equal(errno, EAGAIN);
+	done(fd, ID "\"command\":\"ping\"}");
+	unsigned answers = 0;
+	for (unsigned before = 1; before;) {
+		before = lines_of(hear(deaf, NULL), "\"mode\"");
+		answers += before;
+	}
+	assert_true(answers >= sent); /* the last send may have been cut */
+	close(deaf);
+	close(fd);
+}
+
+static int set_up_listening(void **state)
+{
+	return set_up_with(NULL, true);
+}
+
+static void listens_on_a_socket(void **state)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct errors errors = {0};
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", f.socket);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+	turn();
+	done(fd, LOGIN "}"); /* our own uid may */
+	close(fd);
+	turn();
+	/* a second daemon is refused, and leaves the first one's socket alone */
+	struct control_options o = {
+		.ops = &ops, .event = f.event, .sessions = f.sessions, .socket = f.socket};
+	assert_null(control_new(&o, &errors));
+	assert_int_equal(errors.count, 1);
+	errors_deinit(&errors);
+	assert_int_equal(access(f.socket, F_OK), 0);
+}
+
+static void takes_over_a_dead_socket(void **state)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct errors errors = {0};
+	char path[128];
+	snprintf(path, sizeof path, "%s/dead", f.dir);
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	close(fd);
+	struct control_options o = {
+		.ops = &ops, .event = f.event, .sessions = f.sessions, .socket = path};
+	struct control *c = control_new(&o, &errors);
+	assert_non_null(c);
+	control_free(c);
+	assert_int_equal(access(path, F_OK), -1);
+	FILE *file = fopen(path, "w"); /* what is no socket is not removed */
+	fclose(file);
+	assert_null(control_new(&o, &errors));
+	assert_int_equal(unlink(path), 0);
+	errors_deinit(&errors);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH(answers_with_the_id),
+		WITH(refuses_bad_requests),
+		WITH(takes_requests_in_any_pieces),
+		WITH(a_line_has_a_bound),
+		WITH(readers_only_read),
+		WITH(opens_and_closes_sessions),
+		WITH(a_session_ends_with_its_tier_s_limit),
+		WITH(refuses_bad_logins),
+		WITH(a_full_table_is_said),
+		WITH(lists_sessions_by_filter),
+		WITH(tells_why),
+		WITH(reload_says_every_error),
+		WITH(watches),
+		WITH(watch_filters),
+		WITH(watches_as_text),
+		WITH(a_slow_watcher_loses_lines),
+		WITH(lines_beyond_the_ring_are_counted),
+		cmocka_unit_test_setup_teardown(a_filter_takes_the_name_behind_a_pseudonym,
+						set_up_hidden, tear_down),
+		WITH(remembers_denials_of_an_address),
+		WITH(readers_leave_places_for_managers),
+		WITH(answers_after_a_half_close),
+		WITH(a_client_that_never_reads_is_left_waiting),
+		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
+		WITH(takes_over_a_dead_socket),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
