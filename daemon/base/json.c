@@ -55,7 +55,7 @@ static size_t plain_len(const unsigned char *p, size_t left)
 	return n;
 }
 
-void json_string_n(struct json *j, const char *key, const void *bytes, size_t len)
+void json_text_n(struct json *j, const char *key, const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
 	struct buf *b = j->buf;
@@ -82,10 +82,10 @@ void json_string_n(struct json *j, const char *key, const void *bytes, size_t le
 	buf_char(b, '"');
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void json_text(struct json *j, const char *key, const char *value)
 {
 	if (value)
-		json_string_n(j, key, value, strlen(value));
+		json_text_n(j, key, value, strlen(value));
 }
 
 void json_uint(struct json *j, const char *key, uint64_t value)

@@ -1,4 +1,5 @@
-/* json: writes one JSON object into a buf. (Reading JSON is jansson's work, on the control socket.)
+/* json: writes one JSON object into a buf. (Reading JSON is jansson's work, on the control socket;
+ * no name here is one of its own.)
  */
 #pragma once
 #include "base/buf.h"
@@ -15,8 +16,8 @@ void json_close(struct json *j);               /* } */
 
 /* One member each; keys are our own literals and need no escape. Text that is not UTF-8 is written
  * with \u00XX for each byte that is not; a NULL value leaves the member out. */
-void json_string(struct json *j, const char *key, const char *value);
-void json_string_n(struct json *j, const char *key, const void *bytes, size_t len);
+void json_text(struct json *j, const char *key, const char *value);
+void json_text_n(struct json *j, const char *key, const void *bytes, size_t len);
 void json_uint(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_time(struct json *j, const char *key, int64_t time);

@@ -214,6 +214,12 @@ static enum done sessions(struct request *r)
 	return LATER;
 }
 
+static bool action_valid(const char *action)
+{
+	return !action[0] || strcmp(action, "allow") == 0 || strcmp(action, "deny") == 0 ||
+	       strcmp(action, "end") == 0;
+}
+
 static enum done watch(struct request *r)
 {
 	struct client *cl = r->client;
@@ -223,7 +229,7 @@ static enum done watch(struct request *r)
 	w.has_address = json_object_get(r->body, "address") != NULL;
 	if (!take_text(r, "user", w.user, sizeof w.user) ||
 	    !take_text(r, "tier", w.tier, sizeof w.tier) ||
-	    !take_text(r, "action", w.action, sizeof w.action) ||
+	    !take_text(r, "action", w.action, sizeof w.action) || !action_valid(w.action) ||
 	    !take_text(r, "name", w.name, sizeof w.name) ||
 	    (w.has_address && !take_address(r, "address", &w.address)))
 		return fail(r, "bad-request", "a filter is not what it must be");

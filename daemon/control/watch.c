@@ -79,12 +79,15 @@ static bool put_record(struct client *cl, const struct decision *d)
 	return client_put(cl, line, b.len);
 }
 
-/* A watcher that reads too slowly loses lines, and is told how many once it has room again. */
+/* A watcher that reads too slowly loses lines, and is told how many once it has room again (for
+ * this and a line, else the two would take turns). */
 static bool put_lost(struct client *cl)
 {
 	struct watch *w = &cl->watch;
 	if (w->lost == 0)
 		return true;
+	if (client_room(cl) < 2 * RECORD_MAX)
+		return false;
 	json_t *j = json_pack("{sI sb sI}", "id", w->id, "more", 1, "lost", (json_int_t)w->lost);
 	bool put = j && client_put_json(cl, j);
 	json_decref(j);

@@ -579,10 +579,14 @@ static void lines_beyond_the_ring_are_counted(void **state)
 	for (int i = 0; i < LINES; i++)
 		tell("anna", "a.org", ACTION_ALLOW);
 	const char *text = hear(fd, NULL);
-	unsigned heard = lines_of(text, "\"record\":");
-	const char *lost = strstr(text, "\"lost\":");
-	assert_non_null(lost);
-	assert_int_equal(heard + strtoul(lost + 7, NULL, 10), LINES);
+	unsigned long total = lines_of(text, "\"record\":");
+	assert_int_equal(lines_of(text, "\"lost\":"), 1);
+	total += strtoul(strstr(text, "\"lost\":") + 7, NULL, 10);
+	if (total < LINES) { /* the rest was lost behind it: the next line says how many */
+		tell("anna", "a.org", ACTION_ALLOW);
+		total += strtoul(strstr(hear(fd, NULL), "\"lost\":") + 7, NULL, 10);
+	}
+	assert_int_equal(total, LINES);
 	close(fd);
 }
 
@@ -733,7 +737,7 @@ static void takes_over_a_dead_socket(void **state)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	struct errors errors = {0};
-	char path[128];
+	char path[80];
 	snprintf(path, sizeof path, "%s/dead", f.dir);
 	snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
