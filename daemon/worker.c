@@ -566,6 +566,14 @@ static void sweep(struct worker *w)
 
 /* ---- deciding again ---- */
 
+/* While a flow lives, other flows of its client may go to the same name and address, however long
+ * ago DNS told of it. */
+static void keep_name(struct worker *w, const struct flow *f)
+{
+	if (f->evidence == EVIDENCE_SNI_DNS || f->evidence == EVIDENCE_HOST_DNS)
+		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
+}
+
 static void flow_again(struct worker *w, struct flow *f)
 {
 	struct source *s = w->o.source;
@@ -586,7 +594,16 @@ static void flow_again(struct worker *w, struct flow *f)
 		flow_remove(w->flows, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */
+		keep_name(w, f);
 	}
+}
+
+/* When the next walk is due at the latest: a schedule's edge, or names of living flows to keep. */
+static int64_t again_edge(const struct worker *w)
+{
+	int64_t edge = snapshot_next_edge(w->snapshot, w->now);
+	int64_t names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
+	return edge && edge < names ? edge : names;
 }
 
 /* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
@@ -595,10 +612,10 @@ static void decide_again(struct worker *w)
 {
 	uint64_t sessions = sessions_generation(w->o.sessions);
 	if (w->again_for != w->snapshot || w->again_sessions != sessions ||
-	    (w->again_edge && w->now >= w->again_edge)) {
+	    w->now >= w->again_edge) {
 		w->again_for = w->snapshot;
 		w->again_sessions = sessions;
-		w->again_edge = snapshot_next_edge(w->snapshot, w->now);
+		w->again_edge = again_edge(w);
 		w->again_slot = 0;
 		w->again = true;
 	}
