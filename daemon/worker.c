@@ -76,7 +76,7 @@ static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
 		.port = f->key.server_port,
 		.transport = f->key.transport,
 		.tier = f->tier,
-		.host = f->host.len ? &f->host : NULL,
+		.host = f->evidence > EVIDENCE_ADDRESS ? &f->host : NULL,
 		.evidence = f->evidence,
 		.mismatch = f->mismatch,
 		.waiting = waiting,

@@ -17,19 +17,25 @@ static const char canonical[256] = {
 
 #define LABEL_MAX 63
 
-static bool is_address(const char *text, size_t len)
+/* An IP literal: what is left of it is its text form. */
+static enum parse literal(const char *text, size_t len, struct host *out)
 {
 	char copy[ADDRESS_TEXT];
-	struct address ignored;
+	struct address a;
 	if (len >= sizeof copy || memchr(text, 0, len))
-		return false;
+		return PARSE_BAD;
 	memcpy(copy, text, len);
 	copy[len] = 0;
-	return address_parse(copy, &ignored);
+	if (!address_parse(copy, &a))
+		return PARSE_BAD;
+	address_format(&a, copy);
+	out->len = (uint8_t)strlen(copy);
+	memcpy(out->text, copy, (size_t)out->len + 1);
+	return PARSE_ABSENT;
 }
 
 /* An IPv6 literal, bare or in brackets, with or without a zone. */
-static bool is_address6(const char *text, size_t len)
+static enum parse literal6(const char *text, size_t len, struct host *out)
 {
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
 		text++;
@@ -38,7 +44,7 @@ static bool is_address6(const char *text, size_t len)
 	const char *zone = memchr(text, '%', len);
 	if (zone)
 		len = (size_t)(zone - text);
-	return memchr(text, ':', len) && is_address(text, len);
+	return memchr(text, ':', len) ? literal(text, len, out) : PARSE_BAD;
 }
 
 /* Numbers, decimal or 0x..., in the last label make a name an IPv4 literal to most resolvers and
@@ -54,12 +60,12 @@ static bool label_is_number(const char *label, size_t len)
 	return true;
 }
 
-static enum parse read_labels(const uint8_t *in, size_t len, char *out)
+static enum parse read_labels(const uint8_t *in, size_t len, struct host *out)
 {
 	size_t label = 0;
 	for (size_t i = 0; i < len; i++) {
 		char c = canonical[in[i]];
-		out[i] = c;
+		out->text[i] = c;
 		if (c == '.') {
 			if (i == label || i - label > LABEL_MAX)
 				return PARSE_BAD;
@@ -68,25 +74,25 @@ static enum parse read_labels(const uint8_t *in, size_t len, char *out)
 			return PARSE_BAD;
 		}
 	}
-	out[len] = 0;
 	if (len == label || len - label > LABEL_MAX)
 		return PARSE_BAD;
-	if (!label_is_number(out + label, len - label))
-		return PARSE_OK;
-	return is_address(out, len) ? PARSE_ABSENT : PARSE_BAD;
+	if (label_is_number(out->text + label, len - label))
+		return literal((const char *)in, len, out);
+	out->len = (uint8_t)len;
+	return PARSE_OK;
 }
 
 enum parse host_canonical(const void *bytes, size_t len, struct host *out)
 {
 	const char *in = bytes;
 	enum parse answer = PARSE_BAD;
+	out->len = 0;
 	if (len == 0)
 		answer = PARSE_ABSENT;
 	else if (in[0] == '[' || memchr(in, ':', len))
-		answer = is_address6(in, len) ? PARSE_ABSENT : PARSE_BAD;
+		answer = literal6(in, len, out);
 	else if (len -= in[len - 1] == '.', len > 0 && len <= HOST_MAX)
-		answer = read_labels(bytes, len, out->text);
-	out->len = answer == PARSE_OK ? (uint8_t)len : 0;
+		answer = read_labels(bytes, len, out);
 	out->text[out->len] = 0;
 	return answer;
 }

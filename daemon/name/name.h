@@ -4,9 +4,9 @@
 #include "base/decision.h"
 #include <stddef.h>
 
-/* PARSE_OK: out is filled. PARSE_ABSENT: empty or an IP literal. PARSE_BAD: not a host name (NUL,
- * over 253 bytes, empty or over-long label, a last label that is a number, a byte that is no
- * letter, digit, '-' or '_'). Where it is not OK out->len is 0. */
+/* PARSE_OK: out is filled. PARSE_ABSENT: empty, or an IP literal, whose text form is left in out.
+ * PARSE_BAD: not a host name (NUL, over 253 bytes, empty or over-long label, a last label that is a
+ * number, a byte that is no letter, digit, '-' or '_'). There out->len is 0. */
 enum parse host_canonical(const void *bytes, size_t len, struct host *out);
 
 static inline bool host_equal(const struct host *a, const struct host *b)

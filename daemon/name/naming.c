@@ -15,6 +15,8 @@ static struct naming naming_none(void)
 	n.nothing_new = false;
 	n.hello.protocol = PROTOCOL_NONE;
 	n.hello.name = HELLO_NAME_ABSENT;
+	n.hello.host.len = 0;
+	n.hello.host.text[0] = 0;
 	return n;
 }
 
@@ -168,6 +170,8 @@ void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int6
 		weigh_hello(n, f, &in->hello, now);
 	else if (seen_names(n->seen, &f->key.client, &f->key.server, now, &f->host, 1) == 1)
 		f->evidence = EVIDENCE_DNS;
+	else if (in->parse == PARSE_OK)
+		copy_host(f, &in->hello.host); /* an IP literal: said in the record, worth nothing */
 }
 
 /* Another request of an HTTP connection; the bytes begin at f->next. */
