@@ -10,6 +10,12 @@ enum mode {
 	QUOTED, /* an ICMP error keeps the ports and may keep no more */
 };
 
+/* What a capture did not cut must be as whole as any packet. */
+static enum mode mode_for(const struct cursor *c, size_t claimed, enum mode mode)
+{
+	return mode == CUT && claimed <= cursor_left(c) ? WHOLE : mode;
+}
+
 /* A length that the packet claims, against the bytes that there are. */
 static bool take_length(struct cursor *c, size_t claimed, enum mode mode)
 {
@@ -134,6 +140,7 @@ static enum packet_parse parse4(struct cursor c, enum mode mode, struct packet *
 	out->dst = address_from4(dst);
 	out->transport = protocol;
 	out->ip_len = (uint32_t)total;
+	mode = mode_for(&c, total - 20, mode);
 	if (!take_length(&c, total - 20, mode) || !cursor_skip(&c, header - 20))
 		return PACKET_MALFORMED;
 	out->fragment_offset = (fragment & 0x1fffu) * 8;
@@ -184,6 +191,7 @@ static enum packet_parse parse6(struct cursor c, enum mode mode, struct packet *
 	if (len == 0 && out->transport == IPPROTO_HOPOPTS)
 		len = cursor_left(&c); /* jumbogram, RFC 2675 */
 	out->ip_len = (uint32_t)(40 + len);
+	mode = mode_for(&c, len, mode);
 	if (address_is4(&out->src) || address_is4(&out->dst) || !take_length(&c, len, mode))
 		return PACKET_MALFORMED;
 	for (int n = 0; is_extension(out->transport); n++) {

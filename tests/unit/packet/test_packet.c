@@ -127,6 +127,12 @@ static void cut_packet_has_what_is_there(void **state)
 	assert_false(p.payload.bad);
 	assert_int_equal(packet_parse_cut(m.bytes, 39, &p), PACKET_MALFORMED);
 	assert_int_equal(packet_parse_cut(m.bytes, 19, &p), PACKET_MALFORMED);
+	ip4(&m, IPPROTO_UDP); /* its IP length is there, so its UDP length must be too */
+	udp(&m, 9);
+	finish4(&m);
+	assert_int_equal(packet_parse_cut(m.bytes, m.len, &p), PACKET_MALFORMED);
+	m.bytes[3]++;
+	assert_int_equal(packet_parse_cut(m.bytes, m.len, &p), PACKET_OK);
 }
 
 static void quoted_packet_has_ports(void **state)
