@@ -103,29 +103,34 @@ static size_t distance(const char *a, const char *b)
 	return rows[n % 3][m];
 }
 
-void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
-	     struct buf *b)
+const char *nearest(const char *word, const char *const *candidates, size_t count)
 {
 	size_t len = strlen(word), best = len < 4 ? 2 : len < 8 ? 3 : 4;
-	const char *nearest = NULL;
+	const char *found = NULL;
 	for (size_t i = 0; i < count; i++) {
 		size_t d = distance(word, candidates[i]);
 		if (d < best) {
 			best = d;
-			nearest = candidates[i];
+			found = candidates[i];
 		}
 	}
-	if (nearest) {
-		buf_printf(b, "did you mean \"%s\"?", nearest);
-		return;
-	}
-	if (count == 0) {
-		buf_printf(b, "there is no %s yet", what);
-		return;
-	}
-	buf_printf(b, "%s known: ", what);
-	for (size_t i = 0; i < count && i < 24; i++)
+	return found;
+}
+
+#define SUGGEST_ALL 12 /* as many are named where none is near */
+
+void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
+	     struct buf *b)
+{
+	const char *near = nearest(word, candidates, count);
+	if (near)
+		buf_printf(b, "did you mean \"%s\"?", near);
+	else if (count == 0)
+		buf_printf(b, "no %s are given", what);
+	else if (count > SUGGEST_ALL)
+		buf_printf(b, "%zu %s are known", count, what);
+	else
+		buf_printf(b, "%s known: ", what);
+	for (size_t i = 0; !near && count <= SUGGEST_ALL && i < count; i++)
 		buf_printf(b, "%s%s", i ? ", " : "", candidates[i]);
-	if (count > 24)
-		buf_text(b, ", ...");
 }

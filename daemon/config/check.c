@@ -112,7 +112,8 @@ static void check_loops(struct loader *l)
 	for (size_t i = 0; i < c->tier_count; i++)
 		if (loops(c, i, state))
 			complain(l, c->tiers[i].place.file, c->tiers[i].place.line,
-				 "tier \"%s\" includes itself by way of others; take one out",
+				 "tier \"%s\" includes itself, or others that include it; take one "
+				 "out",
 				 c->tiers[i].name ? c->tiers[i].name : "");
 	free(state);
 }
@@ -175,6 +176,8 @@ static int line_of(const struct loader *l, const char *option)
 static void check_bounds(struct loader *l)
 {
 	struct config *c = l->c;
+	if (c->queue_length == 0)
+		return; /* was wrong, and is reported */
 	if (c->held == 0)
 		c->held = c->queue_length / 4;
 	if (c->held_per_client == 0)

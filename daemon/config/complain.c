@@ -20,6 +20,9 @@ void complain(struct loader *l, const char *file, int line, const char *format, 
 	if (vasprintf(&c.text, format, args) < 0)
 		abort();
 	va_end(args);
+	for (char *p = c.text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?'; /* quoted from a file, and bound for a terminal */
 	c.file = file_index(l, file);
 	l->complaints = array_grow(l->complaints, &l->complaint_count, sizeof c);
 	l->complaints[l->complaint_count - 1] = c;

@@ -48,6 +48,8 @@ void complain(struct loader *l, const char *file, int line, const char *format, 
 	__attribute__((format(printf, 4, 5)));
 void complaints_pass(struct loader *l, struct errors *to);
 
+/* The candidate that a mistyped word is likely to mean, or NULL. */
+const char *nearest(const char *word, const char *const *candidates, size_t count);
 /* "did you mean ..?" or what there is, for a word that is none of the candidates. */
 void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
 	     struct buf *b);

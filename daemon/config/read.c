@@ -23,6 +23,10 @@ static void put_value(const config_setting_t *s, struct buf *b)
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_STRING: buf_printf(b, "\"%.60s\"", config_setting_get_string(s)); break;
 	case CONFIG_TYPE_INT:
+		if (config_setting_get_format(s) == CONFIG_FORMAT_HEX) {
+			buf_printf(b, "0x%08x", (unsigned)config_setting_get_int(s));
+			break;
+		} /* fall through */
 	case CONFIG_TYPE_INT64: buf_printf(b, "%lld", config_setting_get_int64(s)); break;
 	case CONFIG_TYPE_FLOAT: buf_printf(b, "%g", config_setting_get_float(s)); break;
 	case CONFIG_TYPE_BOOL: buf_text(b, config_setting_get_bool(s) ? "true" : "false"); break;
@@ -101,9 +105,8 @@ static void store_int(const struct reading *r, void *row, long long value)
 
 static void read_word(const struct reading *r, void *row, const char *text)
 {
-	char what[160];
-	struct buf b = BUF_OF(what);
-	const char *words[16];
+	const char *words[16], *near;
+	char what[80] = "is not known";
 	size_t count = 0;
 	for (const struct word *w = r->o->words; w->text; w++) {
 		if (strcmp(w->text, text) == 0) {
@@ -112,9 +115,9 @@ static void read_word(const struct reading *r, void *row, const char *text)
 		}
 		words[count++] = w->text;
 	}
-	buf_text(&b, "is not known, ");
-	suggest(text, words, count, "words", &b);
-	wrong(r, r->s, strstr(what, "did you") ? what : "is not known");
+	if ((near = nearest(text, words, count)))
+		snprintf(what, sizeof what, "is not known (did you mean \"%s\"?)", near);
+	wrong(r, r->s, what);
 }
 
 static void read_number(const struct reading *r, void *row)
@@ -251,7 +254,8 @@ static bool read_one_network(const struct reading *r, const config_setting_t *s,
 	}
 	const char *slash = strchr(text, '/');
 	snprintf(start, sizeof start, "%.*s", slash ? (int)(slash - text) : 0, text);
-	bool address = slash && address_parse(start, &n.base);
+	bool address = slash && slash[1] && !slash[1 + strspn(slash + 1, "0123456789")] &&
+		       address_parse(start, &n.base);
 	wrong(r, s,
 	      address ? "has bits beyond its length, or too great a length" : "is no network");
 	return false;
