@@ -1,0 +1,118 @@
+/* tiergated run | check | replay */
+#include "base/log.h"
+#include "gateway.h"
+#include "policy/snapshot.h"
+#include "replay.h"
+
+#include "base/clock.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG_DEFAULT "/etc/tiergate/tiergate.conf"
+#define MANY           4096 /* repeated options of one command line */
+
+enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
+
+static const char usage_text[] =
+	"usage: tiergated run    [--config FILE] [--foreground]\n"
+	"       tiergated check  [--config FILE] [--print]\n"
+	"       tiergated replay [--config FILE] --read IN.pcap [--write OUT.pcap]\n"
+	"                        [--session ADDRESS=USER:TIER]... [--inside NETWORK]... [--stats]\n"
+	"FILE is " CONFIG_DEFAULT " unless given.\n";
+
+static int usage(FILE *to)
+{
+	fputs(usage_text, to);
+	return to == stdout ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int check(const char *path, bool print)
+{
+	struct errors errors = {0};
+	struct snapshot *s = NULL;
+	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
+	if (c && (s = snapshot_compile(c, &errors)))
+		snapshot_expect(s, &errors, clock_now());
+	int status = errors.count || !s ? EXIT_NO : EXIT_DONE;
+	errors_print(&errors, stderr);
+	if (status == EXIT_DONE && print)
+		config_print(c, stdout);
+	else if (status == EXIT_DONE)
+		printf("%s: good; policy %s\n", path, snapshot_digest(s));
+	snapshot_free(s);
+	config_free(c);
+	errors_deinit(&errors);
+	return status;
+}
+
+struct arguments {
+	const char *config;
+	bool foreground, print, help;
+	struct replay_options replay;
+	const char *sessions[MANY], *inside[MANY];
+};
+
+/* False where the command line is wrong (getopt has said how). */
+static bool parse(int argc, char **argv, const char *allowed, struct arguments *a)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
+		{"print", no_argument, NULL, 'p'},        {"read", required_argument, NULL, 'r'},
+		{"write", required_argument, NULL, 'w'},  {"session", required_argument, NULL, 's'},
+		{"inside", required_argument, NULL, 'i'}, {"stats", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},         {0},
+	};
+	int c;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == '?' || (c != 'h' && !strchr(allowed, c)))
+			return false;
+		switch (c) {
+		case 'c': a->config = optarg; break;
+		case 'f': a->foreground = true; break;
+		case 'p': a->print = true; break;
+		case 'r': a->replay.read = optarg; break;
+		case 'w': a->replay.write = optarg; break;
+		case 't': a->replay.stats = true; break;
+		case 'h': a->help = true; break;
+		case 's':
+			if (a->replay.session_count == MANY)
+				return false;
+			a->sessions[a->replay.session_count++] = optarg;
+			break;
+		case 'i':
+			if (a->replay.inside_count == MANY)
+				return false;
+			a->inside[a->replay.inside_count++] = optarg;
+			break;
+		}
+	}
+	return optind == argc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct arguments a = {.config = CONFIG_DEFAULT};
+	const char *verb = argc > 1 ? argv[1] : "";
+	if (!strcmp(verb, "--help") || !strcmp(verb, "help"))
+		return usage(stdout);
+	const char *allowed = !strcmp(verb, "run")      ? "cf"
+			      : !strcmp(verb, "check")  ? "cp"
+			      : !strcmp(verb, "replay") ? "crwsit"
+							: NULL;
+	if (!allowed || !parse(argc - 1, argv + 1, allowed, &a))
+		return usage(stderr);
+	if (a.help)
+		return usage(stdout);
+	if (!strcmp(verb, "check"))
+		return check(a.config, a.print);
+	if (!strcmp(verb, "run"))
+		return gateway_run(&(struct gateway_options){a.config, a.foreground});
+	if (!a.replay.read)
+		return usage(stderr);
+	a.replay.config = a.config;
+	a.replay.sessions = a.sessions;
+	a.replay.inside = a.inside;
+	return replay_run(&a.replay);
+}
