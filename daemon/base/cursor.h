@@ -87,8 +87,9 @@ static inline uint32_t cursor_u32(struct cursor *c)
 
 static inline uint64_t cursor_u64(struct cursor *c)
 {
-	uint64_t high = cursor_u32(c);
-	return high << 32 | cursor_u32(c);
+	struct cursor eight = cursor_sub(c, 8);
+	uint64_t high = cursor_u32(&eight);
+	return high << 32 | cursor_u32(&eight);
 }
 
 /* The next byte without moving; zero at the end (which is not bad). */

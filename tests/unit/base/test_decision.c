@@ -1,0 +1,57 @@
+/* The closed lists: every word is there, once, and made of what a record may hold. */
+#include "unit.h"
+
+#include "base/decision.h"
+
+static bool is_word(const char *s)
+{
+	return *s && strspn(s, "abcdefghijklmnopqrstuvwxyz-+") == strlen(s);
+}
+
+static void test_reasons(void **state)
+{
+	for (unsigned r = 0; r < REASON_COUNT; r++) {
+		assert_true(is_word(reason_text(r)));
+		assert_true(strlen(reason_help(r)) > 10);
+		for (unsigned other = 0; other < r; other++)
+			assert_string_not_equal(reason_text(r), reason_text(other));
+	}
+}
+
+static void test_evidence(void **state)
+{
+	assert_string_equal(evidence_text(EVIDENCE_NONE), "none");
+	assert_string_equal(evidence_text(EVIDENCE_SNI_DNS), "sni+dns");
+	for (unsigned e = 0; e < EVIDENCE_COUNT; e++) {
+		assert_true(is_word(evidence_text(e)));
+		assert_true(strlen(evidence_help(e)) > 5);
+	}
+	/* from weak to strong: policy compares them */
+	assert_true(EVIDENCE_ADDRESS < EVIDENCE_ECH_OUTER && EVIDENCE_ECH_OUTER < EVIDENCE_DNS &&
+		    EVIDENCE_DNS < EVIDENCE_HOST && EVIDENCE_SNI < EVIDENCE_HOST_DNS);
+}
+
+static void test_protocols(void **state)
+{
+	assert_null(protocol_text(PROTOCOL_NONE));
+	for (unsigned p = PROTOCOL_NONE + 1; p < PROTOCOL_COUNT; p++)
+		assert_true(is_word(protocol_text(p)));
+}
+
+/* An outcome that nobody filled denies. */
+static void test_zero_denies(void **state)
+{
+	struct outcome o = {0};
+	assert_int_equal(o.action, ACTION_DENY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_zero_denies),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,106 @@
+#include "unit.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/test_file.XXXXXX", path[64];
+
+static int make_folder(void **state)
+{
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(path, sizeof path, "%s/state", folder);
+	return 0;
+}
+
+static int remove_folder(void **state)
+{
+	unlink(path);
+	return rmdir(folder); /* fails where anything was left behind */
+}
+
+static const char *content(void)
+{
+	static char text[64];
+	char *bytes;
+	size_t len;
+	if (file_read(path, 63, &bytes, &len) < 0)
+		return "(none)";
+	memcpy(text, bytes, len + 1);
+	free(bytes);
+	return text;
+}
+
+static void write_file(const char *text, bool commit)
+{
+	struct file_new f;
+	assert_int_equal(file_new_open(&f, path, 0640, (gid_t)-1), 0);
+	fputs(text, f.to);
+	if (commit)
+		assert_int_equal(file_new_commit(&f), 0);
+	else
+		file_new_abandon(&f);
+}
+
+static void test_whole_or_not(void **state)
+{
+	struct stat st;
+	assert_string_equal(content(), "(none)");
+	write_file("one", true);
+	assert_string_equal(content(), "one");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	write_file("two", false);
+	assert_string_equal(content(), "one");
+	assert_int_equal(chmod(path, 0600), 0);
+	write_file("three", true);
+	assert_string_equal(content(), "three");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600); /* as it was */
+}
+
+static void test_bounds(void **state)
+{
+	char *bytes;
+	size_t len;
+	write_file("12345", true);
+	assert_int_equal(file_read(path, 5, &bytes, &len), 0);
+	assert_int_equal(len, 5);
+	assert_string_equal(bytes, "12345");
+	free(bytes);
+	assert_int_equal(file_read(path, 4, &bytes, &len), -EFBIG);
+	write_file("", true);
+	assert_int_equal(file_read(path, 4, &bytes, &len), 0);
+	assert_int_equal(len, 0);
+	free(bytes);
+}
+
+static void test_refused(void **state)
+{
+	struct file_new f;
+	char *bytes;
+	size_t len;
+	char *longer = calloc(1, PATH_MAX + 1);
+	memset(longer, 'x', PATH_MAX);
+	assert_int_equal(file_new_open(&f, "/nonexistent/file", 0600, (gid_t)-1), -ENOENT);
+	assert_int_equal(file_new_open(&f, longer, 0600, (gid_t)-1), -ENAMETOOLONG);
+	assert_int_equal(file_read("/nonexistent/file", 10, &bytes, &len), -ENOENT);
+	assert_int_equal(file_read(folder, 10, &bytes, &len), -EISDIR);
+	free(longer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole_or_not),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_refused),
+	};
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
