@@ -1,0 +1,87 @@
+/* ctl: what the commands of tiergatectl share. A command is one file and one line of the table in
+ * main.c; its argv[0] is its own name, and it returns the exit status. */
+#pragma once
+#include "config/config.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
+
+#define CTL_CONFIG "/etc/tiergate/tiergate.conf"
+#define CTL_SOCKET "/run/tiergate/control.sock"
+#define CTL_USERS  "/etc/tiergate/users"
+
+int ctl_status(int argc, char **argv);
+int ctl_sessions(int argc, char **argv);
+int ctl_login(int argc, char **argv);
+int ctl_logout(int argc, char **argv);
+int ctl_why(int argc, char **argv);
+int ctl_watch(int argc, char **argv);
+int ctl_reload(int argc, char **argv);
+int ctl_passwd(int argc, char **argv);
+
+/* ---- options, before or after the command's name ---- */
+
+struct ctl_common {
+	const char *socket, *config; /* NULL: not given */
+	bool json, help;
+};
+extern struct ctl_common ctl;
+
+/* --name VALUE (text) or --name (flag); a NULL name ends the list. */
+struct ctl_option {
+	const char *name;
+	const char **text;
+	bool *flag;
+};
+
+/* Reads argv[1..]; the common ones are always known. *next is the first word that is no option,
+ * where `words` allows one. False after saying what is wrong. */
+bool ctl_options(int argc, char **argv, const struct ctl_option *options, int *next);
+
+/* Says how the command is called (and why, if given) on standard error; EXIT_USAGE. */
+int ctl_usage(const char *usage, const char *wrong);
+
+/* ---- the daemon ---- */
+
+struct ctl_client;
+
+/* Connects to the daemon; NULL after saying why not. */
+struct ctl_client *ctl_connect(void);
+void ctl_close(struct ctl_client *c);
+
+/* Sends a command with its members (taken over; may be NULL); false after saying why not. */
+bool ctl_send(struct ctl_client *c, const char *command, json_t *members);
+
+/* The next line of the answer (the caller's): "more" lines, then one with "ok". NULL where the
+ * daemon has gone; that is said. */
+json_t *ctl_receive(struct ctl_client *c);
+
+/* Both for a single answer: its result (the caller's), or NULL with *status set, after saying every
+ * error. */
+json_t *ctl_ask(const char *command, json_t *members, int *status);
+
+/* Says an answer's error and returns the exit status that goes with it. */
+int ctl_refused(const json_t *answer);
+
+/* ---- for people ---- */
+
+/* Text from elsewhere without what a terminal could take for a command. */
+void ctl_put(FILE *to, const char *text);
+void ctl_put_json(const json_t *j); /* one line */
+/* A member's text, "" where there is none. */
+const char *ctl_text(const json_t *j, const char *key);
+/* An RFC 3339 time as local "2026-11-24 10:00", "" for "". */
+const char *ctl_time(const char *rfc3339, char out[static 32]);
+/* Sets a member unless the text is NULL. */
+void ctl_set(json_t *j, const char *key, const char *text);
+
+/* The users file: given, or as the configuration says. Owned by the caller; NULL after saying why.
+ */
+char *ctl_users_file(const char *given);
+
+/* A password from the terminal without echo, or a line from standard input. False after saying why
+ * there is none. */
+#define CTL_PASSWORD 320
+bool ctl_password(const char *prompt, char out[static CTL_PASSWORD]);

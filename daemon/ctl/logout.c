@@ -1,0 +1,28 @@
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+
+int ctl_logout(int argc, char **argv)
+{
+	const char *address = NULL, *user = NULL;
+	const struct ctl_option options[] = {
+		{"address", &address, NULL}, {"user", &user, NULL}, {0}};
+	int status;
+	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address == !user)
+		return ctl_usage("logout --address A | --user U", NULL);
+	json_t *members = json_object();
+	ctl_set(members, "address", address);
+	ctl_set(members, "user", user);
+	json_t *result = ctl_ask("logout", members, &status);
+	json_int_t ended = json_integer_value(json_object_get(result, "ended"));
+	if (result && ctl.json)
+		ctl_put_json(result);
+	else if (result && ended)
+		printf("%lld session%s ended\n", (long long)ended, ended == 1 ? "" : "s");
+	if (result && !ended) {
+		fprintf(stderr, "tiergatectl: %s is not signed in\n", user ? user : address);
+		status = EXIT_NO;
+	}
+	json_decref(result);
+	return status;
+}

@@ -1,0 +1,51 @@
+#include "ctl/ctl.h"
+#include "ctl/wiring.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"status", ctl_status, "what the daemon does and counts"},
+	{"sessions", ctl_sessions, "who is signed in, where, until when"},
+	{"login", ctl_login, "sign a user in at an address"},
+	{"logout", ctl_logout, "sign a user or an address out"},
+	{"why", ctl_why, "explain what the policy says of a destination"},
+	{"watch", ctl_watch, "follow decisions as they are made"},
+	{"reload", ctl_reload, "load the configuration again"},
+	{"passwd", ctl_passwd, "write a user, tier and password into the users file"},
+	{"wiring", ctl_wiring, "set, check, print or remove the kernel's rules"},
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: tiergatectl [--socket PATH] [--config FILE] [--json] COMMAND [OPTION...]\n\n",
+	      to);
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+	fputs("\n`tiergatectl COMMAND --help` and tiergatectl(8) say more.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct ctl_option none[] = {{0}};
+	int next = 0;
+	signal(SIGPIPE, SIG_IGN);
+	if (!ctl_options(argc, argv, none, &next))
+		return EXIT_USAGE;
+	if (ctl.help) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; next < argc && i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(argv[next], commands[i].name) == 0)
+			return commands[i].run(argc - next, argv + next);
+	if (next < argc)
+		fprintf(stderr, "tiergatectl: there is no command %s\n", argv[next]);
+	usage(stderr);
+	return EXIT_USAGE;
+}

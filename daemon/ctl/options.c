@@ -1,0 +1,83 @@
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct ctl_common ctl;
+
+static const struct ctl_option common[] = {
+	{"socket", &ctl.socket, NULL},
+	{"config", &ctl.config, NULL},
+	{"json", NULL, &ctl.json},
+	{"help", NULL, &ctl.help},
+	{0},
+};
+
+static const struct ctl_option *find(const struct ctl_option *list, const char *name, size_t len)
+{
+	for (; list->name; list++)
+		if (strlen(list->name) == len && strncmp(list->name, name, len) == 0)
+			return list;
+	return NULL;
+}
+
+/* "--name=value", "--name value" or "--name"; moves *i past what it took. */
+static bool take(const struct ctl_option *options, int argc, char **argv, int *i)
+{
+	const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+	size_t len = equals ? (size_t)(equals - name) : strlen(name);
+	const struct ctl_option *o = find(options, name, len);
+	if (!o)
+		o = find(common, name, len);
+	if (!o || (o->flag && equals)) {
+		fprintf(stderr, "tiergatectl: there is no option --%.*s%s\n", (int)len, name,
+			o ? " with a value" : "");
+		return false;
+	}
+	if (o->flag) {
+		*o->flag = true;
+	} else if (equals) {
+		*o->text = equals + 1;
+	} else if (*i + 1 < argc) {
+		*o->text = argv[++*i];
+	} else {
+		fprintf(stderr, "tiergatectl: --%s wants a value\n", o->name);
+		return false;
+	}
+	++*i;
+	return true;
+}
+
+bool ctl_options(int argc, char **argv, const struct ctl_option *options, int *next)
+{
+	int i = 1;
+	while (i < argc) {
+		if (strcmp(argv[i], "-h") == 0) {
+			ctl.help = true;
+			i++;
+		} else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
+			if (!take(options, argc, argv, &i))
+				return false;
+		} else if (next) {
+			break;
+		} else {
+			fprintf(stderr, "tiergatectl: %s is no option\n", argv[i]);
+			return false;
+		}
+	}
+	if (next)
+		*next = i;
+	return true;
+}
+
+int ctl_usage(const char *usage, const char *wrong)
+{
+	if (ctl.help) {
+		printf("usage: tiergatectl %s\n", usage);
+		return EXIT_DONE;
+	}
+	if (wrong)
+		fprintf(stderr, "tiergatectl: %s\n", wrong);
+	fprintf(stderr, "usage: tiergatectl %s\n", usage);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,107 @@
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMNS = 6 };
+
+static const char *const titles[COLUMNS] = {"USER", "TIER", "ADDRESS", "SINCE", "UNTIL", "SOURCE"};
+
+/* The address is the session's i-th; all else is written beside the first only. */
+static const char *cell(const json_t *row, int column, size_t i, char space[static 32])
+{
+	if (column == 2)
+		return json_string_value(json_array_get(json_object_get(row, "addresses"), i));
+	if (i > 0)
+		return "";
+	switch (column) {
+	case 0: return ctl_text(row, "user");
+	case 1: return ctl_text(row, "tier");
+	case 3: return ctl_time(ctl_text(row, "since"), space);
+	case 4:
+		return json_object_get(row, "until") ? ctl_time(ctl_text(row, "until"), space)
+						     : "-";
+	}
+	return ctl_text(row, "source");
+}
+
+static void table(const json_t *rows)
+{
+	int width[COLUMNS];
+	char space[32];
+	size_t r;
+	json_t *row;
+	for (int c = 0; c < COLUMNS; c++)
+		width[c] = (int)strlen(titles[c]);
+	json_array_foreach(rows, r, row)
+	{
+		size_t addresses = json_array_size(json_object_get(row, "addresses"));
+		for (size_t i = 0; i < addresses; i++)
+			for (int c = 0; c < COLUMNS; c++) {
+				int len = (int)strlen(cell(row, c, i, space));
+				width[c] = len > width[c] ? len : width[c];
+			}
+	}
+	for (int c = 0; c < COLUMNS; c++)
+		printf("%-*s%s", c < COLUMNS - 1 ? width[c] : 0, titles[c],
+		       c < COLUMNS - 1 ? "  " : "\n");
+	json_array_foreach(rows, r, row)
+	{
+		size_t addresses = json_array_size(json_object_get(row, "addresses"));
+		for (size_t i = 0; i < addresses; i++)
+			for (int c = 0; c < COLUMNS; c++) {
+				const char *text = cell(row, c, i, space);
+				ctl_put(stdout, text);
+				printf("%*s",
+				       c < COLUMNS - 1 ? width[c] - (int)strlen(text) + 2 : 0, "");
+				if (c == COLUMNS - 1)
+					putchar('\n');
+			}
+	}
+}
+
+/* Takes rows until the answer ends; its exit status. */
+static int take_rows(struct ctl_client *c, json_t *rows)
+{
+	for (;;) {
+		json_t *answer = ctl_receive(c), *row = json_object_get(answer, "result");
+		int status = EXIT_CANNOT;
+		if (answer && json_is_true(json_object_get(answer, "more"))) {
+			if (ctl.json)
+				ctl_put_json(row);
+			else
+				json_array_append(rows, row);
+			json_decref(answer);
+			continue;
+		}
+		if (answer)
+			status = json_is_true(json_object_get(answer, "ok")) ? EXIT_DONE
+									     : ctl_refused(answer);
+		json_decref(answer);
+		return status;
+	}
+}
+
+int ctl_sessions(int argc, char **argv)
+{
+	const char *user = NULL, *tier = NULL, *address = NULL;
+	const struct ctl_option options[] = {
+		{"user", &user, NULL}, {"tier", &tier, NULL}, {"address", &address, NULL}, {0}};
+	if (!ctl_options(argc, argv, options, NULL) || ctl.help)
+		return ctl_usage("sessions [--user U] [--tier T] [--address A] [--json]", NULL);
+	json_t *filter = json_object(), *rows = json_array();
+	ctl_set(filter, "user", user);
+	ctl_set(filter, "tier", tier);
+	ctl_set(filter, "address", address);
+	struct ctl_client *c = ctl_connect();
+	int status = EXIT_CANNOT;
+	if (!c)
+		json_decref(filter);
+	else if (ctl_send(c, "sessions", filter))
+		status = take_rows(c, rows);
+	if (status == EXIT_DONE && !ctl.json)
+		table(rows);
+	json_decref(rows);
+	ctl_close(c);
+	return status;
+}

@@ -1,0 +1,105 @@
+#include "ctl/ctl.h"
+
+#include "base/clock.h"
+#include "control/explain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define USAGE                                                                                      \
+	"why --user U | --tier T | --address A  --to NAME|ADDRESS [--port tcp/443]\n"              \
+	"                       [--at \"mon 10:00\"] [--evidence sni] [--config FILE] [--json]"
+
+static void line(const char *before, const char *text, const char *after)
+{
+	if (!text[0])
+		return;
+	fputs(before, stdout);
+	ctl_put(stdout, text);
+	fputs(after, stdout);
+}
+
+static void show(const json_t *r)
+{
+	const char *user = ctl_text(r, "user"), *tier = ctl_text(r, "tier");
+	const json_t *obstacles = json_object_get(r, "obstacles");
+	size_t i;
+	json_t *o;
+	line("", ctl_text(r, "action"), "  ");
+	line("", ctl_text(r, "reason"), ": ");
+	line("", ctl_text(r, "help"), "\n");
+	line("  who:      ", user[0] ? user : tier, "");
+	line(user[0] ? " (" : "", user[0] ? tier : "", ")");
+	puts(user[0] || tier[0] ? "" : "  who:      nobody signed in, no segment");
+	line("  rule:     ", ctl_text(r, "rule"), "\n");
+	line("  owner:    ", ctl_text(r, "owner"), "\n");
+	line("  site:     ", ctl_text(r, "site"), "\n");
+	line("  needs:    ", ctl_text(r, "needs"), " evidence\n");
+	line("  nearest:  ", ctl_text(r, "nearest"), "");
+	line(", owner ", ctl_text(r, "nearest_owner"), "");
+	fputs(ctl_text(r, "nearest")[0] ? "\n" : "", stdout);
+	json_array_foreach(obstacles, i, o) line("    but     ", json_string_value(o), "\n");
+	if (strcmp(ctl_text(r, "mode"), "observe") == 0)
+		puts("  (observe mode: nothing is denied)");
+}
+
+/* Compiles the configuration here and asks it: for a draft, or where no daemon runs. */
+static json_t *ask_file(const char *file, const json_t *question, int *status)
+{
+	struct errors errors = {0};
+	char wrong[256] = "";
+	struct buf b = BUF_OF(wrong);
+	json_t *answer = json_object();
+	struct config *c = config_load(file, CONFIG_FOR_CHECK, &errors);
+	struct snapshot *s = c ? snapshot_compile(c, &errors) : NULL;
+	*status = EXIT_NO;
+	if (s && explain(s, NULL, question, clock_now(), answer, &b)) {
+		*status = EXIT_DONE;
+	} else if (s) {
+		fprintf(stderr, "tiergatectl: %s\n", wrong);
+		*status = EXIT_USAGE;
+	}
+	errors_print(&errors, stderr);
+	errors_deinit(&errors);
+	snapshot_free(s);
+	config_free(c);
+	if (*status == EXIT_DONE)
+		return answer;
+	json_decref(answer);
+	return NULL;
+}
+
+int ctl_why(int argc, char **argv)
+{
+	enum { N = 7 };
+	static const char *const name[N] = {"user", "tier", "address", "to",
+					    "port", "at",   "evidence"};
+	const char *value[N] = {NULL};
+	struct ctl_option options[N + 1] = {{0}};
+	json_t *question = json_object();
+	int status;
+	for (int i = 0; i < N; i++)
+		options[i] = (struct ctl_option){name[i], &value[i], NULL};
+	bool good = ctl_options(argc, argv, options, NULL);
+	for (int i = 0; i < N; i++)
+		ctl_set(question, name[i], value[i]);
+	if (!good || ctl.help || !value[3] || !!value[0] + !!value[1] + !!value[2] != 1) {
+		json_decref(question);
+		return ctl_usage(USAGE, NULL);
+	}
+	json_t *answer;
+	if (ctl.config) {
+		answer = ask_file(ctl.config, question, &status);
+		json_decref(question);
+	} else {
+		answer = ctl_ask("why", question, &status);
+	}
+	if (answer && ctl.json)
+		ctl_put_json(answer);
+	else if (answer)
+		show(answer);
+	if (answer && strcmp(ctl_text(answer, "action"), "allow") != 0)
+		status = EXIT_NO;
+	json_decref(answer);
+	return status;
+}
