@@ -255,7 +255,8 @@ static enum parse read_request(struct cursor *stream, struct head *h, struct hel
 {
 	hello_reset(out);
 	enum parse answer = http2_request(stream, out);
-	return answer == PARSE_ABSENT ? read_head(stream, h, out) : answer;
+	bool http1 = answer == PARSE_ABSENT && out->protocol == PROTOCOL_NONE;
+	return http1 ? read_head(stream, h, out) : answer;
 }
 
 enum parse http_request(struct cursor stream, struct hello *out)

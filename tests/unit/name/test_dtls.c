@@ -1,0 +1,231 @@
+#include "name/dtls.h"
+#include "bytes.h"
+#include "unit.h"
+
+static struct stream_pool *pool;
+static struct stream *message;
+static struct hello hello;
+static bool conflict;
+static struct bytes body, out;
+
+static int setup(void **state)
+{
+	pool = stream_pool_new(1);
+	return !pool;
+}
+
+static int teardown(void **state)
+{
+	stream_pool_free(pool);
+	return 0;
+}
+
+static void new_flow(void)
+{
+	if (message)
+		stream_put(pool, message);
+	message = NULL;
+}
+
+static void make(const char *host, size_t size)
+{
+	static struct bytes extensions;
+	static uint8_t filler[65536];
+	body.len = extensions.len = 0;
+	put_usual(&extensions, host);
+	if (size)
+		put_extension(&extensions, 21, filler, size);
+	put_hello_body(&body, 0xfefd, &extensions);
+}
+
+/* A record with bytes from..from+len of the body. */
+static void put_fragment(struct bytes *b, unsigned sequence, size_t from, size_t len)
+{
+	put_number(b, 22, 1);
+	put_number(b, 0xfeff, 2);
+	put_number(b, 0, 2);
+	put_number(b, sequence, 6);
+	size_t record = vector_begin(b, 2);
+	put_number(b, 1, 1);
+	put_number(b, body.len, 3);
+	put_number(b, sequence, 2);
+	put_number(b, from, 3);
+	put_number(b, len, 3);
+	put(b, body.at + from, len);
+	vector_end(b, record, 2);
+}
+
+static enum parse datagram(const void *bytes, size_t len)
+{
+	uint8_t *copy = exact(bytes, len);
+	enum parse answer = dtls_datagram(cursor_of(copy, len), pool, &message, &conflict, &hello);
+	free(copy);
+	return answer;
+}
+
+static enum parse fragment(unsigned sequence, size_t from, size_t len)
+{
+	out.len = 0;
+	put_fragment(&out, sequence, from, len);
+	return datagram(out.at, out.len);
+}
+
+static void test_whole(void **state)
+{
+	make("Example.org", 0);
+	new_flow();
+	assert_int_equal(fragment(0, 0, body.len), PARSE_OK);
+	assert_int_equal(hello.protocol, PROTOCOL_DTLS);
+	assert_string_equal(hello.host.text, "example.org");
+	assert_int_equal(hello.version, 0xfefd);
+	assert_null(message);
+	/* after a HelloVerifyRequest: the next message, again a hello */
+	assert_int_equal(fragment(1, 0, body.len), PARSE_OK);
+}
+
+static void test_versions(void **state)
+{
+	static struct bytes extensions;
+	put_server_name(&extensions, "a.org", 5);
+	put_extension(&extensions, 43, "\4\xfe\xfc\xfe\xfd", 5);
+	body.len = 0;
+	put_hello_body(&body, 0xfefd, &extensions);
+	new_flow();
+	assert_int_equal(fragment(0, 0, body.len), PARSE_OK);
+	assert_int_equal(hello.version, 0xfefc);
+	body.at[0] = 3;
+	assert_int_equal(fragment(0, 0, body.len), PARSE_BAD);
+}
+
+static void test_two_fragments(void **state)
+{
+	make("example.org", 0);
+	for (size_t cut = 1; cut < body.len; cut++) {
+		for (int swap = 0; swap < 2; swap++) {
+			size_t at[] = {0, cut}, len[] = {cut, body.len - cut};
+			new_flow();
+			assert_int_equal(fragment(0, at[swap], len[swap]), PARSE_MORE);
+			assert_int_equal(fragment(0, at[!swap], len[!swap]), PARSE_OK);
+			assert_string_equal(hello.host.text, "example.org");
+			assert_null(message);
+		}
+	}
+}
+
+/* Several records in one datagram, overlapping, repeated; then several fragments in one record. */
+static void test_one_datagram(void **state)
+{
+	make("example.org", 300);
+	new_flow();
+	out.len = 0;
+	for (size_t from = 0; from < body.len; from += 50)
+		put_fragment(&out, 0, from, body.len - from < 60 ? body.len - from : 60);
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	assert_string_equal(hello.host.text, "example.org");
+	out.len = 0;
+	put_fragment(&out, 0, 0, 100);
+	put_fragment(&out, 0, 100, body.len - 100);
+	/* the second record's header is taken out */
+	memmove(out.at + 125, out.at + 138, out.len - 138);
+	out.len -= 13;
+	size_t len = out.len - 13;
+	out.at[11] = (uint8_t)(len >> 8);
+	out.at[12] = (uint8_t)len;
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	assert_string_equal(hello.host.text, "example.org");
+}
+
+static void test_largest(void **state)
+{
+	make("example.org", 65000);
+	new_flow();
+	for (size_t from = 0; from < body.len; from += 1000) {
+		size_t left = body.len - from;
+		assert_int_equal(fragment(0, from, left < 1000 ? left : 1000),
+				 left <= 1000 ? PARSE_OK : PARSE_MORE);
+	}
+	make("example.org", 65536 - 24);
+	assert_true(body.len > 65536 - 12);
+	new_flow();
+	assert_int_equal(fragment(0, 0, 1000), PARSE_BAD);
+}
+
+static void test_conflict(void **state)
+{
+	make("example.org", 0);
+	new_flow();
+	assert_int_equal(fragment(0, 0, 60), PARSE_MORE);
+	body.at[50] ^= 1;
+	assert_int_equal(fragment(0, 0, 60), PARSE_BAD);
+	assert_true(conflict);
+	body.at[50] ^= 1;
+	/* another message amid the first, or another length */
+	new_flow();
+	assert_int_equal(fragment(0, 0, 60), PARSE_MORE);
+	assert_int_equal(fragment(1, 60, body.len - 60), PARSE_BAD);
+	assert_true(conflict);
+	new_flow();
+	assert_int_equal(fragment(0, 0, 60), PARSE_MORE);
+	body.len--;
+	assert_int_equal(fragment(0, 60, body.len - 60), PARSE_BAD);
+	assert_true(conflict);
+}
+
+static void test_malformed(void **state)
+{
+	make("example.org", 0);
+	out.len = 0;
+	put_fragment(&out, 0, 0, body.len);
+	for (size_t i = 1; i < out.len; i++) {
+		new_flow();
+		assert_int_equal(datagram(out.at, i), i < 2 ? PARSE_ABSENT : PARSE_BAD);
+	}
+	new_flow();
+	assert_int_equal(datagram(out.at, 0), PARSE_ABSENT);
+	out.at[13] = 2; /* a ServerHello */
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	out.at[13] = 1;
+	out.at[18 + 3] = 1; /* a fragment past its message */
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+}
+
+static void test_others(void **state)
+{
+	make("example.org", 0);
+	out.len = 0;
+	put_fragment(&out, 0, 0, body.len);
+	assert_true(dtls_is_handshake(cursor_of(out.at, out.len)));
+	out.at[4] = 1; /* epoch 1: encrypted */
+	assert_false(dtls_is_handshake(cursor_of(out.at, out.len)));
+	assert_int_equal(datagram(out.at, out.len), PARSE_ABSENT);
+	out.at[4] = 0;
+	out.at[1] = 3; /* TLS */
+	assert_false(dtls_is_handshake(cursor_of(out.at, out.len)));
+	assert_int_equal(datagram(out.at, out.len), PARSE_ABSENT);
+	assert_false(dtls_is_handshake(cursor_of("\x16\xfe\xff\0", 4)));
+	assert_false(dtls_is_handshake(cursor_of("\x14\xfe\xff\0\0", 5)));
+}
+
+static void test_pool_empty(void **state)
+{
+	make("example.org", 0);
+	new_flow();
+	struct stream *taken = stream_get(pool);
+	assert_int_equal(fragment(0, 0, 60), PARSE_MORE);
+	assert_null(message);
+	assert_int_equal(fragment(0, 0, body.len), PARSE_OK);
+	stream_put(pool, taken);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),         cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_two_fragments), cmocka_unit_test(test_one_datagram),
+		cmocka_unit_test(test_largest),       cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_malformed),     cmocka_unit_test(test_others),
+		cmocka_unit_test(test_pool_empty),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
