@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/ring.h"
-#include "name/dns.h"
+#include "name/dns_watch.h"
 #include "name/naming.h"
 #include "packet/held.h"
 #include "policy/decide.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <urcu.h>
 
-enum { BURST = 64, AGAIN_BURST = 8192 };
+enum { BURST = 64, AGAIN_BURST = 8192, DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
 #define UDP_GRACE   (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 #define SWEEP_EVERY (100 * NS_PER_MS)
 #define REPEAT_SAY  (60 * NS_PER_S)
@@ -25,6 +25,7 @@ struct worker {
 	const struct snapshot *snapshot; /* of this burst */
 	struct flow_table *flows;
 	struct held *held;
+	struct dns_watch *dns;
 	struct namer namer;
 	int64_t now, swept;
 	/* deciding again: what the last walk was for, and where the present one stands */
@@ -489,9 +490,14 @@ static void client_packet(struct worker *w, const struct arrival *a)
 		first_bytes(w, f, &p, a->id);
 }
 
+/* A query to a resolver or its answer: known before the verdict, so that a name is there before the
+ * first connection to it can begin. Never denied. */
 static void dns_packet(struct worker *w, const struct arrival *a)
 {
+	struct packet p;
 	COUNT(w->counters.dns);
+	if (packet_parse(a->bytes, a->len, &p) == PACKET_OK)
+		dns_watch_packet(w->dns, &p, w->now);
 	give(w, a->id, VERDICT_PENDING);
 }
 
@@ -688,8 +694,9 @@ struct worker *worker_new(const struct worker_options *o)
 	w->namer.streams = stream_pool_new(o->config->streams);
 	w->namer.seen = o->seen;
 	w->held = held_new(o->config->held, o->config->held_per_client);
+	w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
 	w->namer.quic = quic_new();
-	if (!w->flows || !w->namer.streams || !w->held || !w->namer.quic) {
+	if (!w->dns || !w->flows || !w->namer.streams || !w->held || !w->namer.quic) {
 		worker_free(w);
 		return NULL;
 	}
@@ -703,6 +710,7 @@ void worker_free(struct worker *w)
 	flow_table_free(w->flows);
 	stream_pool_free(w->namer.streams);
 	held_free(w->held);
+	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);
 	free(w);
 }
