@@ -5,14 +5,15 @@ CC := gcc
 endif
 B       ?= build
 PREFIX  ?= /usr
-PKGS    := libnetfilter_queue libnetfilter_conntrack libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2
+PKGS    := libnetfilter_queue libnetfilter_conntrack libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2 libfstrm libprotobuf-c
 CFLAGS  ?= -O2 -g
-TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon \
+TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 
 LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
-LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o)
+DNSTAP   := $B/daemon/name/dnstap.pb-c
+LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o) $(DNSTAP).o
 MAIN_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/main.c))
 CTL_OBJ  := $(if $(shell grep -ls "^int main" daemon/ctl/*.c),$(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c)))
 PORTAL_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/portal/*.c))
@@ -24,6 +25,13 @@ all: $(PROGRAMS)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(DNSTAP).c: daemon/name/dnstap.proto
+	@mkdir -p $(@D)
+	protoc-c -Idaemon --c_out=$B/daemon $<
+$(DNSTAP).o: $(DNSTAP).c
+	$(CC) $(TG_CFLAGS) $(CFLAGS) -c $< -o $@
+$B/daemon/name/dnstap.o: $(DNSTAP).c
 
 $B/libtiergate.a: $(LIB_OBJ)
 	@rm -f $@
