@@ -187,16 +187,18 @@ static void load_root(struct loader *l, const config_setting_t *root, bool is_ma
 
 /* libconfig 1.5 notes an item's line after it has looked at the token behind it, which may be on
  * the next line: the scanner's lines are right. */
-static void correct_lines(config_setting_t *s, const int **lines, const int *end)
+static void correct_lines(config_setting_t *s, const int *lines, size_t count, size_t *next)
 {
 	if (config_setting_is_aggregate(s)) {
 		for (int i = 0; i < config_setting_length(s); i++)
-			correct_lines(config_setting_get_elem(s, (unsigned)i), lines, end);
+			correct_lines(config_setting_get_elem(s, (unsigned)i), lines, count, next);
 		return;
 	}
-	if (*lines < end && !config_setting_name(s))
-		s->line = (unsigned)**lines;
-	*lines += *lines < end;
+	if (*next >= count)
+		return;
+	if (!config_setting_name(s))
+		s->line = (unsigned)lines[*next];
+	(*next)++;
 }
 
 static void syntax_error(struct loader *l, const config_t *parsed)
@@ -217,16 +219,15 @@ static void load_text(struct loader *l, char *text, size_t len, bool is_main)
 {
 	config_t parsed;
 	int *lines = NULL;
-	size_t count = 0;
+	size_t count = 0, next = 0;
 	if (!scan_text(l, text, len, &lines, &count)) {
 		l->incomplete = true;
 		free(lines);
 		return;
 	}
-	const int *next = lines;
 	config_init(&parsed);
 	if (config_read_string(&parsed, text) == CONFIG_TRUE) {
-		correct_lines(config_root_setting(&parsed), &next, lines + count);
+		correct_lines(config_root_setting(&parsed), lines, count, &next);
 		load_root(l, config_root_setting(&parsed), is_main);
 	} else {
 		syntax_error(l, &parsed);
