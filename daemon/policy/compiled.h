@@ -52,7 +52,8 @@ struct rules {
 	 * "*"
 	 */
 	uint32_t *first, *by_site;
-	/* rules that a name could match, one of each set of ports, schedule and end */
+	/* rules that a name could match, one of each kind of ports, schedule, end and
+	 * agreement */
 	uint32_t *gates;
 	size_t gate_count;
 };

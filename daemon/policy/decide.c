@@ -70,6 +70,19 @@ static void look(const struct rules *rules, size_t site, uint32_t site_said, con
 	}
 }
 
+static struct asked asked_of(const struct facts *f, int64_t now, int64_t expiry)
+{
+	return (struct asked){
+		.transport = f->transport,
+		.port = f->port,
+		.named = f->host && f->host->len,
+		.mismatch = f->mismatch && f->host && f->host->len,
+		.name_evidence = f->evidence,
+		.now = now,
+		.expiry = expiry,
+	};
+}
+
 static struct found find(const struct snapshot *s, const struct rules *rules, uint32_t host_set,
 			 uint32_t address_set, const struct asked *a)
 {
@@ -150,15 +163,7 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 			       int64_t expiry)
 {
 	uint32_t host_set, address_set, tier = snapshot_tier(s, f->tier);
-	struct asked a = {
-		.transport = f->transport,
-		.port = f->port,
-		.named = f->host && f->host->len,
-		.mismatch = f->mismatch,
-		.name_evidence = f->evidence,
-		.now = now,
-		.expiry = expiry,
-	};
+	struct asked a = asked_of(f, now, expiry);
 	if (snapshot_internal(s, &f->server))
 		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
 	if (tier == TIER_NONE)
@@ -167,8 +172,6 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 	sites_of(s, f, &host_set, &address_set);
 	if (f->waiting && !(a.named && f->evidence >= EVIDENCE_HOST))
 		return decide_waiting(s, t, address_set, &a);
-	if (!a.named)
-		a.mismatch = false;
 	struct found denied = find(s, &t->deny, host_set, address_set, &a);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
@@ -181,4 +184,42 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now)
 {
 	return decide_expiring(s, f, now, now);
+}
+
+/* Could a line allow whatever name comes, or none? */
+static bool agreement_could_be_waived(const struct snapshot *s, const struct tier *t,
+				      const struct facts *f, int64_t now)
+{
+	struct asked a = asked_of(f, now, now);
+	uint32_t host_set, address_set;
+	a.named = a.mismatch = false;
+	sites_of(s, f, &host_set, &address_set);
+	if (find(s, &t->allow, 0, address_set, &a).rule != RULE_NONE)
+		return true;
+	for (size_t i = 0; i < t->allow.gate_count; i++) {
+		const struct rule *r = &t->allow.item[t->allow.gates[i]];
+		if (!r->refuses_mismatch && rule_open(r, &a))
+			return true;
+	}
+	return false;
+}
+
+struct outcome decide_early(const struct snapshot *s, const struct facts *f,
+			    const struct host *names, size_t count, int64_t now)
+{
+	struct outcome first = by_reason(ACTION_WAIT, REASON_NO_NAME);
+	uint32_t tier = snapshot_tier(s, f->tier);
+	if (count == 0 || tier == TIER_NONE ||
+	    agreement_could_be_waived(s, &s->tiers[tier], f, now))
+		return first;
+	struct facts with = *f;
+	with.evidence = EVIDENCE_SNI_DNS;
+	with.mismatch = with.waiting = false;
+	for (size_t i = count; i-- > 0;) {
+		with.host = &names[i];
+		first = decide(s, &with, now);
+		if (first.action == ACTION_ALLOW)
+			return by_reason(ACTION_WAIT, REASON_NO_NAME);
+	}
+	return first;
 }

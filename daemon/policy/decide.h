@@ -7,3 +7,9 @@
  * With f->waiting the answer is ACTION_WAIT where a name that may still come could change it, else
  * already final. Mode is not looked at: observe is the worker's. Never allocates. */
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now);
+
+/* The early answer, for a first packet that decide left waiting: names are all that this network
+ * resolved to the server's address. Denies where every line that a name could match wants
+ * agreement, and none of these names is allowed; the first name's reason is given. Waits else. */
+struct outcome decide_early(const struct snapshot *s, const struct facts *f,
+			    const struct host *names, size_t count, int64_t now);

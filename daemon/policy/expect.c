@@ -43,6 +43,8 @@ static bool trial_init(struct trial *t)
 	if (host_canonical(e->to, strlen(e->to), &t->host) != PARSE_OK)
 		return false;
 	t->facts.server = (struct address){0};
+	if (evidence <= EVIDENCE_ADDRESS)
+		return true; /* what is reached is the name's, and the gateway does not know it */
 	t->facts.host = &t->host;
 	t->facts.evidence = evidence < EVIDENCE_COUNT ? evidence : EVIDENCE_SNI_DNS;
 	t->facts.mismatch = evidence == EVIDENCE_HOST || evidence == EVIDENCE_SNI;

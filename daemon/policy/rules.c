@@ -92,7 +92,8 @@ static bool index_rules(struct snapshot *s, struct rules *r)
 
 static bool same_gate(const struct rule *a, const struct rule *b)
 {
-	return a->expires == b->expires && a->when == b->when && a->port_count == b->port_count &&
+	return a->expires == b->expires && a->when == b->when &&
+	       a->refuses_mismatch == b->refuses_mismatch && a->port_count == b->port_count &&
 	       memcmp(a->ports, b->ports, a->port_count * sizeof *a->ports) == 0;
 }
 

@@ -193,6 +193,42 @@ static void test_waiting(void **state)
 	snapshot_free(s);
 }
 
+static enum action early(const struct snapshot *s, const char *tier, const char *names,
+			 enum reason *reason)
+{
+	struct strings words = build_words(names);
+	struct host hosts[4];
+	struct facts f = {
+		.client = build_address("10.1.1.1"),
+		.server = build_address("198.51.100.7"),
+		.port = 443,
+		.transport = IPPROTO_TCP,
+		.tier = tier,
+		.evidence = EVIDENCE_ADDRESS,
+		.waiting = true,
+	};
+	for (size_t i = 0; i < words.count; i++)
+		hosts[i] = build_host(words.item[i]);
+	struct outcome o = decide_early(s, &f, hosts, words.count, NOON);
+	build_words_free(&words);
+	*reason = o.reason;
+	return o.action;
+}
+
+static void test_early(void **state)
+{
+	struct snapshot *s = policy();
+	enum reason reason;
+	assert_int_equal(early(s, "press", "other.example", &reason), ACTION_DENY);
+	assert_int_equal(reason, REASON_NO_LINE);
+	assert_int_equal(early(s, "press", "other.example wikipedia.org", &reason), ACTION_WAIT);
+	assert_int_equal(early(s, "press", "", &reason), ACTION_WAIT);
+	assert_int_equal(early(s, "careful", "other.example", &reason), ACTION_DENY);
+	assert_int_equal(early(s, "staff", "other.example", &reason), ACTION_WAIT);
+	assert_int_equal(early(s, NULL, "other.example", &reason), ACTION_WAIT);
+	snapshot_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_deny),     cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_time),     cmocka_unit_test(test_evidence),
 		cmocka_unit_test(test_mismatch), cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

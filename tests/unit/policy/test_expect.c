@@ -129,6 +129,18 @@ static void test_evidence(void **state)
 	assert_string_equal(run(&c), "");
 }
 
+/* A name known by its address only is not known. */
+static void test_evidence_address(void **state)
+{
+	struct config c;
+	start(&c);
+	c.allow[2].evidence = CONFIG_EVIDENCE_ANY;
+	struct config_expect *e = build_expect(&c, "guest", "youtube.com", NULL, ACTION_DENY);
+	e->port = (struct config_port){IPPROTO_TCP, 81, 81};
+	e->evidence = EVIDENCE_ADDRESS;
+	assert_string_equal(run(&c), "");
+}
+
 static void test_expires_is_not_applied(void **state)
 {
 	struct config c;
@@ -172,10 +184,15 @@ static void test_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_at),         cmocka_unit_test(test_whole_week),
-		cmocka_unit_test(test_every_zone), cmocka_unit_test(test_from),
-		cmocka_unit_test(test_evidence),   cmocka_unit_test(test_expires_is_not_applied),
-		cmocka_unit_test(test_bad_words),  cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_at),
+		cmocka_unit_test(test_whole_week),
+		cmocka_unit_test(test_every_zone),
+		cmocka_unit_test(test_from),
+		cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_evidence_address),
+		cmocka_unit_test(test_expires_is_not_applied),
+		cmocka_unit_test(test_bad_words),
+		cmocka_unit_test(test_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

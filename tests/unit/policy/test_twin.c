@@ -324,7 +324,43 @@ static void check_reason(const struct config *c, const struct flow_facts *x, int
 		assert_null(x->f.host); /* sites may hold only names that are not tried here */
 }
 
-static void compare(const struct config *c, const struct snapshot *s, unsigned *allowed)
+/* What is denied early would be denied late, by a name of these, by any other, and by none. */
+static void check_early(const struct snapshot *s, const struct flow_facts *x, int64_t now,
+			unsigned *early)
+{
+	struct host names[3];
+	struct flow_facts y = *x;
+	size_t count = random_below(4);
+	for (size_t i = 0; i < count; i++)
+		names[i] = build_host(PICK(hosts));
+	y.f.waiting = true;
+	y.f.host = NULL;
+	y.f.evidence = EVIDENCE_ADDRESS;
+	y.f.mismatch = false;
+	if (decide(s, &y.f, now).action != ACTION_WAIT)
+		return;
+	struct outcome o = decide_early(s, &y.f, names, count, now);
+	assert_true(o.action == ACTION_WAIT || o.action == ACTION_DENY);
+	assert_true(count > 0 || o.action == ACTION_WAIT);
+	if (o.action == ACTION_WAIT)
+		return;
+	++*early;
+	y.f.waiting = false;
+	assert_int_equal(decide(s, &y.f, now).action, ACTION_DENY);
+	for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+		bool agrees = false;
+		y.host = build_host(hosts[i]);
+		y.f.host = &y.host;
+		for (size_t k = 0; k < count; k++)
+			agrees |= strcmp(names[k].text, hosts[i]) == 0;
+		y.f.mismatch = !agrees;
+		y.f.evidence = agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI;
+		assert_int_equal(decide(s, &y.f, now).action, ACTION_DENY);
+	}
+}
+
+static void compare(const struct config *c, const struct snapshot *s, unsigned *allowed,
+		    unsigned *early)
 {
 	for (int i = 0; i < 60; i++) {
 		struct flow_facts x;
@@ -341,12 +377,13 @@ static void compare(const struct config *c, const struct snapshot *s, unsigned *
 		check_why(s, &x.f, now, got);
 		check_reason(c, &x, now, got.reason);
 		check_waiting(s, &x, now);
+		check_early(s, &x, now, early);
 	}
 }
 
 static void test_twin(void **state)
 {
-	unsigned compiled = 0, allowed = 0;
+	unsigned compiled = 0, allowed = 0, early = 0;
 	for (int round = 0; round < 1500; round++) {
 		struct config c;
 		struct errors errors = {0};
@@ -354,7 +391,7 @@ static void test_twin(void **state)
 		struct snapshot *s = snapshot_compile(&c, &errors);
 		if (s) {
 			compiled++;
-			compare(&c, s, &allowed);
+			compare(&c, s, &allowed, &early);
 		}
 		assert_true((s == NULL) == (errors.count > 0));
 		errors_deinit(&errors);
@@ -363,6 +400,7 @@ static void test_twin(void **state)
 	}
 	assert_true(compiled > 1000); /* the rest has lines that can never match */
 	assert_true(allowed > 3000);
+	assert_true(early > 300);
 }
 
 int main(void)
