@@ -1,0 +1,991 @@
+#!/usr/bin/env python3
+"""Each line of the ruleset, IPv4 and IPv6: what the kernel does by itself, what it sends up, what the
+marks do. The daemon's place is taken by queue_probe, which answers as it is told.
+TIERGATE_BACKEND=nft|iptables picks the backend; without it the one that this kernel has."""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, Lab, v6, wait_for  # noqa: E402
+from tap import Skip, check, equal, main, note  # noqa: E402
+
+CLIENT, OTHER, SERVER, INSIDE, RESOLVER = ("10.77.1.2", "10.77.1.3", "198.51.100.10", "10.77.3.2",
+                                           "10.77.3.53")
+GATEWAY, PORTAL = "10.77.1.1", "10.77.1.1"
+MASK, DNS = 0x7f000000, 1
+PENDING, ALLOWED, DENIED, REDIRECT = 1, 2, 3, 4
+BOTH = (CLIENT, v6(CLIENT))
+QUIET = 0.3  # long enough for what should not come to have come; nothing is measured by it
+
+
+def peer(source, address=SERVER):
+    return v6(address) if ":" in source else address
+
+
+class Probe:
+    """A queue_probe that runs; what it printed."""
+
+    def __init__(self, lab, queue, *options):
+        self.file = open(lab.dir / f"probe{queue}", "w+")
+        self.process = lab.spawn("gateway", BUILD / "live/queue_probe", queue, f"mask={MASK:#x}",
+                                 *options, stdout=self.file, stderr=subprocess.PIPE)
+        wait_for(lambda: "ready" in self.text() or self.process.poll() is not None,
+                 what="the queue's reader")
+        check(self.process.poll() is None, f"queue {queue}:", self.process.stderr)
+
+    def text(self):
+        self.file.seek(0)
+        return self.file.read()
+
+    def packets(self, **want):
+        """What came up, as dicts; want: fields that must match."""
+        found = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in self.text().splitlines()
+                 if line.startswith("packet ")]
+        return [p for p in found if all(p.get(k) == str(v) for k, v in want.items())]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.file.close()
+
+
+class Wired:
+    """A lab whose gateway has the rules of one configuration, and readers on its queues."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.probes = {}
+
+    def ctl(self, verb, **more):
+        return self.lab.run("gateway", BUILD / "tiergatectl", "wiring", verb, "--config",
+                            self.lab.config_file, *BACKEND, check_exit=False, **more)
+
+    def up(self, **over):
+        over.setdefault("resolvers", [RESOLVER, v6(RESOLVER)])
+        over.setdefault("queues", 1)
+        self.lab.configure(**over)
+        done = self.ctl("up")
+        check(done.returncode == 0, done.stdout, done.stderr)
+
+    def reader(self, *options, queue=0):
+        self.probes[queue] = Probe(self.lab, queue, *options)
+        return self.probes[queue]
+
+    def close(self):
+        for p in self.probes.values():
+            p.close()
+        done = self.ctl("down")
+        self.lab.run("gateway", "conntrack", "-F", check_exit=False)
+        check(done.returncode == 0, done.stdout, done.stderr)
+
+    # -- the kernel's side -------------------------------------------------------------------------
+    def dropped(self):
+        """Packets that rules of ours dropped, both families."""
+        return sum(int(n) for line in self.rules() if re.search(r"-j DROP|\bdrop\b", line)
+                   for n in re.findall(r"\[(\d+):|packets (\d+)", line) for n in n if n)
+
+    def rules(self):
+        listed = []
+        for tool in ("iptables-save", "ip6tables-save"):
+            listed += [line for line in self.lab.run("gateway", tool, "-c").stdout.splitlines()
+                       if "TIERGATE" in line]
+        nft = self.lab.run("gateway", "nft", "list", "table", "inet", "tiergate", check_exit=False)
+        return listed + nft.stdout.splitlines()
+
+    def mark_of(self, *match):
+        """Our bits of the conntrack entries that match."""
+        out = self.lab.conntrack("-f", "ipv6" if any(":" in m for m in match) else "ipv4", *match)
+        return [int(m) & MASK for m in re.findall(r"\bmark=(\d+)", out)]
+
+
+BACKEND = ["--backend", os.environ["TIERGATE_BACKEND"]] if "TIERGATE_BACKEND" in os.environ else []
+
+
+def mark(kind, epoch=0):
+    return (kind | epoch << 3) << 24
+
+
+@contextlib.contextmanager
+def context():
+    for program in ("tiergatectl", "live/queue_probe", "live/conntrack_probe"):
+        if not (BUILD / program).exists():
+            raise Skip(f"build/{program} is not built")
+    with Lab() as lab:
+        note("backend " + (BACKEND[1] if BACKEND else "as probed"))
+        yield lab
+
+
+@contextlib.contextmanager
+def wired(lab, **over):
+    w = Wired(lab)
+    try:
+        w.up(**over)
+        yield w
+    finally:
+        w.close()
+
+
+# -- raw packets -----------------------------------------------------------------------------------
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def packed(address):
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def ip(src, dst, proto, body, hops=64):
+    """An IP packet around a transport's bytes whose checksum field is 0 (at its usual place)."""
+    a, b = packed(src), packed(dst)
+    at = {6: 16, 17: 6, 58: 2}.get(proto)
+    if at:
+        pseudo = a + b + struct.pack("!II", len(body), proto)
+        sum_ = checksum(pseudo + body) or 0xffff
+        body = body[:at] + struct.pack("!H", sum_) + body[at + 2:]
+    if len(a) == 16:
+        return struct.pack("!IHBB", 0x60000000, len(body), proto, hops) + a + b + body
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, hops, proto, 0) + a + b
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+
+
+def udp(src, sport, dst, dport, payload=b"x"):
+    return ip(src, dst, 17, struct.pack("!HHHH", sport, dport, 8 + len(payload), 0) + payload)
+
+
+def tcp(src, sport, dst, dport, flags, payload=b"", seq=1000, ack=0):
+    return ip(src, dst, 6, struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 512, 0, 0)
+              + payload)
+
+
+def device_mac(lab, host, device):
+    text = lab.run(host, "cat", f"/sys/class/net/{device}/address").stdout
+    return bytes.fromhex(text.strip().replace(":", ""))
+
+
+def throw(lab, host, packet, device="eth0", to=None):
+    """Puts a packet on the wire from a host towards the gateway, whatever its addresses say."""
+    near = {"client": "lan0", "outside": "wan0", "inside": "dmz0"}[host]
+    s = lab.socket(host, socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind((device, 0))
+    kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+    s.send((to or device_mac(lab, "gateway", near)) + device_mac(lab, host, device) + kind + packet)
+    s.close()
+
+
+def listener(lab, host, address, port, kind=socket.SOCK_STREAM):
+    s = lab.socket(host, socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.settimeout(3)
+    s.bind((address, port))
+    if kind == socket.SOCK_STREAM:
+        s.listen(16)
+    return s
+
+
+def never(condition, what):
+    time.sleep(QUIET)
+    check(not condition(), what)
+
+
+# -- 1. forged and invalid -------------------------------------------------------------------------
+
+def test_forged_source(lab):
+    "forged source on an inside interface: dropped, neither forwarded nor sent up"
+    with wired(lab) as w:
+        worker, dns, far = w.reader(), w.reader("dns", queue=DNS), lab.sniff("inside")
+        for source in BOTH:
+            forged = peer(source, "198.51.100.77")
+            throw(lab, "client", udp(forged, 4000, peer(source, INSIDE), 5000, b"forged-here"))
+            throw(lab, "client", udp(peer(source, RESOLVER), 53, peer(source, OTHER), 4000, b"forged"))
+        wait_for(lambda: w.dropped() == 4, what="four packets dropped")
+        check(not far.contains(b"forged-here"), "a forged packet was forwarded")
+        equal(worker.packets() + dns.packets(), [], "packets that came up")
+
+
+def test_invalid(lab):
+    "an invalid packet (SYN with FIN) from inside: dropped"
+    with wired(lab) as w:
+        worker, far = w.reader(), lab.sniff("inside")
+        for source in BOTH:
+            throw(lab, "client", tcp(source, 4000, peer(source, INSIDE), 80, 0x03, b"invalid-here"))
+        wait_for(lambda: w.dropped() == 2, what="two packets dropped")
+        check(not far.contains(b"invalid-here"), "an invalid packet was forwarded")
+        equal(worker.packets(), [], "packets that came up")
+
+
+def test_new_without_syn(lab):
+    "a new TCP flow without a SYN from outside: dropped; one with a SYN passes"
+    with wired(lab) as w:
+        seen = lab.sniff("client")
+        for source in BOTH:
+            out = peer(source)
+            throw(lab, "outside", tcp(out, 443, source, 7000, 0x10, b"no-syn-here", ack=5))
+        wait_for(lambda: w.dropped() == 2, what="two packets dropped")
+        check(not seen.contains(b"no-syn-here"), "a packet without a flow reached the client")
+        for source in BOTH:
+            l = listener(lab, "client", source, 8000)
+            s = lab.connect(source, 8000, peer(source), host="outside")
+            s.close()
+            l.close()
+
+
+# -- 2. DNS ----------------------------------------------------------------------------------------
+
+def ask(lab, source, server, kind=socket.SOCK_DGRAM, wait=2):
+    query = (b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07allowed\x07example\x00\x00\x01"
+             b"\x00\x01")
+    s = lab.socket("client", socket.AF_INET6 if ":" in source else socket.AF_INET, kind)
+    try:
+        s.settimeout(wait)
+        s.bind((source, 0))
+        s.connect((server, 53))
+        s.send(query if kind == socket.SOCK_DGRAM else struct.pack("!H", len(query)) + query)
+        return s.recv(4096)
+    except OSError:
+        return None
+    finally:
+        s.close()
+
+
+def test_dns(lab):
+    "queries to the resolvers and their answers go to the DNS queue, UDP and TCP, and to no other"
+    with wired(lab) as w:
+        worker, dns = w.reader(), w.reader("dns", queue=DNS)
+        for source in BOTH:
+            server = peer(source, RESOLVER)
+            check(ask(lab, source, server), "no answer over UDP")
+            check(ask(lab, source, server, socket.SOCK_STREAM), "no answer over TCP")
+            for proto in (17, 6):
+                check(dns.packets(proto=proto, src=source, dst=server, dport=53), "no query came up")
+                answers = dns.packets(proto=proto, src=server, dst=source, sport=53)
+                check(any(int(a["payload"]) > 40 for a in answers), "no answer came up", answers)
+        equal(worker.packets(), [], "packets in the worker's queue")
+
+
+def test_dns_without_daemon(lab):
+    "names are resolved while no daemon runs, and while it is stopped dead"
+    with wired(lab) as w:
+        for source in BOTH:
+            check(ask(lab, source, peer(source, RESOLVER)), "no answer without a daemon")
+        dns = w.reader("dns", "length=1", queue=DNS)
+        dns.process.send_signal(19)
+        answered = [ask(lab, CLIENT, RESOLVER, wait=0.5) for _ in range(2)]
+        check(answered[1], "no answer once the queue of a stopped daemon is full")
+        dns.process.send_signal(18)
+
+
+def test_dns_behind_nat(lab):
+    "an answer comes up with its client's address when the gateway masquerades"
+    with wired(lab) as w:
+        dns = w.reader("dns", queue=DNS)
+        lab.run("gateway", "iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "dmz0", "-j", "MASQUERADE")
+        try:
+            check(ask(lab, CLIENT, RESOLVER), "no answer")
+        finally:
+            lab.run("gateway", "iptables", "-t", "nat", "-F")
+        check(dns.packets(src=RESOLVER, dst=CLIENT, sport=53), "no answer came up:", dns.packets())
+
+
+def test_dns_on_gateway(lab):
+    "answers of a resolver on the gateway come up too"
+    server = lab.spawn("gateway", "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
+                       "--user=root", f"--listen-address={GATEWAY},{v6(GATEWAY)}", "--bind-interfaces",
+                       "--conf-file=/dev/null", "--pid-file=", "--host-record=allowed.example,192.0.2.1")
+    with wired(lab, resolvers=[GATEWAY, v6(GATEWAY)]) as w:
+        dns = w.reader("dns", queue=DNS)
+        for source in BOTH:
+            wait_for(lambda: ask(lab, source, peer(source, GATEWAY)), what="an answer")
+            check(dns.packets(src=source, dport=53), "no query came up")
+            check(dns.packets(src=peer(source, GATEWAY), dst=source, sport=53), "no answer came up")
+    server.kill()
+
+
+def test_dns_elsewhere(lab):
+    "a query to a resolver that is not believed is a flow like any other"
+    with wired(lab) as w:
+        worker, dns = w.reader("data=drop"), w.reader("dns", queue=DNS)
+        for source in BOTH:
+            s = lab.socket("client", socket.AF_INET6 if ":" in source else socket.AF_INET,
+                           socket.SOCK_DGRAM)
+            s.sendto(b"query", (peer(source), 53))
+            wait_for(lambda: worker.packets(dst=peer(source), dport=53), what="the query")
+            s.close()
+        equal(dns.packets(), [], "packets in the DNS queue")
+
+
+# -- 3. what passes without the daemon ---------------------------------------------------------------
+
+def test_local(lab):
+    "the gateway itself is reached without a daemon: management never depends on it"
+    with wired(lab):
+        for source in BOTH:
+            l = listener(lab, "gateway", peer(source, GATEWAY), 2222)
+            lab.connect(peer(source, GATEWAY), 2222, source).close()
+            l.close()
+        # by its outer address too
+        l = listener(lab, "gateway", "198.51.100.1", 2222)
+        lab.connect("198.51.100.1", 2222).close()
+        l.close()
+
+
+def test_broadcast_and_multicast(lab):
+    "broadcast, multicast and link-local pass"
+    with wired(lab) as w:
+        worker = w.reader()
+        for address in ("10.77.1.255", "255.255.255.255", "224.0.0.251"):
+            l = listener(lab, "gateway", "0.0.0.0", 5353, socket.SOCK_DGRAM)
+            l.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                         packed("224.0.0.251") + packed(GATEWAY))
+            s = lab.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            s.bind((CLIENT, 0))
+            s.sendto(address.encode(), (address, 5353))
+            equal(l.recv(100), address.encode(), "what the gateway got")
+            s.close()
+            l.close()
+        index = int(lab.run("client", "cat", "/sys/class/net/eth0/ifindex").stdout)
+        near = int(lab.run("gateway", "cat", "/sys/class/net/lan0/ifindex").stdout)
+        link = re.search(r"fe80::\S+(?=/)", lab.run("gateway", "ip", "-6", "addr", "show", "lan0").stdout)
+        for address in ("ff02::fb", link[0]):
+            l = listener(lab, "gateway", "::", 5353, socket.SOCK_DGRAM)
+            l.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                         packed("ff02::fb") + struct.pack("@i", near))
+            s = lab.socket("client", socket.AF_INET6, socket.SOCK_DGRAM)
+            s.sendto(address.encode(), (address, 5353, 0, index))
+            equal(l.recv(100), address.encode(), "what the gateway got")
+            s.close()
+            l.close()
+        equal(worker.packets(), [], "packets that came up")
+        equal(w.dropped(), 0, "packets dropped")
+
+
+def test_dhcp(lab):
+    "DHCP passes: a client without an address asks by broadcast; DHCPv6 by multicast"
+    with wired(lab) as w:
+        worker = w.reader()
+        l = listener(lab, "gateway", "0.0.0.0", 67, socket.SOCK_DGRAM)
+        l.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lan0\0")
+        throw(lab, "client", udp("0.0.0.0", 68, "255.255.255.255", 67, b"discover"), to=b"\xff" * 6)
+        equal(l.recv(100), b"discover", "what the gateway got")
+        l.close()
+        l = listener(lab, "gateway", "::", 547, socket.SOCK_DGRAM)
+        near = int(lab.run("gateway", "cat", "/sys/class/net/lan0/ifindex").stdout)
+        l.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                     packed("ff02::1:2") + struct.pack("@i", near))
+        s = lab.socket("client", socket.AF_INET6, socket.SOCK_DGRAM)
+        s.sendto(b"solicit", ("ff02::1:2", 547, 0,
+                              int(lab.run("client", "cat", "/sys/class/net/eth0/ifindex").stdout)))
+        equal(l.recv(100), b"solicit", "what the gateway got")
+        s.close()
+        l.close()
+        equal(worker.packets(), [], "packets that came up")
+
+
+def icmp6(kind, body):
+    return struct.pack("!BBHI", kind, 0, 0, 0) + body
+
+
+def test_neighbours(lab):
+    "neighbour discovery, duplicate address detection and MLD pass"
+    with wired(lab) as w:
+        worker = w.reader()
+        lab.run("client", "ip", "-6", "neigh", "flush", "all")
+        lab.run("gateway", "ip", "-6", "neigh", "flush", "all")
+        l = listener(lab, "gateway", v6(GATEWAY), 2222)
+        lab.connect(v6(GATEWAY), 2222, v6(CLIENT)).close()
+        l.close()
+        target = packed("fd77:1::99")
+        throw(lab, "client", ip("::", "ff02::1:ff00:99", 58, icmp6(135, target), 255),
+              to=bytes.fromhex("3333ff000099"))
+        throw(lab, "client", ip("::", "ff02::16", 58, icmp6(143, b""), 1),
+              to=bytes.fromhex("333300000016"))
+        never(lambda: w.dropped() or worker.packets(),
+              f"dropped or sent up: {w.dropped()} {worker.packets()}")
+        # the gateway itself defends an address that a client tries to take
+        seen = lab.sniff("client")
+        throw(lab, "client", ip("::", "ff02::1:ff00:1", 58, icmp6(135, packed(v6(GATEWAY))), 255),
+              to=bytes.fromhex("3333ff000001"))
+        wait_for(lambda: any(f[12:14] == b"\x86\xdd" and f[20] == 58 and f[54] == 136 and
+                             f[62:78] == packed(v6(GATEWAY)) for f in seen.frames()),
+                 what="the neighbour advertisement")
+
+
+def test_internal(lab):
+    "internal hosts are reached without a daemon, TCP and UDP"
+    with wired(lab):
+        for source in BOTH:
+            lab.connect(peer(source, INSIDE), 80, source).close()
+            equal(lab.udp(peer(source, INSIDE), 5000, b"hello", source), b"hello", "the echo")
+
+
+def test_related(lab):
+    "ICMP about a flow that was passed goes out; about none it does not"
+    with wired(lab) as w:
+        worker = w.reader("data=pending")
+        for source in BOTH:
+            far = lab.sniff()
+            six = ":" in source
+            s = lab.socket("client", socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((source, 0))
+            port = s.getsockname()[1]
+            s.sendto(b"out", (peer(source), 9999))
+            wait_for(lambda: worker.packets(sport=port), what="the packet")
+            s.close()
+            throw(lab, "outside", udp(peer(source), 9999, source, port, b"answer-to-nobody"))
+            kind, at = (1, 54) if six else (3, 34)  # unreachable
+            wait_for(lambda: any(len(f) > at + 8 and b"answer-to-nobody" in f[at + 8:] and f[at] == kind
+                                 for f in far.frames()), what="the ICMP error outside")
+            quoted = udp(peer(source), 1, source, 2, b"never-sent-here")
+            if six:
+                error = ip(source, peer(source), 58, struct.pack("!BBHI", 1, 4, 0, 0) + quoted)
+            else:
+                body = struct.pack("!BBHI", 3, 3, 0, 0) + quoted
+                error = ip(source, peer(source), 1, body[:2] + struct.pack("!H", checksum(body)) +
+                           body[4:])
+            throw(lab, "client", error)
+            never(lambda: far.contains(b"never-sent-here"), "ICMP about no flow went out")
+
+
+def test_port_forward(lab):
+    "a flow that began outside with a SYN has its answers let go without a daemon, and no other"
+    with wired(lab) as w:
+        worker = w.reader("data=denied")
+        for source in BOTH:
+            l = listener(lab, "client", source, 8000)
+            s = lab.connect(source, 8000, peer(source), host="outside")
+            a, _ = l.accept()
+            a.sendall(b"answer")
+            equal(s.recv(100), b"answer", "what came outside")
+            s.close(), a.close(), l.close()
+            equal(worker.packets(), [], "packets that came up")
+        # UDP that began outside opens nothing: the inside's answer is a client's packet
+        for source in BOTH:
+            l = listener(lab, "client", source, 8001, socket.SOCK_DGRAM)
+            s = lab.socket("outside", l.family, socket.SOCK_DGRAM)
+            s.bind((peer(source), 8001))
+            s.settimeout(QUIET)
+            s.sendto(b"knock", (source, 8001))
+            equal(l.recv(100), b"knock", "what came inside")
+            l.sendto(b"leak", (peer(source), 8001))
+            wait_for(lambda: worker.packets(src=source, sport=8001), what="the answer in the queue")
+            with contextlib.suppress(socket.timeout, ConnectionError, OSError):
+                check(s.recv(100) is None, "the answer went out")
+            s.close(), l.close()
+
+
+def test_untracked(lab):
+    "what conntrack was told not to track is denied from inside, at once"
+    with wired(lab) as w:
+        worker = w.reader("data=allowed")
+        for tool in ("iptables", "ip6tables"):
+            lab.run("gateway", tool, "-t", "raw", "-A", "PREROUTING", "-p", "udp", "--dport", "5000",
+                    "-j", "CT", "--notrack")
+        try:
+            for source in BOTH:
+                equal(lab.udp(peer(source), 5000, b"untracked", source), "refused", "the answer")
+        finally:
+            for tool in ("iptables", "ip6tables"):
+                lab.run("gateway", tool, "-t", "raw", "-D", "PREROUTING", "1")
+        equal(worker.packets(), [], "packets that came up")
+
+
+# -- 4. marks and queues ---------------------------------------------------------------------------
+
+def request(lab, source, size=200000, port=80, timeout=5):
+    """An HTTP request over a connection; the body's length."""
+    s = lab.connect(peer(source), port, source, timeout=timeout)
+    try:
+        s.sendall(f"GET /{size} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        got = b""
+        while b := s.recv(1 << 16):
+            got += b
+        return s.getsockname()[1], len(got.partition(b"\r\n\r\n")[2])
+    finally:
+        s.close()
+
+
+def test_allowed(lab):
+    "an allowed flow stays in the kernel: its SYN and its first data come up, no server's packet"
+    with wired(lab) as w:
+        worker = w.reader()
+        for source in BOTH:
+            port, got = request(lab, source)
+            equal(got, 200000, "bytes received")
+            up = worker.packets(sport=port)
+            equal([p["flags"] for p in up], ["02", "18"], "flags of the packets that came up")
+            equal(worker.packets(src=peer(source)), [], "server's packets that came up")
+            equal(w.mark_of("-p", "tcp", "--orig-src", source), [mark(ALLOWED)], "the flow's mark")
+
+
+def test_udp_allowed(lab):
+    "UDP: the first packet comes up, the answer and the next packets do not"
+    with wired(lab) as w:
+        worker = w.reader("data=allowed")
+        for source in BOTH:
+            family = socket.AF_INET6 if ":" in source else socket.AF_INET
+            s = lab.socket("client", family, socket.SOCK_DGRAM)
+            s.settimeout(3)
+            s.bind((source, 0))
+            for n in range(5):
+                s.sendto(b"%d" % n, (peer(source), 5000))
+                equal(s.recv(100), b"%d" % n, "the echo")
+            equal(len(worker.packets(sport=s.getsockname()[1])), 1, "packets that came up")
+            s.close()
+
+
+def test_pending(lab):
+    "a pending flow's client packets all come up; the server's pass"
+    with wired(lab) as w:
+        worker = w.reader("data=pending")
+        for source in BOTH:
+            port, got = request(lab, source, 20000)
+            equal(got, 20000, "bytes received")
+            check(worker.packets(sport=port, flags="18"), "the request did not come up")
+            equal(worker.packets(src=peer(source)), [], "server's packets that came up")
+            equal(w.mark_of("-p", "tcp", "--orig-src", source), [mark(PENDING)], "the flow's mark")
+
+
+def test_empty_ack(lab):
+    "the handshake's empty ACK stays in the kernel, with and without options; one with data does not"
+    with wired(lab) as w:
+        worker = w.reader("data=pending")
+        for stamps in ("1", "0"):
+            lab.run("client", "sysctl", "-qw", f"net.ipv4.tcp_timestamps={stamps}")
+            for source in BOTH:
+                s = lab.connect(peer(source), 80, source)
+                port = s.getsockname()[1]
+                never(lambda: len(worker.packets(sport=port)) != 1, "more than the SYN came up")
+                s.sendall(b"G")
+                wait_for(lambda: worker.packets(sport=port, payload=1), what="one byte of data")
+                s.close()
+                wait_for(lambda: [p for p in worker.packets(sport=port) if int(p["flags"], 16) & 1],
+                         what="the FIN")
+        lab.run("client", "sysctl", "-qw", "net.ipv4.tcp_timestamps=1")
+
+
+def test_other_bits(lab):
+    "bits of the marks that are not ours are left alone"
+    with wired(lab) as w:
+        worker = w.reader()
+        for tool in ("iptables", "ip6tables"):
+            lab.run("gateway", tool, "-t", "raw", "-A", "PREROUTING", "-i", "lan0", "-j", "MARK",
+                    "--set-mark", "0x1234")
+        try:
+            for source in BOTH:
+                port, got = request(lab, source, 100)
+                equal(got, 100, "bytes received")
+                equal({int(p["mark"], 16) & ~MASK for p in worker.packets(sport=port)}, {0x1234},
+                      "the packet's mark as it came up")
+        finally:
+            for tool in ("iptables", "ip6tables"):
+                lab.run("gateway", tool, "-t", "raw", "-D", "PREROUTING", "1")
+
+
+def denied_hello(lab, source, payload, wait=3):
+    """Connects, sends; what the client then got and what the server."""
+    l = listener(lab, "outside", peer(source), 4444)
+    s = lab.connect(peer(source), 4444, source)
+    a, _ = l.accept()
+    a.settimeout(wait)
+    s.settimeout(wait)
+    try:
+        s.sendall(payload)
+        try:
+            got = s.recv(100) or "closed"
+        except ConnectionResetError:
+            got = "reset"
+        except socket.timeout:
+            got = "nothing"
+        try:
+            server = a.recv(100) or "closed"
+        except ConnectionResetError:
+            server = "reset"
+        except socket.timeout:
+            server = "nothing"
+        return got, server
+    finally:
+        s.close(), a.close(), l.close()
+
+
+def test_denied_hello(lab):
+    "a denied hello: both ends are reset, no byte of it leaves, the flow stays denied in the kernel"
+    with wired(lab) as w:
+        w.reader("data=denied", "reset")
+        for source in BOTH:
+            far = lab.sniff()
+            equal(denied_hello(lab, source, b"secret-hello" * 200), ("reset", "reset"), "both ends")
+            check(not far.contains(b"secret-hello"), "a denied hello went out")
+            equal(w.mark_of("-p", "tcp", "--orig-src", source, "--dport", "4444")[:1], [mark(DENIED)],
+                  "the flow's mark")
+
+
+def test_denied_without_filter(lab):
+    "with the filter table flushed a denied hello still does not leave"
+    with wired(lab) as w:
+        w.reader("data=denied")
+        for tool in ("iptables", "ip6tables"):
+            lab.run("gateway", tool, "-F")
+        for source in BOTH:
+            far = lab.sniff()
+            equal(denied_hello(lab, source, b"secret-hello", QUIET), ("nothing", "nothing"), "both ends")
+            check(not far.contains(b"secret-hello"), "a denied hello went out")
+
+
+def test_denied_server(lab):
+    "a flow that is denied while its server speaks: the server's next packet is answered by a reset"
+    with wired(lab) as w:
+        w.reader("data=allowed")
+        for source in BOTH:
+            l = listener(lab, "outside", peer(source), 4444)
+            s = lab.connect(peer(source), 4444, source)
+            a, _ = l.accept()
+            s.sendall(b"hello")
+            equal(a.recv(100), b"hello", "the server's bytes")
+            remark(lab, "denied", source, s)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(3):
+                    a.sendall(b"more")
+                    time.sleep(0.1)
+                raise AssertionError("the server was not reset")
+            s.close(), a.close(), l.close()
+
+
+def remark(lab, verdict, source, sock, port=4444, expect=0, epoch=0):
+    done = lab.run("gateway", BUILD / "live/conntrack_probe", hex(MASK), epoch, "mark", verdict, 6, source,
+                   sock.getsockname()[1], peer(source), port, check_exit=False)
+    equal(done.returncode, expect, "conntrack_probe: " + done.stderr)
+
+
+def idle_revoked(lab, w, nat):
+    for source in BOTH:
+        l = listener(lab, "outside", peer(source), 4444)
+        s = lab.connect(peer(source), 4444, source)
+        a, _ = l.accept()
+        s.sendall(b"hello")
+        equal(a.recv(100), b"hello", "the server's bytes")
+        remark(lab, "denied", source, s)
+        for end, name in ((s, "client"), (a, "server")):
+            try:
+                got = end.recv(100)
+            except ConnectionResetError:
+                continue
+            except socket.timeout:
+                got = "nothing"
+            raise AssertionError(f"{name} got {got!r} instead of a reset, {source} nat={nat}")
+        s.close(), a.close(), l.close()
+
+
+def test_idle_revoked(lab):
+    "an idle allowed flow that is revoked: both ends get their reset at once, with and without NAT"
+    with wired(lab) as w:
+        w.reader("data=allowed")
+        idle_revoked(lab, w, False)
+        rule = ("-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE")
+        for tool in ("iptables", "ip6tables"):
+            lab.run("gateway", tool, *rule)
+        try:
+            idle_revoked(lab, w, True)
+        finally:
+            for tool in ("iptables", "ip6tables"):
+                lab.run("gateway", tool, "-t", "nat", "-F")
+
+
+def test_cleared(lab):
+    "a flow whose mark is cleared comes up again; a flow that is not there is told so"
+    with wired(lab) as w:
+        worker = w.reader("data=allowed")
+        for source in BOTH:
+            l = listener(lab, "outside", peer(source), 4444)
+            s = lab.connect(peer(source), 4444, source)
+            a, _ = l.accept()
+            port = s.getsockname()[1]
+            s.sendall(b"one")
+            a.recv(100)
+            s.sendall(b"two")
+            a.recv(100)
+            equal(len(worker.packets(sport=port, flags="18")), 1, "data packets that came up")
+            remark(lab, "pending", source, s)
+            s.sendall(b"three")
+            a.recv(100)
+            equal(len(worker.packets(sport=port, flags="18")), 2, "data packets that came up")
+            remark(lab, "allowed", source, s, port=4445, expect=1)
+            s.close(), a.close(), l.close()
+
+
+def test_denied_first(lab):
+    "a denied first packet is answered at once: TCP by a reset, UDP by ICMP"
+    with wired(lab) as w:
+        w.reader("syn=denied", "data=denied")
+        for source in BOTH:
+            try:
+                lab.connect(peer(source), 80, source).close()
+                raise AssertionError("connected")
+            except ConnectionRefusedError:
+                pass
+            equal(lab.udp(peer(source), 5000, b"x", source), "refused", "the answer")
+
+
+def test_drop(lab):
+    "on_deny = drop: no answer"
+    with wired(lab, on_deny="drop") as w:
+        w.reader("data=denied")
+        for source in BOTH:
+            far = lab.sniff()
+            equal(lab.udp(peer(source), 5000, b"dropped-here", source, timeout=QUIET), None, "the answer")
+            check(not far.contains(b"dropped-here"), "it went out")
+
+
+def test_redirect(lab):
+    "on_deny = redirect: a SYN to port 80 reaches the portal; the other family is rejected"
+    for portal, source in ((PORTAL + ":8088", CLIENT), (f"[{v6(PORTAL)}]:8088", v6(CLIENT))):
+        with wired(lab, on_deny="redirect", portal=portal) as w:
+            worker = w.reader("syn=redirect", "data=denied")
+            l = listener(lab, "gateway", peer(source, PORTAL), 8088)
+            s = lab.connect(peer(source), 80, source)
+            a, _ = l.accept()
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            check(a.recv(100).startswith(b"GET /"), "what the portal got")
+            a.sendall(b"HTTP/1.0 302 x\r\n\r\n")
+            check(s.recv(100), "the portal's answer")
+            equal(len(worker.packets()), 1, "packets that came up")
+            s.close(), a.close(), l.close()
+            other = BOTH[1] if source == CLIENT else CLIENT
+            try:
+                lab.connect(peer(other), 80, other).close()
+                raise AssertionError("the other family connected")
+            except ConnectionRefusedError:
+                pass
+
+
+def test_closed(lab):
+    "when_down = closed: without a daemon nothing undecided leaves"
+    with wired(lab):
+        for source in BOTH:
+            far = lab.sniff()
+            equal(lab.udp(peer(source), 5000, b"closed-here", source, timeout=QUIET), None, "the answer")
+            check(not far.contains(b"closed-here"), "it went out")
+
+
+def test_open(lab):
+    "when_down = open: without a daemon it passes, and is counted"
+    with wired(lab, when_down="open") as w:
+        for source in BOTH:
+            equal(lab.udp(peer(source), 5000, b"open", source), b"open", "the answer")
+            equal(w.mark_of("-p", "udp", "--orig-src", source), [0], "the flow's mark")
+        counted = [line for line in w.rules() if re.search(r"0x0?5000000(/0x7000000 -j RETURN| counter)", line)]
+        equal(sum(int(n) for line in counted for n in re.findall(r"(?:\[|packets )(\d+)", line)), 2,
+              "packets counted: " + str(counted))
+
+
+def flood(lab, source, count):
+    s = lab.socket("client", socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((source, 0))
+    for _ in range(count):
+        s.sendto(b"flood-here", (peer(source), 5000))
+    s.close()
+
+
+def test_full(lab):
+    "a full queue: closed drops what it can't take; open passes it, and both count"
+    for setting, options in (("closed", ()), ("open", ("fail-open",))):
+        for source in BOTH:
+            with wired(lab, when_full=setting) as w:
+                worker = w.reader("data=drop", "length=4", *options)
+                worker.process.send_signal(19)
+                far = lab.sniff()
+                flood(lab, source, 20)
+                if setting == "open":
+                    wait_for(lambda: far.contains(b"flood-here"), what="the overflow outside")
+                    passed = [l for l in w.rules() if re.search(r"0x0?5000000(/0x7000000 -j RETURN| counter)", l)]
+                    check(sum(int(n) for l in passed for n in re.findall(r"(?:\[|packets )(\d+)", l)) >= 10,
+                          "overflow not counted:", passed)
+                else:
+                    never(lambda: far.contains(b"flood-here"), "the overflow went out")
+                worker.process.send_signal(18)
+
+
+def test_balance(lab):
+    "flows are spread over the queues by address, and a flow stays in one"
+    with wired(lab, queues=2) as w:
+        workers = [w.reader("data=drop", queue=0), w.reader("data=drop", queue=1)]
+        for family in (lambda a: a, v6):
+            for n in range(2, 10):
+                s = lab.socket("client", socket.AF_INET6 if ":" in family("10.77.1.2") else socket.AF_INET,
+                               socket.SOCK_DGRAM)
+                s.bind((family(f"10.77.1.{n}"), 0))
+                for _ in range(3):
+                    s.sendto(b"x", (family(SERVER), 5000))
+                s.close()
+        wait_for(lambda: sum(len(x.packets()) for x in workers) == 48, what="48 packets")
+        flows = [{(p["src"], p["sport"]) for p in x.packets()} for x in workers]
+        check(flows[0] and flows[1], "one queue got nothing", flows)
+        check(not flows[0] & flows[1], "a flow in both queues")
+
+
+def test_ends(lab):
+    "ends of marked flows are told, with bytes and packets; of unmarked ones not"
+    with wired(lab) as w:
+        w.reader()
+        out = open(lab.dir / "ends", "w+")
+        p = lab.spawn("gateway", BUILD / "live/conntrack_probe", hex(MASK), 0, "ends", stdout=out)
+        wait_for(lambda: out.seek(0) or "ready" in out.read(), what="the reader of ends")
+        for source in BOTH:
+            port, _ = request(lab, source, 50000)
+            lab.udp(peer(source, INSIDE), 5000, b"internal", source)
+            for proto in ("tcp", "udp"):
+                lab.run("gateway", "conntrack", "-D", "-f", "ipv6" if ":" in source else "ipv4", "-p", proto,
+                        "--orig-src", source, check_exit=False)
+            wait_for(lambda: out.seek(0) or f"sport={port}" in out.read(), what="the flow's end")
+            out.seek(0)
+            line = [line for line in out.read().splitlines() if f"sport={port}" in line][0]
+            check(f"src={source}" in line and f"dst={peer(source)} dport=80" in line, line)
+            check(int(re.search(r"bytes=(\d+)", line)[1]) > 50000, line)
+        out.seek(0)
+        check("dport=5000" not in out.read(), "the end of an unmarked flow was told")
+        p.kill()
+
+
+# -- the tool ------------------------------------------------------------------------------------------
+
+def epoch_of(w):
+    return int(re.search(r"TIERGATE-([0-9a-f])[01]-[0-9a-f]{16}", "\n".join(w.rules()))[1], 16)
+
+
+def test_up_twice(lab):
+    "up twice changes nothing; another policy moves the epoch unless a daemon reads the queue"
+    with wired(lab) as w:
+        before = w.rules()
+        w.up()
+        equal(w.rules(), before, "the rules after a second up")
+        equal(epoch_of(w), 0, "the epoch")
+        w.up(allow=[{"tiers": ["staff"], "sites": ["social"]}])
+        equal(epoch_of(w), 1, "the epoch with another policy")
+        w.reader("epoch=1")
+        w.up()
+        equal(epoch_of(w), 1, "the epoch while a daemon runs")
+        check(w.ctl("check").returncode == 0, w.ctl("check").stderr)
+
+
+def get_ten(s):
+    """A request on a connection that stays open, and its whole answer."""
+    s.sendall(b"GET /10 HTTP/1.1\r\nHost: x\r\n\r\n")
+    got = b""
+    while not got.endswith(b"\r\n\r\n" + b"." * 10):
+        piece = s.recv(1000)
+        check(piece, "the connection ended after", got)
+        got += piece
+
+
+def test_old_epoch(lab):
+    "marks of an older epoch count for nothing, and are gone before their number is used again"
+    with wired(lab) as w:
+        worker = w.reader("data=allowed")
+        s = lab.connect(SERVER, 80, CLIENT)
+        get_ten(s)
+        equal(w.mark_of("-p", "tcp", "--orig-src", CLIENT), [mark(ALLOWED, 0)], "the flow's mark")
+        worker.close()
+        del w.probes[0]
+        w.up(allow=[{"tiers": ["staff"], "sites": ["social"]}])
+        worker = w.reader("data=allowed", "epoch=1")
+        get_ten(s)
+        check(worker.packets(flags="18"), "the flow's packet did not come up")
+        equal(w.mark_of("-p", "tcp", "--orig-src", CLIENT), [mark(ALLOWED, 1)], "the flow's mark")
+        done = lab.run("gateway", BUILD / "live/conntrack_probe", hex(MASK), 1, "sweep")
+        equal(done.stdout, "swept 1\n")
+        equal(w.mark_of("-p", "tcp", "--orig-src", CLIENT), [0], "the flow's mark after the sweep")
+        s.close()
+
+
+def test_check(lab):
+    "check says what is missing, what is strange, and what stands in our way"
+    with wired(lab) as w:
+        done = w.ctl("check")
+        equal((done.returncode, done.stderr), (0, ""))
+        if any("-A TIERGATE-INSIDE" in line for line in w.rules()):
+            lab.run("gateway", "iptables", "-I", "FORWARD", "-j", "ACCEPT")
+            lab.run("gateway", "iptables", "-t", "mangle", "-A", "PREROUTING", "-j", "ACCEPT")
+            lab.run("gateway", "ip6tables", "-t", "mangle", "-D", "TIERGATE-INSIDE", "1")
+            wanted = ["stands before ours in FORWARD", "stands after ours in PREROUTING",
+                      "missing from the kernel: mangle: -A TIERGATE-INSIDE -m rpfilter"]
+        else:
+            lab.run("gateway", "nft", "insert", "rule", "inet", "tiergate", "from_inside", "accept")
+            lab.run("gateway", "nft", "flush", "chain", "inet", "tiergate", "denied")
+            wanted = ["not ours, but among our rules: accept", "reject with tcp reset"]
+        done = w.ctl("check")
+        equal(done.returncode, 1)
+        for text in wanted:
+            check(text in done.stderr, f"{text!r} is not said in", done.stderr)
+        lab.configure(inside=["lan0", "dmz0"], queues=1)
+        done = w.ctl("check")
+        check(done.returncode == 1 and "another configuration" in done.stderr, done.stderr)
+        lab.run("gateway", "iptables", "-F", "FORWARD")
+        lab.run("gateway", "iptables", "-t", "mangle", "-D", "PREROUTING", "-j", "ACCEPT", check_exit=False)
+        w.up()
+        equal(w.ctl("check").returncode, 0, "check after another up")
+
+
+def test_check_without_root(lab):
+    "check needs CAP_NET_ADMIN alone; print needs nothing; up without the right is one clear sentence"
+    with wired(lab) as w:
+        folder = pathlib.Path("/tmp") / f"tiergate-wiring-{os.getpid()}"
+        folder.mkdir(mode=0o755)
+        try:
+            shutil.copy(BUILD / "tiergatectl", folder / "ctl")
+            shutil.copy(lab.config_file, folder / "conf")
+            for f in folder.iterdir():
+                f.chmod(0o755)
+
+            def run(verb, *caps):
+                return lab.run("gateway", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                               *caps, folder / "ctl", "wiring", verb, "--config", folder / "conf", *BACKEND,
+                               check_exit=False)
+            right = ("--inh-caps", "-all,+net_admin", "--ambient-caps", "+net_admin",
+                     "--bounding-set", "-all,+net_admin")
+            none = ("--inh-caps", "-all", "--bounding-set", "-all")
+            done = run("check", *right)
+            equal((done.returncode, done.stderr), (0, ""), "check with CAP_NET_ADMIN")
+            equal(run("print", *none).returncode, 0, "print")
+            done = run("up", *none)
+            equal((done.returncode, done.stderr.count("\n")), (3, 1), "up without a right: " + done.stderr)
+        finally:
+            shutil.rmtree(folder)
+
+
+def test_down(lab):
+    "down leaves no trace: rules, tables, marks and nf_conntrack_acct are as before"
+    def state():
+        saved = [lab.run("gateway", tool).stdout for tool in ("iptables-save", "ip6tables-save")]
+        return [re.sub("(?m)^#.*\n", "", "".join(saved)), lab.run("gateway", "nft", "list", "tables").stdout,
+                lab.run("gateway", "cat", "/proc/sys/net/netfilter/nf_conntrack_acct").stdout]
+    lab.run("gateway", "nft", "flush", "ruleset")
+    lab.run("gateway", "iptables", "-A", "INPUT", "-s", "192.0.2.1", "-j", "DROP")
+    before = state()
+    w = Wired(lab)
+    w.up(on_deny="redirect", portal=PORTAL + ":8088")
+    worker = w.reader()
+    request(lab, CLIENT, 100)
+    check(state() != before, "the rules are not there")
+    worker.close()
+    del w.probes[0]
+    equal(w.ctl("down").returncode, 0)
+    equal(state(), before, "what is left")
+    equal(set(w.mark_of("-p", "tcp", "--orig-src", CLIENT)), {0}, "the marks that are left")
+    equal(w.ctl("down").returncode, 0, "down again")
+    lab.run("gateway", "iptables", "-F", "INPUT")
+
+
+if __name__ == "__main__":
+    main(globals(), context)
