@@ -1,0 +1,178 @@
+#include "state/encode.h"
+#include "state/state.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define VERSION     1
+#define POLICY_TEXT 17
+
+enum { BIT_SYN_SEEN = 1, BIT_LIVE = 2, BIT_MISMATCH = 4, BIT_MAC = 8 };
+
+void flow_remember(struct flow_memory *m, const struct flow *f)
+{
+	*m = (struct flow_memory){
+		.key = f->key,
+		.state = f->state,
+		.outcome = f->outcome,
+		.evidence = f->evidence,
+		.protocol = f->protocol,
+		.syn_seen = f->syn_seen,
+		.live = f->live,
+		.mismatch = f->mismatch,
+		.has_mac = f->has_mac,
+		.isn = f->isn,
+		.next = f->next,
+		.first = f->first,
+		.last = f->last,
+		.host = f->host,
+	};
+	memcpy(m->mac, f->mac, sizeof m->mac);
+	memcpy(m->user, f->user, sizeof m->user);
+	memcpy(m->tier, f->tier, sizeof m->tier);
+}
+
+void flow_restore(struct flow *f, const struct flow_memory *m)
+{
+	f->state = m->state;
+	f->outcome = m->outcome;
+	f->evidence = m->evidence;
+	f->protocol = m->protocol;
+	f->syn_seen = m->syn_seen;
+	f->live = m->live;
+	f->mismatch = m->mismatch;
+	f->has_mac = m->has_mac;
+	f->isn = m->isn;
+	f->next = f->unsent = m->next;
+	f->first = m->first;
+	f->last = m->last;
+	f->host = m->host;
+	f->started = f->recorded = true;
+	memcpy(f->mac, m->mac, sizeof f->mac);
+	memcpy(f->user, m->user, sizeof f->user);
+	memcpy(f->tier, m->tier, sizeof f->tier);
+}
+
+static void put_flow(FILE *to, const struct flow_memory *m)
+{
+	put_address(to, &m->key.client);
+	put_address(to, &m->key.server);
+	put_u16(to, m->key.client_port);
+	put_u16(to, m->key.server_port);
+	put_u8(to, m->key.transport);
+	put_u8(to, m->state == FLOW_ALLOWED);
+	put_u8(to, m->outcome.action);
+	put_u8(to, m->outcome.reason);
+	put_u32(to, m->outcome.rule);
+	put_u32(to, m->outcome.site);
+	put_u8(to, m->evidence);
+	put_u8(to, m->protocol);
+	put_u8(to, m->syn_seen * BIT_SYN_SEEN | m->live * BIT_LIVE | m->mismatch * BIT_MISMATCH |
+			   m->has_mac * BIT_MAC);
+	fwrite(m->mac, sizeof m->mac, 1, to);
+	put_u32(to, m->isn);
+	put_u64(to, m->next);
+	put_u64(to, (uint64_t)m->first);
+	put_u64(to, (uint64_t)m->last);
+	put_host(to, &m->host);
+	put_text(to, m->user);
+	put_text(to, m->tier);
+}
+
+/* A value of an enumeration; one that this program does not know makes the cursor bad. */
+static unsigned take_enum(struct cursor *c, unsigned count)
+{
+	unsigned v = cursor_u8(c);
+	if (v < count)
+		return v;
+	cursor_skip(c, cursor_left(c) + 1);
+	return 0;
+}
+
+static void take_flow(struct cursor *c, struct flow_memory *m)
+{
+	memset(m, 0, sizeof *m);
+	take_address(c, &m->key.client);
+	take_address(c, &m->key.server);
+	m->key.client_port = cursor_u16(c);
+	m->key.server_port = cursor_u16(c);
+	m->key.transport = cursor_u8(c);
+	m->state = take_enum(c, 2) ? FLOW_ALLOWED : FLOW_DENIED;
+	m->outcome.action = (enum action)take_enum(c, ACTION_WAIT);
+	m->outcome.reason = (enum reason)take_enum(c, REASON_COUNT);
+	m->outcome.rule = cursor_u32(c);
+	m->outcome.site = cursor_u32(c);
+	m->evidence = (enum evidence)take_enum(c, EVIDENCE_COUNT);
+	m->protocol = (enum protocol)take_enum(c, PROTOCOL_COUNT);
+	unsigned bits = cursor_u8(c);
+	m->syn_seen = bits & BIT_SYN_SEEN;
+	m->live = bits & BIT_LIVE;
+	m->mismatch = bits & BIT_MISMATCH;
+	m->has_mac = bits & BIT_MAC;
+	cursor_copy(c, m->mac, sizeof m->mac);
+	m->isn = cursor_u32(c);
+	m->next = cursor_u64(c);
+	m->first = (int64_t)cursor_u64(c);
+	m->last = (int64_t)cursor_u64(c);
+	take_host(c, &m->host);
+	take_text(c, m->user, sizeof m->user);
+	take_text(c, m->tier, sizeof m->tier);
+}
+
+static void kind_of(unsigned index, char out[static STATE_KIND_MAX])
+{
+	snprintf(out, STATE_KIND_MAX, "flows-%u", index % 1000);
+}
+
+int state_save_flows(struct store *to, unsigned index, struct flow_table *t, const char *policy)
+{
+	char kind[STATE_KIND_MAX];
+	struct flow_memory m;
+	struct flow *f;
+	struct blob b;
+	uint32_t slot = 0;
+	kind_of(index, kind);
+	if (!blob_open(&b))
+		return -ENOMEM;
+	put_text(b.to, policy);
+	while ((f = flow_each(t, &slot))) {
+		if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
+			continue;
+		flow_remember(&m, f);
+		put_flow(b.to, &m);
+	}
+	return blob_save(&b, to, kind, VERSION);
+}
+
+unsigned state_load_flows(struct store *from, unsigned index, const char *policy,
+			  void (*each)(void *ctx, const struct flow_memory *m, bool same),
+			  void *ctx)
+{
+	char kind[STATE_KIND_MAX], digest[POLICY_TEXT];
+	struct flow_memory m;
+	size_t len;
+	unsigned count = 0;
+	kind_of(index, kind);
+	char *bytes = from->ops->load(from, kind, VERSION, &len);
+	struct cursor c = cursor_of(bytes, bytes ? len : 0);
+	if (bytes)
+		take_text(&c, digest, sizeof digest);
+	bool same = bytes && strcmp(digest, policy) == 0;
+	while (cursor_left(&c)) {
+		take_flow(&c, &m);
+		if (c.bad)
+			break;
+		if (!same) {
+			m.outcome.rule = RULE_NONE;
+			m.outcome.site = SITE_NONE;
+		}
+		each(ctx, &m, same);
+		count++;
+	}
+	if (c.bad)
+		log_warn("the state of flows ends in the middle of one");
+	free(bytes);
+	return count;
+}

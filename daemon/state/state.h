@@ -1,0 +1,42 @@
+/* state: what the gateway remembers, in a store and out of it. Each save replaces what was kept
+ * before and returns 0 or -errno; each load returns how many entries were taken. Main thread. */
+#pragma once
+#include "identity/session.h"
+#include "name/seen.h"
+#include "packet/flow.h"
+#include "state/store.h"
+
+int state_save_sessions(struct store *to, struct sessions *s);
+/* Sessions that have ended meanwhile stay out; idle times go on from when traffic was last seen. */
+unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now);
+
+int state_save_names(struct store *to, struct seen *s);
+unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
+
+/* What is remembered of a flow: enough to know it when it is met mid-stream, to decide it again and
+ * to write its end. */
+struct flow_memory {
+	struct flow_key key;
+	enum flow_state state;  /* FLOW_ALLOWED or FLOW_DENIED */
+	struct outcome outcome; /* rule and site count only under the same policy */
+	enum evidence evidence;
+	enum protocol protocol;
+	bool syn_seen, live, mismatch, has_mac;
+	uint8_t mac[6];
+	uint32_t isn;
+	uint64_t next;
+	int64_t first, last;
+	struct host host;
+	char user[USER_MAX], tier[TIER_MAX];
+};
+
+void flow_remember(struct flow_memory *m, const struct flow *f);
+void flow_restore(struct flow *f, const struct flow_memory *m); /* all but its key and its place */
+
+/* Decided flows of worker `index`'s table, which nobody else touches meanwhile; policy is the
+ * digest under which they were decided. */
+int state_save_flows(struct store *to, unsigned index, struct flow_table *t, const char *policy);
+/* same: they were decided under `policy`. The flow and its text are the callee's for the call. */
+unsigned state_load_flows(struct store *from, unsigned index, const char *policy,
+			  void (*each)(void *ctx, const struct flow_memory *m, bool same),
+			  void *ctx);

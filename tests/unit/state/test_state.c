@@ -1,0 +1,297 @@
+#include "state/state.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define T0 (INT64_C(1800000000) * NS_PER_S)
+
+static char dir[64];
+static struct store *store;
+
+static int set_up(void **state)
+{
+	snprintf(dir, sizeof dir, "/tmp/tiergate-state-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	store = store_folder_new(dir);
+	assert_non_null(store);
+	return 0;
+}
+
+static const char *path_of(const char *kind)
+{
+	static char path[128];
+	snprintf(path, sizeof path, "%s/%s.state", dir, kind);
+	return path;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const kinds[] = {"test", "sessions", "names", "flows-0", "flows-1"};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		unlink(path_of(kinds[i]));
+	store->ops->free(store);
+	return rmdir(dir); /* no temporary file is left */
+}
+
+static bool loads(const char *want, uint32_t version)
+{
+	size_t len;
+	char *bytes = store->ops->load(store, "test", version, &len);
+	bool same = bytes && len == strlen(want) && memcmp(bytes, want, len) == 0;
+	free(bytes);
+	return same;
+}
+
+static void keeps_bytes(void **state)
+{
+	struct stat st;
+	assert_false(loads("", 1)); /* nothing there */
+	assert_int_equal(store->ops->save(store, "test", 1, "hello", 5), 0);
+	assert_true(loads("hello", 1));
+	assert_int_equal(store->ops->save(store, "test", 1, "", 0), 0); /* replaces */
+	assert_true(loads("", 1));
+	assert_int_equal(stat(path_of("test"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(store->ops->save(store, "a-kind-of-16-bytes", 1, "", 0), -ENAMETOOLONG);
+}
+
+static void refuses_another_kind_or_version(void **state)
+{
+	char other[128];
+	assert_int_equal(store->ops->save(store, "test", 1, "hello", 5), 0);
+	assert_false(loads("hello", 2));
+	snprintf(other, sizeof other, "%s", path_of("names"));
+	assert_int_equal(rename(path_of("test"), other), 0);
+	assert_int_equal(rename(other, path_of("sessions")), 0);
+	size_t len;
+	assert_null(store->ops->load(store, "sessions", 1, &len));
+}
+
+/* Every cut and every flipped bit of a file is noticed. */
+static void refuses_what_is_cut_or_changed(void **state)
+{
+	char *whole;
+	size_t size;
+	assert_int_equal(store->ops->save(store, "test", 1, "hello", 5), 0);
+	assert_int_equal(file_read(path_of("test"), 1000, &whole, &size), 0);
+	for (size_t cut = 0; cut < size; cut++) {
+		assert_int_equal(truncate(path_of("test"), (off_t)cut), 0);
+		assert_false(loads("hello", 1));
+		FILE *f = fopen(path_of("test"), "w");
+		fwrite(whole, 1, size, f);
+		fclose(f);
+		assert_true(loads("hello", 1));
+		f = fopen(path_of("test"), "r+");
+		fseek(f, (long)cut, SEEK_SET);
+		fputc(whole[cut] ^ 1, f);
+		fclose(f);
+		assert_false(loads("hello", 1));
+	}
+	free(whole);
+	FILE *f = fopen(path_of("test"), "a");
+	fputc('x', f);
+	fclose(f);
+	assert_false(loads("hello", 1));
+}
+
+static void a_folder_that_is_gone_is_an_error(void **state)
+{
+	struct store *s = store_folder_new("/nowhere");
+	size_t len;
+	assert_int_equal(s->ops->save(s, "test", 1, "", 0), -ENOENT);
+	assert_null(s->ops->load(s, "test", 1, &len));
+	s->ops->free(s);
+}
+
+static struct address addr(unsigned n)
+{
+	return address_from4((uint8_t[]){10, 0, (uint8_t)(n >> 8), (uint8_t)n});
+}
+
+static void keeps_sessions(void **state)
+{
+	struct sessions *before = sessions_new(64), *after = sessions_new(64);
+	struct session out, anna = {.user = "anna",
+				    .tier = "press",
+				    .source = "portal",
+				    .since = T0,
+				    .until = T0 + 100 * NS_PER_S};
+	struct session bob = {.user = "bob", .tier = "staff", .since = T0, .idle = 10 * NS_PER_S};
+	struct session gone = {.user = "carl", .tier = "staff", .until = T0 + NS_PER_S};
+	struct address a = addr(1), b = addr(2), c = addr(3), six;
+	address_parse("2001:db8::1", &six);
+	session_open(before, &a, &anna, T0);
+	session_open(before, &b, &bob, T0);
+	session_open(before, &c, &gone, T0);
+	assert_true(session_at(before, &a, T0, &out));
+	assert_int_equal(session_add_address(before, out.id, &six), 0);
+	session_touch(before, &b, T0 + 5 * NS_PER_S);
+
+	assert_int_equal(state_save_sessions(store, before), 0);
+	assert_int_equal(state_load_sessions(store, after, T0 + 6 * NS_PER_S), 2);
+	assert_int_equal(sessions_count(after), 2);
+	assert_true(session_at(after, &six, T0 + 6 * NS_PER_S, &out));
+	assert_string_equal(out.user, "anna");
+	assert_string_equal(out.tier, "press");
+	assert_string_equal(out.source, "portal");
+	assert_int_equal(out.since, T0);
+	assert_int_equal(out.until, T0 + 100 * NS_PER_S);
+	assert_true(session_at(after, &b, T0 + 15 * NS_PER_S - 1, &out)); /* idle goes on */
+	assert_false(session_at(after, &b, T0 + 15 * NS_PER_S, &out));
+	assert_false(session_at(after, &c, T0, &out));
+	sessions_free(before);
+	sessions_free(after);
+}
+
+static void a_smaller_table_takes_what_fits(void **state)
+{
+	struct sessions *before = sessions_new(64), *after = sessions_new(4);
+	struct session s = {.user = "anna", .tier = "press"};
+	for (unsigned i = 0; i < 10; i++) {
+		struct address a = addr(i);
+		session_open(before, &a, &s, T0);
+	}
+	assert_int_equal(state_save_sessions(store, before), 0);
+	assert_int_equal(state_load_sessions(store, after, T0), 4);
+	sessions_free(before);
+	sessions_free(after);
+}
+
+/* Good checksum, bad content: written by a bug or by hand. */
+static void bad_content_is_left_out(void **state)
+{
+	struct sessions *s = sessions_new(4);
+	static const char cut[] = "\4anna\5press";
+	static const char no_address[] = "\4anna\5press\5login"
+					 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+					 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+	assert_int_equal(store->ops->save(store, "sessions", 1, cut, sizeof cut - 1), 0);
+	assert_int_equal(state_load_sessions(store, s, T0), 0);
+	assert_int_equal(store->ops->save(store, "sessions", 1, no_address, sizeof no_address - 1),
+			 0);
+	assert_int_equal(state_load_sessions(store, s, T0), 0);
+	char longer[256];
+	memset(longer, 'a', sizeof longer);
+	longer[0] = (char)USER_MAX;
+	assert_int_equal(store->ops->save(store, "sessions", 1, longer, sizeof longer), 0);
+	assert_int_equal(state_load_sessions(store, s, T0), 0);
+	assert_int_equal(sessions_count(s), 0);
+	sessions_free(s);
+}
+
+static void keeps_names_in_their_order(void **state)
+{
+	struct seen *before = seen_new(64, 0, false), *after = seen_new(64, 0, false);
+	struct address client = addr(1), server = addr(2);
+	struct host one = {7, "one.org"}, two = {7, "two.org"}, old = {7, "old.org"}, out[4];
+	seen_add(before, &client, &server, &two, 100 * NS_PER_S, T0);
+	seen_add(before, &client, &server, &old, NS_PER_S, T0);
+	seen_add(before, &client, &server, &one, 100 * NS_PER_S, T0);
+	assert_int_equal(state_save_names(store, before), 0);
+	assert_int_equal(state_load_names(store, after, T0 + 2 * NS_PER_S), 2);
+	assert_int_equal(seen_names(after, &client, &server, T0 + 2 * NS_PER_S, out, 4), 2);
+	assert_string_equal(out[0].text, "one.org"); /* the newest first, as before */
+	assert_string_equal(out[1].text, "two.org");
+	assert_false(seen_agrees(after, &client, &server, &two, T0 + 101 * NS_PER_S));
+	seen_free(before);
+	seen_free(after);
+}
+
+static struct flow_memory got[8];
+static unsigned got_count;
+static bool got_same;
+
+static void take(void *ctx, const struct flow_memory *m, bool same)
+{
+	got[got_count++] = *m;
+	got_same = same;
+}
+
+static void keeps_flows(void **state)
+{
+	struct flow_table *t = flow_table_new(16);
+	struct flow_key key = {.client = addr(1),
+			       .server = addr(2),
+			       .client_port = 40000,
+			       .server_port = 443,
+			       .transport = IPPROTO_TCP};
+	struct flow *f = flow_add(t, &key, T0, NULL, NULL);
+	f->state = FLOW_ALLOWED;
+	f->outcome = (struct outcome){ACTION_ALLOW, REASON_ALLOW_LINE, 3, 2};
+	f->evidence = EVIDENCE_SNI_DNS;
+	f->protocol = PROTOCOL_TLS;
+	f->syn_seen = f->has_mac = true;
+	f->isn = 0xfffffffe;
+	f->next = 517;
+	f->last = T0 + 5;
+	f->host = (struct host){7, "one.org"};
+	memcpy(f->mac, "\2\0\0\0\0\1", 6);
+	strcpy(f->user, "anna");
+	strcpy(f->tier, "press");
+	key.client_port++;
+	flow_add(t, &key, T0, NULL, NULL)->state = FLOW_NEW; /* nothing to keep */
+	key.client_port++;
+	flow_add(t, &key, T0, NULL, NULL)->state = FLOW_DENIED;
+
+	got_count = 0;
+	assert_int_equal(state_save_flows(store, 0, t, "0123456789abcdef"), 0);
+	assert_int_equal(state_load_flows(store, 1, "0123456789abcdef", take, NULL), 0);
+	assert_int_equal(state_load_flows(store, 0, "0123456789abcdef", take, NULL), 2);
+	assert_true(got_same);
+	struct flow_memory *m = got[0].state == FLOW_ALLOWED ? &got[0] : &got[1];
+	struct flow back = {.key = m->key};
+	flow_restore(&back, m);
+	assert_true(address_equal(&back.key.client, &f->key.client));
+	assert_true(address_equal(&back.key.server, &f->key.server));
+	assert_int_equal(back.key.client_port, 40000);
+	assert_int_equal(back.key.server_port, 443);
+	assert_int_equal(back.key.transport, IPPROTO_TCP);
+	assert_int_equal(back.state, FLOW_ALLOWED);
+	assert_int_equal(back.outcome.rule, 3);
+	assert_int_equal(back.outcome.site, 2);
+	assert_int_equal(back.outcome.reason, REASON_ALLOW_LINE);
+	assert_int_equal(back.evidence, EVIDENCE_SNI_DNS);
+	assert_int_equal(back.protocol, PROTOCOL_TLS);
+	assert_true(back.syn_seen && back.has_mac && !back.live && !back.mismatch);
+	assert_int_equal(back.isn, 0xfffffffe);
+	assert_int_equal(back.next, 517);
+	assert_int_equal(back.first, f->first);
+	assert_int_equal(back.last, T0 + 5);
+	assert_string_equal(back.host.text, "one.org");
+	assert_int_equal(back.host.len, 7);
+	assert_memory_equal(back.mac, f->mac, 6);
+	assert_string_equal(back.user, "anna");
+	assert_string_equal(back.tier, "press");
+
+	got_count = 0;
+	assert_int_equal(state_load_flows(store, 0, "another policy", take, NULL), 2);
+	assert_false(got_same);
+	assert_int_equal(got[0].outcome.rule, RULE_NONE);
+	assert_int_equal(got[0].outcome.site, SITE_NONE);
+	flow_table_free(t);
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH(keeps_bytes),
+		WITH(refuses_another_kind_or_version),
+		WITH(refuses_what_is_cut_or_changed),
+		WITH(a_folder_that_is_gone_is_an_error),
+		WITH(keeps_sessions),
+		WITH(a_smaller_table_takes_what_fits),
+		WITH(bad_content_is_left_out),
+		WITH(keeps_names_in_their_order),
+		WITH(keeps_flows),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
