@@ -163,8 +163,9 @@ struct config {
 /* What the configuration is for decides which keys are required. */
 enum config_use { CONFIG_FOR_CHECK, CONFIG_FOR_REPLAY, CONFIG_FOR_RUN };
 
-/* Reads a file and all that it names. NULL where anything is wrong: every error is then in
- * `errors`. */
+/* Reads a file and all that it names. Forms, ranges, names that dangle or are given twice and tiers
+ * that include themselves are checked here; lines that can never match and `expect` by policy/.
+ * NULL where anything is wrong: every error is then in `errors`, file by file and line by line. */
 struct config *config_load(const char *path, enum config_use use, struct errors *errors);
 void config_free(struct config *c);
 

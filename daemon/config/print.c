@@ -33,7 +33,7 @@ static void put_strings(FILE *to, const struct strings *s)
 static void put_networks(FILE *to, const struct networks *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
-		char text[64];
+		char text[64] = "";
 		struct buf b = BUF_OF(text);
 		network_format(&n->item[i], &b);
 		put_item(to, i, n->count, text);
@@ -44,7 +44,7 @@ static void put_networks(FILE *to, const struct networks *n)
 static void put_ports(FILE *to, const struct config_port *ports, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		char text[64];
+		char text[64] = "";
 		struct buf b = BUF_OF(text);
 		port_format(&ports[i], &b);
 		put_item(to, i, count, text);
@@ -59,7 +59,7 @@ static void put_hosts(FILE *to, const struct config_list *lists, size_t list_cou
 		total += lists[i].count;
 	for (size_t i = 0; i < list_count; i++)
 		for (size_t j = 0; j < lists[i].count; j++) {
-			char text[HOST_MAX + 2];
+			char text[HOST_MAX + 2] = "";
 			struct buf b = BUF_OF(text);
 			entry_format(&lists[i].item[j], &b);
 			put_item(to, n++, total, text);
