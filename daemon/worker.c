@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <urcu.h>
 
-enum { BURST = 64, AGAIN_BURST = 8192, DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
+enum { BURST = 64, NAMES = 16, AGAIN_BURST = 8192, DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
 #define UDP_GRACE   (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 #define SWEEP_EVERY (100 * NS_PER_MS)
 #define REPEAT_SAY  (60 * NS_PER_S)
@@ -36,6 +36,7 @@ struct worker {
 	bool again;
 	struct worker_counters counters;
 	struct arrival burst[BURST];
+	struct host names[NAMES]; /* scratch of ask_early */
 };
 
 /* One writer, readers elsewhere: a plain store that a reader sees whole. */
@@ -69,9 +70,9 @@ static void identify(struct worker *w, struct flow *f)
 		strncat(f->tier, tier, sizeof f->tier - 1);
 }
 
-static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
+static struct facts facts_of(const struct flow *f, bool waiting)
 {
-	const struct facts facts = {
+	return (struct facts){
 		.client = f->key.client,
 		.server = f->key.server,
 		.port = f->key.server_port,
@@ -82,6 +83,11 @@ static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
 		.mismatch = f->mismatch,
 		.waiting = waiting,
 	};
+}
+
+static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
+{
+	const struct facts facts = facts_of(f, waiting);
 	return decide(w->snapshot, &facts, w->now);
 }
 
@@ -333,6 +339,22 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 }
 
+/* Where agreement is strict, what DNS told of the address may already be enough to deny. */
+static struct outcome ask_early(struct worker *w, struct flow *f)
+{
+	size_t count =
+		seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names, NAMES);
+	if (count == NAMES) /* perhaps not all of them */
+		count = 0;
+	const struct facts facts = facts_of(f, true);
+	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, w->now);
+	if (o.action == ACTION_DENY) {
+		f->host = w->names[0];
+		f->evidence = EVIDENCE_DNS;
+	}
+	return o;
+}
+
 /* A SYN: most of what is denied is denied here, most of what is allowed has to show its name first.
  */
 static void first_packet(struct worker *w, struct flow *f, uint64_t id,
@@ -340,6 +362,8 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 {
 	f->evidence = EVIDENCE_ADDRESS;
 	struct outcome o = ask(w, f, true);
+	if (o.action == ACTION_WAIT && !observing(w))
+		o = ask_early(w, f);
 	if (o.action == ACTION_WAIT || observing(w)) {
 		COUNT(w->counters.waiting);
 		give(w, id, VERDICT_PENDING);
