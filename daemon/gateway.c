@@ -7,6 +7,7 @@
 #include "decision/sink.h"
 #include "policy/snapshot.h"
 #include "source/conntrack.h"
+#include "source/dnstap_socket.h"
 #include "source/mark.h"
 #include "source/nfqueue.h"
 #include "source/reply.h"
@@ -68,6 +69,7 @@ struct gateway {
 	struct sink *sink;
 	struct control *control;
 	struct conntrack *conntrack;
+	struct dnstap_socket *dnstap;
 	sd_event *event;
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count, epoch;
@@ -327,6 +329,15 @@ static json_t *time_json(int64_t time)
 	return json_string(text);
 }
 
+static json_t *dnstap_json(const struct dnstap_socket *s)
+{
+	struct dnstap_counters c;
+	dnstap_count(s, &c);
+	return json_pack("{sI sI sI sI sI}", "connections", (json_int_t)c.connections, "frames",
+			 (json_int_t)c.frames, "answers", (json_int_t)c.answers, "malformed",
+			 (json_int_t)c.malformed, "broken", (json_int_t)c.broken);
+}
+
 static void status(void *ctx, json_t *out)
 {
 	struct gateway *g = ctx;
@@ -353,6 +364,8 @@ static void status(void *ctx, json_t *out)
 			    json_pack("{sI sI sI sb}", "written", (json_int_t)s.written,
 				      "lost_ring", (json_int_t)s.lost_ring, "lost_write",
 				      (json_int_t)s.lost_write, "failing", s.failing));
+	if (g->dnstap)
+		json_object_set_new(out, "dnstap", dnstap_json(g->dnstap));
 	json_object_set_new(out, "queues", queues);
 }
 
@@ -574,6 +587,14 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 					       on_conntrack, g) >= 0;
 }
 
+static bool open_dnstap(struct gateway *g, struct errors *errors)
+{
+	if (!g->config->dnstap_socket)
+		return true;
+	g->dnstap = dnstap_socket_open(g->config->dnstap_socket, g->seen, errors);
+	return g->dnstap != NULL;
+}
+
 static bool start_threads(struct gateway *g, struct errors *errors)
 {
 	int r = sink_start(g->sink);
@@ -598,7 +619,7 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	}
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       drop_capabilities(errors) && open_control(g, errors) && open_conntrack(g, errors) &&
-	       start_threads(g, errors);
+	       open_dnstap(g, errors) && start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -627,6 +648,7 @@ static void tear_down(struct gateway *g)
 		g->lanes[i].stop = true;
 	for (unsigned i = 0; i < g->lane_count; i++)
 		close_lane(&g->lanes[i]);
+	dnstap_socket_close(g->dnstap);
 	sink_free(g->sink); /* writes what is there; before control, which its lines go to */
 	control_free(g->control);
 	conntrack_close(g->conntrack);

@@ -73,6 +73,7 @@ void config_free(struct config *c)
 	free(c->pseudonym_key_file);
 	free(c->users_file);
 	free(c->control_socket);
+	free(c->dnstap_socket);
 	free(c->state_dir);
 	free(c->runtime_dir);
 	strings_free(&c->files);

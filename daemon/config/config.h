@@ -136,6 +136,7 @@ struct config {
 	char *log_file;
 	char *pseudonym_key_file; /* NULL: user names are logged as they are */
 	char *users_file, *control_socket, *state_dir, *runtime_dir;
+	char *dnstap_socket; /* NULL: none */
 
 	/* queues and marks */
 	unsigned queues,

@@ -222,6 +222,9 @@ static const struct option main_options[] = {
 	{"control_socket", OPTION_PATH, AT(struct config, control_socket), .max = 107,
 	 .fallback = "\"/run/tiergate/control.sock\"",
 	 .help = "The socket of tiergatectl and the portal."},
+	{"dnstap_socket", OPTION_PATH, AT(struct config, dnstap_socket), .max = 107,
+	 .help = "Socket to which resolvers write what they answered (dnstap), for answers that do "
+		 "not cross the gateway."},
 	{"state_dir", OPTION_PATH, AT(struct config, state_dir), .max = 4000,
 	 .fallback = "\"/var/lib/tiergate\"", .help = "State that outlives the daemon."},
 	{"runtime_dir", OPTION_PATH, AT(struct config, runtime_dir), .max = 4000,
