@@ -15,6 +15,22 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
+/* Eight bytes at a time: a byte of `upper` has its high bit where the text has 'A' to 'Z'. */
+static void copy_lower(uint8_t *to, const uint8_t *from, unsigned n)
+{
+	const uint64_t each = UINT64_MAX / 255;
+	for (; n >= 8; n -= 8, to += 8, from += 8) {
+		uint64_t text;
+		memcpy(&text, from, 8);
+		uint64_t low = text & each * 0x7f;
+		uint64_t upper = (low + each * (0x80 - 'A')) ^ (low + each * (0x7f - 'Z'));
+		text |= (upper & ~text & each * 0x80) >> 2;
+		memcpy(to, &text, 8);
+	}
+	for (unsigned i = 0; i < n; i++)
+		to[i] = lower(from[i]);
+}
+
 static struct cursor message_at(const struct dns_message *m, size_t offset)
 {
 	struct cursor c = m->whole;
@@ -27,42 +43,32 @@ static size_t offset_of(const struct dns_message *m, const struct cursor *c)
 	return (size_t)(c->pos - m->whole.pos);
 }
 
-/* Appends labels up to the root or a pointer; returns the pointer's target, 0 at the root, -1 where
- * the bytes are malformed. */
-static int read_labels(struct cursor *c, struct dns_name *out)
+/* A walk over a name's labels. Each pointer must lead before the labels that it ends, so that a
+ * name can't loop. */
+struct labels {
+	struct cursor c;
+	size_t start;
+};
+
+static struct labels labels_at(const struct dns_message *m, const struct cursor *c)
 {
-	for (;;) {
-		uint8_t n = cursor_u8(c);
-		if (n >= 0xc0) {
-			int target = (n & 0x3f) << 8 | cursor_u8(c);
-			return c->bad || target < HEADER ? -1 : target;
-		}
-		const uint8_t *label = cursor_bytes(c, n);
-		if (c->bad || n > 63 || out->len + 1u + n > 255u - (n > 0))
-			return -1;
-		out->wire[out->len++] = n;
-		for (unsigned i = 0; i < n; i++)
-			out->wire[out->len++] = lower(label[i]);
-		if (n == 0)
-			return 0;
-	}
+	return (struct labels){*c, offset_of(m, c)};
 }
 
-/* Reads a name and moves past it. Each pointer must lead before the labels that it ends, so a name
- * can't loop. */
-static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
+/* Returns the next label's length, 0 at the root, -1 where the name is malformed. */
+static int next_label(const struct dns_message *m, struct labels *l, const uint8_t **label)
 {
-	size_t start = offset_of(m, c);
-	out->len = 0;
-	int target = read_labels(c, out);
-	while (target > 0) {
-		if ((size_t)target >= start)
-			return false;
-		start = (size_t)target;
-		struct cursor earlier = message_at(m, start);
-		target = read_labels(&earlier, out);
+	uint8_t n = cursor_u8(&l->c);
+	while (n >= 0xc0) {
+		size_t target = (size_t)(n & 0x3f) << 8 | cursor_u8(&l->c);
+		if (l->c.bad || target >= l->start || target < HEADER)
+			return -1;
+		l->start = target;
+		l->c = message_at(m, target);
+		n = cursor_u8(&l->c);
 	}
-	return target == 0;
+	*label = cursor_bytes(&l->c, n);
+	return l->c.bad || n > 63 ? -1 : n;
 }
 
 /* Moves past a name without looking where its pointer leads. */
@@ -79,39 +85,35 @@ static bool skip_name(struct cursor *c)
 	}
 }
 
-static bool name_equal(const struct dns_name *a, const struct dns_name *b)
+/* Reads a name and moves past it. */
+static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
 {
-	return a->len == b->len && memcmp(a->wire, b->wire, a->len) == 0;
-}
-
-/* Reads a record's owner and moves past it; whether it is the name that the chain has reached. Most
- * owners are one pointer to where that name stands. */
-static bool read_owner(const struct dns_message *m, struct cursor *c, bool *is_asked)
-{
-	struct cursor ahead = *c;
-	if (m->asked_at && cursor_u16(&ahead) == (0xc000 | m->asked_at)) {
-		*c = ahead;
-		*is_asked = true;
-		return true;
+	struct labels l = labels_at(m, c);
+	const uint8_t *label;
+	int n;
+	unsigned len = 0;
+	while ((n = next_label(m, &l, &label)) > 0) {
+		if (len + 1u + (unsigned)n >= sizeof out->wire)
+			return false;
+		out->wire[len++] = (uint8_t)n;
+		copy_lower(out->wire + len, label, (unsigned)n);
+		len += (unsigned)n;
 	}
-	struct dns_name owner;
-	if (!read_name(m, c, &owner))
-		return false;
-	*is_asked = name_equal(&owner, &m->asked);
-	return true;
+	out->wire[len++] = 0;
+	out->len = (uint8_t)len;
+	return n == 0 && skip_name(c);
 }
 
 struct record {
-	bool is_asked;
 	struct cursor owner, data; /* owner: from the owner's name on */
 	uint16_t type, class;
 	uint32_t ttl;
 };
 
-static bool read_record(const struct dns_message *m, struct cursor *c, struct record *r)
+static bool read_record(struct cursor *c, struct record *r)
 {
 	r->owner = *c;
-	if (!read_owner(m, c, &r->is_asked))
+	if (!skip_name(c))
 		return false;
 	r->type = cursor_u16(c);
 	r->class = cursor_u16(c);
@@ -122,32 +124,56 @@ static bool read_record(const struct dns_message *m, struct cursor *c, struct re
 	return !c->bad;
 }
 
+/* Whether a record is the asked name's: PARSE_OK or PARSE_ABSENT. Most owners are one pointer to
+ * where that name stands, and of the others most differ in the first label. */
+static enum parse is_asked(const struct dns_message *m, const struct record *r)
+{
+	struct cursor c = r->owner;
+	if (m->asked_at && cursor_u16(&c) == (0xc000 | m->asked_at))
+		return PARSE_OK;
+	struct labels l = labels_at(m, &r->owner);
+	const uint8_t *label, *asked = m->asked.wire;
+	uint8_t text[64];
+	int n;
+	while ((n = next_label(m, &l, &label)) == *asked) {
+		if (n == 0)
+			return PARSE_OK;
+		copy_lower(text, label, (unsigned)n);
+		if (memcmp(text, asked + 1, (size_t)n) != 0)
+			return PARSE_ABSENT;
+		asked += 1 + n;
+	}
+	return n < 0 ? PARSE_BAD : PARSE_ABSENT;
+}
+
 static uint32_t least(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
 }
 
-/* A CNAME of the asked name. */
-static bool follow_cname(struct dns_message *m, struct record *r)
+static bool follow_cname(struct dns_message *m, struct record *r, bool *followed)
 {
+	enum parse asked = is_asked(m, r);
 	size_t at = offset_of(m, &r->data);
 	struct dns_name target;
+	if (asked != PARSE_OK)
+		return asked == PARSE_ABSENT;
 	if (!read_name(m, &r->data, &target))
 		return false;
-	m->asked = target;
+	memcpy(m->asked.wire, target.wire, target.len);
+	m->asked.len = target.len;
 	m->asked_at = at <= 0x3fff ? (uint16_t)at : 0;
 	m->chain_ttl = least(m->chain_ttl, r->ttl);
+	*followed = true;
 	return true;
 }
 
-/* A DNAME: where the asked name is below its owner, the owner's labels are replaced by the target.
- * `followed` says whether it was. */
+/* Where the asked name is below a DNAME's owner, the owner's labels are replaced by the target. */
 static bool follow_dname(struct dns_message *m, struct record *r, bool *followed)
 {
 	struct dns_name owner, target;
 	if (!read_name(m, &r->owner, &owner) || !read_name(m, &r->data, &target))
 		return false;
-	*followed = false;
 	if (m->asked.len <= owner.len)
 		return true;
 	unsigned cut = m->asked.len - owner.len, label = 0;
@@ -173,10 +199,10 @@ static void follow_once(struct dns_message *m, unsigned *steps, bool *passed_ove
 	*passed_over = false;
 	for (uint16_t i = 0; i < m->answers; i++) {
 		struct record r;
-		bool good = read_record(m, &c, &r), followed = false;
+		bool good = read_record(&c, &r), followed = false;
 		if (good && r.class == CLASS_IN && *steps <= CHAIN_MAX) {
-			if (r.type == DNS_CNAME && r.is_asked)
-				good = followed = follow_cname(m, &r);
+			if (r.type == DNS_CNAME)
+				good = follow_cname(m, &r, &followed);
 			else if (r.type == DNS_DNAME)
 				good = follow_dname(m, &r, &followed);
 		}
@@ -344,14 +370,16 @@ static bool next_record(struct dns_message *m, struct record *r)
 {
 	while (m->left) {
 		m->left--;
-		if (!read_record(m, &m->next, r))
+		if (!read_record(&m->next, r))
 			return false;
-		if (!r->is_asked || r->class != CLASS_IN)
+		bool alias = r->type == DNS_CNAME && m->type != DNS_CNAME;
+		if (r->class != CLASS_IN || !(alias || r->type == m->type || m->type == DNS_ANY))
 			continue;
-		if (r->type == DNS_CNAME && m->type != DNS_CNAME) {
+		enum parse asked = is_asked(m, r);
+		if (asked == PARSE_BAD || (asked == PARSE_OK && alias)) {
 			m->damaged = true;
 			m->left = 0;
-		} else if (r->type == m->type || m->type == DNS_ANY) {
+		} else if (asked == PARSE_OK) {
 			m->record_ttl = least(m->chain_ttl, r->ttl);
 			return true;
 		}
