@@ -1,6 +1,7 @@
 /* expect: the policy's own tests. A line's schedule moves with the clock, so an expectation is
- * tried at its time in every zone that matters, or, without one, on both sides of every edge of a
- * week. `expires` is not applied: a policy's tests do not rot with its lines. */
+ * tried at its time in every zone that matters, or, without one, now and from every edge of a week
+ * on: between two edges nothing changes. `expires` is not applied: a policy's tests do not rot with
+ * its lines. */
 #include "name/name.h"
 #include "policy/compiled.h"
 #include "policy/why.h"
@@ -147,7 +148,7 @@ static bool holds_all_week(const struct trial *t, int64_t now)
 			return false;
 		for (int64_t edge = schedule_next_edge(s, now); edge && edge <= now + WEEK;
 		     edge = schedule_next_edge(s, edge))
-			if (!holds_at(t, edge - 1, s) || !holds_at(t, edge, s))
+			if (!holds_at(t, edge, s))
 				return false;
 	}
 	return any || holds_at(t, now, NULL);

@@ -153,6 +153,8 @@ static void test_evidence(void **state)
 	       .evidence = EVIDENCE_HOST);
 	EXPECT(DENY, NAME_ADDRESS_MISMATCH, "", .tier = "press", .host = "wikipedia.org",
 	       .evidence = EVIDENCE_SNI);
+	EXPECT(DENY, NAME_ADDRESS_MISMATCH, "", .tier = "press", .host = "wikipedia.org",
+	       .evidence = EVIDENCE_HOST);
 	EXPECT(DENY, WEAK_EVIDENCE, "", .tier = "press", .host = "wikipedia.org",
 	       .evidence = EVIDENCE_DNS);
 	EXPECT(ALLOW, ALLOW_LINE, "t.conf:102", .tier = "loose", .host = "video.example",
