@@ -15,6 +15,7 @@
 #define SLOT_NONE      UINT32_MAX
 #define BUCKET_ENTRIES 3
 #define PROBE_MAX      64 /* buckets looked at for one address */
+#define HUGE           (8 * 1024 * 1024)
 #define WORDS          (sizeof(struct session) / sizeof(uint64_t))
 
 _Static_assert(sizeof(struct session) % sizeof(uint64_t) == 0, "copied by words");
@@ -67,7 +68,8 @@ static void *take(size_t bytes)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE); /* random look-ups: the TLB is half of their cost */
+	if (bytes >= HUGE) /* random look-ups: the TLB is half of their cost */
+		madvise(p, bytes, MADV_HUGEPAGE);
 	return p;
 }
 
@@ -195,7 +197,7 @@ static bool slot_copy(struct slot *from, struct session *out, uint32_t *seq)
 static int64_t end_of(const struct session *s)
 {
 	int64_t end = s->until ? s->until : INT64_MAX;
-	if (s->idle && s->last_seen < INT64_MAX - s->idle && s->last_seen + s->idle < end)
+	if (s->idle > 0 && s->last_seen < INT64_MAX - s->idle && s->last_seen + s->idle < end)
 		end = s->last_seen + s->idle;
 	return end;
 }
@@ -224,7 +226,7 @@ void session_touch(struct sessions *s, const struct address *a, int64_t now)
 		return;
 	/* At most one store a second, so that workers do not fight for the cache line. */
 	_Atomic int64_t *last = &s->slots[slot].last_seen;
-	if (now >= atomic_load_explicit(last, memory_order_relaxed) + NS_PER_S)
+	if (now - NS_PER_S >= atomic_load_explicit(last, memory_order_relaxed))
 		RELEASE(last, now);
 }
 

@@ -70,8 +70,9 @@ enum parse users_parse(const char *line, size_t len, struct users_line *out)
 		return PARSE_BAD;
 	out->locked = cursor_peek(&c) == '!';
 	cursor_skip(&c, out->locked);
-	if (!take_field(&c, out->hash, sizeof out->hash) || cursor_left(&c))
-		return PARSE_BAD;
+	size_t left = cursor_left(&c);
+	if (!take_field(&c, out->hash, sizeof out->hash) || strlen(out->hash) != left)
+		return PARSE_BAD; /* a further colon, even at the end */
 	if (!user_name_valid(out->name) || !tier_name_valid(out->tier))
 		return PARSE_BAD;
 	if (out->hash[0] != '$' && !(out->locked && out->hash[0] == '\0'))

@@ -191,10 +191,10 @@ static void parses_lines(void **state)
 	assert_int_equal(parse("anna:press:$y$x"), PARSE_OK);
 	assert_int_equal(parse("anna:press:!$y$x"), PARSE_OK);
 	assert_int_equal(parse("anna:press:!"), PARSE_OK);
-	const char *bad[] = {
-		"anna",           ":press:$y$x",   "anna::$y$x",   "anna:press:",
-		"anna:press:xx",  "anna:press:!!", "anna:pr s:$y", "anna:press:$y$x:more",
-		" anna:press:$y", "anna:press:*",  "anna:press"};
+	const char *bad[] = {"anna",           ":press:$y$x",          "anna::$y$x",
+			     "anna:press:",    "anna:press:xx",        "anna:press:!!",
+			     "anna:pr s:$y",   "anna:press:$y$x:more", "anna:press:$y$x:",
+			     " anna:press:$y", "anna:press:*",         "anna:press"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_int_equal(parse(bad[i]), PARSE_BAD);
 	assert_int_equal(users_parse("anna:pr\0ss:$y", 13, &(struct users_line){0}), PARSE_BAD);

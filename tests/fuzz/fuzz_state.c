@@ -1,0 +1,50 @@
+/* The input is the content of each kind of state, checksum apart: it may be an older program's. */
+#include "state/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct memory {
+	struct store store;
+	const uint8_t *bytes;
+	size_t len;
+};
+
+static char *load(struct store *s, const char *kind, uint32_t version, size_t *len)
+{
+	struct memory *m = (struct memory *)s;
+	char *copy = malloc(m->len ? m->len : 1);
+	if (copy && m->len)
+		memcpy(copy, m->bytes, m->len);
+	*len = m->len;
+	return copy;
+}
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void each(void *ctx, const struct flow_memory *m, bool same)
+{
+	require(m->outcome.reason < REASON_COUNT && m->evidence < EVIDENCE_COUNT);
+	require(strlen(m->host.text) == m->host.len && strlen(m->user) < USER_MAX);
+	(*(unsigned *)ctx)++;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct store_ops ops = {.load = load};
+	struct memory m = {{&ops}, data, size};
+	struct sessions *sessions = sessions_new(8);
+	struct seen *seen = seen_new(8, 0, false);
+	unsigned flows = 0;
+	require(sessions && seen);
+	require(state_load_sessions(&m.store, sessions, 1) >= sessions_count(sessions));
+	state_load_names(&m.store, seen, 1);
+	require(state_load_flows(&m.store, 0, "p", each, &flows) == flows);
+	sessions_free(sessions);
+	seen_free(seen);
+	return 0;
+}
