@@ -183,8 +183,6 @@ static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, b
 {
 	f->outcome = o;
 	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
-	if (!f->live)
-		naming_drop(&w->namer, f);
 	if (again) {
 		repeat(w, f);
 	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
@@ -197,6 +195,9 @@ static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, b
 	else
 		COUNT(w->counters.denied);
 	COUNT(w->counters.reasons[f->outcome.reason]);
+	f->live = f->live && f->state == FLOW_ALLOWED;
+	if (!f->live)
+		naming_drop(&w->namer, f);
 	if (f->state == FLOW_DENIED)
 		return denial(w, f);
 	return f->live ? VERDICT_PENDING : VERDICT_ALLOWED;
@@ -243,14 +244,20 @@ static struct outcome judge(struct worker *w, struct flow *f, const struct namin
 
 /* ---- a client's packet ---- */
 
-static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+/* Gives a flow's verdict to its packet and to those that it holds. */
+static void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 {
 	bool had_held = f->held_count > 0;
-	enum verdict v = settle(w, f, o, false);
 	release(w, f, v);
 	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
-	if (f->state == FLOW_DENIED && v == VERDICT_DENIED)
+	if (v == VERDICT_DENIED)
 		tell_server(w, f);
+}
+
+static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+{
+	f->live = false;
+	apply(w, f, settle(w, f, o, false), id);
 }
 
 static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
@@ -262,6 +269,14 @@ static void pass(struct worker *w, struct flow *f, const struct packet *p, uint6
 static void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
 {
 	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+}
+
+static void hold(struct worker *w, struct flow *f, uint64_t id)
+{
+	if (held_add(w->held, f, id, w->now))
+		COUNT(w->counters.held);
+	else
+		deny(w, f, REASON_HELD_FULL, id);
 }
 
 /* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
@@ -276,11 +291,39 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
 		f->started = false;
 		give(w, id, VERDICT_DROP);
-	} else if (held_add(w->held, f, id, w->now)) {
-		f->state = FLOW_HOLDING;
-		COUNT(w->counters.held);
 	} else {
-		deny(w, f, REASON_HELD_FULL, id);
+		f->state = FLOW_HOLDING;
+		hold(w, f, id);
+	}
+}
+
+/* A packet of an allowed flow whose later hellos or requests matter; or, where `first`, what else
+ * stands in the packet that completed the first of them. */
+static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, bool first,
+			uint64_t id)
+{
+	struct naming n;
+	naming_later(&w->namer, f, first ? NULL : p, &n);
+	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
+		naming_weigh(&w->namer, f, &n, w->now);
+		enum verdict v = settle(w, f, judge(w, f, &n), false);
+		if (f->state == FLOW_DENIED) {
+			apply(w, f, v, id);
+			return;
+		}
+		naming_later(&w->namer, f, NULL, &n);
+	}
+	if (n.parse == PARSE_MORE && (n.nothing_new || observing(w))) {
+		naming_passed(f, p);
+		apply(w, f, VERDICT_PENDING, id);
+	} else if (n.parse == PARSE_MORE) {
+		hold(w, f, id);
+	} else if (n.parse == PARSE_ABSENT) {
+		f->live = false;
+		naming_drop(&w->namer, f);
+		apply(w, f, VERDICT_ALLOWED, id);
+	} else {
+		deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 	}
 }
 
@@ -297,46 +340,11 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 	if (o.action == ACTION_ALLOW)
 		naming_follow(&w->namer, f, p, &n,
 			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
-	if (f->live)
-		naming_passed(f, p);
-	decided(w, f, o, id);
-}
-
-/* A packet of an allowed flow whose later hellos or requests matter. */
-static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
-{
-	struct naming n;
-	naming_later(&w->namer, f, p, &n);
-	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
-		naming_weigh(&w->namer, f, &n, w->now);
-		struct outcome o = judge(w, f, &n);
-		if (o.action != ACTION_ALLOW && !observing(w)) {
-			f->live = false;
-			decided(w, f, o, id);
-			return;
-		}
-		settle(w, f, o, false);
-		naming_later(&w->namer, f, NULL, &n);
-	}
-	if (n.parse == PARSE_MORE && !n.nothing_new && !observing(w)) {
-		if (!held_add(w->held, f, id, w->now))
-			deny(w, f, REASON_HELD_FULL, id);
-		return;
-	}
-	if (n.parse == PARSE_MORE) {
-		naming_passed(f, p);
-		release(w, f, VERDICT_PENDING);
-		give(w, id, VERDICT_PENDING);
-		return;
-	}
-	f->live = false;
-	if (n.parse == PARSE_ABSENT) {
-		naming_drop(&w->namer, f);
-		release(w, f, VERDICT_ALLOWED);
-		give(w, id, VERDICT_ALLOWED);
-		return;
-	}
-	deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
+	enum verdict v = settle(w, f, o, false);
+	if (f->live && f->state == FLOW_ALLOWED)
+		later_bytes(w, f, p, true, id);
+	else
+		apply(w, f, v, id);
 }
 
 /* Where agreement is strict, what DNS told of the address may already be enough to deny. */
@@ -419,7 +427,7 @@ static bool begins_anew(const struct worker *w, const struct flow *f, const stru
 static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	if (f->state == FLOW_ALLOWED && f->live && p && cursor_left(&p->payload)) {
-		later_bytes(w, f, p, id);
+		later_bytes(w, f, p, false, id);
 		return;
 	}
 	if (f->state == FLOW_ALLOWED) {

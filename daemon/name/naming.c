@@ -250,5 +250,6 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		next_request(n, f, stream_head(f->stream), out);
 	} else {
 		next_hello(f, out);
+		out->nothing_new = !p; /* the first hello's own packet waits for nothing */
 	}
 }

@@ -482,6 +482,130 @@ static void denial_is_as_configured(void **state)
 	rig_free(r);
 }
 
+static int request(struct rig *r, unsigned port, uint32_t offset, const char *text)
+{
+	struct wire w;
+	wire_tcp(&w, guest, port, site, 80, TCP_ACK | TCP_PSH, 1001 + offset, text, strlen(text));
+	return packet(r, &w);
+}
+
+static void http_syn(struct rig *r, unsigned port)
+{
+	struct wire w;
+	wire_tcp(&w, guest, port, site, 80, TCP_SYN, 1000, NULL, 0);
+	assert_int_equal(packet(r, &w), VERDICT_PENDING);
+}
+
+#define GOOD "GET / HTTP/1.1\r\nHost: news.example\r\n\r\n"
+#define BAD  "GET / HTTP/1.1\r\nHost: social.example\r\n\r\n"
+#define POST "POST / HTTP/1.1\r\nHost: news.example\r\nContent-Length: 10\r\n\r\n"
+
+static void the_first_request_decides_by_default(void **state)
+{
+	struct rig *r = rig_new("");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_ALLOWED);
+	rig_free(r);
+}
+
+static void every_request_is_judged_where_asked(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	uint32_t at = 0;
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, at, GOOD), VERDICT_PENDING);
+	at += strlen(GOOD);
+	assert_int_equal(request(r, 4000, at, GOOD), VERDICT_PENDING);
+	at += strlen(GOOD);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING); /* sent again */
+	assert_int_equal(request(r, 4000, at, POST), VERDICT_PENDING);
+	at += strlen(POST);
+	assert_int_equal(request(r, 4000, at, "GET / HTTP"), VERDICT_PENDING); /* the body */
+	at += 10;
+	assert_int_equal(request(r, 4000, at, BAD), VERDICT_DENIED);
+	assert_int_equal(r->logged, 2);
+	assert_string_equal(r->log[1].host.text, "social.example");
+	assert_int_equal(r->source.reset_seq, 1001 + at);
+	rig_free(r);
+}
+
+static void pipelined_requests_are_all_judged(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD GOOD), VERDICT_PENDING);
+	assert_int_equal(r->logged, 1);
+	assert_int_equal(request(r, 4000, 2 * strlen(GOOD), GOOD BAD), VERDICT_DENIED);
+	http_syn(r, 4001);
+	assert_int_equal(request(r, 4001, 0, GOOD BAD), VERDICT_DENIED); /* in the first packet */
+	rig_free(r);
+}
+
+static void a_split_later_request_is_held(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	uint32_t at = strlen(GOOD);
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4000, at, "GET / HTTP/1.1\r\nHost: soc"), -1);
+	assert_int_equal(request(r, 4000, at + 25, "ial.example\r\n\r\n"), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	assert_int_equal(r->source.reset_seq, 1001 + at);
+	rig_free(r);
+}
+
+/* supported_versions: 1.3; key_share: none that every server takes. */
+static const uint8_t retry_likely[] = {0, 43, 0, 3, 2,    3,    4, 0, 51,
+				       0, 7,  0, 5, 0x11, 0xec, 0, 1, 7};
+
+static size_t hello13(uint8_t *out, const char *name)
+{
+	size_t len = wire_hello(out, name, sizeof retry_likely - 4);
+	memcpy(out + len - sizeof retry_likely, retry_likely, sizeof retry_likely);
+	return len;
+}
+
+static void a_second_hello_must_agree(void **state)
+{
+	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
+	uint8_t one[512], two[512];
+	struct rig *r = rig_new("");
+	for (int same = 0; same < 2; same++) {
+		unsigned port = 4000 + (unsigned)same;
+		size_t a = hello13(one, "news.example");
+		memcpy(two, ccs, sizeof ccs);
+		size_t b = sizeof ccs +
+			   hello13(two + sizeof ccs, same ? "news.example" : "b.news.example");
+		syn(r, guest, port);
+		assert_int_equal(data(r, guest, port, 0, one, a), VERDICT_PENDING);
+		assert_int_equal(data(r, guest, port, (uint32_t)a, two, b),
+				 same ? VERDICT_ALLOWED : VERDICT_DENIED);
+		if (!same)
+			assert_int_equal(r->log[r->logged - 1].reason, REASON_HELLO_CHANGED);
+	}
+	rig_free(r);
+}
+
+static void strict_agreement_denies_the_syn(void **state)
+{
+	struct rig *r = rig_new("mismatch = \"deny\";\n");
+	struct address client, server;
+	struct host denied = {14, "social.example"}, good = {12, "news.example"};
+	address_parse(guest, &client);
+	address_parse(site, &server);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING); /* DNS told nothing: perhaps late */
+	seen_add(r->seen, &client, &server, &denied, 60 * NS_PER_S, r->source.now);
+	assert_int_equal(syn(r, guest, 4001), VERDICT_DENIED);
+	assert_string_equal(r->log[0].host.text, "social.example");
+	assert_int_equal(r->log[0].evidence, EVIDENCE_DNS);
+	seen_add(r->seen, &client, &server, &good, 60 * NS_PER_S, r->source.now);
+	assert_int_equal(syn(r, guest, 4002), VERDICT_PENDING);
+	assert_int_equal(hello(r, guest, 4002, "news.example"), VERDICT_ALLOWED);
+	assert_int_equal(r->log[1].evidence, EVIDENCE_SNI_DNS);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +628,12 @@ int main(void)
 		cmocka_unit_test(a_flow_ends_with_a_record),
 		cmocka_unit_test(broken_packets_have_a_reason),
 		cmocka_unit_test(denial_is_as_configured),
+		cmocka_unit_test(the_first_request_decides_by_default),
+		cmocka_unit_test(every_request_is_judged_where_asked),
+		cmocka_unit_test(pipelined_requests_are_all_judged),
+		cmocka_unit_test(a_split_later_request_is_held),
+		cmocka_unit_test(a_second_hello_must_agree),
+		cmocka_unit_test(strict_agreement_denies_the_syn),
 	};
 	rcu_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
