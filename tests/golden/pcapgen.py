@@ -215,9 +215,10 @@ def recut(frames, pieces):
     return out
 
 
-def cut_at(offset):
-    """Each payload in two, at an offset (modulo its length)."""
-    return lambda payload: [offset % len(payload)]
+def cut_in_turn(first):
+    """Each payload in two: the first at offset `first`, each next one byte later (modulo its length)."""
+    at = iter(range(first, 1 << 30))
+    return lambda payload: [next(at) % len(payload)]
 
 
 def cut_everywhere(payload):

@@ -143,7 +143,7 @@ def quic_hello():
 @shared
 def test_quic(lab):
     "QUIC goes by the name in Chromium's two Initials"
-    lab.reload(sites=[{"name": "good", "hosts": ["allowed.example", "tgr.test"]}],
+    lab.reload(sites=[{"name": "good", "hosts": ["allowed.example", "feas.test"]}],
                allow=[{"tiers": ["staff"], "sites": ["good"]}])
     for source, want in ((STAFF, "answered"), (GUEST, "refused")):
         s = lab.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
@@ -160,7 +160,7 @@ def test_quic(lab):
             got = "refused"
         equal(got, want, f"QUIC from {source}")
         r = lab.record(source__ip=source, network__transport="udp", destination__port=443)
-        equal((r["destination.domain"], r["network.protocol"]), ("www.tgr.test", "quic"))
+        equal((r["destination.domain"], r["network.protocol"]), ("www.feas.test", "quic"))
     lab.reload(**lab.settings())
 
 
