@@ -422,7 +422,7 @@ class Lab:
         with self.log_path.open("a") as log:
             self.daemon = self.spawn(
                 "gateway", *prefix, BUILD / "tiergated", "run", "--config", self.config_file,
-                "--foreground", stderr=log, stdout=log,
+                stderr=log, stdout=log,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.notify_path)})
         return self.daemon
 

@@ -290,7 +290,7 @@ def test_missing_capability(lab):
 def test_queue_in_use(lab):
     "a queue in use: one clear sentence, exit 3, and the first goes on"
     with lab.gateway():
-        done = lab.run("gateway", BUILD / "tiergated", "run", "--config", lab.config_file, "--foreground",
+        done = lab.run("gateway", BUILD / "tiergated", "run", "--config", lab.config_file,
                        check_exit=False, timeout=20)
         equal(done.returncode, 3, f"exit status ({done.stderr})")
         check("queue" in done.stderr and "in use" in done.stderr, done.stderr)
