@@ -44,7 +44,9 @@ def test_https_allowed(lab):
         check(got.ok and "www.allowed.example" in got.body, got)
         r = lab.record(source__ip=source, destination__domain="www.allowed.example")
         equal((r["event.action"], r["event.reason"], r["tiergate.tier"]), ("allow", "allow-line", "guest"))
-        equal((r["network.protocol"], r["tiergate.evidence"]), ("tls", "sni+dns"))
+        # the resolver was asked over IPv4: that names no flow of the IPv6 address
+        equal((r["network.protocol"], r["tiergate.evidence"]),
+              ("tls", "sni+dns" if source == GUEST else "sni"))
         equal(r["source.mac"].lower().replace("-", ":").count(":"), 5)
         check(r["rule.name"].startswith("tiergate.conf:"), r)
 
@@ -168,7 +170,7 @@ def test_quic(lab):
 def test_cut_hello(lab):
     "a hello in segments is held whole: allowed all goes, denied not a byte does"
     for source in (GUEST, GUEST6):
-        for cuts in ((1,), (5,), (60, 120), tuple(range(10, 150, 10))):
+        for cuts in ((1,), (5,), (60, 120), tuple(range(10, 100, 10))):  # at most the first window's ten
             said = lab.hello("www.allowed.example", cuts, source=source)
             equal(said.how, "answered", f"allowed, cut at {cuts}")
             far = lab.sniff()
@@ -227,7 +229,11 @@ def test_end_record(lab):
             "net.netfilter.nf_conntrack_tcp_timeout_close=1")
     check(lab.curl("https://www.allowed.example/", GUEST, "--local-port", "45678").ok)
     lab.record(source__port=45678, event__action="allow")
-    r = lab.record(20, source__port=45678, event__action="end")
+
+    def ended():  # listing makes the kernel look at what has expired
+        lab.conntrack()
+        return lab.records(source__port=45678, event__action="end")
+    r = wait_for(ended, 20, "the end record")[0]
     check(r.get("network.bytes", 0) > 1000 and r.get("network.packets", 0) > 8, r)
 
 
@@ -254,7 +260,7 @@ def test_dns_evidence(lab):
                        "ports": ["tcp/8080", "udp/5000"]}])
     lab.resolve("allowed.example", GUEST)
     equal(lab.udp("198.51.100.10", 5000, b"ping", GUEST), b"ping")
-    equal(lab.say("198.51.100.10", [http_request("x.example")], 8080, GUEST).how, "answered")
+    equal(lab.say("198.51.100.10", [b"\1no protocol that carries a name\r\n"], 8080, GUEST).how, "answered")
     equal(lab.udp("198.51.100.12", 5000, b"ping", STAFF), "refused")
     lab.reload(**lab.settings())
 
