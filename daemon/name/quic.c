@@ -355,11 +355,8 @@ static enum parse read_chunks(struct quic *q, struct quic_flow *f, struct stream
 	if (!*crypto) {
 		struct cursor joined = join_chunks(q, conflict);
 		answer = *conflict ? PARSE_BAD : read_hello(f, joined, out);
-		if (answer != PARSE_MORE || !pool)
+		if (answer != PARSE_MORE || !pool || !(*crypto = stream_get(pool)))
 			return answer;
-		*crypto = stream_get(pool);
-		if (!*crypto)
-			return PARSE_MORE;
 	}
 	answer = join_stream(q, f, *crypto, conflict, out);
 	if (answer == PARSE_OK) {
@@ -434,5 +431,8 @@ enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor data
 			stream_put(pool, *crypto);
 		*crypto = NULL;
 	}
-	return read_chunks(q, f, pool, crypto, conflict, out);
+	answer = read_chunks(q, f, pool, crypto, conflict, out);
+	if (answer == PARSE_MORE && !*crypto && pool && f->done == 0)
+		*crypto = stream_get(pool);
+	return answer;
 }

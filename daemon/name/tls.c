@@ -330,6 +330,8 @@ static enum parse read_handshake(struct cursor *stream, struct extras *x, struct
 	struct cursor record = *stream;
 	struct record r;
 	enum parse answer = read_record(&record, &r);
+	if (answer == PARSE_OK && r.type != RECORD_HANDSHAKE)
+		answer = PARSE_BAD;
 	if (answer != PARSE_OK)
 		return answer;
 	struct cursor header = record;
@@ -359,17 +361,23 @@ enum parse tls_records(struct cursor stream, struct hello *out)
 
 /* A ClientHello in clear, and not the encrypted Finished of a TLS 1.2 session resumed, which has
  * the same record type. */
-static bool begins_hello(struct cursor record, size_t len)
+static enum parse begins_hello(struct cursor record, size_t len)
 {
-	bool type = cursor_u8(&record) == CLIENT_HELLO;
+	enum { TELLS = MESSAGE_HEADER + 1 };
+	bool more = cursor_left(&record) < TELLS && len >= TELLS;
+	if (cursor_left(&record) == 0)
+		return PARSE_MORE;
+	if (cursor_u8(&record) != CLIENT_HELLO)
+		return PARSE_ABSENT;
+	if (more || len < TELLS)
+		return more ? PARSE_MORE : PARSE_OK;
 	cursor_u24(&record);
-	uint8_t major = cursor_u8(&record);
-	return type && (len <= MESSAGE_HEADER || record.bad || major == 3);
+	return cursor_u8(&record) == 3 ? PARSE_OK : PARSE_ABSENT;
 }
 
 enum parse tls_next_hello(struct cursor stream, struct hello *out)
 {
-	struct extras x;
+	struct extras x = {0};
 	hello_reset(out);
 	enum parse first = read_handshake(&stream, &x, out);
 	bool possible = x.tls13;
@@ -383,12 +391,11 @@ enum parse tls_next_hello(struct cursor stream, struct hello *out)
 		enum parse record = read_record(&at, &r);
 		if (record != PARSE_OK)
 			return record == PARSE_MORE ? PARSE_MORE : PARSE_BAD;
-		if (r.type == RECORD_HANDSHAKE && cursor_left(&at) == 0)
-			return PARSE_MORE;
-		if (r.type == RECORD_HANDSHAKE && begins_hello(at, r.len))
-			return read_handshake(&stream, &x, out);
-		if (r.type == RECORD_HANDSHAKE || r.type == RECORD_ALERT ||
-		    (r.type == RECORD_DATA && !x.early_data))
+		if (r.type == RECORD_HANDSHAKE) {
+			enum parse begins = begins_hello(at, r.len);
+			return begins == PARSE_OK ? read_handshake(&stream, &x, out) : begins;
+		}
+		if (r.type == RECORD_ALERT || (r.type == RECORD_DATA && !x.early_data))
 			break;
 		if (!cursor_skip(&at, r.len))
 			return PARSE_MORE;

@@ -320,6 +320,7 @@ static void test_early_alone(void **state)
 	handshake[0] = 0xe0;
 	new_flow();
 	assert_int_equal(datagram(early, sizeof early), PARSE_MORE);
+	assert_non_null(crypto);
 	assert_int_equal(datagram(handshake, sizeof handshake), PARSE_ABSENT);
 }
 
