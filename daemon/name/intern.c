@@ -2,6 +2,7 @@
 #include "name/seqlock.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define PIECE_WORDS 8
 #define HEAD_WORDS  2 /* of the first piece: next and length, hash */
@@ -35,6 +36,19 @@ static uint32_t next_piece(const struct intern *in, uint32_t i)
 	return (uint32_t)(seq_load(&in->piece[i].word[0]) >> 32);
 }
 
+void *table_new(size_t count, size_t size)
+{
+	void *p = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void table_free(void *table, size_t count, size_t size)
+{
+	if (table)
+		munmap(table, count * size);
+}
+
 struct intern *intern_new(uint32_t pieces, const uint64_t seed[static 2])
 {
 	uint32_t buckets = 8;
@@ -43,27 +57,26 @@ struct intern *intern_new(uint32_t pieces, const uint64_t seed[static 2])
 	struct intern *in = calloc(1, sizeof *in);
 	if (!in)
 		return NULL;
-	in->piece = calloc(pieces + 1ul, sizeof *in->piece);
-	in->use = calloc(pieces + 1ul, sizeof *in->use);
-	in->bucket = calloc(buckets, sizeof *in->bucket);
-	if (!in->piece || !in->use || !in->bucket) {
-		intern_free(in);
-		return NULL;
-	}
 	memcpy(in->seed, seed, sizeof in->seed);
 	in->mask = buckets - 1;
 	in->pieces = in->available = pieces;
 	in->fresh = 1;
-	return in;
+	in->piece = table_new(pieces + 1ul, sizeof *in->piece);
+	in->use = table_new(pieces + 1ul, sizeof *in->use);
+	in->bucket = table_new(buckets, sizeof *in->bucket);
+	if (in->piece && in->use && in->bucket)
+		return in;
+	intern_free(in);
+	return NULL;
 }
 
 void intern_free(struct intern *in)
 {
 	if (!in)
 		return;
-	free(in->piece);
-	free(in->use);
-	free(in->bucket);
+	table_free(in->piece, in->pieces + 1ul, sizeof *in->piece);
+	table_free(in->use, in->pieces + 1ul, sizeof *in->use);
+	table_free(in->bucket, in->mask + 1ul, sizeof *in->bucket);
 	free(in);
 }
 

@@ -26,23 +26,27 @@ struct links {
 	uint32_t newer, older;
 };
 
-/* (client, address, host). Linked from the bucket of all three, and in its pair's list. */
+/* (client, address, host). Linked from the bucket of all three, and in its pair's list. One cache
+ * line. */
 struct entry {
 	_Atomic uint64_t good; /* until when, in ms << 16; below, the slot's generation */
+	_Atomic uint64_t hash;
 	_Atomic uint32_t pair, host, hash_next, older;
 	_Atomic uint32_t used; /* by a reader, since it was last moved */
 	uint32_t newer;        /* in the pair's list */
 	struct links by_age, by_client;
-	uint64_t hash, order;
+	uint64_t order;
 };
+_Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
 
 /* (client, address), and its entries, newest first. */
 struct pair {
 	_Atomic uint64_t key[4];
 	_Atomic uint32_t hash_next, newest;
-	uint32_t client;
-	uint64_t hash;
+	uint32_t client, spare;
+	uint64_t hash, more;
 };
+_Static_assert(sizeof(struct pair) == 64, "a pair is a cache line");
 
 struct client { /* the writer's own */
 	struct address address;
@@ -96,12 +100,12 @@ struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
 	s->any_client = any_client;
 	s->entries = entries;
 	s->mask = buckets - 1;
-	s->entry_bucket = calloc(buckets, sizeof *s->entry_bucket);
-	s->pair_bucket = calloc(buckets, sizeof *s->pair_bucket);
-	s->client_bucket = calloc(buckets, sizeof *s->client_bucket);
-	s->entry = calloc(entries + 1ul, sizeof *s->entry);
-	s->pair = calloc(entries + 1ul, sizeof *s->pair);
-	s->client = calloc(entries + 1ul, sizeof *s->client);
+	s->entry_bucket = table_new(buckets, sizeof *s->entry_bucket);
+	s->pair_bucket = table_new(buckets, sizeof *s->pair_bucket);
+	s->client_bucket = table_new(buckets, sizeof *s->client_bucket);
+	s->entry = table_new(entries + 1ul, sizeof *s->entry);
+	s->pair = table_new(entries + 1ul, sizeof *s->pair);
+	s->client = table_new(entries + 1ul, sizeof *s->client);
 	s->hosts = intern_new(entries, s->seed);
 	s->entry_slots.fresh = s->pair_slots.fresh = s->client_slots.fresh = 1;
 	if (s->entry_bucket && s->pair_bucket && s->client_bucket && s->entry && s->pair &&
@@ -117,12 +121,13 @@ void seen_free(struct seen *s)
 	if (!s)
 		return;
 	pthread_mutex_destroy(&s->writing);
-	free(s->entry_bucket);
-	free(s->pair_bucket);
-	free(s->client_bucket);
-	free(s->entry);
-	free(s->pair);
-	free(s->client);
+	size_t buckets = s->mask + 1ul, slots = s->entries + 1ul;
+	table_free(s->entry_bucket, buckets, sizeof *s->entry_bucket);
+	table_free(s->pair_bucket, buckets, sizeof *s->pair_bucket);
+	table_free(s->client_bucket, buckets, sizeof *s->client_bucket);
+	table_free(s->entry, slots, sizeof *s->entry);
+	table_free(s->pair, slots, sizeof *s->pair);
+	table_free(s->client, slots, sizeof *s->client);
 	intern_free(s->hosts);
 	free(s);
 }
@@ -168,7 +173,7 @@ static bool pair_is(const struct pair *p, const struct key *key)
 
 static bool entry_is(const struct seen *s, const struct entry *e, const struct key *key)
 {
-	return pair_is(&s->pair[seq_load(&e->pair)], key) &&
+	return seq_load(&e->hash) == key->hash && pair_is(&s->pair[seq_load(&e->pair)], key) &&
 	       intern_is(s->hosts, seq_load(&e->host), &key->host);
 }
 
@@ -417,7 +422,7 @@ static void pair_leave(struct seen *s, uint32_t i)
 
 static void chain_drop_entry(struct seen *s, uint32_t i)
 {
-	struct bucket *b = &s->entry_bucket[s->entry[i].hash & s->mask];
+	struct bucket *b = &s->entry_bucket[seq_load(&s->entry[i].hash) & s->mask];
 	_Atomic uint32_t *link = &b->head;
 	while (seq_load(link) != i)
 		link = &s->entry[seq_load(link)].hash_next;
@@ -465,10 +470,10 @@ static void entry_new(struct seen *s, const struct key *key, int64_t until)
 	uint32_t i = slot_take(&s->entry_slots, seq_load(&s->entry[s->entry_slots.free].hash_next));
 	struct entry *e = &s->entry[i];
 	seq_store(&e->good, good_word(until, seq_load(&e->good) + 1));
+	seq_store(&e->hash, key->hash);
 	seq_store(&e->pair, pair);
 	seq_store(&e->host, host);
 	seq_store(&e->used, 0);
-	e->hash = key->hash;
 	e->order = ++s->order;
 
 	struct bucket *b = &s->entry_bucket[key->hash & s->mask];
@@ -533,33 +538,6 @@ void seen_add(struct seen *s, const struct address *client, const struct address
 void seen_restore(struct seen *s, const struct seen_entry *e)
 {
 	add(s, &e->client, &e->address, &e->host, e->good_until);
-}
-
-/* Encrypted hellos */
-
-static struct address ech_address(int config_id)
-{
-	struct address a = {{[0] = 0x01, [12] = 'e', [13] = 'c'}};
-	if (config_id >= 0) {
-		a.bytes[14] = 1;
-		a.bytes[15] = (uint8_t)config_id;
-	}
-	return a;
-}
-
-void seen_add_ech(struct seen *s, const struct address *client, const struct host *public_name,
-		  uint8_t config_id, int64_t ttl, int64_t now)
-{
-	struct address any = ech_address(-1), one = ech_address(config_id);
-	seen_add(s, client, &any, public_name, ttl, now);
-	seen_add(s, client, &one, public_name, ttl, now);
-}
-
-bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,
-		      int config_id, int64_t now)
-{
-	struct address a = ech_address(config_id);
-	return seen_agrees(s, client, &a, host, now);
 }
 
 /* State */
