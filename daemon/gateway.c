@@ -11,6 +11,7 @@
 #include "source/mark.h"
 #include "source/nfqueue.h"
 #include "source/reply.h"
+#include "state/state.h"
 #include "wiring/wiring.h"
 #include "worker.h"
 
@@ -32,10 +33,12 @@
 
 enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
-#define LANES_MAX   65 /* workers and the DNS worker */
-#define LANE_RING   4096
-#define TICK_USEC   (1000 * 1000ULL)
-#define STUCK_TICKS 5 /* seconds without a turn: the watchdog is no longer fed */
+#define LANES_MAX      65 /* workers and the DNS worker */
+#define LANE_RING      4096
+#define TICK_USEC      (1000 * 1000ULL)
+#define MEMORY_PORTION 2048 /* flows copied for the state file between two bursts */
+#define SAVE_TICKS     60
+#define STUCK_TICKS    5 /* seconds without a turn: the watchdog is no longer fed */
 
 /* A queue, its worker, its thread, and the rings between it and the main thread. */
 struct lane {
@@ -45,6 +48,11 @@ struct lane {
 	struct ring *records; /* the sink's */
 	struct ring *ended;   /* main -> worker: struct flow_ended */
 	struct ring *remarks; /* worker -> main: struct remark */
+	/* flows for the state file: main sets `remember`, the worker fills and clears it */
+	struct flow_memory *memory;
+	size_t memory_count;
+	uint32_t memory_slot;
+	_Atomic bool remember;
 	pthread_t thread;
 	bool running;
 	_Atomic bool stop;
@@ -70,6 +78,9 @@ struct gateway {
 	struct control *control;
 	struct conntrack *conntrack;
 	struct dnstap_socket *dnstap;
+	struct store *store; /* NULL: nothing is kept */
+	unsigned ticks;
+	uint64_t sessions_saved; /* the table's generation that is on disk */
 	sd_event *event;
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count, epoch;
@@ -111,6 +122,17 @@ static void lane_remark(void *ctx, const struct flow *f, enum verdict v)
 	eventfd_write(l->gateway->remark_fd, 1);
 }
 
+/* A portion of the table a turn, so that packets do not wait for the state file. */
+static void lane_remember(struct lane *l)
+{
+	size_t room = l->gateway->config->flows - l->memory_count;
+	size_t portion = room < MEMORY_PORTION ? room : MEMORY_PORTION;
+	l->memory_count +=
+		worker_remember(l->worker, &l->memory_slot, l->memory + l->memory_count, portion);
+	if (l->memory_slot == UINT32_MAX || portion == 0)
+		atomic_store_explicit(&l->remember, false, memory_order_release);
+}
+
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
@@ -118,6 +140,8 @@ static void *lane_run(void *arg)
 	rcu_register_thread();
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed) && r == 0) {
 		r = worker_turn(l->worker);
+		if (atomic_load_explicit(&l->remember, memory_order_acquire))
+			lane_remember(l);
 		atomic_fetch_add_explicit(&l->turns, 1, memory_order_relaxed);
 	}
 	l->failed = r;
@@ -270,6 +294,94 @@ static void check_lane(struct gateway *g, struct lane *l, bool *healthy)
 		*healthy = false;
 }
 
+/* ---- state files ---- */
+
+static void say_unsaved(const struct gateway *g, const char *what, int error)
+{
+	if (error)
+		LOG_LIMITED(log_warn, clock_now(), "%s: %s could not be saved: %s",
+			    g->config->state_dir, what, strerror(-error));
+}
+
+static void save_sessions(struct gateway *g)
+{
+	uint64_t generation = sessions_generation(g->sessions);
+	if (!g->store || g->sessions_saved == generation)
+		return;
+	int error = state_save_sessions(g->store, g->sessions);
+	if (!error)
+		g->sessions_saved = generation;
+	say_unsaved(g, "sessions", error);
+}
+
+static void save_flows(struct gateway *g, unsigned i)
+{
+	struct lane *l = &g->lanes[i];
+	say_unsaved(g, "flows",
+		    state_save_flows(g->store, i, l->memory, l->memory_count,
+				     snapshot_digest(g->snapshot)));
+	l->memory_count = 0;
+}
+
+/* Every minute: the workers are asked for their flows, and what they gave the last time is written
+ * when it is whole. */
+static void save_state(struct gateway *g)
+{
+	save_sessions(g);
+	if (!g->store)
+		return;
+	for (unsigned i = 0; i < g->config->queues; i++)
+		if (g->lanes[i].memory_count && !g->lanes[i].remember)
+			save_flows(g, i);
+	if (++g->ticks % SAVE_TICKS)
+		return;
+	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	for (unsigned i = 0; i < g->config->queues; i++) {
+		struct lane *l = &g->lanes[i];
+		if (l->remember || l->memory_count)
+			continue;
+		l->memory_slot = 0;
+		atomic_store_explicit(&l->remember, true, memory_order_release);
+	}
+}
+
+/* At the end, when no thread of ours runs any more. */
+static void save_all(struct gateway *g)
+{
+	save_sessions(g);
+	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	for (unsigned i = 0; i < g->config->queues; i++) {
+		struct lane *l = &g->lanes[i];
+		if (!l->memory || !l->worker)
+			continue;
+		l->memory_slot = 0;
+		l->memory_count =
+			worker_remember(l->worker, &l->memory_slot, l->memory, g->config->flows);
+		save_flows(g, i);
+	}
+}
+
+static void restore_flow(void *ctx, const struct flow_memory *m, bool same)
+{
+	worker_restore(ctx, m);
+}
+
+static void load_state(struct gateway *g)
+{
+	unsigned flows = 0;
+	int64_t now = clock_now();
+	g->store = store_folder_new(g->config->state_dir);
+	if (!g->store)
+		return;
+	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
+	unsigned names = state_load_names(g->store, g->seen, now);
+	for (unsigned i = 0; i < g->config->queues; i++)
+		flows += state_load_flows(g->store, i, snapshot_digest(g->snapshot), restore_flow,
+					  g->lanes[i].worker);
+	g->sessions_saved = sessions_generation(g->sessions);
+	log_info("remembered: %u sessions, %u names, %u flows", sessions, names, flows);
+}
+
 /* Once a second: sessions end, and the watchdog is fed while every worker turns. */
 static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 {
@@ -280,6 +392,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 		sessions_changed(g);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		check_lane(g, &g->lanes[i], &healthy);
+	save_state(g);
 	if (healthy)
 		sd_notify(0, "WATCHDOG=1");
 	sd_event_source_set_time_relative(s, TICK_USEC);
@@ -484,7 +597,8 @@ static bool open_lane(struct gateway *g, unsigned i, struct errors *errors)
 		.record = lane_record,
 		.ctx = l,
 	};
-	l->worker = l->ended && l->remarks ? worker_new(&w) : NULL;
+	l->memory = dns ? NULL : calloc(g->config->flows, sizeof *l->memory);
+	l->worker = l->ended && l->remarks && (dns || l->memory) ? worker_new(&w) : NULL;
 	if (!l->worker)
 		errors_add(errors, NULL, 0, "not enough memory for queue %u", q.queue);
 	return l->worker != NULL;
@@ -618,22 +732,27 @@ static bool set_up(struct gateway *g, struct errors *errors)
 		return false;
 	}
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
-	       drop_capabilities(errors) && open_control(g, errors) && open_conntrack(g, errors) &&
-	       open_dnstap(g, errors) && start_threads(g, errors);
+	       drop_capabilities(errors) && (load_state(g), true) && open_control(g, errors) &&
+	       open_conntrack(g, errors) && open_dnstap(g, errors) && start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
 
-static void close_lane(struct lane *l)
+static void stop_lane(struct lane *l)
 {
 	l->stop = true;
 	if (l->running)
 		pthread_join(l->thread, NULL);
+}
+
+static void close_lane(struct lane *l)
+{
 	worker_free(l->worker);
 	if (l->source)
 		l->source->ops->free(l->source);
 	ring_free(l->ended);
 	ring_free(l->remarks);
+	free(l->memory);
 }
 
 static void close_fd(int fd)
@@ -646,6 +765,12 @@ static void tear_down(struct gateway *g)
 {
 	for (unsigned i = 0; i < g->lane_count; i++)
 		g->lanes[i].stop = true;
+	for (unsigned i = 0; i < g->lane_count; i++)
+		stop_lane(&g->lanes[i]);
+	if (g->store) {
+		save_all(g);
+		g->store->ops->free(g->store);
+	}
 	for (unsigned i = 0; i < g->lane_count; i++)
 		close_lane(&g->lanes[i]);
 	dnstap_socket_close(g->dnstap);

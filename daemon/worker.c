@@ -747,6 +747,28 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
+size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
+{
+	size_t count = 0;
+	while (count < max) {
+		struct flow *f = flow_each(w->flows, slot);
+		if (!f) {
+			*slot = UINT32_MAX;
+			break;
+		}
+		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
+			flow_remember(&out[count++], f);
+	}
+	return count;
+}
+
+void worker_restore(struct worker *w, const struct flow_memory *m)
+{
+	struct flow *f = flow_add(w->flows, &m->key, m->last, NULL, NULL);
+	if (f)
+		flow_restore(f, m);
+}
+
 void worker_count(const struct worker *w, struct worker_counters *out)
 {
 	const uint64_t *from = (const uint64_t *)&w->counters;

@@ -5,6 +5,7 @@
 #include "name/seen.h"
 #include "policy/snapshot.h"
 #include "source/source.h"
+#include "state/state.h"
 
 struct worker;
 
@@ -40,6 +41,14 @@ void worker_flow_ended(struct worker *w, const struct flow_ended *e);
 
 /* The source is over: what still waits is decided with what is known. */
 void worker_finish(struct worker *w);
+
+/* Copies decided flows for the state file, from table slot *slot on (0 at first), at most max of
+ * them; *slot is UINT32_MAX when the table is through. The worker's thread, or after it has ended.
+ */
+size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max);
+/* A flow of an earlier process; decided again with the first turn. Before the worker's thread runs.
+ */
+void worker_restore(struct worker *w, const struct flow_memory *m);
 
 /* Read by any thread, each number exact, the whole not of one instant. */
 struct worker_counters {

@@ -126,23 +126,17 @@ static void kind_of(unsigned index, char out[static STATE_KIND_MAX])
 	snprintf(out, STATE_KIND_MAX, "flows-%u", index % 1000);
 }
 
-int state_save_flows(struct store *to, unsigned index, struct flow_table *t, const char *policy)
+int state_save_flows(struct store *to, unsigned index, const struct flow_memory *list, size_t count,
+		     const char *policy)
 {
 	char kind[STATE_KIND_MAX];
-	struct flow_memory m;
-	struct flow *f;
 	struct blob b;
-	uint32_t slot = 0;
 	kind_of(index, kind);
 	if (!blob_open(&b))
 		return -ENOMEM;
 	put_text(b.to, policy);
-	while ((f = flow_each(t, &slot))) {
-		if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
-			continue;
-		flow_remember(&m, f);
-		put_flow(b.to, &m);
-	}
+	for (size_t i = 0; i < count; i++)
+		put_flow(b.to, &list[i]);
 	return blob_save(&b, to, kind, VERSION);
 }
 

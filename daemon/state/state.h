@@ -33,9 +33,10 @@ struct flow_memory {
 void flow_remember(struct flow_memory *m, const struct flow *f);
 void flow_restore(struct flow *f, const struct flow_memory *m); /* all but its key and its place */
 
-/* Decided flows of worker `index`'s table, which nobody else touches meanwhile; policy is the
- * digest under which they were decided. */
-int state_save_flows(struct store *to, unsigned index, struct flow_table *t, const char *policy);
+/* Decided flows of worker `index`, as it remembers them; policy is the digest under which they were
+ * decided. */
+int state_save_flows(struct store *to, unsigned index, const struct flow_memory *list, size_t count,
+		     const char *policy);
 /* same: they were decided under `policy`. The flow and its text are the callee's for the call. */
 unsigned state_load_flows(struct store *from, unsigned index, const char *policy,
 			  void (*each)(void *ctx, const struct flow_memory *m, bool same),
