@@ -34,6 +34,8 @@ struct control {
 
 /* Answers one request line. What it has to say goes to the client's buffer. */
 void command_run(struct client *cl, const char *line, size_t len);
+/* The i-th command's name, NULL beyond the last. */
+const char *command_name(size_t i);
 /* Goes on with a list that did not fit at once. */
 void command_rows(struct client *cl);
 

@@ -260,6 +260,11 @@ static const struct command {
 	{"watch", CONTROL_READ, watch},       {"reload", CONTROL_MANAGE, reload},
 };
 
+const char *command_name(size_t i)
+{
+	return i < sizeof commands / sizeof *commands ? commands[i].name : NULL;
+}
+
 /* ---- the list of sessions ---- */
 
 static bool row_wanted(const json_t *filter, const struct session_view *v)

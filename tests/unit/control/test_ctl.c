@@ -1,0 +1,318 @@
+/* tiergatectl as people run it, against a control socket with a gateway that is none behind it. */
+#include "base/clock.h"
+#include "config/config.h"
+#include "control/client.h"
+#include "decision/record.h"
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char policy[] =
+	"tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"
+	"sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; } );\n"
+	"allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; owner = \"comms\"; } );\n";
+
+static char dir[64], program[512];
+static pid_t daemon_pid;
+
+static struct snapshot *snapshot;
+static struct control *control;
+static char reload_flag[96];
+
+/* ---- the daemon's half, in a process of its own ---- */
+
+static void fake_status(void *ctx, json_t *out)
+{
+	json_object_set_new(out, "mode", json_string("enforce"));
+	json_object_set_new(out, "workers", json_pack("[{si},{si}]", "queue", 0, "queue", 1));
+}
+
+static const struct snapshot *fake_snapshot(void *ctx)
+{
+	return snapshot;
+}
+
+static void fake_changed(void *ctx)
+{
+}
+
+static size_t fake_reload(void *ctx, struct errors *errors)
+{
+	if (access(reload_flag, F_OK) != 0)
+		return 0;
+	errors_add(errors, "policy.conf", 3, "first");
+	errors_add(errors, "policy.conf", 9, "second");
+	return 2;
+}
+
+static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
+{
+	struct decision d = {.time = NS_PER_S,
+			     .action = ACTION_DENY,
+			     .reason = REASON_NO_LINE,
+			     .transport = IPPROTO_TCP,
+			     .client = address_from4((uint8_t[]){10, 0, 0, 7}),
+			     .server_port = 443,
+			     .user = "bob",
+			     .tier = "guest",
+			     .host = {11, "youtube.com"}};
+	control_line(control, &d, "", 0);
+	sd_event_source_set_time_relative(timer, 10000);
+	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void serve(const char *conf, const char *path, int ready)
+{
+	static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed,
+					       fake_reload};
+	struct errors errors = {0};
+	sd_event *event;
+	sd_event_source *timer;
+	struct config *c = config_load(conf, CONFIG_FOR_CHECK, &errors);
+	if (!c || !(snapshot = snapshot_compile(c, &errors)) || sd_event_new(&event) < 0)
+		_exit(1);
+	struct control_options o = {
+		.ops = &ops, .event = event, .sessions = sessions_new(16), .socket = path};
+	control = control_new(&o, &errors);
+	sd_event_add_time_relative(event, &timer, CLOCK_MONOTONIC, 0, 0, tick, NULL);
+	if (!control || write(ready, "x", 1) != 1)
+		_exit(1);
+	sd_event_loop(event);
+	_exit(0);
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[4][96];
+	static unsigned next;
+	char *p = path[next++ % 4];
+	snprintf(p, sizeof path[0], "%s/%s", dir, name);
+	return p;
+}
+
+static int start(void **state)
+{
+	const char *build = getenv("TIERGATE_BUILD");
+	char conf[96], c;
+	int ready[2];
+	snprintf(dir, sizeof dir, "/tmp/tiergate-ctl-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(program, sizeof program, "%s/tiergatectl", build ? build : "build");
+	snprintf(conf, sizeof conf, "%s", in_dir("conf"));
+	snprintf(reload_flag, sizeof reload_flag, "%s", in_dir("bad"));
+	FILE *f = fopen(conf, "w");
+	fprintf(f, "%susers_file = \"%s\";\n", policy, in_dir("users"));
+	fclose(f);
+	assert_int_equal(pipe(ready), 0);
+	daemon_pid = fork();
+	if (daemon_pid == 0)
+		serve(conf, in_dir("socket"), ready[1]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	return access(program, X_OK);
+}
+
+static int stop(void **state)
+{
+	static const char *const names[] = {"conf", "users", "socket", "bad"};
+	kill(daemon_pid, SIGKILL);
+	waitpid(daemon_pid, NULL, 0);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		unlink(in_dir(names[i]));
+	return rmdir(dir);
+}
+
+/* ---- the operator's half ---- */
+
+static char output[16384];
+
+/* Runs tiergatectl with the socket, typing a line; what it says is in `output`; the exit status. */
+static int run(const char *typed, const char *arguments)
+{
+	char command[1024];
+	snprintf(command, sizeof command, "(echo %s | %s --socket %s %s) 2>&1", typed, program,
+		 in_dir("socket"), arguments);
+	FILE *f = popen(command, "r");
+	size_t n = fread(output, 1, sizeof output - 1, f);
+	output[n] = '\0';
+	return WEXITSTATUS(pclose(f));
+}
+
+static void type(const char *typed, const char *arguments, int status, const char *said)
+{
+	int got = run(typed, arguments);
+	if (got != status || !strstr(output, said))
+		fail_msg("tiergatectl %s: status %d, not %d, or lacks \"%s\":\n%s", arguments, got,
+			 status, said, output);
+}
+
+static void want(const char *arguments, int status, const char *said)
+{
+	type("", arguments, status, said);
+}
+
+static void says_how_it_is_called(void **state)
+{
+	want("", 2, "usage: tiergatectl");
+	want("--help", 0, "wiring");
+	want("dance", 2, "there is no command dance");
+	want("status --nonsense", 2, "there is no option --nonsense");
+	want("status extra", 2, "extra is no option");
+	want("login --user", 2, "--user wants a value");
+	want("login --user anna", 2, "usage: tiergatectl login");
+	want("logout", 2, "usage: tiergatectl logout");
+	want("logout --user a --address 10.0.0.1", 2, "usage");
+	want("why --tier press", 2, "usage: tiergatectl why");
+	want("why --tier press --user anna --to a.org", 2, "usage");
+	want("status --json=1", 2, "--json with a value");
+	want("passwd --user anna --lock --remove", 2, "do not go together");
+	want("watch --help", 0, "usage: tiergatectl watch");
+}
+
+static void shows_the_status(void **state)
+{
+	want("status", 0, "mode: enforce\nworkers:\n  -:\n    queue: 0\n  -:\n    queue: 1\n");
+	want("--json status", 0, "{\"mode\":\"enforce\",\"workers\":[");
+	want("status --json", 0, "{\"mode\":\"enforce\"");
+}
+
+/* By the users file of the configuration, which a command is given to find it. */
+static void users(const char *typed, const char *arguments, int status, const char *said)
+{
+	char with_config[512];
+	snprintf(with_config, sizeof with_config, "%s --config %s", arguments, in_dir("conf"));
+	type(typed, with_config, status, said);
+}
+
+static void signs_in_and_out(void **state)
+{
+	users("", "passwd --user anna --tier press", 1, "no password was given");
+	users("secret", "passwd --user anna", 1, "a new user needs --tier");
+	users("secret", "passwd --user anna --tier press", 0, "");
+	assert_string_equal(output, "");
+	users("wrong", "login --user anna --address 10.0.0.1", 1,
+	      "the user or the password is wrong");
+	users("secret", "login --user nobody --address 10.0.0.1", 1,
+	      "the user or the password is wrong");
+	want("sessions --json", 0, "");
+	assert_string_equal(output, "");
+	users("secret", "login --user anna --address 10.0.0.1 --for 8h", 0,
+	      "anna (press) is signed in at 10.0.0.1 until 20");
+	want("sessions", 0, "USER  TIER   ADDRESS   SINCE");
+	assert_non_null(strstr(output, "\nanna  press  10.0.0.1  20"));
+	want("sessions --json", 0, "\"addresses\":[\"10.0.0.1\"]");
+	want("sessions --user bob --json", 0, "");
+	assert_string_equal(output, "");
+	want("why --user anna --to www.youtube.com", 0, "allow  allow-line");
+	want("why --address 10.0.0.1 --to www.youtube.com", 0, "who:      anna (press)");
+	users("", "passwd --user anna --tier guest --keep", 0, "");
+	users("secret", "login --user anna --address 10.0.0.1", 0, "anna (guest)");
+	users("", "passwd --user anna --lock", 0, "");
+	users("secret", "login --user anna --address 10.0.0.1", 1, "the user is locked");
+	want("logout --user bob", 1, "bob is not signed in");
+	want("logout --address 10.0.0.1", 0, "1 session ended");
+	users("", "passwd --user anna --remove", 0, "");
+	users("", "passwd --user anna --unlock", 1, "there is no user anna");
+}
+
+static void tells_why(void **state)
+{
+	char line[256];
+	want("why --tier press --to www.youtube.com", 0, "rule:     conf:3\n  owner:    comms\n");
+	want("why --tier guest --to www.youtube.com", 1, "nearest:  conf:3, owner comms\n    but ");
+	want("why --tier kings --to www.youtube.com", 2, "there is no tier kings");
+	want("why --tier press --to www.youtube.com --json", 0, "{\"action\":\"allow\"");
+	/* the same from a file, without the daemon */
+	snprintf(line, sizeof line, "why --tier press --to www.youtube.com --config %s --socket /x",
+		 in_dir("conf"));
+	want(line, 0, "rule:     conf:3");
+	want("why --tier press --to www.youtube.com --config /nowhere", 1, "can't be read");
+}
+
+static void reloads(void **state)
+{
+	want("reload", 0, "the configuration is loaded");
+	fclose(fopen(reload_flag, "w"));
+	want("reload", 1, "policy.conf:3: first\npolicy.conf:9: second\n");
+	unlink(reload_flag);
+}
+
+static void watches(void **state)
+{
+	want("watch --name youtube.com | head -2", 0, "bob(guest)  youtube.com/");
+	assert_null(strchr(output, '\033')); /* no colour but at a terminal */
+	want("watch --json --user bob | head -1", 0, "{\"@timestamp\":");
+	want("watch --action denied", 2, "a filter is not what it must be");
+}
+
+static void says_that_there_is_no_daemon(void **state)
+{
+	want("--socket /nowhere/socket status", 3, "the daemon does not answer at /nowhere/socket");
+	want("--socket /nowhere/socket sessions", 3, "does not answer");
+	want("--socket /nowhere/socket watch", 3, "does not answer");
+	want("--socket /nowhere/socket reload", 3, "does not answer");
+	want("--socket /nowhere/socket logout --user anna", 3, "does not answer");
+}
+
+/* ---- the man pages ---- */
+
+static char *man_page(const char *name)
+{
+	static char text[64 * 1024];
+	char path[128];
+	snprintf(path, sizeof path, "packaging/man/%s", name);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	size_t n = fread(text, 1, sizeof text - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+static void has(const char *man, const char *before, const char *word)
+{
+	char item[64];
+	snprintf(item, sizeof item, "%s%s", before, word);
+	if (!strstr(man, item))
+		fail_msg("the man page lacks %s", word);
+}
+
+static void man_pages_have_every_command(void **state)
+{
+	unsigned commands = 0;
+	const char *man = man_page("tiergate-control.7");
+	for (size_t i = 0; command_name(i); i++)
+		has(man, ".It Ic ", command_name(i));
+	assert_int_equal(run("", "--help"), 0);
+	man = man_page("tiergatectl.8");
+	for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n")) {
+		char name[16];
+		if (sscanf(line, "  %15s ", name) != 1 || line[0] != ' ')
+			continue;
+		has(man, ".It Ic ", name);
+		commands++;
+	}
+	assert_int_equal(commands, 9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_how_it_is_called),
+		cmocka_unit_test(shows_the_status),
+		cmocka_unit_test(signs_in_and_out),
+		cmocka_unit_test(tells_why),
+		cmocka_unit_test(reloads),
+		cmocka_unit_test(watches),
+		cmocka_unit_test(says_that_there_is_no_daemon),
+		cmocka_unit_test(man_pages_have_every_command),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
