@@ -69,7 +69,8 @@ class Machine:
                  "--keep-unit", "--console=pipe", f"--network-namespace-path=/run/netns/{self.namespace}",
                  "--capability=CAP_NET_ADMIN,CAP_NET_RAW", "-M", self.name, "-b", "-D", str(self.root),
                  "systemd.unit=multi-user.target"],
-                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}, start_new_session=True,
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
 
         def up():
