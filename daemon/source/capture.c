@@ -236,7 +236,8 @@ static struct track *begin(struct capture *c, const struct packet *p, bool *repl
 /* The empty ACK that ends a handshake carries nothing away, and the kernel can tell it. */
 static bool ends_handshake(const struct track *k, const struct packet *p)
 {
-	return k->syn && k->syn_ack && k->packets[0] == 2 && cursor_left(&p->payload) == 0 &&
+	return k->confirmed && k->syn && k->syn_ack && k->packets[0] == 2 &&
+	       cursor_left(&p->payload) == 0 &&
 	       (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK;
 }
 
@@ -383,8 +384,8 @@ static int frame_in(struct capture *c, struct arrival *a)
 	*a = (struct arrival){.now = c->now, .bytes = frame.ip, .len = (uint32_t)frame.len};
 	read_mac(&frame, a);
 	bool short_frame = h->caplen < h->len;
-	enum packet_parse parsed =
-		(short_frame ? packet_parse_cut : packet_parse)(frame.ip, frame.len, &p);
+	enum packet_parse parsed = short_frame ? packet_parse_cut(frame.ip, frame.len, &p)
+					       : packet_parse(frame.ip, frame.len, &p);
 	if (parsed != PACKET_MALFORMED) {
 		a->cut = p.ip_len > a->len;
 		a->len = a->cut ? a->len : p.ip_len;
