@@ -71,7 +71,7 @@ struct remark {
 struct gateway {
 	struct gateway_options o;
 	struct config *config; /* of the start: bounds, queues, paths */
-	struct snapshot *_Atomic snapshot;
+	struct snapshot *snapshot;
 	struct seen *seen;
 	struct sessions *sessions;
 	struct sink *sink;
@@ -222,7 +222,7 @@ static void refuse_fixed(const struct config *a, const struct config *b, struct 
 
 static void swap_snapshot(struct gateway *g, struct snapshot *fresh)
 {
-	struct snapshot *old = atomic_exchange(&g->snapshot, fresh);
+	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, fresh);
 	synchronize_rcu();
 	snapshot_free(old);
 }

@@ -16,7 +16,7 @@
 
 struct replay {
 	struct config *config;
-	struct snapshot *_Atomic snapshot;
+	struct snapshot *snapshot;
 	struct seen *seen;
 	struct sessions *sessions;
 	struct source *source;

@@ -190,6 +190,7 @@ static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, b
 		f->state = FLOW_DENIED;
 		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
 	}
+	f->passed |= f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_ALLOWED)
 		COUNT(w->counters.allowed);
 	else
@@ -377,6 +378,9 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 		give(w, id, VERDICT_PENDING);
 		return;
 	}
+	if (o.action == ACTION_DENY && f->evidence == EVIDENCE_ADDRESS &&
+	    seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, &f->host, 1) == 1)
+		f->evidence = EVIDENCE_DNS; /* for who reads the record */
 	bool again = before && o.action == ACTION_DENY && o.reason == before->reason;
 	give(w, id, settle(w, f, o, again));
 }
@@ -566,7 +570,7 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 	if (w->now < e->last)
 		w->now = e->last;
 	conclude(w, f);
-	if (f->state == FLOW_ALLOWED) {
+	if (f->passed) {
 		struct decision d;
 		describe(w, f, DECISION_ENDED, &d);
 		d.bytes = e->bytes;

@@ -11,11 +11,11 @@ struct worker;
 
 struct worker_options {
 	struct source *source;
-	struct seen *seen;                  /* shared */
-	struct sessions *sessions;          /* shared */
-	struct snapshot *_Atomic *snapshot; /* the current one, read under RCU */
-	const struct config *config;        /* bounds */
-	struct ring *ended; /* of struct flow_ended, from conntrack's thread; or NULL */
+	struct seen *seen;           /* shared */
+	struct sessions *sessions;   /* shared */
+	struct snapshot **snapshot;  /* the current one, read under RCU */
+	const struct config *config; /* bounds */
+	struct ring *ended;          /* of struct flow_ended, from conntrack's thread; or NULL */
 	/* Takes a decision; false: it could not be recorded (strict audit then denies). */
 	bool (*record)(void *ctx, const struct decision *d);
 	void *ctx;

@@ -44,6 +44,7 @@ struct flow {
 	bool live;     /* allowed, but later packets matter: the flow stays unmarked */
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
 	bool recorded; /* its decision is in the log */
+	bool passed;   /* it was allowed once: its end is worth a record */
 	enum flow_state state;
 	uint32_t next_;        /* the table's own */
 	uint32_t isn;          /* TCP: sequence number of the client's first data byte */

@@ -50,6 +50,7 @@ void flow_restore(struct flow *f, const struct flow_memory *m)
 	f->last = m->last;
 	f->host = m->host;
 	f->started = f->recorded = true;
+	f->passed = m->state == FLOW_ALLOWED;
 	memcpy(f->mac, m->mac, sizeof f->mac);
 	memcpy(f->user, m->user, sizeof f->user);
 	memcpy(f->tier, m->tier, sizeof f->tier);

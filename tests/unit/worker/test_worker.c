@@ -73,7 +73,7 @@ static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now,
 struct rig {
 	struct fake source;
 	struct config *config;
-	struct snapshot *_Atomic snapshot;
+	struct snapshot *snapshot;
 	struct sessions *sessions;
 	struct seen *seen;
 	struct worker *worker;
