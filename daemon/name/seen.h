@@ -44,9 +44,9 @@ void seen_add_ech(struct seen *s, const struct address *client, const struct hos
 
 /* Whether a hello of client that names host may be the outer hello of an encrypted one: then
  * client was told an ECHConfig with that public name, and with the config_id that the hello's ech
- * extension has (-1: with any). Otherwise the extension is GREASE (RFC 9849 section 6.2). */
+ * extension has. Otherwise the extension is GREASE (RFC 9849 section 6.2). */
 bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,
-		      int config_id, int64_t now);
+		      uint8_t config_id, int64_t now);
 
 /* Every entry, for the state file: returns false at the end. *slot starts at 0. Restored in
  * ascending order of `order`, a table answers as before. Not for the packet path. */

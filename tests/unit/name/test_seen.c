@@ -202,7 +202,6 @@ static void test_public_names(void **state)
 	struct host outer = host("cloudflare-ech.com"), other = host("www.example.com");
 	seen_add_ech(s, &A, &outer, 77, 10 * S, 0);
 	assert_true(seen_public_name(s, &A, &outer, 77, S));
-	assert_true(seen_public_name(s, &A, &outer, -1, S));
 	assert_false(seen_public_name(s, &A, &outer, 78, S));
 	assert_false(seen_public_name(s, &A, &outer, 0, S));
 	assert_false(seen_public_name(s, &A, &other, 77, S));
