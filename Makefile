@@ -10,6 +10,8 @@ CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+# of the portal alone: what reads packets is not linked with them
+PORTAL_LIBS := $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null)
 
 LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 DNSTAP   := $B/daemon/name/dnstap.pb-c
@@ -17,6 +19,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o) $(DNSTAP).o
 MAIN_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/main.c))
 CTL_OBJ  := $(if $(shell grep -ls "^int main" daemon/ctl/*.c),$(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c)))
 PORTAL_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/portal/*.c))
+PORTAL_LIB := $B/libportal.a
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*/test_*.c))
 PROGRAMS := $(if $(MAIN_OBJ),$B/tiergated) $(if $(CTL_OBJ),$B/tiergatectl) $(if $(PORTAL_OBJ),$B/tiergate-portal)
 
@@ -42,8 +45,14 @@ $B/tiergated: $(MAIN_OBJ) $B/libtiergate.a
 $B/tiergatectl: $(CTL_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 $B/tiergate-portal: $(PORTAL_OBJ) $B/libtiergate.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
+$(PORTAL_LIB): $(filter-out %/main.o,$(PORTAL_OBJ))
+	@rm -f $@
+	$(AR) rcs $@ $^
 
+$B/unit/portal/%: tests/unit/portal/%.c $(PORTAL_LIB) $B/libtiergate.a
+	@mkdir -p $(@D)
+	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(PORTAL_LIB) $B/libtiergate.a $(LDFLAGS) $(PORTAL_LIBS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 $B/unit/%: tests/unit/%.c $B/libtiergate.a
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $B/libtiergate.a $(LDFLAGS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
@@ -58,17 +67,17 @@ FUZZ_SECONDS ?= 20
 FUZZ_CFLAGS  := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
 fuzz-replay: $(FUZZ:%=$B/fuzz-replay/%)
-$B/fuzz-replay/%: $B/tests/fuzz/%.o $B/tests/fuzz/replay_main.o $B/libtiergate.a
+$B/fuzz-replay/%: $B/tests/fuzz/%.o $B/tests/fuzz/replay_main.o $(PORTAL_LIB) $B/libtiergate.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -Wl,--as-needed $(PORTAL_LIBS) $(LIBS)
 
 fuzz:
 	$(MAKE) B=$B/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)' $(FUZZ_TARGET:%=$B/fuzz/%)
 	@for t in $(FUZZ_TARGET); do n=$${t#fuzz_}; mkdir -p $B/fuzz/found/$$n; echo "== $$t"; \
 		$B/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 			-artifact_prefix=$B/fuzz/$$n- $B/fuzz/found/$$n tests/fuzz/corpus/$$n || exit 1; done
-$B/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/libtiergate.a
-	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(LIBS)
+$B/fuzz_%: $B/tests/fuzz/fuzz_%.o $(PORTAL_LIB) $B/libtiergate.a
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) -Wl,--as-needed $(PORTAL_LIBS) $(LIBS)
 
 .SECONDARY:
 

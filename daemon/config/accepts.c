@@ -56,6 +56,8 @@ void option_accepts(const struct option *o, struct buf *b)
 		buf_text(b, fixed);
 	else if (o->type == OPTION_WORD)
 		put_words(o, b);
+	else if (o->type == OPTION_WORDS)
+		buf_text(b, "a list of "), put_words(o, b);
 	else if (o->type == OPTION_NUMBER)
 		buf_printf(b, "a number from %lld to %lld", o->min, o->max);
 	else if (o->type == OPTION_DURATION)

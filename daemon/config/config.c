@@ -1,4 +1,4 @@
-#include "config/config.h"
+#include "config/schema.h"
 
 #include <stdlib.h>
 
@@ -80,4 +80,25 @@ void config_free(struct config *c)
 	free(c->path);
 	free(c->folder);
 	free(c);
+}
+
+void table_free(const struct table *t, void *row)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct option *o = &t->options[i];
+		void *member = option_member(o, row);
+		switch (o->type) {
+		case OPTION_PATH:
+		case OPTION_TEXT:
+		case OPTION_NAME:
+		case OPTION_REF: free(*(char **)member); break;
+		case OPTION_NETWORKS: free(((struct networks *)member)->item); break;
+		case OPTION_TABLE:
+			for (size_t k = 0; k < *(size_t *)option_second(o, row); k++)
+				table_free(o->table, *(char **)member + k * o->table->size);
+			free(*(char **)member);
+			break;
+		default: break;
+		}
+	}
 }

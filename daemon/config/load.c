@@ -42,6 +42,9 @@ static void missing_key(struct loader *l, const struct table *t, const struct op
 		 o->name, text);
 }
 
+static void load_table(struct loader *l, const struct option *o, const config_setting_t *s,
+		       void *row);
+
 /* Options of one group, in the table's order. */
 static void load_group(struct loader *l, const struct table *t, const config_setting_t *group,
 		       void *row)
@@ -49,7 +52,9 @@ static void load_group(struct loader *l, const struct table *t, const config_set
 	for (size_t i = 0; i < t->count; i++) {
 		const struct option *o = &t->options[i];
 		config_setting_t *s = config_setting_get_member(group, o->name);
-		if (s)
+		if (s && o->type == OPTION_TABLE)
+			load_table(l, o, s, row);
+		else if (s)
 			option_read(l, o, s, row);
 		else if (o->required)
 			missing_key(l, t, o, group);
@@ -71,10 +76,11 @@ static void wrong_shape(struct loader *l, const struct option *o, const config_s
 	complain(l, l->file, line_of(s), "%s has the wrong type; write %s", o->name, text);
 }
 
-static void load_table(struct loader *l, const struct option *o, const config_setting_t *s)
+static void load_table(struct loader *l, const struct option *o, const config_setting_t *s,
+		       void *into)
 {
-	char **rows = option_member(o, l->c);
-	size_t *count = option_second(o, l->c);
+	char **rows = option_member(o, into);
+	size_t *count = option_second(o, into);
 	if (!config_setting_is_list(s) && !config_setting_is_array(s)) {
 		wrong_shape(l, o, s);
 		return;
@@ -87,7 +93,8 @@ static void load_table(struct loader *l, const struct option *o, const config_se
 		}
 		*rows = array_grow(*rows, count, o->table->size);
 		char *row = *rows + (*count - 1) * o->table->size;
-		*(struct place *)row = (struct place){l->file, line_of(group)};
+		*(struct place *)row =
+			(struct place){into == l->c ? l->file : NULL, line_of(group)};
 		load_group(l, o->table, group, row);
 	}
 }
@@ -171,7 +178,7 @@ static void load_root(struct loader *l, const config_setting_t *root, bool is_ma
 		const struct option *o = &schema_main.options[i];
 		config_setting_t *s = config_setting_get_member(root, o->name);
 		if (o->type == OPTION_TABLE && s)
-			load_table(l, o, s);
+			load_table(l, o, s, l->c);
 		else if (!option_is_policy(o) && is_main)
 			load_main_option(l, i, s);
 	}
@@ -215,25 +222,32 @@ static void syntax_error(struct loader *l, const config_t *parsed)
 	l->incomplete = true;
 }
 
+/* False, and the error is said, where the text is none of libconfig's. `parsed` is made either way.
+ */
+static bool parse_text(struct loader *l, char *text, size_t len, config_t *parsed)
+{
+	int *lines = NULL;
+	size_t count = 0, next = 0;
+	config_init(parsed);
+	bool good = scan_text(l, text, len, &lines, &count);
+	if (!good) {
+		l->incomplete = true;
+	} else if (config_read_string(parsed, text) == CONFIG_TRUE) {
+		correct_lines(config_root_setting(parsed), lines, count, &next);
+	} else {
+		syntax_error(l, parsed);
+		good = false;
+	}
+	free(lines);
+	return good;
+}
+
 static void load_text(struct loader *l, char *text, size_t len, bool is_main)
 {
 	config_t parsed;
-	int *lines = NULL;
-	size_t count = 0, next = 0;
-	if (!scan_text(l, text, len, &lines, &count)) {
-		l->incomplete = true;
-		free(lines);
-		return;
-	}
-	config_init(&parsed);
-	if (config_read_string(&parsed, text) == CONFIG_TRUE) {
-		correct_lines(config_root_setting(&parsed), lines, count, &next);
+	if (parse_text(l, text, len, &parsed))
 		load_root(l, config_root_setting(&parsed), is_main);
-	} else {
-		syntax_error(l, &parsed);
-	}
 	config_destroy(&parsed);
-	free(lines);
 }
 
 static void loader_deinit(struct loader *l)
@@ -281,4 +295,24 @@ struct config *config_load(const char *path, enum config_use use, struct errors 
 		return c;
 	config_free(c);
 	return NULL;
+}
+
+bool config_load_table(const char *path, const struct table *t, void *row, struct errors *errors)
+{
+	struct config *c = config_new(path); /* of no use but to name the file */
+	struct loader l = {.c = c, .file = c->files.item[0]};
+	config_t parsed;
+	size_t len;
+	char *text = config_text(&l, l.file, 0, &len);
+	if (text) {
+		if (parse_text(&l, text, len, &parsed))
+			load_group(&l, t, config_root_setting(&parsed), row);
+		config_destroy(&parsed);
+	}
+	free(text);
+	bool good = l.complaint_count == 0;
+	complaints_pass(&l, errors);
+	loader_deinit(&l);
+	config_free(c);
+	return good;
 }

@@ -103,21 +103,41 @@ static void store_int(const struct reading *r, void *row, long long value)
 	}
 }
 
-static void read_word(const struct reading *r, void *row, const char *text)
+/* The value of a word; false (and an error) where it is none of the option's. */
+static bool word_of(const struct reading *r, const config_setting_t *s, const char *text, int *out)
 {
 	const char *words[16], *near;
 	char what[80] = "is not known";
 	size_t count = 0;
 	for (const struct word *w = r->o->words; w->text; w++) {
 		if (strcmp(w->text, text) == 0) {
-			store_int(r, row, w->value);
-			return;
+			*out = w->value;
+			return true;
 		}
 		words[count++] = w->text;
 	}
 	if ((near = nearest(text, words, count)))
 		snprintf(what, sizeof what, "is not known (did you mean \"%s\"?)", near);
-	wrong(r, r->s, what);
+	wrong(r, s, what);
+	return false;
+}
+
+static void read_word(const struct reading *r, void *row, const char *text)
+{
+	int value;
+	if (word_of(r, r->s, text, &value))
+		store_int(r, row, value);
+}
+
+static void read_words(const struct reading *r, void *row)
+{
+	int bits = 0, value;
+	for (int i = 0; i < config_setting_length(r->s); i++) {
+		const char *text = item_of(r, i);
+		if (text && word_of(r, config_setting_get_elem(r->s, (unsigned)i), text, &value))
+			bits |= value;
+	}
+	store_int(r, row, bits);
 }
 
 static void read_number(const struct reading *r, void *row)
@@ -446,13 +466,10 @@ static read_text_fn *const text_readers[] = {
 };
 
 static read_list_fn *const list_readers[] = {
-	[OPTION_REFS] = read_refs,
-	[OPTION_INTERFACES] = read_interfaces,
-	[OPTION_NETWORKS] = read_networks,
-	[OPTION_PORTS] = read_ports,
-	[OPTION_LISTS] = read_lists,
-	[OPTION_HOSTS] = read_hosts,
-	[OPTION_TABLE] = NULL,
+	[OPTION_WORDS] = read_words,           [OPTION_REFS] = read_refs,
+	[OPTION_INTERFACES] = read_interfaces, [OPTION_NETWORKS] = read_networks,
+	[OPTION_PORTS] = read_ports,           [OPTION_LISTS] = read_lists,
+	[OPTION_HOSTS] = read_hosts,           [OPTION_TABLE] = NULL,
 };
 
 void option_read(struct loader *l, const struct option *o, const config_setting_t *s, void *row)

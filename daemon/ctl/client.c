@@ -1,24 +1,14 @@
 #include "ctl/ctl.h"
 
-#include "control/control.h"
-
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-struct ctl_client {
-	int fd;
-	FILE *from;
-	char *line;
-	size_t cap;
-};
+#define SOCKET_PATH_MAX sizeof((struct sockaddr_un){0}.sun_path)
 
 /* As given, else as the given configuration says, else the default. */
-static bool socket_path(char out[static sizeof(struct sockaddr_un)])
+static bool socket_path(char out[static SOCKET_PATH_MAX])
 {
 	struct errors errors = {0};
 	const char *path = ctl.socket ? ctl.socket : CTL_SOCKET;
@@ -31,7 +21,7 @@ static bool socket_path(char out[static sizeof(struct sockaddr_un)])
 			return false;
 		path = c->control_socket;
 	}
-	bool fits = strlen(path) < sizeof((struct sockaddr_un){0}.sun_path);
+	bool fits = strlen(path) < SOCKET_PATH_MAX;
 	if (fits)
 		strcpy(out, path);
 	else
@@ -40,60 +30,33 @@ static bool socket_path(char out[static sizeof(struct sockaddr_un)])
 	return fits;
 }
 
-struct ctl_client *ctl_connect(void)
+struct call *ctl_connect(void)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	char path[sizeof at];
+	char path[SOCKET_PATH_MAX];
 	if (!socket_path(path))
 		return NULL;
-	strcpy(at.sun_path, path);
-	struct ctl_client *c = calloc(1, sizeof *c);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c && fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-	    (c->from = fdopen(fd, "r"))) {
-		c->fd = fd;
-		return c;
-	}
-	fprintf(stderr, "tiergatectl: the daemon does not answer at %s: %s\n", path,
-		strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	free(c);
-	return NULL;
-}
-
-void ctl_close(struct ctl_client *c)
-{
+	struct call *c = call_open(path, 0);
 	if (!c)
-		return;
-	fclose(c->from);
-	free(c->line);
-	free(c);
+		fprintf(stderr, "tiergatectl: the daemon does not answer at %s: %s\n", path,
+			strerror(errno));
+	return c;
 }
 
-bool ctl_send(struct ctl_client *c, const char *command, json_t *members)
+bool ctl_send(struct call *c, const char *command, json_t *members)
 {
-	json_t *request = members ? members : json_object();
-	json_object_set_new(request, "id", json_integer(1));
-	json_object_set_new(request, "v", json_integer(CONTROL_VERSION));
-	json_object_set_new(request, "command", json_string(command));
-	char *text = json_dumps(request, JSON_COMPACT);
-	json_decref(request);
-	bool sent = text && dprintf(c->fd, "%s\n", text) > 0;
-	free(text);
+	bool sent = call_send(c, command, members);
 	if (!sent)
 		fprintf(stderr, "tiergatectl: the daemon cannot be asked: %s\n", strerror(errno));
 	return sent;
 }
 
-json_t *ctl_receive(struct ctl_client *c)
+json_t *ctl_receive(struct call *c)
 {
-	ssize_t len = getline(&c->line, &c->cap, c->from);
-	json_t *answer = len > 0 ? json_loadb(c->line, (size_t)len, 0, NULL) : NULL;
-	if (len <= 0)
-		fputs("tiergatectl: the daemon has gone\n", stderr);
-	else if (!answer)
-		fputs("tiergatectl: the daemon's answer cannot be read\n", stderr);
+	json_t *answer = call_receive(c);
+	if (!answer)
+		fputs(errno == EBADMSG ? "tiergatectl: the daemon's answer cannot be read\n"
+				       : "tiergatectl: the daemon has gone\n",
+		      stderr);
 	return answer;
 }
 
@@ -118,7 +81,7 @@ int ctl_refused(const json_t *answer)
 
 json_t *ctl_ask(const char *command, json_t *members, int *status)
 {
-	struct ctl_client *c = ctl_connect();
+	struct call *c = ctl_connect();
 	json_t *answer = NULL, *result = NULL;
 	*status = EXIT_CANNOT;
 	if (c && ctl_send(c, command, members))
@@ -132,6 +95,6 @@ json_t *ctl_ask(const char *command, json_t *members, int *status)
 		*status = ctl_refused(answer);
 	}
 	json_decref(answer);
-	ctl_close(c);
+	call_close(c);
 	return result;
 }

@@ -2,6 +2,7 @@
  * main.c; its argv[0] is its own name, and it returns the exit status. */
 #pragma once
 #include "config/config.h"
+#include "control/call.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,18 +46,15 @@ int ctl_usage(const char *usage, const char *wrong);
 
 /* ---- the daemon ---- */
 
-struct ctl_client;
-
-/* Connects to the daemon; NULL after saying why not. */
-struct ctl_client *ctl_connect(void);
-void ctl_close(struct ctl_client *c);
+/* Connects to the daemon; NULL after saying why not. The caller closes (call_close). */
+struct call *ctl_connect(void);
 
 /* Sends a command with its members (taken over; may be NULL); false after saying why not. */
-bool ctl_send(struct ctl_client *c, const char *command, json_t *members);
+bool ctl_send(struct call *c, const char *command, json_t *members);
 
 /* The next line of the answer (the caller's): "more" lines, then one with "ok". NULL where the
  * daemon has gone; that is said. */
-json_t *ctl_receive(struct ctl_client *c);
+json_t *ctl_receive(struct call *c);
 
 /* Both for a single answer: its result (the caller's), or NULL with *status set, after saying every
  * error. */

@@ -61,7 +61,7 @@ static void table(const json_t *rows)
 }
 
 /* Takes rows until the answer ends; its exit status. */
-static int take_rows(struct ctl_client *c, json_t *rows)
+static int take_rows(struct call *c, json_t *rows)
 {
 	for (;;) {
 		json_t *answer = ctl_receive(c), *row = json_object_get(answer, "result");
@@ -93,7 +93,7 @@ int ctl_sessions(int argc, char **argv)
 	ctl_set(filter, "user", user);
 	ctl_set(filter, "tier", tier);
 	ctl_set(filter, "address", address);
-	struct ctl_client *c = ctl_connect();
+	struct call *c = ctl_connect();
 	int status = EXIT_CANNOT;
 	if (!c)
 		json_decref(filter);
@@ -102,6 +102,6 @@ int ctl_sessions(int argc, char **argv)
 	if (status == EXIT_DONE && !ctl.json)
 		table(rows);
 	json_decref(rows);
-	ctl_close(c);
+	call_close(c);
 	return status;
 }

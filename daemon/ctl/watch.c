@@ -9,7 +9,7 @@
 	"[--json]"
 
 /* Prints what comes until either end has gone. */
-static int follow(struct ctl_client *c)
+static int follow(struct call *c)
 {
 	json_t *answer;
 	int status = EXIT_CANNOT;
@@ -49,12 +49,12 @@ int ctl_watch(int argc, char **argv)
 	json_t *members = json_pack("{sb sb}", "text", !ctl.json, "colour", colour);
 	for (int i = 0; i < 5; i++)
 		ctl_set(members, name[i], filter[i]);
-	struct ctl_client *c = ctl_connect();
+	struct call *c = ctl_connect();
 	int status = EXIT_CANNOT;
 	if (!c)
 		json_decref(members);
 	else if (ctl_send(c, "watch", members))
 		status = follow(c);
-	ctl_close(c);
+	call_close(c);
 	return status;
 }
