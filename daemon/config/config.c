@@ -82,7 +82,7 @@ void config_free(struct config *c)
 	free(c);
 }
 
-void table_free(const struct table *t, void *row)
+void config_free_table(const struct table *t, void *row)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct option *o = &t->options[i];
@@ -95,7 +95,7 @@ void table_free(const struct table *t, void *row)
 		case OPTION_NETWORKS: free(((struct networks *)member)->item); break;
 		case OPTION_TABLE:
 			for (size_t k = 0; k < *(size_t *)option_second(o, row); k++)
-				table_free(o->table, *(char **)member + k * o->table->size);
+				config_free_table(o->table, *(char **)member + k * o->table->size);
 			free(*(char **)member);
 			break;
 		default: break;

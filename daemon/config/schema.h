@@ -73,10 +73,10 @@ const struct option *table_find(const struct table *t, const char *name);
 
 /* Reads one file, which is not of the daemon's own configuration, into a row of a table: forms,
  * ranges and unknown keys are checked as they are there. The row begins zeroed; it is filled as far
- * as it was good, and table_free frees what it owns. Places of its rows name no file. False where
- * anything is wrong; every error is then in `errors`. */
+ * as it was good, and config_free_table frees what it owns. Places of its rows name no file. False
+ * where anything is wrong; every error is then in `errors`. */
 bool config_load_table(const char *path, const struct table *t, void *row, struct errors *errors);
-void table_free(const struct table *t, void *row);
+void config_free_table(const struct table *t, void *row);
 
 /* Appends what the option accepts, in words: "a number from 1 to 64". */
 void option_accepts(const struct option *o, struct buf *b);

@@ -126,7 +126,7 @@ void portal_config_free(struct portal_config *c)
 {
 	if (!c)
 		return;
-	table_free(&schema_portal, c);
+	config_free_table(&schema_portal, c);
 	free(c);
 }
 
