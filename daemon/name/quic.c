@@ -231,6 +231,9 @@ static bool open_initial(struct quic *q, struct quic_flow *f, const struct packe
 
 static void skip_padding(struct cursor *c)
 {
+	static const uint8_t padding[64];
+	while (cursor_left(c) >= sizeof padding && memcmp(c->pos, padding, sizeof padding) == 0)
+		cursor_skip(c, sizeof padding);
 	while (cursor_left(c) && cursor_peek(c) == PADDING)
 		cursor_u8(c);
 }
