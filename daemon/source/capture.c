@@ -349,13 +349,16 @@ static int packet_in(struct capture *c, const struct packet *p, struct arrival *
 		return 0;
 	}
 	enum fate fate = fate_of(c, p, &k);
-	switch (fate) {
-	case FATE_PASS: pass(c, k); return 0;
-	case FATE_DROP: c->counters.denied++; return 0;
-	case FATE_CLIENT:
-	case FATE_DNS: break;
-	}
-	return hand_up(c, k, p, fate, a);
+	if (fate == FATE_CLIENT || fate == FATE_DNS)
+		return hand_up(c, k, p, fate, a);
+	if (fate == FATE_PASS)
+		pass(c, k);
+	else
+		c->counters.denied++;
+	/* of a marked flow nothing comes up any more */
+	if (k && (k->mark == MARK_ALLOWED || is_denied(k)))
+		tracks_close(c->tracks, k, p);
+	return 0;
 }
 
 static bool join_fragment(struct capture *c, struct packet *p, struct arrival *a)

@@ -45,23 +45,29 @@ static struct track *track_of(struct tracks *t, const struct flow *f)
 
 static void say_ended(struct tracks *t, struct track *k)
 {
-	struct flow *f = k->flow;
-	k->flow = NULL;
-	k->serial = 0;
-	if (k->confirmed && t->ended)
+	const struct flow *f = k->flow;
+	if (k->confirmed && !k->said && t->ended)
 		t->ended(t->ctx, &f->key, k->bytes, k->packets[0] + k->packets[1], f->first,
 			 f->last);
+	k->said = true;
+}
+
+static void leave(struct tracks *t, struct track *k)
+{
+	say_ended(t, k);
+	k->flow = NULL;
+	k->serial = 0;
 }
 
 static void evicted(void *ctx, struct flow *f)
 {
-	say_ended(ctx, track_of(ctx, f));
+	leave(ctx, track_of(ctx, f));
 }
 
 static void end(struct tracks *t, struct track *k)
 {
 	struct flow *f = k->flow;
-	say_ended(t, k);
+	leave(t, k);
 	flow_remove(t->flows, f);
 }
 
@@ -140,6 +146,13 @@ void track_see(struct track *k, const struct packet *p, bool reply, int64_t now)
 	}
 	k->fin[reply] |= (p->tcp_flags & TCP_FIN) != 0;
 	k->reset |= (p->tcp_flags & TCP_RST) != 0;
+}
+
+void tracks_close(struct tracks *t, struct track *k, const struct packet *p)
+{
+	bool last_ack = k->fin[0] && k->fin[1] && !(p->tcp_flags & TCP_FIN);
+	if (k->reset || last_ack)
+		say_ended(t, k);
 }
 
 void tracks_expire(struct tracks *t, int64_t now)

@@ -15,6 +15,7 @@ struct track {
 	bool outside;      /* began outside with a SYN or without TCP: none of our business */
 	bool syn, syn_ack; /* TCP: seen, in their directions */
 	bool reset, fin[2];
+	bool said; /* its end */
 };
 
 struct tracks;
@@ -36,6 +37,10 @@ struct track *tracks_add(struct tracks *t, const struct flow_key *key, int64_t n
 
 /* Accounts a packet of a flow. */
 void track_see(struct track *k, const struct packet *p, bool reply, int64_t now);
+
+/* Says the end of a TCP flow that p, a packet of it already accounted, has closed. It is remembered
+ * until its timeout, as conntrack does. */
+void tracks_close(struct tracks *t, struct track *k, const struct packet *p);
 
 /* Ends, in the table's order, what is idle for longer than its timeout. */
 void tracks_expire(struct tracks *t, int64_t now);

@@ -392,6 +392,35 @@ static void echo_is_a_flow(void **state)
 
 /* ---- ends ---- */
 
+static void end_of_a_marked_flow_is_said_when_it_closes(void **state)
+{
+	struct run r = {.decide = allow_with_payload};
+	struct wire_file f;
+	wire_open(&f, DLT_RAW);
+	handshake(&f, 5000);
+	wire_packet(&f, wire_tcp(C, 5000, S, 443, PA, 101, "one"));
+	wire_packet(&f, wire_tcp(S, 443, C, 5000, FA, 901, ""));
+	wire_packet(&f, wire_tcp(C, 5000, S, 443, FA, 104, ""));
+	wire_packet(&f, wire_tcp(S, 443, C, 5000, TCP_ACK, 902, ""));
+	wire_packet(&f, wire_udp(C, 1, S, 1, ""));
+	wire_packet(&f, wire_tcp(S, 443, C, 5000, FA, 901, "")); /* again */
+	wire_packet(&f, wire_tcp(C, 5000, S, 443, TCP_ACK, 105, ""));
+	handshake(&f, 5001); /* undecided: its packets may still come up */
+	wire_packet(&f, wire_tcp(S, 443, C, 5001, TCP_RST, 901, ""));
+	wire_packet(&f, wire_udp(C, 2, S, 1, ""));
+	play(&r, &f, NULL, NULL);
+	assert_string_equal(r.text, "up 6 " C ":5000 " S ":443 \n"
+				    "up 6 " C ":5000 " S ":443 one\n"
+				    "end 6 " C ":5000 " S ":443 7/283\n"
+				    "up 17 " C ":1 " S ":1 \n"
+				    "up 6 " C ":5001 " S ":443 \n"
+				    "up 17 " C ":2 " S ":1 \n"
+				    "end 17 " C ":1 " S ":1 1/28\n"
+				    "end 6 " C ":5001 " S ":443 4/160\n"
+				    "end 17 " C ":2 " S ":1 1/28\n");
+	assert_int_equal(r.counters.denied, 0);
+}
+
 static void new_syn_ends_a_closed_flow(void **state)
 {
 	struct run r = {.decide = allow_with_payload};
@@ -732,6 +761,7 @@ int main(void)
 		cmocka_unit_test(inside_networks_say_who_is_a_client),
 		cmocka_unit_test(icmp_errors_follow_their_flow),
 		cmocka_unit_test(echo_is_a_flow),
+		cmocka_unit_test(end_of_a_marked_flow_is_said_when_it_closes),
 		cmocka_unit_test(new_syn_ends_a_closed_flow),
 		cmocka_unit_test(idle_flows_end_in_the_capture_s_time),
 		cmocka_unit_test(table_is_bounded),
