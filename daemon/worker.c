@@ -55,6 +55,13 @@ static void give(struct worker *w, uint64_t id, enum verdict v)
 
 /* ---- who ---- */
 
+static void text_copy(char *to, size_t room, const char *from)
+{
+	size_t n = strnlen(from, room - 1);
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
 static void identify(struct worker *w, struct flow *f)
 {
 	struct session s;
@@ -64,10 +71,10 @@ static void identify(struct worker *w, struct flow *f)
 		memcpy(f->tier, s.tier, sizeof f->tier);
 		return;
 	}
-	const char *tier = snapshot_segment(w->snapshot, &f->key.client);
-	f->user[0] = f->tier[0] = '\0';
-	if (tier)
-		strncat(f->tier, tier, sizeof f->tier - 1);
+	const char *user, *tier = snapshot_static(w->snapshot, &f->key.client,
+						  f->has_mac ? f->mac : NULL, &user);
+	text_copy(f->user, sizeof f->user, user);
+	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
 }
 
 static struct facts facts_of(const struct flow *f, bool waiting)
@@ -92,13 +99,6 @@ static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
 }
 
 /* ---- record ---- */
-
-static void text_copy(char *to, size_t room, const char *from)
-{
-	size_t n = strnlen(from, room - 1);
-	memcpy(to, from, n);
-	to[n] = '\0';
-}
 
 static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
 		     struct decision *d)

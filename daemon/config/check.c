@@ -145,6 +145,44 @@ static void check_segments(struct loader *l)
 	free(order);
 }
 
+static int by_key(const struct config_host *x, const struct config_host *y)
+{
+	int order = memcmp(&x->address, &y->address, sizeof x->address);
+	return order ? order : memcmp(x->mac, y->mac, sizeof x->mac);
+}
+
+static int by_host(const void *a, const void *b)
+{
+	const struct config_host *x = *(const struct config_host *const *)a;
+	const struct config_host *y = *(const struct config_host *const *)b;
+	int order = by_key(x, y);
+	return order ? order : x < y ? -1 : x > y;
+}
+
+static void check_hosts(struct loader *l)
+{
+	const struct config *c = l->c;
+	const struct config_host **order = must(calloc(c->host_count + 1, sizeof *order));
+	static const struct config_host unread;
+	for (size_t i = 0; i < c->host_count; i++) {
+		order[i] = &c->hosts[i];
+		if (order[i]->has_address == order[i]->has_mac)
+			complain(l, order[i]->place.file, order[i]->place.line,
+				 "a host has one of address and mac; write address = \"10.9.0.7\" "
+				 "or "
+				 "mac = \"02:00:5e:10:00:07\"");
+	}
+	qsort(order, c->host_count, sizeof *order, by_host);
+	for (size_t i = 1; i < c->host_count; i++) {
+		const struct config_host *h = order[i], *first = order[i - 1];
+		if (by_key(h, first) == 0 && by_key(h, &unread) != 0)
+			complain(l, h->place.file, h->place.line,
+				 "the host is there already, at %s:%d; give it one user",
+				 first->place.file, first->place.line);
+	}
+	free(order);
+}
+
 static void check_rows(struct loader *l)
 {
 	const struct config *c = l->c;
@@ -220,5 +258,6 @@ void config_check(struct loader *l, enum config_use use)
 	check_names(l);
 	check_loops(l);
 	check_segments(l);
+	check_hosts(l);
 	check_rows(l);
 }

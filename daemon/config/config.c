@@ -45,6 +45,11 @@ static void tables_free(struct config *c)
 	for (size_t i = 0; i < c->segment_count; i++)
 		free(c->segments[i].tier);
 	free(c->segments);
+	for (size_t i = 0; i < c->host_count; i++) {
+		free(c->hosts[i].user);
+		free(c->hosts[i].tier);
+	}
+	free(c->hosts);
 	for (size_t i = 0; i < c->schedule_count; i++) {
 		free(c->schedules[i].name);
 		free(c->schedules[i].zone);

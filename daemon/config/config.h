@@ -50,6 +50,15 @@ struct config_segment {
 	char *tier;
 };
 
+struct config_host { /* who is at an address, or behind a MAC address, without signing in */
+	struct place place;
+	struct address address;
+	bool has_address; /* one of the two */
+	uint8_t mac[6];
+	bool has_mac;
+	char *user, *tier;
+};
+
 struct config_schedule {
 	struct place place;
 	char *name;
@@ -151,6 +160,8 @@ struct config {
 	size_t tier_count;
 	struct config_segment *segments;
 	size_t segment_count;
+	struct config_host *hosts;
+	size_t host_count;
 	struct config_schedule *schedules;
 	size_t schedule_count;
 	struct config_site *sites;

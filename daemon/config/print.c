@@ -103,6 +103,10 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 		if (*(const bool *)option_second(o, row))
 			buf_text(b, address_format(a, address));
 		break;
+	case OPTION_MAC:
+		if (*(const bool *)option_second(o, row))
+			mac_format(member, b);
+		break;
 	case OPTION_ENDPOINT:
 		to = *(const uint16_t *)option_second(o, row);
 		if (to)
@@ -123,6 +127,7 @@ static const char *one_text(const struct option *o, const void *row, struct buf 
 	case OPTION_TEXT:
 	case OPTION_NAME:
 	case OPTION_REF:
+	case OPTION_USER:
 	case OPTION_ZONE:
 	case OPTION_WEEKTIME:
 	case OPTION_DESTINATION: return *(char *const *)option_member(o, row);

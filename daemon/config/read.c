@@ -349,13 +349,27 @@ static void read_zone(const struct reading *r, void *row, const char *text)
 
 static void read_address(const struct reading *r, void *row, const char *text)
 {
-	struct address a;
-	if (!address_parse(text, &a)) {
+	*(bool *)option_second(r->o, row) = true; /* it is there, be it good or not */
+	if (!address_parse(text, option_member(r->o, row)))
 		wrong(r, r->s, "is no address");
-		return;
-	}
-	*(struct address *)option_member(r->o, row) = a;
+}
+
+static void read_mac(const struct reading *r, void *row, const char *text)
+{
 	*(bool *)option_second(r->o, row) = true;
+	if (!mac_parse(text, option_member(r->o, row)))
+		wrong(r, r->s, "is no machine's MAC address");
+}
+
+/* As user_name_valid of identity/users.h, which stands above this folder. */
+static void read_user(const struct reading *r, void *row, const char *text)
+{
+	static const char also[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-\\";
+	if (!*text || text[0] == '-' || text[strspn(text, also)] || strlen(text) >= USER_MAX)
+		wrong(r, r->s, "is no user name");
+	else
+		store_text(r, row, text);
 }
 
 static void read_destination(const struct reading *r, void *row, const char *text)
@@ -454,6 +468,8 @@ static read_text_fn *const text_readers[] = {
 	[OPTION_REF] = read_ref,
 	[OPTION_NETWORK] = read_network,
 	[OPTION_ADDRESS] = read_address,
+	[OPTION_MAC] = read_mac,
+	[OPTION_USER] = read_user,
 	[OPTION_ENDPOINT] = read_endpoint,
 	[OPTION_PORT] = read_port,
 	[OPTION_DAYS] = read_hours_days,

@@ -70,6 +70,21 @@ static const struct option segment_options[] = {
 };
 TABLE(segment, "a segment", struct config_segment);
 
+static const struct option host_options[] = {
+	{"address", OPTION_ADDRESS, AT(struct config_host, address),
+	 .second = offsetof(struct config_host, has_address),
+	 .help = "The host, by its address; this or mac."},
+	{"mac", OPTION_MAC, AT(struct config_host, mac),
+	 .second = offsetof(struct config_host, has_mac),
+	 .help = "The host, by its MAC address, which is seen on its own link only and easily "
+		 "forged."},
+	{"user", OPTION_USER, AT(struct config_host, user), .required = true,
+	 .help = "Who is there."},
+	{"tier", OPTION_REF, AT(struct config_host, tier), .ref = REF_TIER, .required = true,
+	 .help = "The tier, while nobody has signed in there."},
+};
+TABLE(host, "a host", struct config_host);
+
 static const struct option schedule_options[] = {
 	{"name", OPTION_NAME, AT(struct config_schedule, name), .max = TIER_MAX - 1,
 	 .ref = REF_SCHEDULE, .required = true, .help = "What the schedule is called."},
@@ -244,6 +259,8 @@ static const struct option main_options[] = {
 	 .help = "Groups of users."},
 	{"segments", OPTION_TABLE, ROWS(segments, segment_count), .table = &segment_table,
 	 .help = "Networks whose users have a tier without signing in."},
+	{"hosts", OPTION_TABLE, ROWS(hosts, host_count), .table = &host_table,
+	 .help = "Single machines with a user and a tier without signing in, before segments."},
 	{"schedules", OPTION_TABLE, ROWS(schedules, schedule_count), .table = &schedule_table,
 	 .help = "Hours of the week."},
 	{"sites", OPTION_TABLE, ROWS(sites, site_count), .table = &site_table,

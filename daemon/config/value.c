@@ -61,6 +61,12 @@ bool duration_parse(const char *text, int64_t *out)
 	return false;
 }
 
+void mac_format(const uint8_t mac[static 6], struct buf *b)
+{
+	for (int i = 0; i < 6; i++)
+		buf_printf(b, i ? ":%02x" : "%02x", mac[i]);
+}
+
 void duration_format(int64_t ns, struct buf *b)
 {
 	size_t i = 0;
@@ -218,6 +224,32 @@ bool weektime_parse(const char *text, unsigned *day, unsigned *minute)
 		return false;
 	*day = d;
 	*minute = m;
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Six pairs of digits with ':' or '-' between; not all zero, and no group's. */
+bool mac_parse(const char *text, uint8_t out[static 6])
+{
+	static const uint8_t none[6];
+	uint8_t mac[6];
+	for (int i = 0; i < 6; i++) {
+		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+		if (low < 0 || (i < 5 && text[2] != ':' && text[2] != '-'))
+			return false;
+		mac[i] = (uint8_t)(high << 4 | low);
+		text += i < 5 ? 3 : 2;
+	}
+	if (*text || mac[0] & 1 || memcmp(mac, none, sizeof mac) == 0)
+		return false;
+	memcpy(out, mac, sizeof mac);
 	return true;
 }
 

@@ -15,12 +15,14 @@ bool hours_parse(const char *text, uint16_t *from, uint16_t *to); /* "08:00-18:0
 bool date_parse(const char *text, int64_t *out); /* "2027-06-30": its first ns, UTC */
 bool weektime_parse(const char *text, unsigned *day, unsigned *minute);   /* "mon 10:00" */
 bool endpoint_parse(const char *text, struct address *a, uint16_t *port); /* "[fd00::1]:80" */
+bool mac_parse(const char *text, uint8_t out[static 6]); /* "02:00:5e:10:00:07", of one machine */
 
 /* One entry of a list: name, =name, !name, *.name, .name, address or network; names are made
  * canonical, those that are not ASCII by IDNA 2008. */
 bool entry_parse(const char *text, struct site_entry *out);
 bool destination_parse(const char *text, struct host *out);
 
+void mac_format(const uint8_t mac[static 6], struct buf *b);
 void duration_format(int64_t ns, struct buf *b);
 void port_format(const struct config_port *p, struct buf *b);
 void days_format(uint8_t days, struct buf *b);

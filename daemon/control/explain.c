@@ -130,12 +130,13 @@ static void find_address(const struct snapshot *s, struct sessions *sessions, in
 			 struct question *q)
 {
 	struct session session;
-	const char *segment = snapshot_segment(s, &q->facts.client);
+	const char *user, *tier = snapshot_static(s, &q->facts.client, NULL, &user);
 	if (sessions && session_at(sessions, &q->facts.client, now, &session)) {
 		memcpy(q->user, session.user, USER_MAX);
 		memcpy(q->tier, session.tier, TIER_MAX);
-	} else if (segment) {
-		snprintf(q->tier, TIER_MAX, "%s", segment);
+	} else if (tier) {
+		snprintf(q->user, USER_MAX, "%s", user);
+		snprintf(q->tier, TIER_MAX, "%s", tier);
 	}
 }
 

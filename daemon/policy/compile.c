@@ -378,6 +378,34 @@ static bool compile_networks(struct compile *c)
 	return true;
 }
 
+static int fixed_order(const void *a, const void *b)
+{
+	return memcmp(((const struct fixed_host *)a)->key, ((const struct fixed_host *)b)->key, 16);
+}
+
+static bool compile_hosts(struct compile *c)
+{
+	struct snapshot *s = c->snapshot;
+	const struct config *from = c->config;
+	s->by_address.item = snapshot_take(s, from->host_count, sizeof(struct fixed_host));
+	s->by_mac.item = snapshot_take(s, from->host_count, sizeof(struct fixed_host));
+	if (!s->by_address.item || !s->by_mac.item)
+		return false;
+	for (size_t i = 0; i < from->host_count; i++) {
+		const struct config_host *h = &from->hosts[i];
+		struct fixed_hosts *to = h->has_mac ? &s->by_mac : &s->by_address;
+		struct fixed_host *f = &to->item[to->count++];
+		memcpy(f->key, h->has_mac ? h->mac : h->address.bytes, h->has_mac ? 6 : 16);
+		copy_name(f->user, sizeof f->user, h->user);
+		f->tier = snapshot_tier(s, h->tier);
+		if (f->tier == TIER_NONE)
+			FAULT(c, h->place, "no such tier \"%s\"", h->tier ? h->tier : "");
+	}
+	qsort(s->by_address.item, s->by_address.count, sizeof(struct fixed_host), fixed_order);
+	qsort(s->by_mac.item, s->by_mac.count, sizeof(struct fixed_host), fixed_order);
+	return true;
+}
+
 static bool compile_expects(struct compile *c)
 {
 	struct snapshot *s = c->snapshot;
@@ -416,9 +444,11 @@ static bool compile_settings(struct compile *c)
 	*to = *c->config;
 	to->inside = (struct strings){0};
 	to->internal = to->resolvers = (struct networks){0};
-	to->tiers = NULL, to->segments = NULL, to->schedules = NULL, to->sites = NULL;
+	to->tiers = NULL, to->segments = NULL, to->hosts = NULL, to->schedules = NULL,
+	to->sites = NULL;
 	to->allow = to->deny = NULL, to->expects = NULL;
-	to->tier_count = to->segment_count = to->schedule_count = to->site_count = 0;
+	to->tier_count = to->segment_count = to->host_count = to->schedule_count = to->site_count =
+		0;
 	to->allow_count = to->deny_count = to->expect_count = 0;
 	char **texts[] = {&to->path,       &to->folder,         &to->log_file,
 			  &to->users_file, &to->control_socket, &to->pseudonym_key_file,
@@ -444,7 +474,8 @@ static bool compile_all(struct compile *c)
 	if (!s->hosts || !s->networks || !s->internal || !s->resolvers || !s->segments)
 		return false;
 	if (!compile_settings(c) || !compile_tiers(c) || !compile_networks(c) ||
-	    !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) || !compile_expects(c))
+	    !compile_hosts(c) || !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) ||
+	    !compile_expects(c))
 		return false;
 	for (size_t t = 0; t < s->tier_count; t++)
 		if (!rules_make(s, t, &s->tiers[t].allow, 0, s->allow_count) ||

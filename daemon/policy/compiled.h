@@ -72,6 +72,18 @@ struct site {
 	bool has_hosts, has_networks;
 };
 
+/* A host whose user and tier the configuration says. */
+struct fixed_host {
+	uint8_t key[16]; /* its address, or its MAC address and zeros */
+	uint32_t tier;
+	char user[USER_MAX];
+};
+
+struct fixed_hosts {
+	struct fixed_host *item; /* by key, ascending */
+	size_t count;
+};
+
 struct expectation {
 	char *file, *to, *at; /* at may be NULL */
 	int line;
@@ -103,6 +115,7 @@ struct snapshot {
 	struct hostset *hosts;
 	struct netset *networks; /* network -> set of sites that hold its addresses */
 	struct netset *internal, *resolvers, *segments;
+	struct fixed_hosts by_address, by_mac;
 	struct expectation *expects;
 	size_t expect_count;
 };

@@ -65,6 +65,17 @@ static void tiers(struct sha256_ctx *ctx, const struct config *c)
 		network(ctx, &c->segments[i].network);
 		text(ctx, c->segments[i].tier);
 	}
+	if (c->host_count) { /* without: as it was before there were hosts */
+		text(ctx, "hosts");
+		number(ctx, c->host_count);
+	}
+	for (size_t i = 0; i < c->host_count; i++) {
+		const struct config_host *h = &c->hosts[i];
+		number(ctx, h->has_mac);
+		bytes(ctx, h->has_mac ? h->mac : h->address.bytes, h->has_mac ? 6 : 16);
+		text(ctx, h->user);
+		text(ctx, h->tier);
+	}
 }
 
 static void schedules(struct sha256_ctx *ctx, const struct config *c)

@@ -23,7 +23,8 @@ static uint32_t trial_tier(const struct trial *t)
 {
 	if (t->e->tier != TIER_NONE)
 		return t->e->tier;
-	return snapshot_tier(t->s, snapshot_segment(t->s, &t->e->from));
+	const char *user;
+	return snapshot_tier(t->s, snapshot_static(t->s, &t->e->from, NULL, &user));
 }
 
 /* A name without agreement is one that this network did not resolve to the address. */

@@ -72,6 +72,29 @@ const char *snapshot_segment(const struct snapshot *s, const struct address *a)
 	return tier == NETSET_NONE ? NULL : s->tiers[tier].name;
 }
 
+static int key_order(const void *key, const void *host)
+{
+	return memcmp(key, ((const struct fixed_host *)host)->key, 16);
+}
+
+static const struct fixed_host *fixed_find(const struct fixed_hosts *h, const uint8_t key[16])
+{
+	return h->count ? bsearch(key, h->item, h->count, sizeof *h->item, key_order) : NULL;
+}
+
+const char *snapshot_static(const struct snapshot *s, const struct address *a, const uint8_t mac[6],
+			    const char **user)
+{
+	uint8_t key[16] = {0};
+	const struct fixed_host *host = fixed_find(&s->by_address, a->bytes);
+	if (!host && mac) {
+		memcpy(key, mac, 6);
+		host = fixed_find(&s->by_mac, key);
+	}
+	*user = host ? host->user : "";
+	return host ? s->tiers[host->tier].name : snapshot_segment(s, a);
+}
+
 uint32_t tier_hash(const char *name)
 {
 	uint32_t h = 2166136261u;

@@ -19,6 +19,12 @@ bool snapshot_resolver(const struct snapshot *s, const struct address *a);
 /* The tier that an address has without signing in, or NULL; longest prefix first. */
 const char *snapshot_segment(const struct snapshot *s, const struct address *a);
 
+/* Who is at an address without signing in: the tier of a host of the configuration (by address,
+ * else by MAC address where that is known; NULL: it is not), else the segment's, or NULL. *user is
+ * the host's, else "". */
+const char *snapshot_static(const struct snapshot *s, const struct address *a, const uint8_t mac[6],
+			    const char **user);
+
 bool snapshot_has_tier(const struct snapshot *s, const char *tier);
 void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *idle,
 			  int64_t *absolute);

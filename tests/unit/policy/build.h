@@ -160,6 +160,14 @@ static inline void build_segment(struct config *c, const char *network, const ch
 		abort();
 }
 
+static inline struct config_host *build_fixed(struct config *c, const char *user, const char *tier)
+{
+	struct config_host *h = GROW(c->hosts, c->host_count);
+	*h = (struct config_host){
+		.place = {"t.conf", 5}, .user = strdup(user), .tier = strdup(tier)};
+	return h;
+}
+
 static inline void build_line_free(struct config_line *l)
 {
 	build_words_free(&l->tiers);
@@ -189,6 +197,10 @@ static inline void build_free(struct config *c)
 	}
 	for (size_t i = 0; i < c->segment_count; i++)
 		free(c->segments[i].tier);
+	for (size_t i = 0; i < c->host_count; i++) {
+		free(c->hosts[i].user);
+		free(c->hosts[i].tier);
+	}
 	for (size_t i = 0; i < c->allow_count; i++)
 		build_line_free(&c->allow[i]);
 	for (size_t i = 0; i < c->deny_count; i++)
@@ -202,6 +214,7 @@ static inline void build_free(struct config *c)
 	free(c->sites);
 	free(c->schedules);
 	free(c->segments);
+	free(c->hosts);
 	free(c->allow);
 	free(c->deny);
 	free(c->expects);

@@ -262,6 +262,41 @@ static void test_digest(void **state)
 	}
 }
 
+/* An address before a MAC address before the segment; the three unsorted. */
+static void hosts_are_found(void **state)
+{
+	struct config c;
+	const char *user;
+	const uint8_t camera[6] = {2, 0, 0, 0, 0, 7}, other[6] = {2, 0, 0, 0, 0, 8};
+	struct address printer = build_address("10.9.0.7"), desk = build_address("10.9.0.8");
+	start(&c);
+	build_segment(&c, "10.0.0.0/8", "guest");
+	build_line(&c, ALLOW, "guest", "names", "");
+	for (int i = 9; i >= 6; i--) {
+		struct config_host *h = build_fixed(&c, i == 7 ? "printer" : "x", "staff");
+		h->has_address = true;
+		h->address = build_address("10.9.0.0");
+		h->address.bytes[15] = i == 8 ? 99 : (uint8_t)i;
+		h = build_fixed(&c, i == 7 ? "camera" : "y", "staff");
+		h->has_mac = true;
+		memcpy(h->mac, (uint8_t[6]){2, 0, 0, 0, 0, i == 8 ? 99 : (uint8_t)i}, 6);
+	}
+	struct snapshot *s = build_snapshot(&c);
+	assert_string_equal(snapshot_static(s, &printer, NULL, &user), "staff");
+	assert_string_equal(user, "printer");
+	assert_string_equal(snapshot_static(s, &printer, camera, &user), "staff");
+	assert_string_equal(user, "printer");
+	assert_string_equal(snapshot_static(s, &desk, camera, &user), "staff");
+	assert_string_equal(user, "camera");
+	assert_string_equal(snapshot_static(s, &desk, other, &user), "guest");
+	assert_string_equal(user, "");
+	assert_string_equal(snapshot_static(s, &desk, NULL, &user), "guest");
+	desk = build_address("192.0.2.1");
+	assert_null(snapshot_static(s, &desk, other, &user));
+	assert_string_equal(user, "");
+	snapshot_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_accessors),
 		cmocka_unit_test(test_next_edge),
 		cmocka_unit_test(test_digest),
+		cmocka_unit_test(hosts_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
