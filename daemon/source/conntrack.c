@@ -31,36 +31,36 @@ struct conntrack {
 
 /* --- keys ---------------------------------------------------------------------------------- */
 
-static void set_addresses(struct nf_conntrack *ct, const struct flow_key *key)
-{
-	if (address_is4(&key->client)) {
-		nfct_set_attr_u8(ct, ATTR_ORIG_L3PROTO, AF_INET);
-		nfct_set_attr(ct, ATTR_ORIG_IPV4_SRC, key->client.bytes + 12);
-		nfct_set_attr(ct, ATTR_ORIG_IPV4_DST, key->server.bytes + 12);
-	} else {
-		nfct_set_attr_u8(ct, ATTR_ORIG_L3PROTO, AF_INET6);
-		nfct_set_attr(ct, ATTR_ORIG_IPV6_SRC, key->client.bytes);
-		nfct_set_attr(ct, ATTR_ORIG_IPV6_DST, key->server.bytes);
-	}
-}
-
 static bool has_ports(uint8_t transport)
 {
 	return transport == IPPROTO_TCP || transport == IPPROTO_UDP || transport == IPPROTO_SCTP ||
 	       transport == IPPROTO_DCCP || transport == IPPROTO_UDPLITE;
 }
 
-static struct nf_conntrack *entry_of(const struct flow_key *key)
+/* The entry that has the key as its tuple of one direction: the original one, or the other where
+ * the server sent first. */
+static struct nf_conntrack *entry_of(const struct flow_key *key, bool original)
 {
 	struct nf_conntrack *ct = nfct_new();
 	if (!ct)
 		return NULL;
-	set_addresses(ct, key);
-	nfct_set_attr_u8(ct, ATTR_ORIG_L4PROTO, key->transport);
-	if (has_ports(key->transport)) {
-		nfct_set_attr_u16(ct, ATTR_ORIG_PORT_SRC, htons(key->client_port));
-		nfct_set_attr_u16(ct, ATTR_ORIG_PORT_DST, htons(key->server_port));
+#define SET(type, name, value)                                                                     \
+	nfct_set_attr##type(ct, original ? ATTR_ORIG_##name : ATTR_REPL_##name, value)
+	if (address_is4(&key->client)) {
+		SET(_u8, L3PROTO, AF_INET);
+		SET(, IPV4_SRC, key->client.bytes + 12);
+		SET(, IPV4_DST, key->server.bytes + 12);
+	} else {
+		SET(_u8, L3PROTO, AF_INET6);
+		SET(, IPV6_SRC, key->client.bytes);
+		SET(, IPV6_DST, key->server.bytes);
 	}
+	SET(_u8, L4PROTO, key->transport);
+	if (has_ports(key->transport)) {
+		SET(_u16, PORT_SRC, htons(key->client_port));
+		SET(_u16, PORT_DST, htons(key->server_port));
+	}
+#undef SET
 	return ct;
 }
 
@@ -166,21 +166,6 @@ static int carry_out(struct mnl_socket *s, const struct nlmsghdr *m)
 		       : 0;
 }
 
-static int change(struct conntrack *c, uint16_t type, const struct nf_conntrack *ct,
-		  const uint32_t *mark)
-{
-	char bytes[MESSAGE_MAX];
-	uint8_t family = nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO);
-	struct nlmsghdr *m = command(bytes, type, NLM_F_ACK, family, ++c->sequence);
-	if (nfct_nlmsg_build(m, ct) < 0)
-		return -EINVAL;
-	if (mark) {
-		mnl_attr_put_u32(m, CTA_MARK, htonl(*mark));
-		mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(c->o.mark_mask));
-	}
-	return carry_out(c->commands, m);
-}
-
 /* The probes are outside both windows: a strict conntrack would neither know nor translate them. */
 static void be_liberal(struct nf_conntrack *ct)
 {
@@ -190,6 +175,40 @@ static void be_liberal(struct nf_conntrack *ct)
 	nfct_set_attr_u8(ct, ATTR_TCP_MASK_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
 }
 
+struct change {
+	uint16_t type;  /* IPCTNL_MSG_CT_* */
+	uint32_t *mark; /* or NULL */
+	bool liberal;
+};
+
+static int change_by(struct conntrack *c, const struct flow_key *key, const struct change *what,
+		     bool original)
+{
+	char bytes[MESSAGE_MAX];
+	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6;
+	struct nlmsghdr *m = command(bytes, what->type, NLM_F_ACK, family, ++c->sequence);
+	struct nf_conntrack *ct = entry_of(key, original);
+	if (!ct)
+		return -ENOMEM;
+	if (what->liberal)
+		be_liberal(ct);
+	int built = nfct_nlmsg_build(m, ct);
+	nfct_destroy(ct);
+	if (built < 0)
+		return -EINVAL;
+	if (what->mark) {
+		mnl_attr_put_u32(m, CTA_MARK, htonl(*what->mark));
+		mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(c->o.mark_mask));
+	}
+	return carry_out(c->commands, m);
+}
+
+static int change(struct conntrack *c, const struct flow_key *key, const struct change *what)
+{
+	int error = change_by(c, key, what, true);
+	return error == -ENOENT && change_by(c, key, what, false) == 0 ? 0 : error;
+}
+
 int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v)
 {
 	enum mark_kind kind = mark_of_verdict(v);
@@ -197,13 +216,8 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 	uint32_t mark = kind == MARK_NONE || kind == MARK_PENDING
 				? 0
 				: mark_value(c->o.mark_mask, kind, c->o.epoch);
-	struct nf_conntrack *ct = entry_of(key);
-	if (!ct)
-		return -ENOMEM;
-	if (end)
-		be_liberal(ct);
-	int error = change(c, IPCTNL_MSG_CT_NEW, ct, &mark);
-	nfct_destroy(ct);
+	const struct change what = {IPCTNL_MSG_CT_NEW, &mark, end};
+	int error = change(c, key, &what);
 	c->counters.remarks++;
 	if (error == -ENOENT)
 		c->counters.gone++;
@@ -214,12 +228,7 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 
 int conntrack_delete(struct conntrack *c, const struct flow_key *key)
 {
-	struct nf_conntrack *ct = entry_of(key);
-	if (!ct)
-		return -ENOMEM;
-	int error = change(c, IPCTNL_MSG_CT_DELETE, ct, NULL);
-	nfct_destroy(ct);
-	return error;
+	return change(c, key, &(struct change){.type = IPCTNL_MSG_CT_DELETE});
 }
 
 /* --- the sweep of an epoch ----------------------------------------------------------------- */

@@ -126,6 +126,46 @@ void loaded_deinit(struct loaded *l)
 	*l = (struct loaded){0};
 }
 
+/* In nft's chain "decided" it is the first rule with a counter, in TIERGATE-DECIDED the first that
+ * does not just leave what has no mark. */
+static bool count_undecided(const char *listing, uint64_t *packets)
+{
+	char line[LINE_MAX_LEN];
+	unsigned long n;
+	bool here = false;
+	while (next_line(&listing, line)) {
+		const char *counter = strstr(line, "counter packets ");
+		if (strstr(line, "chain decided {"))
+			here = true;
+		if (here && counter && sscanf(counter, "counter packets %lu", &n) == 1) {
+			*packets += n;
+			return true;
+		}
+		if (strstr(line, "-A " RULES_PREFIX "DECIDED -m mark ") &&
+		    !strstr(line, "--mark 0x0/") && sscanf(line, "[%lu:", &n) == 1) {
+			*packets += n;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool loaded_undecided(uint64_t *packets)
+{
+	static const char *const tools[][7] = {{"nft", "list", "table", "inet", RULES_TABLE, NULL},
+					       {"iptables-save", "-c", "-t", "mangle", NULL},
+					       {"ip6tables-save", "-c", "-t", "mangle", NULL}};
+	bool found = false;
+	*packets = 0;
+	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+		struct tool t;
+		if (tool_run(&t, tools[i], NULL, false) && t.status == 0)
+			found |= count_undecided(t.out, packets);
+		tool_deinit(&t);
+	}
+	return found;
+}
+
 /* --- replacing ----------------------------------------------------------------------------- */
 
 /* The lines that take ours away from one table. Chains are emptied before any is deleted, since

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "wiring/rules.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 struct loaded {
 	bool nft, iptables; /* whose rules are there */
@@ -15,6 +16,10 @@ struct loaded {
 /* False where no tool could list anything: the reason is in errors. */
 bool loaded_read(struct loaded *l, struct errors *errors) __attribute__((warn_unused_result));
 void loaded_deinit(struct loaded *l);
+
+/* The counters of the rules that meet packets without a verdict, summed. False where no tool could
+ * list them. */
+bool loaded_undecided(uint64_t *packets) __attribute__((warn_unused_result));
 
 /* A restore file for a family (4, 6) that takes away all that is ours and brings `text` (a restore
  * file of its own; "": nothing) in the same transaction a table. "" where there is nothing to do.

@@ -273,7 +273,7 @@ bool wiring_down(const struct config *c, struct errors *errors)
 		ok = remove_iptables(&l, errors) && ok;
 	if (l.named && !l.name.acct)
 		ok = set_acct(false, errors) && ok;
-	if (l.named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {
+	if (c && l.named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {
 		errors_add(errors, NULL, 0, "marks of flows can't be cleared");
 		ok = false;
 	}
@@ -317,19 +317,30 @@ static void compare(const struct rules *r, const struct loaded *l, int family,
 	free(text);
 }
 
-static void check_loaded(const struct config *c, const struct loaded *l, struct errors *errors)
+static bool check_digest(const struct config *c, const struct loaded *l, struct errors *errors)
+{
+	char digest[9];
+	if (!l->named) {
+		errors_add(errors, NULL, 0,
+			   "no rules of tiergate are in the kernel; `tiergatectl wiring up` loads "
+			   "them");
+		return false;
+	}
+	if (!digest_of(c, l->nft ? WIRING_NFT : WIRING_IPTABLES, digest, errors))
+		return false;
+	if (strcmp(digest, l->name.rules) == 0)
+		return true;
+	errors_add(errors, NULL, 0,
+		   "the rules in the kernel are those of another configuration; `tiergatectl "
+		   "wiring up` loads these");
+	return false;
+}
+
+static void check_whole(const struct config *c, const struct loaded *l, struct errors *errors)
 {
 	struct rules r;
-	char digest[9];
-	enum wiring_backend b = l->nft ? WIRING_NFT : WIRING_IPTABLES;
-	if (!digest_of(c, b, digest, errors) || !rules_init(&r, c, l->name.epoch, errors))
+	if (!check_digest(c, l, errors) || !rules_init(&r, c, l->name.epoch, errors))
 		return;
-	if (strcmp(digest, l->name.rules) != 0) {
-		errors_add(errors, NULL, 0,
-			   "the rules in the kernel are those of another configuration; "
-			   "`tiergatectl wiring up` loads these");
-		return;
-	}
 	rules_name_format(&l->name, r.name);
 	compare(&r, l, 4, errors);
 	if (!l->nft && ip6_here())
@@ -340,22 +351,33 @@ static void check_loaded(const struct config *c, const struct loaded *l, struct 
 			   "nf_conntrack_acct is off: ends of flows have no byte counts");
 }
 
+bool wiring_loaded(const struct config *c, struct errors *errors)
+{
+	struct loaded l;
+	if (!loaded_read(&l, errors))
+		return false;
+	bool ok = check_digest(c, &l, errors);
+	loaded_deinit(&l);
+	return ok;
+}
+
 bool wiring_check(const struct config *c, struct errors *errors)
 {
 	struct loaded l;
 	size_t before = errors->count;
 	if (!loaded_read(&l, errors))
 		return false;
-	if (!l.named)
-		errors_add(errors, NULL, 0,
-			   "no rules of tiergate are in the kernel; `tiergatectl wiring up` loads "
-			   "them");
-	else if (l.nft && l.iptables)
+	if (l.nft && l.iptables)
 		errors_add(errors, NULL, 0,
 			   "rules of both nft and iptables are in the kernel; `tiergatectl wiring "
 			   "up` leaves those of one");
 	else
-		check_loaded(c, &l, errors);
+		check_whole(c, &l, errors);
 	loaded_deinit(&l);
 	return errors->count == before;
+}
+
+bool wiring_undecided(uint64_t *packets)
+{
+	return loaded_undecided(packets);
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum wiring_backend { WIRING_NONE, WIRING_NFT, WIRING_IPTABLES };
@@ -40,6 +41,14 @@ bool wiring_down(const struct config *c, struct errors *errors) __attribute__((w
  * network namespace can be. */
 bool wiring_check(const struct config *c, struct errors *errors)
 	__attribute__((warn_unused_result));
+
+/* The same, cheap: by the digest that the loaded rules carry, and no more. */
+bool wiring_loaded(const struct config *c, struct errors *errors)
+	__attribute__((warn_unused_result));
+
+/* Packets that the loaded rules sent up and that passed (open settings) or were dropped without a
+ * verdict: no daemon read the queue, or it was full. False where the rules can't be read. */
+bool wiring_undecided(uint64_t *packets) __attribute__((warn_unused_result));
 
 /* The epoch of the loaded rules; false where none are loaded or they can't be read. */
 bool wiring_epoch(const struct config *c, unsigned *epoch) __attribute__((warn_unused_result));

@@ -92,6 +92,11 @@ class Wired:
         return sum(int(n) for line in self.rules() if re.search(r"-j DROP|\bdrop\b", line)
                    for n in re.findall(r"\[(\d+):|packets (\d+)", line) for n in n if n)
 
+    def undecided(self):
+        """What passed or was dropped without a verdict."""
+        rules = [line for line in self.rules() if re.search(r"0x0?5000000(/0x7000000 -j (RETURN|DROP)| counter)", line)]
+        return sum(int(n) for line in rules for n in re.findall(r"(?:\[|packets )(\d+)", line))
+
     def rules(self):
         listed = []
         for tool in ("iptables-save", "ip6tables-save"):
@@ -483,6 +488,9 @@ def test_port_forward(lab):
             wait_for(lambda: worker.packets(src=source, sport=8001), what="the answer in the queue")
             with contextlib.suppress(socket.timeout, ConnectionError, OSError):
                 check(s.recv(100) is None, "the answer went out")
+            remark(lab, "allowed", source, l, 8001, proto=17)  # a flow from its client's side, as ever
+            l.sendto(b"fine", (peer(source), 8001))
+            equal(s.recv(100), b"fine", "what came outside once it was allowed")
             s.close(), l.close()
 
 
@@ -664,8 +672,8 @@ def test_denied_server(lab):
             s.close(), a.close(), l.close()
 
 
-def remark(lab, verdict, source, sock, port=4444, expect=0, epoch=0):
-    done = lab.run("gateway", BUILD / "live/conntrack_probe", hex(MASK), epoch, "mark", verdict, 6, source,
+def remark(lab, verdict, source, sock, port=4444, expect=0, epoch=0, proto=6):
+    done = lab.run("gateway", BUILD / "live/conntrack_probe", hex(MASK), epoch, "mark", verdict, proto, source,
                    sock.getsockname()[1], peer(source), port, check_exit=False)
     equal(done.returncode, expect, "conntrack_probe: " + done.stderr)
 
@@ -786,9 +794,7 @@ def test_open(lab):
         for source in BOTH:
             equal(lab.udp(peer(source), 5000, b"open", source), b"open", "the answer")
             equal(w.mark_of("-p", "udp", "--orig-src", source), [0], "the flow's mark")
-        counted = [line for line in w.rules() if re.search(r"0x0?5000000(/0x7000000 -j RETURN| counter)", line)]
-        equal(sum(int(n) for line in counted for n in re.findall(r"(?:\[|packets )(\d+)", line)), 2,
-              "packets counted: " + str(counted))
+        equal(w.undecided(), 2, "packets counted")
 
 
 def flood(lab, source, count):
@@ -810,9 +816,7 @@ def test_full(lab):
                 flood(lab, source, 20)
                 if setting == "open":
                     wait_for(lambda: far.contains(b"flood-here"), what="the overflow outside")
-                    passed = [l for l in w.rules() if re.search(r"0x0?5000000(/0x7000000 -j RETURN| counter)", l)]
-                    check(sum(int(n) for l in passed for n in re.findall(r"(?:\[|packets )(\d+)", l)) >= 10,
-                          "overflow not counted:", passed)
+                    check(w.undecided() >= 10, "overflow not counted:", w.undecided())
                 else:
                     never(lambda: far.contains(b"flood-here"), "the overflow went out")
                 worker.process.send_signal(18)
@@ -964,6 +968,15 @@ def test_check_without_root(lab):
             equal((done.returncode, done.stderr.count("\n")), (3, 1), "up without a right: " + done.stderr)
         finally:
             shutil.rmtree(folder)
+
+
+def test_down_without_configuration(lab):
+    "down works with a configuration that does not load"
+    w = Wired(lab)
+    w.up()
+    lab.config_file.write_text("inside = ")
+    equal(w.ctl("down").returncode, 0)
+    equal([line for line in w.rules() if "TIERGATE-" in line], [], "what is left")
 
 
 def test_down(lab):
