@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void buf_reset(struct buf *b)
 {
@@ -10,27 +9,6 @@ void buf_reset(struct buf *b)
 	b->full = false;
 	if (b->cap)
 		b->data[0] = '\0';
-}
-
-void buf_bytes(struct buf *b, const void *bytes, size_t len)
-{
-	if (len >= b->cap - b->len || b->full) {
-		b->full = true;
-		return;
-	}
-	memcpy(b->data + b->len, bytes, len);
-	b->len += len;
-	b->data[b->len] = '\0';
-}
-
-void buf_text(struct buf *b, const char *text)
-{
-	buf_bytes(b, text, strlen(text));
-}
-
-void buf_char(struct buf *b, char c)
-{
-	buf_bytes(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

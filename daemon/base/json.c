@@ -88,6 +88,14 @@ void json_text(struct json *j, const char *key, const char *value)
 		json_text_n(j, key, value, strlen(value));
 }
 
+void json_word(struct json *j, const char *key, const char *value)
+{
+	key_out(j, key);
+	buf_char(j->buf, '"');
+	buf_text(j->buf, value);
+	buf_char(j->buf, '"');
+}
+
 void json_uint(struct json *j, const char *key, uint64_t value)
 {
 	char digits[20];

@@ -18,6 +18,8 @@ void json_close(struct json *j);               /* } */
  * with \u00XX for each byte that is not; a NULL value leaves the member out. */
 void json_text(struct json *j, const char *key, const char *value);
 void json_text_n(struct json *j, const char *key, const void *bytes, size_t len);
+/* Text that needs no escape: our own words, addresses. */
+void json_word(struct json *j, const char *key, const char *value);
 void json_uint(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_time(struct json *j, const char *key, int64_t time);

@@ -81,25 +81,26 @@ static void mac_out(struct json *j, const uint8_t mac[6])
 		text[3 * i + 1] = digits[mac[i] & 15];
 		text[3 * i + 2] = i < 5 ? '-' : '\0';
 	}
-	json_text(j, "source.mac", text);
+	json_word(j, "source.mac", text);
 }
 
 static void addresses_out(struct json *j, const struct decision *d)
 {
 	char text[ADDRESS_TEXT], number[4];
 	bool ports = has_ports(d->transport);
-	json_text(j, "source.ip", address_format(&d->client, text));
+	json_word(j, "source.ip", address_format(&d->client, text));
 	if (ports)
 		json_uint(j, "source.port", d->client_port);
 	if (d->has_mac)
 		mac_out(j, d->mac);
-	json_text(j, "destination.ip", address_format(&d->server, text));
+	json_word(j, "destination.ip", address_format(&d->server, text));
 	if (ports)
 		json_uint(j, "destination.port", d->server_port);
 	if (d->host.len)
 		json_text_n(j, "destination.domain", d->host.text, d->host.len);
-	json_text(j, "network.transport", transport_text(d->transport, number));
-	json_text(j, "network.protocol", protocol_text(d->protocol));
+	json_word(j, "network.transport", transport_text(d->transport, number));
+	if (protocol_text(d->protocol))
+		json_word(j, "network.protocol", protocol_text(d->protocol));
 }
 
 static void who_out(struct json *j, const struct decision *d, const uint8_t *pseudonym)
@@ -131,18 +132,18 @@ void record_write(struct buf *out, const struct decision *d, const uint8_t *pseu
 	struct json j;
 	json_open(&j, out);
 	json_time(&j, "@timestamp", d->time);
-	json_text(&j, "event.action", record_action(d));
+	json_word(&j, "event.action", record_action(d));
 	if (d->kind == DECISION_LOST) {
 		json_uint(&j, "tiergate.lost", d->count);
 	} else {
-		json_text(&j, "event.reason", reason_text(d->reason));
+		json_word(&j, "event.reason", reason_text(d->reason));
 		who_out(&j, d, pseudonym);
 		addresses_out(&j, d);
 		text_unless_empty(&j, "tiergate.site", d->site);
-		json_text(&j, "tiergate.evidence", evidence_text(d->evidence));
-		json_text(&j, "tiergate.mode", d->observed ? "observe" : "enforce");
+		json_word(&j, "tiergate.evidence", evidence_text(d->evidence));
+		json_word(&j, "tiergate.mode", d->observed ? "observe" : "enforce");
 		if (d->observed && d->would_deny)
-			json_text(&j, "tiergate.would", reason_text(d->would));
+			json_word(&j, "tiergate.would", reason_text(d->would));
 		kind_out(&j, d);
 	}
 	text_unless_empty(&j, "tiergate.policy", d->policy);
