@@ -303,7 +303,7 @@ static void compare(const struct rules *r, const struct loaded *l, int family,
 		    struct errors *errors)
 {
 	static const char *const commands[] = {
-		"nft -f - && nft -s list table inet " RULES_TABLE,
+		("nft -f - && nft -s list table inet " RULES_TABLE),
 		"iptables-restore --noflush && iptables-save",
 		"ip6tables-restore --noflush && ip6tables-save",
 	};
