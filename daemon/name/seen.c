@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define ENTRIES_MIN   8
-#define SHARE         8    /* a client with more than 1/SHARE of a full table drops its own */
-#define CHANCES       8    /* entries used since, that may stay at one eviction */
-#define WALK_MAX      1024 /* entries of a pair that seen_names looks at */
-#define REFRESH_TRIES 4
+#define ENTRIES_MIN 8
+#define SHARE       8    /* a client with more than 1/SHARE of a full table drops its own */
+#define CHANCES     8    /* entries used since, that may stay at one eviction */
+#define WALK_MAX    1024 /* entries of a pair that seen_names looks at */
 
 struct bucket {
 	struct seqlock lock;
@@ -77,6 +76,9 @@ struct seen {
 	uint64_t order;
 	_Atomic uint64_t count, added, evicted;
 };
+
+/* What any client was told is kept once more as told to everyone. */
+static const struct address everyone;
 
 struct key {
 	uint64_t pair[4], pair_hash, hash;
@@ -144,12 +146,19 @@ static void key_of_pair(const struct seen *s, const struct address *client,
 	out->pair_hash = hash_words(s->seed, out->pair, 4, 0);
 }
 
+/* The host of the key is there already. */
+static void key_complete(const struct seen *s, const struct address *client,
+			 const struct address *address, struct key *out)
+{
+	key_of_pair(s, client, address, out);
+	out->hash = hash_mix(out->pair_hash ^ s->seed[1], out->host.hash | 1);
+}
+
 static void key_of(const struct seen *s, const struct address *client,
 		   const struct address *address, const struct host *host, struct key *out)
 {
-	key_of_pair(s, client, address, out);
 	intern_key(s->hosts, host, &out->host);
-	out->hash = hash_mix(out->pair_hash ^ s->seed[1], out->host.hash | 1);
+	key_complete(s, client, address, out);
 }
 
 static uint64_t good_word(int64_t until, uint64_t generation)
@@ -214,6 +223,10 @@ bool seen_agrees(struct seen *s, const struct address *client, const struct addr
 	uint64_t good;
 	key_of(s, client, address, host, &key);
 	uint32_t i = find(s, &key, &good);
+	if (!i || good_until(good) < now) {
+		key_complete(s, &everyone, address, &key);
+		i = find(s, &key, &good);
+	}
 	if (!i || good_until(good) < now)
 		return false;
 	mark_used(&s->entry[i]);
@@ -246,23 +259,30 @@ size_t seen_names(struct seen *s, const struct address *client, const struct add
 	}
 }
 
-/* The generation in `good` keeps this from a slot that was given to another entry meanwhile. */
+/* The generation in `good` keeps this from a slot that was given to another entry meanwhile. Who
+ * comes in between has just renewed or dropped the entry, so there is no second try. */
+static void refresh(struct seen *s, const struct key *key, int64_t until)
+{
+	uint64_t good;
+	uint32_t slot = find(s, key, &good);
+	if (!slot)
+		return;
+	mark_used(&s->entry[slot]);
+	uint64_t later = good_word(until, good);
+	if (later > good)
+		atomic_compare_exchange_strong(&s->entry[slot].good, &good, later);
+}
+
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now)
 {
 	struct key key;
-	uint64_t good;
 	key_of(s, client, address, host, &key);
-	for (int i = 0; i < REFRESH_TRIES; i++) {
-		uint32_t slot = find(s, &key, &good);
-		uint64_t later = good_word(now + s->grace, good);
-		if (!slot)
-			return;
-		mark_used(&s->entry[slot]);
-		if (later <= good ||
-		    atomic_compare_exchange_strong(&s->entry[slot].good, &good, later))
-			return;
-	}
+	refresh(s, &key, now + s->grace);
+	if (s->any_client)
+		return;
+	key_complete(s, &everyone, address, &key);
+	refresh(s, &key, now + s->grace);
 }
 
 /* Lists of the writer's own */
@@ -321,6 +341,14 @@ static uint32_t slot_take(struct slots *l, uint32_t next_free)
 	return i;
 }
 
+static void chain_push(struct bucket *b, _Atomic uint32_t *next, uint32_t i)
+{
+	seq_write_begin(&b->lock);
+	seq_store(next, seq_load(&b->head));
+	seq_store(&b->head, i);
+	seq_write_end(&b->lock);
+}
+
 /* Clients */
 
 static uint32_t client_get(struct seen *s, const struct key *key)
@@ -367,10 +395,7 @@ static uint32_t pair_get(struct seen *s, const struct key *key, uint32_t client)
 	seq_store(&p->newest, 0);
 	p->hash = key->pair_hash;
 	p->client = client;
-	seq_write_begin(&b->lock);
-	seq_store(&p->hash_next, seq_load(&b->head));
-	seq_store(&b->head, i);
-	seq_write_end(&b->lock);
+	chain_push(b, &p->hash_next, i);
 	return i;
 }
 
@@ -476,12 +501,8 @@ static void entry_new(struct seen *s, const struct key *key, int64_t until)
 	seq_store(&e->used, 0);
 	e->order = ++s->order;
 
-	struct bucket *b = &s->entry_bucket[key->hash & s->mask];
-	seq_write_begin(&b->lock);
-	seq_store(&e->hash_next, seq_load(&b->head));
-	seq_store(&b->head, i);
-	seq_write_end(&b->lock);
-	b = pair_bucket(s, &s->pair[pair]);
+	chain_push(&s->entry_bucket[key->hash & s->mask], &e->hash_next, i);
+	struct bucket *b = pair_bucket(s, &s->pair[pair]);
 	seq_write_begin(&b->lock);
 	pair_push(s, &s->pair[pair], i);
 	seq_write_end(&b->lock);
@@ -511,33 +532,42 @@ static void entry_renew(struct seen *s, uint32_t i, int64_t until)
 	seq_write_end(&b->lock);
 }
 
-static void add(struct seen *s, const struct address *client, const struct address *address,
-		const struct host *host, int64_t until)
+static void add(struct seen *s, const struct key *key, int64_t until)
 {
-	struct key key;
 	uint64_t good;
-	if (host->len == 0)
-		return;
-	key_of(s, client, address, host, &key);
-	pthread_mutex_lock(&s->writing);
-	uint32_t i = find(s, &key, &good);
+	uint32_t i = find(s, key, &good);
 	if (i)
 		entry_renew(s, i, until);
 	else
-		entry_new(s, &key, until);
-	seq_store(&s->added, seq_load(&s->added) + 1);
-	pthread_mutex_unlock(&s->writing);
+		entry_new(s, key, until);
 }
 
 void seen_add(struct seen *s, const struct address *client, const struct address *address,
 	      const struct host *host, int64_t ttl, int64_t now)
 {
-	add(s, client, address, host, now + ttl + s->grace);
+	struct key key;
+	if (host->len == 0)
+		return;
+	key_of(s, client, address, host, &key);
+	pthread_mutex_lock(&s->writing);
+	add(s, &key, now + ttl + s->grace);
+	if (!s->any_client) {
+		key_complete(s, &everyone, address, &key);
+		add(s, &key, now + ttl + s->grace);
+	}
+	seq_store(&s->added, seq_load(&s->added) + 1);
+	pthread_mutex_unlock(&s->writing);
 }
 
 void seen_restore(struct seen *s, const struct seen_entry *e)
 {
-	add(s, &e->client, &e->address, &e->host, e->good_until);
+	struct key key;
+	if (e->host.len == 0)
+		return;
+	key_of(s, &e->client, &e->address, &e->host, &key);
+	pthread_mutex_lock(&s->writing);
+	add(s, &key, e->good_until);
+	pthread_mutex_unlock(&s->writing);
 }
 
 /* State */

@@ -1,12 +1,15 @@
 /* seen: which name a client was told for which address. Shared by all workers: one writer at a time
  * (a lock among writers only: DNS queue, dnstap), lock-free readers, fixed size.
  *
+ * An answer is kept twice: as told to its client, whose flows without a name it names, and as told
+ * to the network, whose names it confirms. For a client is an address here, and a host has several:
+ * it asks over IPv4 and connects over IPv6.
+ *
  * A full table drops its least recently used entry; a client that alone has more than an eighth of
- * the table drops its own, so no client can make the network forget another's names. Nothing else
+ * the table drops its own, so no client can make the gateway forget another's names. Nothing else
  * is bounded: a name may have any number of addresses, an address any number of names. An entry
- * takes about 240 bytes of address space, of which a busy table touches 150 to 200 (names are kept
- * once, clients and pairs of client and address too). Times are kept to the millisecond, rounded
- * up.
+ * takes about 250 bytes of address space, of which a busy table touches 130 to 200 (names, clients
+ * and pairs of client and address are kept once). Times are kept to the millisecond, rounded up.
  */
 #pragma once
 #include "base/decision.h"
@@ -14,17 +17,18 @@
 
 struct seen;
 
-/* entries: how many (client, address, name) are kept, at least 8; grace: ns that an entry stays
- * good after its TTL. NULL where memory ran out. */
+/* entries: how many are kept, at least 8; grace: ns that an entry stays good after its TTL;
+ * any_client: clients are not told apart at all, and an answer is kept once. NULL where memory ran
+ * out. */
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client);
 void seen_free(struct seen *s);
 
-/* An answer that client got: host has address for ttl nanoseconds from now. With any_client the
- * client is not part of the key. */
+/* An answer that client got: host has address for ttl nanoseconds from now. */
 void seen_add(struct seen *s, const struct address *client, const struct address *address,
 	      const struct host *host, int64_t ttl, int64_t now);
 
-/* Whether client was told that host has address, still good at now (TTL and grace). */
+/* Whether any client was told that host has address, still good at now (TTL and grace): the
+ * resolvers' word is the same whoever asked. client's own answers are looked at first. */
 bool seen_agrees(struct seen *s, const struct address *client, const struct address *address,
 		 const struct host *host, int64_t now);
 
@@ -37,12 +41,12 @@ size_t seen_names(struct seen *s, const struct address *client, const struct add
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now);
 
-/* Encrypted hellos. client was told an ECHConfig: outer hellos for it will name public_name and
- * config_id. Kept as entries of addresses in 100::/64, where no host is (RFC 6666). */
+/* client was told an ECHConfig: outer hellos for it will name public_name and config_id. Kept as
+ * entries of addresses in 100::/64, where no host is (RFC 6666). */
 void seen_add_ech(struct seen *s, const struct address *client, const struct host *public_name,
 		  uint8_t config_id, int64_t ttl, int64_t now);
 
-/* Whether a hello of client that names host may be the outer hello of an encrypted one: then
+/* Whether a hello of client that names host may be the outer hello of an encrypted one: then a
  * client was told an ECHConfig with that public name, and with the config_id that the hello's ech
  * extension has. Otherwise the extension is GREASE (RFC 9849 section 6.2). */
 bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,

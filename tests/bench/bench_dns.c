@@ -200,7 +200,7 @@ static double watch(struct exchange *e, bool fresh)
 
 static void look(void)
 {
-	struct seen *s = seen_new(65536, 3600 * NS_PER_S, false);
+	struct seen *s = seen_new(65536, 3600 * NS_PER_S, true);
 	struct host h = {.len = 19}, out[4];
 	struct address client = {{[15] = 1}}, at = {{0}};
 	for (unsigned i = 0; i < 65536; i++) {

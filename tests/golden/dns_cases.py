@@ -1,0 +1,125 @@
+"""dns_cases: golden cases of DNS: what an answer must have to count, and what it counts for."""
+import ipaddress
+import struct
+
+from pcapgen import client_hello, dns_name, tcp_packet, udp_packet, vector, ACK, FIN, PSH, SYN
+
+ANN, BOB, RESOLVER = "10.1.0.2", "10.1.0.3", "10.0.0.53"
+A, CNAME, AAAA, DNAME, HTTPS = 1, 5, 28, 39, 65
+AT_QUESTION = b"\xc0\x0c"
+
+
+def site(n):
+    return f"203.0.113.{n}"
+
+
+def record(owner, kind, data, ttl=300):
+    owner = owner if isinstance(owner, bytes) else dns_name(owner)
+    return owner + struct.pack("!HHI", kind, 1, ttl) + vector(2, data)
+
+
+def address(owner, text, ttl=300):
+    packed = ipaddress.ip_address(text).packed
+    return record(owner, A if len(packed) == 4 else AAAA, packed, ttl)
+
+
+def alias(owner, target, kind=CNAME, ttl=300):
+    return record(owner, kind, dns_name(target), ttl)
+
+
+def query(name, kind=A, ident=7):
+    return struct.pack("!HHHHHH", ident, 0x100, 1, 0, 0, 0) + dns_name(name) + struct.pack("!HH", kind, 1)
+
+
+def answer(name, records, kind=A, ident=7, flags=0x8180, count=None):
+    count = len(records) if count is None else count
+    return struct.pack("!HHHHHH", ident, flags, 1, count, 0, 0) + dns_name(name) \
+        + struct.pack("!HH", kind, 1) + b"".join(records)
+
+
+def ask(c, client, name, records, kind=A, **more):
+    c.udp(client, RESOLVER, 53, [query(name, kind)], answer(name, records, kind, **more))
+
+
+def ssh(c, n, client=ANN):
+    """A flow without a name of its own: DNS alone can name it."""
+    c.tcp(client, n if isinstance(n, str) else site(n), 22, [b"SSH-2.0-golden\r\n"])
+
+
+def dns_chains(c):
+    ask(c, ANN, "one.allowed.example", [alias(AT_QUESTION, "b.cdn.example"),
+                                        alias("b.cdn.example", "c.cdn.example", ttl=20),
+                                        address("C.cdn.EXAMPLE", site(1))])
+    ask(c, ANN, "two.allowed.example", [address("c.cdn.example", site(2)),  # backwards
+                                        alias("b.cdn.example", "c.cdn.example"),
+                                        alias("two.allowed.example", "b.cdn.example")])
+    ask(c, ANN, "a.b.three.allowed.example", [alias("three.allowed.example", "cdn.example", DNAME),
+                                              address("a.b.cdn.example", site(3))])
+    ask(c, ANN, "FOUR.aLLowed.eXample", [address("four.Allowed.example", "2001:db8:9::4")], AAAA)
+    hints = b"\0\1\0" + b"\0\1" + vector(2, b"\2h2") + b"\0\4" + vector(2, bytes([203, 0, 113, 5])) \
+        + b"\0\6" + vector(2, ipaddress.ip_address("2001:db8:9::5").packed)
+    ask(c, ANN, "five.allowed.example", [record(AT_QUESTION, HTTPS, hints)], HTTPS)
+    ask(c, ANN, "six.allowed.example", [address(AT_QUESTION, site(6))], flags=0x8380)  # cut: counts
+    ask(c, ANN, "denied.example", [alias(AT_QUESTION, "seven.allowed.example"),  # counts for the asked
+                                   address("seven.allowed.example", site(7))])
+    for n in (1, 2, 3, "2001:db8:9::4", 5, "2001:db8:9::5", 6, 7):
+        ssh(c, n, "2001:db8:1::2" if isinstance(n, str) else ANN)
+
+
+def dns_ignored(c):
+    name = "www.allowed.example"
+    c.udp(ANN, RESOLVER, 53, [], answer(name, [address(AT_QUESTION, site(1))]))  # never asked
+    c.udp(ANN, RESOLVER, 53, [query(name)], answer(name, [address(AT_QUESTION, site(2))], ident=8))
+    c.udp(ANN, RESOLVER, 53, [query("other.example")], answer(name, [address(AT_QUESTION, site(3))]))
+    c.udp(ANN, RESOLVER, 53, [query(name, AAAA)], answer(name, [address(AT_QUESTION, site(4))]))
+    ask(c, ANN, name, [address(AT_QUESTION, site(5))], flags=0x8183)  # NXDOMAIN
+    ask(c, ANN, name, [address("other.example", site(6))])
+    ask(c, ANN, name, [address(b"\xc0\x25", site(7))])  # a name that points at itself
+    ask(c, ANN, name, [alias(AT_QUESTION, "x.example"), alias("x.example", name),  # a loop
+                       address(AT_QUESTION, site(8))])
+    ask(c, ANN, name, [address(AT_QUESTION, site(9)), b"\xc0"], count=9)  # damaged after an address
+    port = c.next_port()
+    c.add(udp_packet(ANN, port, RESOLVER, 53, query(name)))
+    late = answer(name, [address(AT_QUESTION, site(10))])
+    c.add(udp_packet(RESOLVER, 53, ANN, port, late), False, after=31 * 10**6)
+    for n in range(1, 11):
+        ssh(c, n)
+
+
+def dns_tcp(c):
+    """A cut answer over UDP; then one connection, two questions at once, and their answers in segments
+    that come twice and in the wrong order. One of the answers has three hundred addresses."""
+    many = [address(AT_QUESTION, str(ipaddress.ip_address("198.18.0.0") + n)) for n in range(300)]
+    ask(c, ANN, "many.allowed.example", [], flags=0x8380)
+    queries = vector(2, query("many.allowed.example", ident=1)) + vector(2, query("two.allowed.example", ident=2))
+    answers = vector(2, answer("two.allowed.example", [address(AT_QUESTION, site(2))], ident=2)) \
+        + vector(2, answer("many.allowed.example", many, ident=1))
+    port, seq, ack = c.next_port(), 0xffffffff, 5000
+    there, back = (ANN, port, RESOLVER, 53), (RESOLVER, 53, ANN, port)
+    c.add(tcp_packet(*there, seq, 0, SYN))
+    c.add(tcp_packet(*back, ack, seq + 1, SYN | ACK), False)
+    c.add(tcp_packet(*there, seq + 1, ack + 1, PSH | ACK, queries[:50]))
+    c.add(tcp_packet(*there, seq + 51, ack + 1, PSH | ACK, queries[50:]))
+    pieces = [(at, answers[at:at + 1000]) for at in range(0, len(answers), 1000)]
+    for at, piece in (pieces[1], pieces[0], pieces[0], *pieces[3:], pieces[2]):
+        c.add(tcp_packet(*back, ack + 1 + at, seq + 1 + len(queries), ACK, piece), False)
+    c.add(tcp_packet(*there, seq + 1 + len(queries), ack + 1 + len(answers), FIN | ACK))
+    for n in ("198.18.0.0", "198.18.1.43", "198.18.1.44", site(2)):
+        ssh(c, n)
+
+
+def ech_outer(c):
+    """An HTTPS answer gives ANN an ECHConfig. Then hellos that name its public name: with its config_id,
+    with another (GREASE), and by BOB, who was never told."""
+    def ech(config_id):
+        return (0xfe0d, b"\0\0\1\0\1" + bytes([config_id]) + vector(2, b"\xaa" * 32) + vector(2, b"\xbb" * 144))
+    config = b"\x4d\0\x20" + vector(2, b"\xcc" * 32) + vector(2, b"\0\1\0\1") + b"\0" \
+        + vector(1, b"outer.allowed.example") + vector(2)
+    data = b"\0\1\0\0\5" + vector(2, vector(2, b"\xfe\x0d" + vector(2, config)))
+    ask(c, ANN, "hidden.example", [record(AT_QUESTION, HTTPS, data)], HTTPS)
+    ask(c, ANN, "hidden.example", [address(AT_QUESTION, site(1))])
+    for client, config_id in ((ANN, 0x4d), (ANN, 0x4e), (BOB, 0x4d)):
+        c.tcp(client, site(1), 443, [client_hello("outer.allowed.example", [ech(config_id)])])
+
+
+CASES = (dns_chains, dns_ignored, dns_tcp, ech_outer)
