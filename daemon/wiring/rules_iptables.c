@@ -149,11 +149,12 @@ static void inside(const struct file *f)
 	const struct config *c = f->c;
 	char text[64];
 	forged(f);
+	/* No flow to a resolver has this mark: what most packets have comes early. */
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, text, MARK_ALLOWED));
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
 	rule(f, "-A " RULES_PREFIX "INSIDE %s -j RETURN", packet_mark(f, text, MARK_ANSWER));
-	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, text, MARK_ALLOWED));
 	passes(f);
 	marks(f);
 	put_mark(f, "INSIDE", "", MARK_SENT);
@@ -231,6 +232,12 @@ static bool has_portal(const struct file *f)
 	return f->c->on_deny == CONFIG_REDIRECT && address_is4(&f->c->portal) == f->four;
 }
 
+static void each_hook(const struct file *f, const char *match)
+{
+	rule(f, "-I FORWARD 1 %s -j " RULES_PREFIX "DENIED", match);
+	rule(f, "-I INPUT 1 %s -j " RULES_PREFIX "DENIED", match);
+}
+
 static void filter(const struct file *f)
 {
 	char m[64];
@@ -242,14 +249,9 @@ static void filter(const struct file *f)
 		rule(f, "-A " RULES_PREFIX "DENIED -j REJECT --reject-with %s",
 		     f->four ? "icmp-admin-prohibited" : "icmp6-adm-prohibited");
 	}
-	rule(f, ":" RULES_PREFIX "FILTER - [0:0]");
-	rule(f, "-A " RULES_PREFIX "FILTER %s -j " RULES_PREFIX "DENIED",
-	     packet_mark(f, m, MARK_DENIED));
+	each_hook(f, packet_mark(f, m, MARK_DENIED));
 	if (f->c->on_deny == CONFIG_REDIRECT && !has_portal(f))
-		rule(f, "-A " RULES_PREFIX "FILTER %s -j " RULES_PREFIX "DENIED",
-		     packet_mark(f, m, MARK_REDIRECT));
-	rule(f, "-I FORWARD 1 -j " RULES_PREFIX "FILTER");
-	rule(f, "-I INPUT 1 -j " RULES_PREFIX "FILTER");
+		each_hook(f, packet_mark(f, m, MARK_REDIRECT));
 	rule(f, "COMMIT");
 }
 

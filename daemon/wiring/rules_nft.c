@@ -139,13 +139,14 @@ static void from_inside(const struct rules *r, FILE *to)
 	char text[64];
 	chain(to, "from_inside", NULL, NULL);
 	forged(r, to);
+	/* No flow to a resolver has this mark: what most packets have comes early. */
+	flow_mark(r, text, "", MARK_ALLOWED);
+	rule(to, "%s accept", text);
 	queue_to(r, text, true, r->dns_queue, r->dns_queue);
 	rule(to, "ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 %s", text);
 	rule(to, "ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 %s", text);
 	rule(to, "jump answers");
 	rule(to, "meta mark & %#x == %#x accept", r->kind_mask, r->kind[MARK_ANSWER]);
-	flow_mark(r, text, "", MARK_ALLOWED);
-	rule(to, "%s accept", text);
 	passes(r, to);
 	marks(r, to);
 	put_mark(r, to, "counter", MARK_SENT, "");
