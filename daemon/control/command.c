@@ -136,14 +136,30 @@ static enum done login(struct request *r)
 	return DONE;
 }
 
+/* The session at an address, where it comes from `source` (if that is said); 0: there is none. */
+static uint64_t session_of(const struct request *r, const struct address *a)
+{
+	const json_t *source = json_object_get(r->body, "source");
+	struct session s;
+	if (!session_at(r->control->o.sessions, a, r->now, &s))
+		return 0;
+	bool meant = !source ||
+		     (json_is_string(source) && strcmp(json_string_value(source), s.source) == 0);
+	return meant ? s.id : 0;
+}
+
+/* To a session by its number, or, since numbers end with the daemon, by another address of it. */
 static enum done add(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
 	json_t *id = json_object_get(r->body, "session");
-	struct address a;
-	if (!json_is_integer(id) || !take_address(r, "address", &a))
-		return fail(r, "bad-request", "session or address is missing");
-	int e = session_add_address(o->sessions, (uint64_t)json_integer_value(id), &a);
+	struct address a, with;
+	bool by_address = take_address(r, "with", &with);
+	if (json_is_integer(id) == by_address || !take_address(r, "address", &a))
+		return fail(r, "bad-request", "session (or with) or address is missing");
+	int e = session_add_address(
+		o->sessions, by_address ? session_of(r, &with) : (uint64_t)json_integer_value(id),
+		&a);
 	if (e == -ENOENT)
 		return fail(r, "not-found", "there is no such session");
 	if (e < 0)
@@ -161,8 +177,13 @@ static enum done logout(struct request *r)
 		return fail(r, "bad-request", "say whom: user or address");
 	if (address && !address_parse(address, &a))
 		return fail(r, "bad-request", "address is no address");
-	unsigned n = user ? session_close_user(o->sessions, user)
-			  : session_close_address(o->sessions, &a);
+	if (user && json_object_get(r->body, "source"))
+		return fail(r, "bad-request", "source goes with address");
+	unsigned n = 0;
+	if (user)
+		n = session_close_user(o->sessions, user);
+	else if (!json_object_get(r->body, "source") || session_of(r, &a))
+		n = session_close_address(o->sessions, &a);
 	json_object_set_new(r->result, "ended", json_integer(n));
 	if (n)
 		o->ops->sessions_changed(o->ctx);
@@ -272,8 +293,10 @@ static bool row_wanted(const json_t *filter, const struct session_view *v)
 	const char *user = json_string_value(json_object_get(filter, "user"));
 	const char *tier = json_string_value(json_object_get(filter, "tier"));
 	const char *address = json_string_value(json_object_get(filter, "address"));
+	const char *source = json_string_value(json_object_get(filter, "source"));
 	struct address a;
-	if ((user && strcmp(user, v->session.user) != 0) ||
+	if ((source && strcmp(source, v->session.source) != 0) ||
+	    (user && strcmp(user, v->session.user) != 0) ||
 	    (tier && strcmp(tier, v->session.tier) != 0))
 		return false;
 	if (!address)

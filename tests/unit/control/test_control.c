@@ -313,6 +313,40 @@ static void opens_and_closes_sessions(void **state)
 	close(fd);
 }
 
+static void a_session_is_meant_by_address_and_source(void **state)
+{
+	struct address a, b;
+	struct session s;
+	int fd = connect_as(CONTROL_MANAGE);
+	address_parse("10.0.0.1", &a);
+	address_parse("10.0.0.2", &b);
+#define ADD ID "\"command\":\"add\",\"address\":\"10.0.0.2\""
+#define OUT ID "\"command\":\"logout\",\"address\":\"10.0.0.2\""
+	refused(fd, ADD ",\"with\":\"10.0.0.1\"}", "not-found");
+	done(fd, LOGIN ",\"source\":\"radius\"}");
+	refused(fd, ADD ",\"with\":\"10.0.0.1\",\"source\":\"portal\"}", "not-found");
+	refused(fd, ADD ",\"with\":\"10.0.0.1\",\"source\":7}", "not-found");
+	refused(fd, ADD ",\"with\":\"10.0.0.1\",\"session\":7}", "bad-request");
+	refused(fd, ADD "}", "bad-request");
+	assert_false(session_at(f.sessions, &b, clock_now(), &s));
+	done(fd, ADD ",\"with\":\"10.0.0.1\",\"source\":\"radius\"}");
+	assert_true(session_at(f.sessions, &b, clock_now(), &s));
+	const char *const no[] = {OUT ",\"source\":\"portal\"}", OUT ",\"source\":7}"};
+	for (int i = 0; i < 2; i++) {
+		json_t *r = granted(fd, no[i]);
+		assert_int_equal(json_integer_value(json_object_get(r, "ended")), 0);
+		json_decref(r);
+	}
+	refused(fd, ID "\"command\":\"logout\",\"user\":\"anna\",\"source\":\"radius\"}",
+		"bad-request");
+	assert_true(session_at(f.sessions, &a, clock_now(), &s));
+	json_t *r = granted(fd, OUT ",\"source\":\"radius\"}");
+	assert_int_equal(json_integer_value(json_object_get(r, "ended")), 1);
+	json_decref(r);
+	assert_false(session_at(f.sessions, &a, clock_now(), &s));
+	close(fd);
+}
+
 static void a_session_ends_with_its_tier_s_limit(void **state)
 {
 	struct address a;
@@ -767,6 +801,7 @@ int main(void)
 		WITH(a_line_has_a_bound),
 		WITH(readers_only_read),
 		WITH(opens_and_closes_sessions),
+		WITH(a_session_is_meant_by_address_and_source),
 		WITH(a_session_ends_with_its_tier_s_limit),
 		WITH(refuses_bad_logins),
 		WITH(a_full_table_is_said),
