@@ -5,17 +5,23 @@
 
 #define LINE_MAX_ 4096 /* of a plaintext command before STARTTLS */
 
+void hello_no_name(struct hello *h, enum hello_name why)
+{
+	h->name = why;
+	h->host.len = 0;
+	h->host.text[0] = 0;
+}
+
 void hello_reset(struct hello *h)
 {
 	h->protocol = PROTOCOL_NONE;
-	h->name = HELLO_NAME_ABSENT;
-	h->host.len = 0;
-	h->host.text[0] = 0;
+	hello_no_name(h, HELLO_NAME_ABSENT);
 	h->ech = false;
 	h->ech_config = 0;
 	h->version = 0;
 	h->alpn_len = 0;
 	h->alpn[0] = 0;
+	h->server_next = false;
 	h->another_may_come = false;
 }
 
@@ -207,12 +213,13 @@ static enum parse skip_plaintext(uint16_t port, struct cursor *bytes)
 
 enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out)
 {
+	enum parse answer = PARSE_OK;
 	hello_reset(out);
 	/* TLS at once, as on the port's twin */
-	if (cursor_peek(&bytes) != 0x16) {
-		enum parse answer = skip_plaintext(port, &bytes);
-		if (answer != PARSE_OK)
-			return answer;
-	}
-	return tls_records(bytes, out);
+	if (cursor_peek(&bytes) != 0x16)
+		answer = skip_plaintext(port, &bytes);
+	if (answer == PARSE_OK)
+		answer = tls_records(bytes, out);
+	out->server_next = answer == PARSE_MORE && out->protocol == PROTOCOL_NONE;
+	return answer;
 }

@@ -11,16 +11,17 @@ enum hello_name {
 	HELLO_NAME_BAD, /* a name is there, and it is no host name: doubled, NUL, over-long, ... */
 };
 
-/* Filled where a parser answers PARSE_OK; else only protocol counts. */
+/* Filled where a parser answers PARSE_OK; else only protocol counts, and server_next. */
 struct hello {
 	enum protocol protocol;
 	enum hello_name name;
 	struct host host;
-	bool ech;              /* an encrypted hello (ECH, ESNI) is offered: see below */
-	uint8_t ech_config;    /* the config_id that it names; 0 for ESNI */
-	uint16_t version;      /* TLS: legacy version or the highest of supported_versions */
-	uint8_t alpn_len;      /* first ALPN protocol, */
-	char alpn[32];         /* cut at 31 bytes, NUL-terminated */
+	bool ech;           /* an encrypted hello (ECH, ESNI) is offered: see below */
+	uint8_t ech_config; /* the config_id that it names; 0 for ESNI */
+	uint16_t version;   /* TLS: legacy version or the highest of supported_versions */
+	uint8_t alpn_len;   /* first ALPN protocol, */
+	char alpn[32];      /* cut at 31 bytes, NUL-terminated */
+	bool server_next;   /* also on PARSE_MORE: the server has to answer before more can come */
 	bool another_may_come; /* a later hello or request of this flow can name another host */
 };
 
@@ -29,6 +30,9 @@ struct hello {
  * ECH keys, which the HTTPS record's ech parameter tells and the hello does not. */
 
 void hello_reset(struct hello *h);
+
+/* No host: absent or bad. */
+void hello_no_name(struct hello *h, enum hello_name why);
 
 /* Sets name and host from the text of a name. */
 void hello_name(const void *text, size_t len, struct hello *h);

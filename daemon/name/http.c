@@ -13,12 +13,14 @@ static const bool token[256] = {
 	['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
-enum field { FIELD_NONE, FIELD_HOST, FIELD_LENGTH, FIELD_CODING, FIELD_OTHER };
+enum field { FIELD_NONE, FIELD_HOST, FIELD_UPGRADE, FIELD_LENGTH, FIELD_CODING, FIELD_OTHER };
 
 struct head {
 	struct cursor method, target, host;
 	unsigned hosts;
-	bool old;         /* HTTP/1.0 */
+	bool old; /* HTTP/1.0 */
+	bool h2;  /* HEADERS after a preface; nothing else is set then */
+	bool upgrade;
 	bool host_folded; /* or otherwise not one plain value */
 	bool sized, coded, body_bad;
 	uint64_t length;
@@ -133,6 +135,7 @@ static enum field field_of(const struct cursor *name)
 {
 	switch (cursor_left(name)) {
 	case 4: return is(name, "host") ? FIELD_HOST : FIELD_OTHER;
+	case 7: return is(name, "upgrade") ? FIELD_UPGRADE : FIELD_OTHER;
 	case 14: return is(name, "content-length") ? FIELD_LENGTH : FIELD_OTHER;
 	case 17: return is(name, "transfer-encoding") ? FIELD_CODING : FIELD_OTHER;
 	}
@@ -157,6 +160,7 @@ static enum parse read_field(struct cursor line, struct head *h)
 		h->host = line;
 		h->hosts++;
 		break;
+	case FIELD_UPGRADE: h->upgrade = true; break;
 	case FIELD_LENGTH: read_length(line, h); break;
 	case FIELD_CODING:
 		h->body_bad |= h->coded || !is(&line, "chunked");
@@ -191,23 +195,28 @@ static enum parse read_fields(struct cursor *stream, struct head *h)
 	}
 }
 
+/* The bytes up to `stop` (with it where `with`) or the end. */
+static struct cursor span(struct cursor *c, uint8_t stop, bool with)
+{
+	size_t have = cursor_left(c);
+	const uint8_t *at = have ? memchr(c->pos, stop, have) : NULL;
+	return cursor_sub(c, at ? (size_t)(at - c->pos) + with : have);
+}
+
 void http_authority(struct cursor authority, struct hello *out)
 {
-	size_t len = cursor_left(&authority);
-	const uint8_t *start = authority.pos;
-	const uint8_t *colon = len ? memrchr(start, ':', len) : NULL;
-	bool literal = len && start[0] == '[';
-	if (colon && !(literal && memchr(colon, ']', (size_t)(authority.end - colon)))) {
-		for (const uint8_t *digit = colon + 1; digit < authority.end; digit++)
-			if (*digit < '0' || *digit > '9')
-				colon = start;
-		len = (size_t)(colon - start);
+	bool literal = cursor_peek(&authority) == '[';
+	struct cursor host = span(&authority, literal ? ']' : ':', literal);
+	bool port = cursor_left(&authority) > 0;
+	bool good = !port || (cursor_u8(&authority) == ':' && cursor_left(&host) > 0);
+	while (cursor_left(&authority)) {
+		uint8_t digit = cursor_u8(&authority);
+		good &= digit >= '0' && digit <= '9';
 	}
-	out->name = HELLO_NAME_BAD;
-	out->host.len = 0;
-	if ((colon == start && colon) || (!literal && len && memchr(start, ':', len)))
-		return;
-	hello_name(start, len, out);
+	if (good)
+		hello_name(host.pos, cursor_left(&host), out);
+	else
+		hello_no_name(out, HELLO_NAME_BAD);
 }
 
 /* The authority of an absolute-form target (RFC 9112 3.2.2): scheme "://" authority. */
@@ -255,8 +264,8 @@ static enum parse read_request(struct cursor *stream, struct head *h, struct hel
 {
 	hello_reset(out);
 	enum parse answer = http2_request(stream, out);
-	bool http1 = answer == PARSE_ABSENT && out->protocol == PROTOCOL_NONE;
-	return http1 ? read_head(stream, h, out) : answer;
+	h->h2 = answer != PARSE_ABSENT || out->protocol == PROTOCOL_HTTP;
+	return h->h2 ? answer : read_head(stream, h, out);
 }
 
 enum parse http_request(struct cursor stream, struct hello *out)
@@ -265,18 +274,33 @@ enum parse http_request(struct cursor stream, struct hello *out)
 	return read_request(&stream, &h, out);
 }
 
+static bool may_be_text(const struct cursor *c)
+{
+	uint8_t first = cursor_peek(c);
+	return token[first] || first == '\r' || first == '\n';
+}
+
+/* What cannot be read is refused, as a server might read it; unless the connection was to go on
+ * with another protocol, and that is none which looks like HTTP. */
 static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64_t *body,
 			    struct hello *out)
 {
 	struct head h = {0};
+	bool text = may_be_text(stream);
 	enum parse answer = read_request(stream, &h, out);
-	if (answer != PARSE_OK)
+	bool connect = answer == PARSE_ABSENT && out->protocol == PROTOCOL_HTTP;
+	if (answer == PARSE_ABSENT && !connect)
+		return f->upgrade && !text ? PARSE_ABSENT : PARSE_BAD;
+	if (connect) {
+		hello_no_name(out, HELLO_NAME_ABSENT);
+	} else if (answer != PARSE_OK) {
 		return answer;
-	if (h.body_bad || (h.coded && (h.sized || h.old)))
+	} else if (h.body_bad || (h.coded && (h.sized || h.old))) {
 		return PARSE_BAD;
-	*body = h.length;
-	if (h.coded)
-		f->at = HTTP_CHUNK;
+	}
+	*body = connect ? 0 : h.length;
+	f->upgrade |= h.upgrade;
+	f->at = h.h2 ? HTTP_FRAMES : connect ? HTTP_TUNNEL : h.coded ? HTTP_CHUNK : HTTP_HEAD;
 	return PARSE_OK;
 }
 
@@ -305,7 +329,8 @@ static enum parse next_chunk(struct http_follow *f, struct cursor *stream, uint6
 {
 	struct cursor line;
 	bool at_data_end = f->at == HTTP_CHUNK_END;
-	if (at_data_end && cursor_left(stream) && !strchr("\r\n", cursor_peek(stream)))
+	uint8_t first = cursor_peek(stream);
+	if (at_data_end && cursor_left(stream) && first != '\r' && first != '\n')
 		return PARSE_BAD;
 	enum parse answer = read_line(stream, &line);
 	if (answer != PARSE_OK)
@@ -324,6 +349,17 @@ static enum parse next_chunk(struct http_follow *f, struct cursor *stream, uint6
 	return PARSE_OK;
 }
 
+static enum parse next_part(struct http_follow *f, struct cursor *stream, uint64_t *body,
+			    struct hello *out)
+{
+	switch (f->at) {
+	case HTTP_HEAD: return next_head(f, stream, body, out);
+	case HTTP_FRAMES: return http2_frame(stream, body);
+	case HTTP_TUNNEL: return PARSE_ABSENT;
+	default: return next_chunk(f, stream, body);
+	}
+}
+
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
 		     struct hello *out)
 {
@@ -333,8 +369,7 @@ enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *cons
 	for (;;) {
 		uint64_t body = 0;
 		bool head = f->at == HTTP_HEAD;
-		enum parse answer =
-			head ? next_head(f, &stream, &body, out) : next_chunk(f, &stream, &body);
+		enum parse answer = next_part(f, &stream, &body, out);
 		if (answer != PARSE_OK)
 			return answer;
 		*consumed = (uint64_t)(stream.pos - start) + body;

@@ -4,7 +4,13 @@
 #include <nghttp2/nghttp2.h>
 
 enum { FRAME_HEADER = 9, FRAME_MAX = 1 << 14 };
-enum { FRAME_DATA = 0, FRAME_HEADERS = 1, FRAME_SETTINGS = 4, FRAME_CONTINUATION = 9 };
+enum {
+	FRAME_DATA = 0,
+	FRAME_HEADERS = 1,
+	FRAME_SETTINGS = 4,
+	FRAME_PUSH_PROMISE = 5,
+	FRAME_CONTINUATION = 9,
+};
 enum { FLAG_END_HEADERS = 0x04, FLAG_PADDED = 0x08, FLAG_PRIORITY = 0x20 };
 enum { BLOCK_MAX = 32768, ARENA_SIZE = 98304 };
 
@@ -113,8 +119,7 @@ static enum parse read_block(struct cursor block, struct hello *out)
 	if (r.authorities > 1 || r.hosts > 1 ||
 	    (both &&
 	     (r.authority.name != r.host.name || !host_equal(&r.authority.host, &r.host.host)))) {
-		out->name = HELLO_NAME_BAD;
-		out->host.len = 0;
+		hello_no_name(out, HELLO_NAME_BAD);
 	}
 	return r.connect && !r.extended ? PARSE_ABSENT : PARSE_OK;
 }
@@ -176,6 +181,7 @@ static enum parse read_frames(struct cursor *c, struct hello *out)
 {
 	for (bool first = true;; first = false) {
 		struct frame f;
+		out->server_next = !first && cursor_left(c) == 0;
 		enum parse answer = read_frame(c, &f);
 		if (answer != PARSE_OK)
 			return answer;
@@ -208,7 +214,21 @@ enum parse http2_request(struct cursor *stream, struct hello *out)
 	out->protocol = PROTOCOL_HTTP;
 	out->another_may_come = true;
 	enum parse answer = read_frames(&c, out);
-	if (answer == PARSE_OK)
+	if (answer == PARSE_OK || answer == PARSE_ABSENT)
 		*stream = c;
 	return answer == PARSE_MORE && have > HTTP_HEAD_MAX ? PARSE_BAD : answer;
+}
+
+enum parse http2_frame(struct cursor *stream, uint64_t *len)
+{
+	struct cursor c = *stream;
+	*len = cursor_u24(&c);
+	uint8_t type = cursor_u8(&c);
+	cursor_skip(&c, 5);
+	if (c.bad)
+		return PARSE_MORE;
+	*stream = c;
+	bool names =
+		type == FRAME_HEADERS || type == FRAME_PUSH_PROMISE || type == FRAME_CONTINUATION;
+	return names ? PARSE_BAD : PARSE_OK;
 }

@@ -13,10 +13,7 @@ static struct naming naming_none(void)
 	n.parse = PARSE_ABSENT;
 	n.broken = REASON_COUNT;
 	n.nothing_new = false;
-	n.hello.protocol = PROTOCOL_NONE;
-	n.hello.name = HELLO_NAME_ABSENT;
-	n.hello.host.len = 0;
-	n.hello.host.text[0] = 0;
+	hello_reset(&n.hello);
 	return n;
 }
 
@@ -135,7 +132,7 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 
 bool naming_is_plain(const struct flow *f, const struct naming *in)
 {
-	return hello_has_starttls(f->key.server_port) && in->hello.protocol != PROTOCOL_TLS;
+	return in->hello.server_next;
 }
 
 static void copy_host(struct flow *f, const struct host *h)
@@ -171,7 +168,8 @@ void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int6
 	else if (seen_names(n->seen, &f->key.client, &f->key.server, now, &f->host, 1) == 1)
 		f->evidence = EVIDENCE_DNS;
 	else if (in->parse == PARSE_OK)
-		copy_host(f, &in->hello.host); /* an IP literal: said in the record, worth nothing */
+		copy_host(f,
+			  &in->hello.host); /* an IP literal: said in the record, worth nothing */
 }
 
 /* Another request of an HTTP connection; the bytes begin at f->next. */
@@ -194,6 +192,7 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		enum parse parse = out->parse;
 		if (join(n, f, 0, bytes, out))
 			out->parse = parse;
+		out->nothing_new = parse == PARSE_MORE && out->hello.server_next;
 	}
 	if (old)
 		stream_put(n->streams, old);

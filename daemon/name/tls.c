@@ -109,8 +109,7 @@ static enum parse read_server_name(struct part ext, struct extras *x, struct hel
 			continue;
 		hello_name(name.at.pos, name.left, out);
 		if (x->named) {
-			out->name = HELLO_NAME_BAD;
-			out->host.len = 0;
+			hello_no_name(out, HELLO_NAME_BAD);
 		}
 		x->named = true;
 	}

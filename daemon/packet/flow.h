@@ -32,7 +32,8 @@ struct quic_flow {
 
 /* Where http.c is in a connection between packets; zero at a request's start. */
 struct http_follow {
-	enum { HTTP_HEAD, HTTP_CHUNK, HTTP_CHUNK_END, HTTP_TRAILER } at;
+	enum { HTTP_HEAD, HTTP_CHUNK, HTTP_CHUNK_END, HTTP_TRAILER, HTTP_FRAMES, HTTP_TUNNEL } at;
+	bool upgrade; /* a request offered to go on with another protocol */
 };
 
 struct flow {

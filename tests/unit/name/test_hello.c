@@ -137,7 +137,8 @@ static void test_starttls(void **state)
 		put(&stream, good[n].text, good[n].len);
 		put(&stream, curl, CURL_LEN);
 		for (size_t i = 0; i < stream.len; i++)
-			if (starttls(good[n].port, stream.at, i) != PARSE_MORE)
+			if (starttls(good[n].port, stream.at, i) != PARSE_MORE ||
+			    hello.server_next != (i <= good[n].len))
 				fail_msg("example %zu, %zu bytes", n, i);
 		assert_int_equal(starttls(good[n].port, stream.at, stream.len), PARSE_OK);
 		assert_string_equal(hello.host.text, "www.feas.test");

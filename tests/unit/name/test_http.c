@@ -267,8 +267,24 @@ static void test_follow_bad(void **state)
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1\r\nGET"), "p.org,", PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1111111111111111\r\n"), "p.org,",
 		     PARSE_BAD);
-	expect_hosts(A "\x16\x03\x01", "a.org,", PARSE_ABSENT);
-	expect_hosts(A "CONNECT a.org:1 HTTP/1.1\r\n\r\n", "a.org,", PARSE_ABSENT);
+	/* what a server might yet read as a request of another host */
+	expect_hosts(A "\x16\x03\x01", "a.org,", PARSE_BAD);
+	expect_hosts(A "\r\n\r\n\r\n\r\n\r\n\r\n" B, "a.org,", PARSE_BAD);
+	expect_hosts(A "GET /\r\n" B, "a.org,", PARSE_BAD);
+}
+
+#define UPGRADE(to) "GET / HTTP/1.1\r\nHost: a.org\r\nUpgrade: " to "\r\n\r\n"
+
+/* Another protocol follows only where it was asked for, and looks like none of HTTP. */
+static void test_follow_upgrade(void **state)
+{
+	expect_hosts(UPGRADE("websocket") "\x81\x05hello", "a.org,", PARSE_ABSENT);
+	expect_hosts(UPGRADE("websocket") B, "a.org,b.org,", PARSE_MORE);
+	expect_hosts(UPGRADE("websocket") B "\x81\x05hello", "a.org,b.org,", PARSE_ABSENT);
+	expect_hosts(UPGRADE("websocket") "GET /\r\n", "a.org,", PARSE_BAD);
+	/* CONNECT is asked for as a request without a name; then nothing is read */
+	expect_hosts(A "CONNECT b.org:1 HTTP/1.1\r\nHost: b.org\r\n\r\n" B, "a.org,,",
+		     PARSE_ABSENT);
 }
 
 /* --- h2c --- */
@@ -421,6 +437,43 @@ static void test_h2c_memory(void **state)
 	assert_int_equal(request(b.at, b.len), PARSE_BAD);
 }
 
+/* After HEADERS, given by its stream: what may follow, and another request. */
+static void test_follow_h2c(void **state)
+{
+	static struct bytes b, got;
+	const char *fields[][2] = {GET_FIELDS, {":authority", "a.org"}};
+	uint8_t block[2048];
+	size_t len = hpack(block, sizeof block, fields, 4);
+	for (int second = 0; second < 2; second++) {
+		b.len = 0;
+		put_text(&b, UPGRADE("h2c"));
+		put_preface(&b);
+		put_frame(&b, 1, 4, 3, block, len);
+		put_frame(&b, 4, 1, 0, "", 0);
+		put_frame(&b, 0, 1, 3, "data", 4);
+		if (second)
+			put_frame(&b, 1, 4, 5, "\x82", 1);
+		for (size_t piece = 1; piece < b.len; piece++) {
+			assert_int_equal(follow(&b, piece, &got), second ? PARSE_BAD : PARSE_MORE);
+			assert_string_equal((char *)got.at, "a.org,a.org,");
+		}
+	}
+}
+
+/* A client may wait for the server's SETTINGS before its first request. */
+static void test_h2c_server_next(void **state)
+{
+	static struct bytes b;
+	put_preface(&b);
+	size_t settings_end = 24 + 9 + 6;
+	for (size_t i = 1; i <= b.len; i++) {
+		assert_int_equal(request(b.at, i), PARSE_MORE);
+		assert_int_equal(hello.server_next, i == settings_end || i == b.len);
+	}
+	assert_int_equal(request("GET / HTTP/1.1\r\n", 16), PARSE_MORE);
+	assert_false(hello.server_next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,7 +482,8 @@ int main(void)
 		cmocka_unit_test(test_too_long),        cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_follow_bad),      cmocka_unit_test(test_h2c),
 		cmocka_unit_test(test_h2c_frames),      cmocka_unit_test(test_h2c_bad),
-		cmocka_unit_test(test_h2c_memory),
+		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_follow_upgrade),
+		cmocka_unit_test(test_follow_h2c),      cmocka_unit_test(test_h2c_server_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -484,6 +484,25 @@ static void test_numbers_and_tokens(void **state)
 	}
 }
 
+/* A token that no server made, and a packet too short for a sample of its bytes. */
+static void test_odd_headers(void **state)
+{
+	static struct bytes b;
+	static const uint8_t head[] = {0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0};
+	put(&b, head, sizeof head);
+	put_number(&b, 0x4000 | 5000, 2);
+	b.len += 5000;
+	put_number(&b, 0x4000 | 100, 2);
+	b.len += 100;
+	new_flow();
+	assert_int_equal(datagram(b.at, b.len), PARSE_BAD);
+	b.len = 0;
+	put(&b, head, sizeof head);
+	put_number(&b, 0x0013, 2);
+	b.len += 19;
+	assert_int_equal(datagram(b.at, b.len), PARSE_BAD);
+}
+
 static void test_pool_empty(void **state)
 {
 	struct seal s = seal_of(0);
@@ -520,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_too_many_frames),
 		cmocka_unit_test(test_numbers_and_tokens),
+		cmocka_unit_test(test_odd_headers),
 		cmocka_unit_test(test_pool_empty),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
