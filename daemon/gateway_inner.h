@@ -1,0 +1,91 @@
+/* gateway_inner: what the files gateway*.c share: the gateway and its lanes. For them only. */
+#pragma once
+#include "base/ring.h"
+#include "control/control.h"
+#include "decision/sink.h"
+#include "gateway.h"
+#include "policy/snapshot.h"
+#include "source/conntrack.h"
+#include "source/dnstap_socket.h"
+#include "state/state.h"
+#include "worker.h"
+
+#include <nettle/sha2.h>
+#include <pthread.h>
+#include <systemd/sd-event.h>
+
+#define LANES_MAX 65 /* workers and the DNS worker */
+
+/* A queue, its worker, its thread, and the rings between it and the main thread. */
+struct lane {
+	struct gateway *gateway;
+	struct source *source;
+	struct worker *worker;
+	struct ring *records; /* the sink's */
+	struct ring *ended;   /* main -> worker: struct flow_ended */
+	struct ring *remarks; /* worker -> main: struct remark */
+	/* flows for the state file: main sets `remember`, the worker fills and clears it */
+	struct flow_memory *memory;
+	size_t memory_count;
+	uint32_t memory_slot;
+	_Atomic bool remember;
+	pthread_t thread;
+	bool running;
+	_Atomic bool stop;
+	_Atomic int failed; /* -errno of a receive that ended the thread */
+	_Atomic uint64_t turns;
+	uint64_t turns_seen;
+	unsigned stuck;
+};
+
+struct remark {
+	struct flow_key key;
+	uint32_t isn;
+	enum verdict verdict;
+};
+
+struct gateway {
+	struct gateway_options o;
+	struct config *config; /* of the start: bounds, queues, paths */
+	struct snapshot *snapshot;
+	struct seen *seen;
+	struct sessions *sessions;
+	struct sink *sink;
+	struct control *control;
+	struct conntrack *conntrack;
+	struct dnstap_socket *dnstap;
+	struct store *store; /* NULL: nothing is kept */
+	unsigned ticks;
+	uint64_t sessions_saved; /* the table's generation that is on disk */
+	sd_event *event;
+	struct lane lanes[LANES_MAX];
+	unsigned lane_count, epoch;
+	int raw4, raw6;
+	int remark_fd; /* eventfd: a worker has a remark */
+	uint8_t pseudonym[SHA256_DIGEST_SIZE];
+	bool has_pseudonym, strict;
+	int64_t started, loaded;
+	char wiring[256];  /* what is wrong with the rules, or "" */
+	char refused[256]; /* why the last reload was refused, or "" */
+	int status;
+};
+
+/* gateway_lane.c: a queue's thread and the rings to it. */
+bool lane_open(struct gateway *g, unsigned i, struct errors *errors);
+int lane_start(struct lane *l); /* 0 or -errno */
+void lane_stop(struct lane *l); /* waits for its thread */
+void lane_close(struct lane *l);
+/* Once a second. False: it has not turned for some seconds. A failed one ends the loop. */
+bool lane_check(struct lane *l);
+/* conntrack's ends go to every lane; the lanes' remarks to conntrack. Main thread. */
+void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
+		 int64_t first, int64_t last);
+int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);
+
+/* gateway_state.c: state files. save_tick is called once a second; save_all when no thread runs. */
+bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */
+void state_save_tick(struct gateway *g);
+void state_save_all(struct gateway *g);
+
+/* gateway_status.c: what `tiergatectl status` shows. */
+void gateway_status(void *ctx, json_t *out);

@@ -1,0 +1,85 @@
+#include "gateway_inner.h"
+
+#include "base/clock.h"
+#include "source/nfqueue.h"
+
+static json_t *counters_json(const struct worker_counters *c)
+{
+	json_t *reasons = json_object();
+	for (int i = 0; i < REASON_COUNT; i++)
+		if (c->reasons[i])
+			json_object_set_new(reasons, reason_text(i),
+					    json_integer((json_int_t)c->reasons[i]));
+	return json_pack("{sI sI sI sI sI sI sI sI sI so}", "packets", (json_int_t)c->packets,
+			 "flows", (json_int_t)c->flows, "allowed", (json_int_t)c->allowed, "denied",
+			 (json_int_t)c->denied, "held", (json_int_t)c->held, "malformed",
+			 (json_int_t)c->malformed, "dns", (json_int_t)c->dns, "evicted",
+			 (json_int_t)c->evicted, "decided_again", (json_int_t)c->again, "reasons",
+			 reasons);
+}
+
+static json_t *lane_json(const struct gateway *g, unsigned i)
+{
+	struct worker_counters w;
+	struct nfqueue_counters q;
+	worker_count(g->lanes[i].worker, &w);
+	nfqueue_count(g->lanes[i].source, &q);
+	json_t *out = counters_json(&w);
+	json_object_set_new(out, "queue", json_integer(g->config->queue_first + i));
+	json_object_set_new(out, "bursts", json_integer((json_int_t)q.bursts));
+	json_object_set_new(out, "waiting", json_integer(q.waiting));
+	json_object_set_new(out, "full", json_integer((json_int_t)q.full));
+	json_object_set_new(out, "overruns", json_integer((json_int_t)q.overruns));
+	json_object_set_new(out, "verdict_errors", json_integer((json_int_t)q.verdict_errors));
+	json_object_set_new(out, "remarks_lost",
+			    json_integer((json_int_t)ring_refused(g->lanes[i].remarks)));
+	return out;
+}
+
+static json_t *time_json(int64_t time)
+{
+	char text[40];
+	struct buf b = BUF_OF(text);
+	clock_format(&b, time);
+	return json_string(text);
+}
+
+static json_t *dnstap_json(const struct dnstap_socket *s)
+{
+	struct dnstap_counters c;
+	dnstap_count(s, &c);
+	return json_pack("{sI sI sI sI sI}", "connections", (json_int_t)c.connections, "frames",
+			 (json_int_t)c.frames, "answers", (json_int_t)c.answers, "malformed",
+			 (json_int_t)c.malformed, "broken", (json_int_t)c.broken);
+}
+
+void gateway_status(void *ctx, json_t *out)
+{
+	struct gateway *g = ctx;
+	struct sink_counters s;
+	struct seen_counters n;
+	json_t *queues = json_array();
+	sink_count(g->sink, &s);
+	seen_count(g->seen, &n);
+	for (unsigned i = 0; i < g->lane_count; i++)
+		json_array_append_new(queues, lane_json(g, i));
+	json_object_set_new(out, "policy", json_string(snapshot_digest(g->snapshot)));
+	json_object_set_new(
+		out, "mode",
+		json_string(snapshot_mode(g->snapshot) == CONFIG_OBSERVE ? "observe" : "enforce"));
+	json_object_set_new(out, "started", time_json(g->started));
+	json_object_set_new(out, "loaded", time_json(g->loaded));
+	json_object_set_new(out, "wiring", json_string(g->wiring[0] ? g->wiring : "in place"));
+	if (g->refused[0])
+		json_object_set_new(out, "reload_refused", json_string(g->refused));
+	json_object_set_new(out, "epoch", json_integer(g->epoch));
+	json_object_set_new(out, "sessions", json_integer(sessions_count(g->sessions)));
+	json_object_set_new(out, "names", json_integer((json_int_t)n.entries));
+	json_object_set_new(out, "log",
+			    json_pack("{sI sI sI sb}", "written", (json_int_t)s.written,
+				      "lost_ring", (json_int_t)s.lost_ring, "lost_write",
+				      (json_int_t)s.lost_write, "failing", s.failing));
+	if (g->dnstap)
+		json_object_set_new(out, "dnstap", dnstap_json(g->dnstap));
+	json_object_set_new(out, "queues", queues);
+}
