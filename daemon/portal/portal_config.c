@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 #include "config/schema.h"
+#include "identity/users.h"
+#include "portal/radius.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define AT(member)                                                                                 \
 	.offset = offsetof(struct portal_config, member),                                          \
@@ -17,6 +20,45 @@ static const struct word credential_words[] = {{"users", CREDENTIALS_USERS},
 					       {"vouchers", CREDENTIALS_VOUCHERS},
 					       {0}};
 static const struct word roaming_words[] = {{"move", ROAMING_MOVE}, {"off", ROAMING_OFF}, {0}};
+
+static const struct word require_words[] = {{"message-authenticator", RADIUS_MESSAGE_AUTHENTICATOR},
+					    {"event-timestamp", RADIUS_EVENT_TIMESTAMP},
+					    {0}};
+
+#define ROW(type, member)                                                                          \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+#define TABLE(name, what, type)                                                                    \
+	static const struct table name##_table = {what, name##_options,                            \
+						  sizeof name##_options / sizeof *name##_options,  \
+						  sizeof(struct type)}
+
+static const struct option radius_client_options[] = {
+	{"network", OPTION_NETWORK, ROW(portal_radius_client, network), .required = true,
+	 .help = "Where the client sends from; the longest network that holds an address counts."},
+	{"secret", OPTION_TEXT, ROW(portal_radius_client, secret), .max = 128, .required = true,
+	 .help = "What the client and the portal share; 8 bytes at least, 16 or more are better."},
+	{"require", OPTION_WORDS, ROW(portal_radius_client, require), .words = require_words,
+	 .fallback = "[ ]",
+	 .help = "What each packet must hold. Without Event-Timestamp an old packet cannot be told "
+		 "from a new one."},
+};
+TABLE(radius_client, "a RADIUS client", portal_radius_client);
+
+static const struct option radius_tier_options[] = {
+	{"value", OPTION_TEXT, ROW(portal_tier, value), .max = 253, .required = true,
+	 .help = "The attribute's value, to the letter."},
+	{"tier", OPTION_TEXT, ROW(portal_tier, tier), .max = TIER_MAX - 1, .required = true,
+	 .help = "The tier that it stands for."},
+};
+TABLE(radius_tier, "a value and its tier", portal_tier);
+
+static const struct option pam_tier_options[] = {
+	{"group", OPTION_TEXT, ROW(portal_tier, value), .max = 253, .required = true,
+	 .help = "A group of the system's users (LDAP and others by NSS)."},
+	{"tier", OPTION_TEXT, ROW(portal_tier, tier), .max = TIER_MAX - 1, .required = true,
+	 .help = "The tier of its members."},
+};
+TABLE(pam_tier, "a group and its tier", portal_tier);
 
 static const struct option portal_options[] = {
 	{"url", OPTION_TEXT, AT(url), .max = 200, .required = true,
@@ -76,6 +118,42 @@ static const struct option portal_options[] = {
 	 .help = "So long may a connection take for one request; slower ones are closed."},
 	{"checkers", OPTION_NUMBER, AT(checkers), .min = 1, .max = 32, .fallback = "2",
 	 .help = "Passwords checked at once."},
+	{"pam_service", OPTION_TEXT, AT(pam_service), .max = 64, .fallback = "\"tiergate\"",
+	 .help = "The PAM service that credentials = [ \"pam\" ] asks."},
+	{"pam_tiers", OPTION_TABLE, AT(pam_tiers), SECOND(pam_tier_count), .table = &pam_tier_table,
+	 .help = "Which group has which tier; of several the first counts."},
+	{"pam_default_tier", OPTION_TEXT, AT(pam_default_tier), .max = TIER_MAX - 1,
+	 .help = "The tier of who is in none of the groups; without it they are not let in."},
+	{"vouchers_file", OPTION_PATH, AT(vouchers_file), .max = 4000,
+	 .fallback = "\"/var/lib/tiergate-portal/vouchers\"",
+	 .help = "Vouchers by the hashes of their codes."},
+	{"radius", OPTION_ENDPOINT, AT(radius), SECOND(radius_port),
+	 .help = "Where RADIUS accounting is received, such as \"[::]:1813\"; without it none is."},
+	{"radius_clients", OPTION_TABLE, AT(radius_clients), SECOND(radius_client_count),
+	 .table = &radius_client_table, .help = "Who may report sessions."},
+	{"radius_attribute", OPTION_TEXT, AT(radius_attribute), .max = 32, .fallback = "\"Class\"",
+	 .help = "The attribute that says a user's tier: \"Class\", \"Filter-Id\" or "
+		 "\"vendor:NUMBER:TYPE\"."},
+	{"radius_tiers", OPTION_TABLE, AT(radius_tiers), SECOND(radius_tier_count),
+	 .table = &radius_tier_table,
+	 .help = "Which value has which tier; without any a value is a tier's name."},
+	{"radius_default_tier", OPTION_TEXT, AT(radius_default_tier), .max = TIER_MAX - 1,
+	 .help = "The tier where the attribute says none; without it no session is opened."},
+	{"radius_interim", OPTION_DURATION, AT(radius_interim), .min = 60 * NS_PER_S, .max = DAY,
+	 .fallback = "\"10m\"",
+	 .help = "How often clients send interim updates, where Acct-Interim-Interval does not "
+		 "say."},
+	{"radius_missed", OPTION_NUMBER, AT(radius_missed), .min = 1, .max = 1000, .fallback = "3",
+	 .help = "A session ends after so many updates have not come."},
+	{"radius_window", OPTION_DURATION, AT(radius_window), .min = 5 * NS_PER_S, .max = DAY,
+	 .fallback = "\"5m\"",
+	 .help = "So far may an Event-Timestamp be from the portal's clock for a session to open."},
+	{"radius_sessions", OPTION_NUMBER, AT(radius_sessions), .min = 16, .max = 4194304,
+	 .fallback = "65536",
+	 .help = "Sessions that clients have reported; packets of further ones are not answered."},
+	{"radius_repeats", OPTION_NUMBER, AT(radius_repeats), .min = 64, .max = 1048576,
+	 .fallback = "8192",
+	 .help = "Packets remembered, so that a repeated one is only answered."},
 };
 const struct table schema_portal = {"the configuration", portal_options,
 				    sizeof portal_options / sizeof *portal_options,
@@ -92,6 +170,40 @@ static bool url_good(const char *url)
 	return !host[strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]")];
 }
 
+static void check_tiers(const struct portal_tier *rows, size_t count, const char *fallback,
+			const char *path, struct errors *errors)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!tier_name_valid(rows[i].tier))
+			errors_add(errors, path, rows[i].place.line,
+				   "tier = \"%s\" is no tier's name", rows[i].tier);
+	if (fallback && !tier_name_valid(fallback))
+		errors_add(errors, path, 0, "\"%s\" is no tier's name", fallback);
+}
+
+static void check_radius(const struct portal_config *c, const char *path, struct errors *errors)
+{
+	struct radius_attribute attribute;
+	struct stat st;
+	check_tiers(c->radius_tiers, c->radius_tier_count, c->radius_default_tier, path, errors);
+	check_tiers(c->pam_tiers, c->pam_tier_count, c->pam_default_tier, path, errors);
+	if (!radius_attribute_parse(c->radius_attribute, &attribute))
+		errors_add(
+			errors, path, 0,
+			"radius_attribute = \"%s\" is none; write \"Class\", \"Filter-Id\" or one "
+			"such as \"vendor:9:1\"",
+			c->radius_attribute);
+	if (c->radius_port && !c->radius_client_count)
+		errors_add(errors, path, 0, "radius without radius_clients; nobody could report");
+	for (size_t i = 0; i < c->radius_client_count; i++)
+		if (strlen(c->radius_clients[i].secret) < 8)
+			errors_add(errors, path, c->radius_clients[i].place.line,
+				   "the secret is too short; write 16 bytes or more");
+	if (c->radius_client_count && stat(path, &st) == 0 && st.st_mode & 07)
+		errors_add(errors, path, 0,
+			   "the file holds secrets and is open to others; give it mode 0640");
+}
+
 static void config_check_all(const struct portal_config *c, const char *path, struct errors *errors)
 {
 	if (!url_good(c->url))
@@ -104,6 +216,7 @@ static void config_check_all(const struct portal_config *c, const char *path, st
 			   c->language);
 	if (!c->credentials)
 		errors_add(errors, path, 0, "credentials names none; write [ \"users\" ]");
+	check_radius(c, path, errors);
 	if (c->venue_url && strncmp(c->venue_url, scheme, sizeof scheme - 1) != 0)
 		errors_add(errors, path, 0, "venue_url = \"%s\" is no https URL", c->venue_url);
 }
