@@ -54,8 +54,7 @@ struct client { /* the writer's own */
 	uint64_t hash;
 };
 
-/* Slots 1 .. entries: those given back, then those never used. */
-struct slots {
+struct slots { /* 1 .. entries: those given back, then those never used */
 	uint32_t fresh, free;
 };
 
@@ -279,8 +278,6 @@ void seen_refresh(struct seen *s, const struct address *client, const struct add
 	struct key key;
 	key_of(s, client, address, host, &key);
 	refresh(s, &key, now + s->grace);
-	if (s->any_client)
-		return;
 	key_complete(s, &everyone, address, &key);
 	refresh(s, &key, now + s->grace);
 }
