@@ -1,275 +1,23 @@
 /* A packet enters on the left, a decision leaves on the right: bytes -> flow -> first bytes -> name
  * -> who -> policy -> verdict and record. Everything here belongs to one thread; `now` is the
  * arrival's. */
-#include "worker.h"
+#include "worker_inner.h"
 
-#include "base/clock.h"
-#include "base/ring.h"
 #include "name/dns_watch.h"
-#include "name/naming.h"
-#include "packet/held.h"
-#include "policy/decide.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <urcu.h>
 
-enum { BURST = 64, NAMES = 16, AGAIN_BURST = 8192, DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
-#define UDP_GRACE   (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
-#define SWEEP_EVERY (100 * NS_PER_MS)
-#define REPEAT_SAY  (60 * NS_PER_S)
-
-struct worker {
-	struct worker_options o;
-	const struct snapshot *snapshot; /* of this burst */
-	struct flow_table *flows;
-	struct held *held;
-	struct dns_watch *dns;
-	struct namer namer;
-	int64_t now, swept;
-	/* deciding again: what the last walk was for, and where the present one stands */
-	const struct snapshot *again_for;
-	uint64_t again_sessions;
-	int64_t again_edge;
-	uint32_t again_slot;
-	bool again;
-	struct worker_counters counters;
-	struct arrival burst[BURST];
-	struct host names[NAMES]; /* scratch of ask_early */
-};
-
-/* One writer, readers elsewhere: a plain store that a reader sees whole. */
-#define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
-#define COUNT(field)        COUNT_ADD(field, 1)
-
-static bool observing(const struct worker *w)
-{
-	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
-}
-
-static void give(struct worker *w, uint64_t id, enum verdict v)
-{
-	w->o.source->ops->verdict(w->o.source, id, v);
-}
-
-/* ---- who ---- */
-
-static void text_copy(char *to, size_t room, const char *from)
-{
-	size_t n = strnlen(from, room - 1);
-	memcpy(to, from, n);
-	to[n] = '\0';
-}
-
-static void identify(struct worker *w, struct flow *f)
-{
-	struct session s;
-	if (session_at(w->o.sessions, &f->key.client, w->now, &s)) {
-		session_touch(w->o.sessions, &f->key.client, w->now);
-		memcpy(f->user, s.user, sizeof f->user);
-		memcpy(f->tier, s.tier, sizeof f->tier);
-		return;
-	}
-	const char *user, *tier = snapshot_static(w->snapshot, &f->key.client,
-						  f->has_mac ? f->mac : NULL, &user);
-	text_copy(f->user, sizeof f->user, user);
-	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
-}
-
-static struct facts facts_of(const struct flow *f, bool waiting)
-{
-	return (struct facts){
-		.client = f->key.client,
-		.server = f->key.server,
-		.port = f->key.server_port,
-		.transport = f->key.transport,
-		.tier = f->tier,
-		.host = f->evidence > EVIDENCE_ADDRESS ? &f->host : NULL,
-		.evidence = f->evidence,
-		.mismatch = f->mismatch,
-		.waiting = waiting,
-	};
-}
-
-static struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
-{
-	const struct facts facts = facts_of(f, waiting);
-	return decide(w->snapshot, &facts, w->now);
-}
-
-/* ---- record ---- */
-
-static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
-		     struct decision *d)
-{
-	memset(d, 0, offsetof(struct decision, host));
-	d->time = w->now;
-	d->kind = kind;
-	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
-	d->reason = f->outcome.reason;
-	d->evidence = f->evidence;
-	d->protocol = f->protocol;
-	d->client = f->key.client;
-	d->server = f->key.server;
-	d->client_port = f->key.client_port;
-	d->server_port = f->key.server_port;
-	d->transport = f->key.transport;
-	d->has_mac = f->has_mac;
-	memcpy(d->mac, f->mac, sizeof d->mac);
-	d->host.len = f->host.len;
-	memcpy(d->host.text, f->host.text, (size_t)f->host.len + 1);
-	memcpy(d->user, f->user, sizeof d->user);
-	memcpy(d->tier, f->tier, sizeof d->tier);
-	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
-	d->rule[0] = d->site[0] = '\0';
-	d->count = d->bytes = d->packets = 0;
-	d->duration = 0;
-}
-
-static bool record_decided(struct worker *w, struct flow *f)
-{
-	struct decision d;
-	describe(w, f, DECISION_DECIDED, &d);
-	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
-	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
-	d.observed = observing(w);
-	if (d.observed && f->outcome.action == ACTION_DENY) {
-		d.reason = REASON_OBSERVE;
-		d.would_deny = true;
-		d.would = f->outcome.reason;
-	}
-	f->recorded = true;
-	f->repeats = 0;
-	f->repeat_said = w->now;
-	return w->o.record(w->o.ctx, &d);
-}
-
-/* One record with a repeat count stands for all the retries of a denied flow. */
-static void record_repeats(struct worker *w, struct flow *f)
-{
-	struct decision d;
-	if (!f->repeats)
-		return;
-	describe(w, f, DECISION_REPEATED, &d);
-	d.count = f->repeats;
-	f->repeats = 0;
-	f->repeat_said = w->now;
-	w->o.record(w->o.ctx, &d);
-}
-
-static void repeat(struct worker *w, struct flow *f)
-{
-	f->repeats++;
-	if (w->now - f->repeat_said >= REPEAT_SAY)
-		record_repeats(w, f);
-}
-
-/* ---- outcome -> verdict ---- */
-
-static enum verdict denial(const struct worker *w, const struct flow *f)
-{
-	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
-	if (how == CONFIG_DROP)
-		return VERDICT_DROP_DENIED;
-	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
-	    f->syn_seen && !f->started)
-		return VERDICT_REDIRECT;
-	return VERDICT_DENIED;
-}
-
-/* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
-static enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again)
-{
-	f->outcome = o;
-	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
-	if (again) {
-		repeat(w, f);
-	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
-		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
-		f->state = FLOW_DENIED;
-		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
-	}
-	f->passed |= f->state == FLOW_ALLOWED;
-	if (f->state == FLOW_ALLOWED)
-		COUNT(w->counters.allowed);
-	else
-		COUNT(w->counters.denied);
-	COUNT(w->counters.reasons[f->outcome.reason]);
-	f->live = f->live && f->state == FLOW_ALLOWED;
-	if (!f->live)
-		naming_drop(&w->namer, f);
-	if (f->state == FLOW_DENIED)
-		return denial(w, f);
-	return f->live ? VERDICT_PENDING : VERDICT_ALLOWED;
-}
-
-/* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
- * so that the client hears at once, and the rest need no further reset. */
-static void release(struct worker *w, struct flow *f, enum verdict v)
-{
-	uint64_t id;
-	while (held_take(w->held, f, &id)) {
-		give(w, id, v);
-		if (v == VERDICT_DENIED)
-			v = VERDICT_DROP;
-	}
-}
-
-static void tell_server(struct worker *w, const struct flow *f)
-{
-	if (f->key.transport == IPPROTO_TCP && f->started)
-		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
-}
-
-/* ---- names ---- */
-
-/* A flow that has no name for a reason of its own is denied for that reason, unless the policy
- * takes the address or the DNS answer for it. */
-static struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
-{
-	struct outcome o = ask(w, f, false);
-	if (o.action == ACTION_ALLOW || f->evidence > EVIDENCE_DNS || o.reason == REASON_NO_TIER ||
-	    o.reason == REASON_DENY_LINE)
-		return o;
-	if (n->broken != REASON_COUNT)
-		o.reason = n->broken;
-	else if (n->parse == PARSE_BAD)
-		o.reason = REASON_HELLO_MALFORMED;
-	else if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD)
-		o.reason = REASON_NAME_BAD;
-	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen && o.reason == REASON_NO_NAME)
-		o.reason = REASON_NAME_FORGOTTEN;
-	return o;
-}
+enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
+#define UDP_GRACE (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
-
-/* Gives a flow's verdict to its packet and to those that it holds. */
-static void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
-{
-	bool had_held = f->held_count > 0;
-	release(w, f, v);
-	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
-	if (v == VERDICT_DENIED)
-		tell_server(w, f);
-}
-
-static void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
-{
-	f->live = false;
-	apply(w, f, settle(w, f, o, false), id);
-}
 
 static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	naming_passed(f, p);
 	give(w, id, VERDICT_PENDING);
-}
-
-static void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
-{
-	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
 }
 
 static void hold(struct worker *w, struct flow *f, uint64_t id)
@@ -416,8 +164,6 @@ static void flow_clear(struct flow *f, int64_t now)
 	*f = fresh;
 }
 
-static void conclude(struct worker *w, struct flow *f);
-
 /* A SYN where a flow is remembered: a new connection with the same ports, or the old SYN again. */
 static bool begins_anew(const struct worker *w, const struct flow *f, const struct packet *p)
 {
@@ -537,139 +283,6 @@ static void dns_packet(struct worker *w, const struct arrival *a)
 	give(w, a->id, VERDICT_PENDING);
 }
 
-/* ---- ends ---- */
-
-/* A flow goes: what is still open of it is said. */
-static void conclude(struct worker *w, struct flow *f)
-{
-	if (f->state == FLOW_NEW && !f->recorded) {
-		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
-		if (f->stream) {
-			n.parse = PARSE_BAD;
-			n.broken = REASON_HELLO_UNFINISHED;
-		}
-		identify(w, f);
-		naming_weigh(&w->namer, f, &n, w->now);
-		settle(w, f, judge(w, f, &n), false);
-	} else if (f->held_count) {
-		f->live = false;
-		f->evidence = EVIDENCE_ADDRESS;
-		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
-		release(w, f, settle(w, f, o, false));
-		tell_server(w, f);
-	}
-	record_repeats(w, f);
-	naming_drop(&w->namer, f);
-}
-
-static void flow_ended(struct worker *w, const struct flow_ended *e)
-{
-	struct flow *f = flow_find(w->flows, &e->key);
-	if (!f || f->ended)
-		return;
-	if (w->now < e->last)
-		w->now = e->last;
-	conclude(w, f);
-	if (f->passed) {
-		struct decision d;
-		describe(w, f, DECISION_ENDED, &d);
-		d.bytes = e->bytes;
-		d.packets = e->packets;
-		d.duration = e->last - e->first;
-		w->o.record(w->o.ctx, &d);
-	}
-	f->ended = true;
-	f->last = w->now;
-	if (f->key.transport == IPPROTO_TCP)
-		flow_remove(w->flows, f);
-}
-
-static void take_ended(struct worker *w)
-{
-	const struct flow_ended *e;
-	if (!w->o.ended)
-		return;
-	while ((e = ring_peek(w->o.ended))) {
-		flow_ended(w, e);
-		ring_release(w->o.ended);
-	}
-}
-
-/* Held packets whose hello did not become whole in time. */
-static void sweep(struct worker *w)
-{
-	struct flow *f;
-	if (w->now - w->swept < SWEEP_EVERY)
-		return;
-	w->swept = w->now;
-	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout)))
-		conclude(w, f);
-}
-
-/* ---- deciding again ---- */
-
-/* While a flow lives, other flows of its client may go to the same name and address, however long
- * ago DNS told of it. */
-static void keep_name(struct worker *w, const struct flow *f)
-{
-	if (f->evidence == EVIDENCE_SNI_DNS || f->evidence == EVIDENCE_HOST_DNS)
-		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
-}
-
-static void flow_again(struct worker *w, struct flow *f)
-{
-	struct source *s = w->o.source;
-	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
-		return;
-	identify(w, f);
-	struct outcome o = ask(w, f, false);
-	bool allow = o.action == ACTION_ALLOW || observing(w);
-	if (f->state == FLOW_ALLOWED && !allow) {
-		COUNT(w->counters.again);
-		settle(w, f, o, false);
-		if (!f->ended)
-			s->ops->remark(s, f, VERDICT_DENIED);
-	} else if (f->state == FLOW_DENIED && allow) {
-		COUNT(w->counters.again);
-		record_repeats(w, f);
-		s->ops->remark(s, f, VERDICT_PENDING);
-		flow_remove(w->flows, f);
-	} else if (f->state == FLOW_ALLOWED) {
-		f->outcome = o; /* another line may allow it now */
-		keep_name(w, f);
-	}
-}
-
-/* When the next walk is due at the latest: a schedule's edge, or names of living flows to keep. */
-static int64_t again_edge(const struct worker *w)
-{
-	int64_t edge = snapshot_next_edge(w->snapshot, w->now);
-	int64_t names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
-	return edge && edge < names ? edge : names;
-}
-
-/* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
- * portions between bursts; undecided flows meet the new policy by themselves. */
-static void decide_again(struct worker *w)
-{
-	uint64_t sessions = sessions_generation(w->o.sessions);
-	if (w->again_for != w->snapshot || w->again_sessions != sessions ||
-	    w->now >= w->again_edge) {
-		w->again_for = w->snapshot;
-		w->again_sessions = sessions;
-		w->again_edge = again_edge(w);
-		w->again_slot = 0;
-		w->again = true;
-	}
-	for (int i = 0; w->again && i < AGAIN_BURST; i++) {
-		struct flow *f = flow_each(w->flows, &w->again_slot);
-		if (f)
-			flow_again(w, f);
-		else
-			w->again = false;
-	}
-}
-
 /* ---- the turn ---- */
 
 int worker_turn(struct worker *w)
@@ -698,14 +311,6 @@ int worker_turn(struct worker *w)
 	rcu_read_unlock();
 	s->ops->flush(s);
 	return 0;
-}
-
-void worker_flow_ended(struct worker *w, const struct flow_ended *e)
-{
-	rcu_read_lock();
-	w->snapshot = rcu_dereference(*w->o.snapshot);
-	flow_ended(w, e);
-	rcu_read_unlock();
 }
 
 void worker_finish(struct worker *w)
@@ -749,28 +354,6 @@ void worker_free(struct worker *w)
 	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);
 	free(w);
-}
-
-size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
-{
-	size_t count = 0;
-	while (count < max) {
-		struct flow *f = flow_each(w->flows, slot);
-		if (!f) {
-			*slot = UINT32_MAX;
-			break;
-		}
-		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
-			flow_remember(&out[count++], f);
-	}
-	return count;
-}
-
-void worker_restore(struct worker *w, const struct flow_memory *m)
-{
-	struct flow *f = flow_add(w->flows, &m->key, m->last, NULL, NULL);
-	if (f)
-		flow_restore(f, m);
 }
 
 void worker_count(const struct worker *w, struct worker_counters *out)

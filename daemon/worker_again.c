@@ -1,0 +1,145 @@
+#include "worker_inner.h"
+
+#include "base/ring.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <urcu.h>
+
+enum { AGAIN_BURST = 8192 };
+#define SWEEP_EVERY (100 * NS_PER_MS)
+
+static void flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	struct flow *f = flow_find(w->flows, &e->key);
+	if (!f || f->ended)
+		return;
+	if (w->now < e->last)
+		w->now = e->last;
+	conclude(w, f);
+	if (f->passed)
+		record_ended(w, f, e);
+	f->ended = true;
+	f->last = w->now;
+	if (f->key.transport == IPPROTO_TCP)
+		flow_remove(w->flows, f);
+}
+
+void take_ended(struct worker *w)
+{
+	const struct flow_ended *e;
+	if (!w->o.ended)
+		return;
+	while ((e = ring_peek(w->o.ended))) {
+		flow_ended(w, e);
+		ring_release(w->o.ended);
+	}
+}
+
+/* Held packets whose hello did not become whole in time. */
+void sweep(struct worker *w)
+{
+	struct flow *f;
+	if (w->now - w->swept < SWEEP_EVERY)
+		return;
+	w->swept = w->now;
+	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout)))
+		conclude(w, f);
+}
+
+/* ---- deciding again ---- */
+
+/* While a flow lives, other flows of its client may go to the same name and address, however long
+ * ago DNS told of it. */
+static void keep_name(struct worker *w, const struct flow *f)
+{
+	if (f->evidence == EVIDENCE_SNI_DNS || f->evidence == EVIDENCE_HOST_DNS)
+		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
+}
+
+static void flow_again(struct worker *w, struct flow *f)
+{
+	struct source *s = w->o.source;
+	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
+		return;
+	identify(w, f);
+	struct outcome o = ask(w, f, false);
+	bool allow = o.action == ACTION_ALLOW || observing(w);
+	if (f->state == FLOW_ALLOWED && !allow) {
+		COUNT(w->counters.again);
+		settle(w, f, o, false);
+		if (!f->ended)
+			s->ops->remark(s, f, VERDICT_DENIED);
+	} else if (f->state == FLOW_DENIED && allow) {
+		COUNT(w->counters.again);
+		record_repeats(w, f);
+		s->ops->remark(s, f, VERDICT_PENDING);
+		flow_remove(w->flows, f);
+	} else if (f->state == FLOW_ALLOWED) {
+		f->outcome = o; /* another line may allow it now */
+		keep_name(w, f);
+	}
+}
+
+/* When the next walk is due at the latest: a schedule's edge, or names of living flows to keep. */
+static int64_t again_edge(const struct worker *w)
+{
+	int64_t edge = snapshot_next_edge(w->snapshot, w->now);
+	int64_t names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
+	return edge && edge < names ? edge : names;
+}
+
+/* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
+ * portions between bursts; undecided flows meet the new policy by themselves. */
+void decide_again(struct worker *w)
+{
+	uint64_t sessions = sessions_generation(w->o.sessions);
+	const char *policy = snapshot_digest(w->snapshot);
+	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions ||
+	    w->now >= w->again_edge) {
+		strcpy(w->again_for, policy);
+		w->again_sessions = sessions;
+		w->again_edge = again_edge(w);
+		w->again_slot = 0;
+		w->again = true;
+	}
+	for (int i = 0; w->again && i < AGAIN_BURST; i++) {
+		struct flow *f = flow_each(w->flows, &w->again_slot);
+		if (f)
+			flow_again(w, f);
+		else
+			w->again = false;
+	}
+}
+
+/* ---- from and to outside ---- */
+
+void worker_flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	flow_ended(w, e);
+	rcu_read_unlock();
+}
+
+size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
+{
+	size_t count = 0;
+	while (count < max) {
+		struct flow *f = flow_each(w->flows, slot);
+		if (!f) {
+			*slot = UINT32_MAX;
+			break;
+		}
+		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
+			flow_remember(&out[count++], f);
+	}
+	return count;
+}
+
+void worker_restore(struct worker *w, const struct flow_memory *m)
+{
+	struct flow *f = flow_add(w->flows, &m->key, m->last, NULL, NULL);
+	if (f)
+		flow_restore(f, m);
+}

@@ -1,0 +1,68 @@
+/* worker_inner: what the files worker*.c share. For them only. */
+#pragma once
+#include "base/clock.h"
+#include "name/naming.h"
+#include "packet/held.h"
+#include "policy/decide.h"
+#include "worker.h"
+
+enum { BURST = 64, NAMES = 16 };
+
+struct worker {
+	struct worker_options o;
+	const struct snapshot *snapshot; /* of this burst */
+	struct flow_table *flows;
+	struct held *held;
+	struct dns_watch *dns;
+	struct namer namer;
+	int64_t now, swept;
+	/* deciding again: what the last walk was for, and where the present one stands */
+	char again_for[17]; /* the policy's digest: a pointer may come back */
+	uint64_t again_sessions;
+	int64_t again_edge;
+	uint32_t again_slot;
+	bool again;
+	struct worker_counters counters;
+	struct arrival burst[BURST];
+	struct host names[NAMES]; /* scratch of ask_early */
+};
+
+/* One writer, readers elsewhere: a plain store that a reader sees whole. */
+#define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
+#define COUNT(field)        COUNT_ADD(field, 1)
+
+static inline bool observing(const struct worker *w)
+{
+	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
+}
+
+static inline void give(struct worker *w, uint64_t id, enum verdict v)
+{
+	w->o.source->ops->verdict(w->o.source, id, v);
+}
+
+/* worker_verdict.c: from a name to what becomes of the flow. */
+void identify(struct worker *w, struct flow *f);
+struct facts facts_of(const struct flow *f, bool waiting);
+struct outcome ask(struct worker *w, const struct flow *f, bool waiting);
+/* The policy's answer to a flow whose first bytes are read. */
+struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
+/* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
+enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again);
+enum verdict denial(const struct worker *w, const struct flow *f);
+/* Gives a flow's verdict to its packet and to those that it holds. */
+void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id);
+/* Both, for a flow whose later packets do not matter. */
+void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id);
+void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
+/* A denied flow was met again. */
+void repeat(struct worker *w, struct flow *f);
+void record_repeats(struct worker *w, struct flow *f);
+void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
+/* A flow goes: what is still open of it is said. */
+void conclude(struct worker *w, struct flow *f);
+
+/* worker_again.c: what happens between bursts. */
+void take_ended(struct worker *w);
+void sweep(struct worker *w);
+void decide_again(struct worker *w);

@@ -1,0 +1,244 @@
+#include "worker_inner.h"
+
+#include <netinet/in.h>
+
+#define REPEAT_SAY (60 * NS_PER_S)
+
+/* ---- who ---- */
+
+static void text_copy(char *to, size_t room, const char *from)
+{
+	size_t n = strnlen(from, room - 1);
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+void identify(struct worker *w, struct flow *f)
+{
+	struct session s;
+	if (session_at(w->o.sessions, &f->key.client, w->now, &s)) {
+		session_touch(w->o.sessions, &f->key.client, w->now);
+		memcpy(f->user, s.user, sizeof f->user);
+		memcpy(f->tier, s.tier, sizeof f->tier);
+		return;
+	}
+	const char *user, *tier = snapshot_static(w->snapshot, &f->key.client,
+						  f->has_mac ? f->mac : NULL, &user);
+	text_copy(f->user, sizeof f->user, user);
+	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
+}
+
+struct facts facts_of(const struct flow *f, bool waiting)
+{
+	return (struct facts){
+		.client = f->key.client,
+		.server = f->key.server,
+		.port = f->key.server_port,
+		.transport = f->key.transport,
+		.tier = f->tier,
+		.host = f->evidence > EVIDENCE_ADDRESS ? &f->host : NULL,
+		.evidence = f->evidence,
+		.mismatch = f->mismatch,
+		.waiting = waiting,
+	};
+}
+
+struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
+{
+	const struct facts facts = facts_of(f, waiting);
+	return decide(w->snapshot, &facts, w->now);
+}
+
+/* ---- record ---- */
+
+static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
+		     struct decision *d)
+{
+	memset(d, 0, offsetof(struct decision, host));
+	d->time = w->now;
+	d->kind = kind;
+	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
+	d->reason = f->outcome.reason;
+	d->evidence = f->evidence;
+	d->protocol = f->protocol;
+	d->client = f->key.client;
+	d->server = f->key.server;
+	d->client_port = f->key.client_port;
+	d->server_port = f->key.server_port;
+	d->transport = f->key.transport;
+	d->has_mac = f->has_mac;
+	memcpy(d->mac, f->mac, sizeof d->mac);
+	d->host.len = f->host.len;
+	memcpy(d->host.text, f->host.text, (size_t)f->host.len + 1);
+	memcpy(d->user, f->user, sizeof d->user);
+	memcpy(d->tier, f->tier, sizeof d->tier);
+	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
+	d->rule[0] = d->site[0] = '\0';
+	d->count = d->bytes = d->packets = 0;
+	d->duration = 0;
+}
+
+static bool record_decided(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	describe(w, f, DECISION_DECIDED, &d);
+	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
+	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
+	d.observed = observing(w);
+	if (d.observed && f->outcome.action == ACTION_DENY) {
+		d.reason = REASON_OBSERVE;
+		d.would_deny = true;
+		d.would = f->outcome.reason;
+	}
+	f->recorded = true;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	return w->o.record(w->o.ctx, &d);
+}
+
+/* One record with a repeat count stands for all the retries of a denied flow. */
+void record_repeats(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	if (!f->repeats)
+		return;
+	describe(w, f, DECISION_REPEATED, &d);
+	d.count = f->repeats;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	w->o.record(w->o.ctx, &d);
+}
+
+void repeat(struct worker *w, struct flow *f)
+{
+	f->repeats++;
+	if (w->now - f->repeat_said >= REPEAT_SAY)
+		record_repeats(w, f);
+}
+
+void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
+{
+	struct decision d;
+	describe(w, f, DECISION_ENDED, &d);
+	d.bytes = e->bytes;
+	d.packets = e->packets;
+	d.duration = e->last - e->first;
+	w->o.record(w->o.ctx, &d);
+}
+
+/* ---- outcome -> verdict ---- */
+
+enum verdict denial(const struct worker *w, const struct flow *f)
+{
+	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
+	if (how == CONFIG_DROP)
+		return VERDICT_DROP_DENIED;
+	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
+	    f->syn_seen && !f->started)
+		return VERDICT_REDIRECT;
+	return VERDICT_DENIED;
+}
+
+enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again)
+{
+	f->outcome = o;
+	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
+	if (again) {
+		repeat(w, f);
+	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
+		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
+		f->state = FLOW_DENIED;
+		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
+	}
+	f->passed |= f->state == FLOW_ALLOWED;
+	if (f->state == FLOW_ALLOWED)
+		COUNT(w->counters.allowed);
+	else
+		COUNT(w->counters.denied);
+	COUNT(w->counters.reasons[f->outcome.reason]);
+	f->live = f->live && f->state == FLOW_ALLOWED;
+	if (!f->live)
+		naming_drop(&w->namer, f);
+	if (f->state == FLOW_DENIED)
+		return denial(w, f);
+	return f->live ? VERDICT_PENDING : VERDICT_ALLOWED;
+}
+
+/* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
+ * so that the client hears at once, and the rest need no further reset. */
+static void release(struct worker *w, struct flow *f, enum verdict v)
+{
+	uint64_t id;
+	while (held_take(w->held, f, &id)) {
+		give(w, id, v);
+		if (v == VERDICT_DENIED)
+			v = VERDICT_DROP;
+	}
+}
+
+static void tell_server(struct worker *w, const struct flow *f)
+{
+	if (f->key.transport == IPPROTO_TCP && f->started)
+		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
+}
+
+/* A flow that has no name for a reason of its own is denied for that reason, unless the policy
+ * takes the address or the DNS answer for it. */
+struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
+{
+	struct outcome o = ask(w, f, false);
+	if (o.action == ACTION_ALLOW || f->evidence > EVIDENCE_DNS || o.reason == REASON_NO_TIER ||
+	    o.reason == REASON_DENY_LINE)
+		return o;
+	if (n->broken != REASON_COUNT)
+		o.reason = n->broken;
+	else if (n->parse == PARSE_BAD)
+		o.reason = REASON_HELLO_MALFORMED;
+	else if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD)
+		o.reason = REASON_NAME_BAD;
+	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen && o.reason == REASON_NO_NAME)
+		o.reason = REASON_NAME_FORGOTTEN;
+	return o;
+}
+
+void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
+{
+	bool had_held = f->held_count > 0;
+	release(w, f, v);
+	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
+	if (v == VERDICT_DENIED)
+		tell_server(w, f);
+}
+
+void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+{
+	f->live = false;
+	apply(w, f, settle(w, f, o, false), id);
+}
+
+void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+{
+	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+}
+
+void conclude(struct worker *w, struct flow *f)
+{
+	if (f->state == FLOW_NEW && !f->recorded) {
+		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
+		if (f->stream) {
+			n.parse = PARSE_BAD;
+			n.broken = REASON_HELLO_UNFINISHED;
+		}
+		identify(w, f);
+		naming_weigh(&w->namer, f, &n, w->now);
+		settle(w, f, judge(w, f, &n), false);
+	} else if (f->held_count) {
+		f->live = false;
+		f->evidence = EVIDENCE_ADDRESS;
+		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
+		release(w, f, settle(w, f, o, false));
+		tell_server(w, f);
+	}
+	record_repeats(w, f);
+	naming_drop(&w->namer, f);
+}
