@@ -457,7 +457,10 @@ enum accounting_result accounting_take(struct accounting *a, const struct accoun
 
 void accounting_adopt(struct accounting *a, const struct accounting_report *r, int64_t now)
 {
-	uint32_t i = r->addresses ? entry_new(a) : NONE;
+	bool known = !r->addresses;
+	for (unsigned k = 0; k < r->addresses; k++)
+		known |= find_address(a, &r->address[k]) != NONE;
+	uint32_t i = known ? NONE : entry_new(a);
 	if (i == NONE)
 		return;
 	struct entry *e = &a->entries[i];
@@ -466,8 +469,7 @@ void accounting_adopt(struct accounting *a, const struct accounting_report *r, i
 	memcpy(e->user, r->user, sizeof e->user);
 	memcpy(e->tier, r->tier, sizeof e->tier);
 	for (unsigned k = 0; k < r->addresses; k++)
-		if (find_address(a, &r->address[k]) == NONE)
-			address_add(a, i, &r->address[k]);
+		address_add(a, i, &r->address[k]);
 	state_set(a, i, OPEN, now + r->lasts);
 }
 

@@ -2,6 +2,7 @@
 #include "portal/portal.h"
 
 #include "base/log.h"
+#include "portal/radius_server.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -72,6 +73,8 @@ static int run(struct portal *p, struct errors *errors)
 		errors_add(errors, NULL, 0, "the event loop cannot be made: %s", strerror(-e));
 		return EXIT_CANNOT;
 	}
+	if (p->config->radius_port && !(p->radius = radius_server_new(p->config, p->event, errors)))
+		return EXIT_CANNOT;
 	sd_event_set_watchdog(p->event, 1);
 	sd_notify(0, "READY=1");
 	return sd_event_loop(p->event) < 0 ? EXIT_CANNOT : EXIT_DONE;
@@ -94,6 +97,7 @@ int main(int argc, char **argv)
 		status = run(&p, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
+	radius_server_free(p.radius);
 	sd_event_unref(p.event);
 	portal_config_free(p.config);
 	return status;

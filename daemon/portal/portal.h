@@ -8,4 +8,5 @@ struct portal {
 	struct portal_config *config; /* fixed while the process lives, but for a reload of files */
 	sd_event *event;
 	struct server *server;
+	struct radius_server *radius; /* or NULL: not asked for */
 };
