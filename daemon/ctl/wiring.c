@@ -43,6 +43,11 @@ static int down(const struct config *c, const struct request *r, struct errors *
 
 static int check(const struct config *c, const struct request *r, struct errors *errors)
 {
+	struct errors warnings = {0};
+	wiring_warn(c, &warnings);
+	for (size_t i = 0; i < warnings.count; i++)
+		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
+	errors_deinit(&warnings);
 	if (!wiring_check(c, errors))
 		return NO;
 	puts("the kernel's rules are those of the configuration");

@@ -46,6 +46,10 @@ bool wiring_check(const struct config *c, struct errors *errors)
 bool wiring_loaded(const struct config *c, struct errors *errors)
 	__attribute__((warn_unused_result));
 
+/* What is no error but may surprise: a resolver on an inside interface's own network, whose answers
+ * need not cross the gateway; fwmark_reflect, which would keep resets from going out. */
+void wiring_warn(const struct config *c, struct errors *warnings);
+
 /* Packets that the loaded rules sent up and that passed (open settings) or were dropped without a
  * verdict: no daemon read the queue, or it was full. False where the rules can't be read. */
 bool wiring_undecided(uint64_t *packets) __attribute__((warn_unused_result));

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -602,6 +603,42 @@ def test_other_bits(lab):
                 lab.run("gateway", tool, "-t", "raw", "-D", "PREROUTING", "1")
 
 
+def test_large(lab):
+    "large packets come up whole, up to 64 KiB, and go on as they were"
+    with wired(lab) as w:
+        worker = w.reader("data=pending")
+        for source in BOTH:
+            l = listener(lab, "outside", peer(source), 4444)
+            s = lab.connect(peer(source), 4444, source)
+            a, _ = l.accept()
+            sent = os.urandom(1 << 20)
+            t = threading.Thread(target=s.sendall, args=(sent,))
+            t.start()
+            got = b""
+            while len(got) < len(sent) and (piece := a.recv(1 << 16)):
+                got += piece
+            t.join()
+            check(got == sent, "bytes changed on their way")
+            lengths = [int(p["len"]) for p in worker.packets(sport=s.getsockname()[1])]
+            check(max(lengths) > 4000, "no large packet came up:", max(lengths))
+            equal(worker.packets(cut=1), [], "packets that were cut")
+            s.close(), a.close(), l.close()
+
+
+def test_reader_errors(lab):
+    "a queue in use and a missing right are one clear sentence each"
+    reader = (BUILD / "live/queue_probe", "0")
+    with wired(lab) as w:
+        w.reader()
+        done = lab.run("gateway", *reader, check_exit=False, timeout=5)
+        equal(done.returncode, 3)
+        check(re.fullmatch(r"queue 0 is in use by \S+ \(netlink port \d+\)\n", done.stderr), done.stderr)
+        done = lab.run("gateway", "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-all", *reader,
+                       check_exit=False, timeout=5)
+        equal((done.returncode, done.stderr),
+              (3, "no right to read queue 0: the capability CAP_NET_ADMIN is missing\n"))
+
+
 def denied_hello(lab, source, payload, wait=3):
     """Connects, sends; what the client then got and what the server."""
     l = listener(lab, "outside", peer(source), 4444)
@@ -941,6 +978,19 @@ def test_check(lab):
         lab.run("gateway", "iptables", "-t", "mangle", "-D", "PREROUTING", "-j", "ACCEPT", check_exit=False)
         w.up()
         equal(w.ctl("check").returncode, 0, "check after another up")
+
+
+def test_warnings(lab):
+    "check warns of a resolver whose answers need not cross the gateway, and of fwmark_reflect"
+    with wired(lab, resolvers=["10.77.1.9", RESOLVER, GATEWAY, v6("10.77.1.9")]) as w:
+        done = w.ctl("check")
+        equal(done.returncode, 0, done.stderr)
+        equal([line.split(":")[1].split()[1] for line in done.stderr.splitlines()[:1]], ["10.77.1.9"])
+        equal(done.stderr.count("is a neighbour of the clients on lan0"), 2, done.stderr)
+        lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=1")
+        done = w.ctl("check")
+        lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=0")
+        check(done.returncode == 0 and "fwmark_reflect is on" in done.stderr, done.stderr)
 
 
 def test_check_without_root(lab):

@@ -1,0 +1,82 @@
+#include "wiring/wiring.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static const uint8_t *bytes_of(const struct sockaddr *a, size_t *len)
+{
+	*len = a->sa_family == AF_INET ? 4 : 16;
+	return a->sa_family == AF_INET
+		       ? (const uint8_t *)&((const struct sockaddr_in *)(const void *)a)->sin_addr
+		       : (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)a)
+				 ->sin6_addr;
+}
+
+/* Whether an address is on an interface's own network, and not the interface's. */
+static bool on_link(const struct ifaddrs *i, const struct address *a)
+{
+	int family = address_is4(a) ? AF_INET : AF_INET6;
+	size_t len;
+	if (!i->ifa_addr || !i->ifa_netmask || i->ifa_addr->sa_family != family)
+		return false;
+	const uint8_t *own = bytes_of(i->ifa_addr, &len);
+	const uint8_t *mask = bytes_of(i->ifa_netmask, &len);
+	const uint8_t *other = a->bytes + sizeof a->bytes - len;
+	if (memcmp(own, other, len) == 0)
+		return false;
+	for (size_t n = 0; n < len; n++)
+		if ((own[n] ^ other[n]) & mask[n])
+			return false;
+	return true;
+}
+
+static bool is_inside(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->inside.count; i++)
+		if (strcmp(c->inside.item[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A resolver may be given as a network: its first address stands for it. */
+static void warn_of_resolver(const struct config *c, const struct network *n,
+			     const struct ifaddrs *list, struct errors *warnings)
+{
+	char text[ADDRESS_TEXT];
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		if (!is_inside(c, i->ifa_name) || !on_link(i, &n->base))
+			continue;
+		errors_add(
+			warnings, NULL, 0,
+			"resolver %s is a neighbour of the clients on %s: its answers to them do "
+			"not cross the gateway; have it write dnstap",
+			address_format(&n->base, text), i->ifa_name);
+		return;
+	}
+}
+
+static bool setting_is_on(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c = f ? fgetc(f) : '0';
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+void wiring_warn(const struct config *c, struct errors *warnings)
+{
+	struct ifaddrs *list;
+	if (setting_is_on("/proc/sys/net/ipv4/fwmark_reflect") ||
+	    setting_is_on("/proc/sys/net/ipv6/fwmark_reflect"))
+		errors_add(warnings, NULL, 0,
+			   "fwmark_reflect is on: a reset carries the mark of what it answers, and "
+			   "our backstop drops it");
+	if (getifaddrs(&list) < 0)
+		return;
+	for (size_t i = 0; i < c->resolvers.count; i++)
+		warn_of_resolver(c, &c->resolvers.item[i], list, warnings);
+	freeifaddrs(list);
+}
