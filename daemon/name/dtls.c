@@ -101,10 +101,13 @@ enum parse dtls_datagram(struct cursor datagram, struct stream_pool *pool, struc
 			return PARSE_BAD;
 		while (cursor_left(&record)) {
 			struct fragment f;
-			if (!read_fragment(&record, &f) || f.type != CLIENT_HELLO)
+			if (!read_fragment(&record, &f))
 				return PARSE_BAD;
+			if (f.type != CLIENT_HELLO)
+				return answer;
 			answer = take_fragment(&f, pool, message, conflict, out);
 			out->protocol = PROTOCOL_DTLS;
+			out->another_may_come = true;
 			if (answer != PARSE_MORE)
 				return answer;
 		}

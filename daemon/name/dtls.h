@@ -12,7 +12,7 @@ bool dtls_is_handshake(struct cursor datagram);
  * HelloVerifyRequest is a message of its own and answers PARSE_OK again.
  *
  * PARSE_MORE: wait for the next datagram (*message still NULL: the pool is empty). PARSE_ABSENT: no
- * handshake record. PARSE_BAD: malformed; *conflict is set where fragments contradict each other.
+ * ClientHello. PARSE_BAD: malformed; *conflict is set where fragments contradict each other.
  */
 enum parse dtls_datagram(struct cursor datagram, struct stream_pool *pool, struct stream **message,
 			 bool *conflict, struct hello *out);

@@ -103,10 +103,10 @@ static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, s
 		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
 }
 
-static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+static void read_datagram(struct namer *n, struct flow *f, const struct packet *p,
+			  struct naming *out)
 {
 	bool conflict = false, quic = quic_is_long(p->payload);
-	f->started = true;
 	if (quic)
 		out->parse = quic_datagram(n->quic, &f->quic, p->payload, n->streams, &f->stream,
 					   &conflict, &out->hello);
@@ -117,7 +117,13 @@ static void udp_first(struct namer *n, struct flow *f, const struct packet *p, s
 		out->broken = REASON_OVERLAP_CONFLICT;
 	else if (out->parse == PARSE_BAD && quic)
 		out->broken = REASON_QUIC_UNREADABLE;
-	else if (out->parse == PARSE_MORE && !f->stream)
+}
+
+static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+{
+	f->started = true;
+	read_datagram(n, f, p, out);
+	if (out->parse == PARSE_MORE && !f->stream)
 		fail(out, REASON_TABLE_FULL);
 }
 
@@ -198,17 +204,38 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		stream_put(n->streams, old);
 }
 
+/* Whether a later hello says no more than the first did: the same name, or none again. */
+static bool says_same(const struct flow *f, const struct hello *h)
+{
+	bool named = f->evidence >= EVIDENCE_HOST || f->evidence == EVIDENCE_ECH_OUTER;
+	if (!named)
+		return h->name == HELLO_NAME_ABSENT;
+	return h->name == HELLO_NAME_OK && host_equal(&h->host, &f->host);
+}
+
 /* After a HelloRetryRequest: the whole stream is looked at again, it is short. */
 static void next_hello(struct flow *f, struct naming *out)
 {
 	out->parse = tls_next_hello(stream_head(f->stream), &out->hello);
 	if (out->parse != PARSE_OK)
 		return;
-	bool same = out->hello.name == HELLO_NAME_OK && host_equal(&out->hello.host, &f->host);
-	if (same)
+	if (says_same(f, &out->hello))
 		out->parse = PARSE_ABSENT;
 	else
 		out->broken = REASON_HELLO_CHANGED;
+}
+
+/* After a Retry, a version negotiation, a HelloRetryRequest or a HelloVerifyRequest. The server has
+ * taken the hello once the client sends what is none. */
+static void next_datagram(struct namer *n, struct flow *f, const struct packet *p,
+			  struct naming *out)
+{
+	read_datagram(n, f, p, out);
+	if (out->parse == PARSE_OK && says_same(f, &out->hello))
+		out->parse = PARSE_MORE;
+	else if (out->parse == PARSE_OK)
+		out->broken = REASON_HELLO_CHANGED;
+	out->nothing_new = out->parse == PARSE_MORE && !f->stream;
 }
 
 void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
@@ -218,9 +245,9 @@ void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
 	bool http = first->hello.protocol == PROTOCOL_HTTP;
 	struct cursor bytes;
 	uint64_t offset;
-	f->live = p->transport == IPPROTO_TCP && first->parse == PARSE_OK &&
-		  first->hello.another_may_come && (!http || every_request);
-	if (!f->live || f->stream)
+	f->live = first->parse == PARSE_OK && first->hello.another_may_come &&
+		  (!http || every_request);
+	if (!f->live || f->stream || p->transport == IPPROTO_UDP)
 		return;
 	if (fresh_bytes(f, p, &bytes, &offset))
 		join(n, f, offset, bytes, &out); /* what naming_later begins with */
@@ -231,6 +258,10 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 	struct cursor bytes;
 	uint64_t offset = 0;
 	*out = naming_none();
+	if (p && p->transport == IPPROTO_UDP) {
+		next_datagram(n, f, p, out);
+		return;
+	}
 	if (p && !fresh_bytes(f, p, &bytes, &offset)) {
 		out->parse = PARSE_MORE;
 		out->nothing_new = true;
@@ -249,6 +280,7 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		next_request(n, f, stream_head(f->stream), out);
 	} else {
 		next_hello(f, out);
-		out->nothing_new = !p; /* the first hello's own packet waits for nothing */
+		/* the first hello's own packet waits for nothing */
+		out->nothing_new = !p || out->hello.server_next;
 	}
 }

@@ -328,6 +328,7 @@ static enum parse read_hello(struct quic_flow *f, struct cursor joined, struct h
 	size_t len = 0;
 	enum parse answer = tls_client_hello(joined, &len, out);
 	out->protocol = PROTOCOL_QUIC;
+	out->another_may_come = true;
 	if (answer == PARSE_OK)
 		f->done += len;
 	return answer;
@@ -358,8 +359,11 @@ static enum parse read_chunks(struct quic *q, struct quic_flow *f, struct stream
 	if (!*crypto) {
 		struct cursor joined = join_chunks(q, conflict);
 		answer = *conflict ? PARSE_BAD : read_hello(f, joined, out);
-		if (answer != PARSE_MORE || !pool || !(*crypto = stream_get(pool)))
+		if (answer != PARSE_MORE)
 			return answer;
+		*crypto = pool ? stream_get(pool) : NULL;
+		if (!*crypto)
+			return f->done ? PARSE_BAD : PARSE_MORE;
 	}
 	answer = join_stream(q, f, *crypto, conflict, out);
 	if (answer == PARSE_OK) {

@@ -20,11 +20,12 @@ bool quic_is_long(struct cursor datagram);
  * keys stay those of the first destination ID, while the client's packets carry another after the
  * server's answer (RFC 9001 5.2); after a Retry or a version negotiation all starts anew.
  *
- * PARSE_OK: a hello is whole; a later OK is another one (HelloRetryRequest, Retry, new version).
+ * PARSE_OK: a hello is whole; a later OK is another one (HelloRetryRequest, Retry, new version),
+ * which out->another_may_come always says: nothing ties it to the first.
  * PARSE_MORE: wait for the next datagram (before the first hello *crypto is set then; if it is
- * NULL the pool is empty). PARSE_ABSENT: not QUIC, a version negotiation packet, or mid-stream
- * (Handshake, short header). PARSE_BAD, out->protocol QUIC: unreadable, by version, keys or
- * content; *conflict is set where CRYPTO frames contradict each other. */
+ * NULL the pool is empty, which later is PARSE_BAD). PARSE_ABSENT: not QUIC, a version negotiation
+ * packet, or mid-stream (Handshake, short header). PARSE_BAD, out->protocol QUIC: unreadable, by
+ * version, keys or content; *conflict is set where CRYPTO frames contradict each other. */
 enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor datagram,
 			 struct stream_pool *pool, struct stream **crypto, bool *conflict,
 			 struct hello *out);

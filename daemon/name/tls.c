@@ -391,6 +391,7 @@ enum parse tls_next_hello(struct cursor stream, struct hello *out)
 		struct cursor at = stream;
 		struct record r;
 		enum parse record = read_record(&at, &r);
+		out->server_next = r.type != RECORD_HANDSHAKE;
 		if (record != PARSE_OK)
 			return record == PARSE_MORE ? PARSE_MORE : PARSE_BAD;
 		if (r.type == RECORD_HANDSHAKE) {

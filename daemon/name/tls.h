@@ -12,7 +12,8 @@
 enum parse tls_records(struct cursor stream, struct hello *out);
 
 /* The same stream, of which tls_records has read the first hello: a second one, sent after a
- * HelloRetryRequest. PARSE_MORE: it may still come; PARSE_ABSENT: none comes any more. */
+ * HelloRetryRequest. PARSE_MORE: it may still come (out->server_next: and has not begun);
+ * PARSE_ABSENT: none comes any more. */
 enum parse tls_next_hello(struct cursor stream, struct hello *out);
 
 /* A handshake message without records: type, 24-bit length, ClientHello. *len (may be NULL) is the

@@ -364,8 +364,10 @@ static void test_second_hello(void **state)
 	size_t first = stream.len;
 	put(&stream, change_cipher, 6);
 	second(&stream, "second.example", false);
-	for (size_t i = first; i < stream.len; i++)
+	for (size_t i = first; i < stream.len; i++) {
 		assert_int_equal(next(&stream, i), PARSE_MORE);
+		assert_int_equal(hello.server_next, i <= first + 6);
+	}
 	assert_int_equal(next(&stream, stream.len), PARSE_OK);
 	assert_string_equal(hello.host.text, "second.example");
 }

@@ -1,0 +1,131 @@
+#include "name/naming.h"
+#include "seal.h"
+#include "unit.h"
+#include <netinet/in.h>
+
+static struct namer namer;
+static struct flow flow;
+static struct naming naming;
+static struct bytes message, plain, out;
+
+static const uint8_t first_id[] = {1, 2, 3, 4, 5, 6, 7, 8}, retry_id[] = {8, 7, 6, 5, 4, 3, 2, 1};
+
+static int setup(void **state)
+{
+	namer = (struct namer){
+		.quic = quic_new(), .streams = stream_pool_new(1), .seen = seen_new(16, 0, false)};
+	return !namer.quic || !namer.streams || !namer.seen;
+}
+
+static int teardown(void **state)
+{
+	quic_free(namer.quic);
+	stream_pool_free(namer.streams);
+	seen_free(namer.seen);
+	return 0;
+}
+
+static struct packet udp(const void *bytes, size_t len)
+{
+	return (struct packet){.transport = IPPROTO_UDP, .payload = cursor_of(bytes, len)};
+}
+
+/* A hello for this host (NULL: without a name) in one Initial, or its part from..to. */
+static struct packet initial(const char *host, const uint8_t *id, size_t from, size_t to)
+{
+	static struct bytes extensions;
+	struct seal s = {&seal_versions[0], id, 8, id, 8, NULL, 1, 4, false};
+	extensions.len = message.len = plain.len = out.len = 0;
+	if (host)
+		put_usual(&extensions, host);
+	put_hello(&message, &extensions);
+	put_crypto(&plain, from, message.at + from, (to < message.len ? to : message.len) - from);
+	put_initial(&out, &s, plain.at, plain.len);
+	return udp(out.at, out.len);
+}
+
+/* A flow that its first hello made allowed, as the worker does it. */
+static void begin(const char *host)
+{
+	struct packet p = initial(host, first_id, 0, 9999);
+	if (flow.stream)
+		naming_drop(&namer, &flow);
+	memset(&flow, 0, sizeof flow);
+	flow.key.transport = IPPROTO_UDP;
+	naming_first(&namer, &flow, &p, &naming);
+	assert_int_equal(naming.parse, PARSE_OK);
+	naming_weigh(&namer, &flow, &naming, 1);
+	naming_follow(&namer, &flow, &p, &naming, false);
+	assert_true(flow.live);
+	naming_later(&namer, &flow, NULL, &naming);
+	assert_int_equal(naming.parse, PARSE_MORE);
+	assert_true(naming.nothing_new);
+}
+
+static void expect(struct packet p, enum parse parse, bool nothing_new, enum reason broken)
+{
+	naming_later(&namer, &flow, &p, &naming);
+	assert_int_equal(naming.parse, parse);
+	assert_int_equal(naming.broken, broken);
+	if (parse == PARSE_MORE)
+		assert_int_equal(naming.nothing_new, nothing_new);
+}
+
+static void test_repeat(void **state)
+{
+	begin("a.example");
+	expect(initial("a.example", first_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+	expect(udp("\x40short", 6), PARSE_ABSENT, false, REASON_COUNT);
+}
+
+static void test_retry_same(void **state)
+{
+	begin("a.example");
+	expect(initial("a.example", retry_id, 0, 60), PARSE_MORE, false, REASON_COUNT);
+	expect(initial("a.example", retry_id, 60, 9999), PARSE_MORE, true, REASON_COUNT);
+	begin(NULL);
+	expect(initial(NULL, retry_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+}
+
+static void test_retry_other(void **state)
+{
+	begin("a.example");
+	expect(initial("b.example", retry_id, 0, 60), PARSE_MORE, false, REASON_COUNT);
+	expect(initial("b.example", retry_id, 60, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+	begin("a.example");
+	expect(initial(NULL, retry_id, 0, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+	begin(NULL);
+	expect(initial("b.example", retry_id, 0, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+}
+
+static void test_unreadable(void **state)
+{
+	begin("a.example");
+	struct packet p = initial("a.example", retry_id, 0, 9999);
+	out.at[out.len - 1] ^= 1;
+	expect(p, PARSE_BAD, false, REASON_QUIC_UNREADABLE);
+}
+
+/* No stream is left to join the second hello in: it does not pass unread. */
+static void test_pool_empty(void **state)
+{
+	begin("a.example");
+	struct stream *taken = stream_get(namer.streams);
+	size_t first = message.len;
+	struct seal s = {&seal_versions[0], first_id, 8, first_id, 8, NULL, 2, 4, false};
+	plain.len = out.len = 0;
+	put_crypto(&plain, first, message.at, 60);
+	put_initial(&out, &s, plain.at, plain.len);
+	expect(udp(out.at, out.len), PARSE_BAD, false, REASON_QUIC_UNREADABLE);
+	stream_put(namer.streams, taken);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_repeat),      cmocka_unit_test(test_retry_same),
+		cmocka_unit_test(test_retry_other), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_pool_empty),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
