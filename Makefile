@@ -46,6 +46,7 @@ $B/tiergatectl: $(CTL_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 $B/tiergate-portal: $(PORTAL_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
+$B/daemon/portal/assets.o: daemon/portal/style.css
 $(PORTAL_LIB): $(filter-out %/main.o,$(PORTAL_OBJ))
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -161,7 +162,7 @@ install: all
 	$(call put,755,$B/tiergated,$(SBIN)/tiergated)
 	$(call put,755,$B/tiergatectl,$(BIN)/tiergatectl)
 	$(if $(PORTAL_OBJ),$(call put,755,$B/tiergate-portal,$(SBIN)/tiergate-portal))
-	for u in packaging/systemd/*.service; do install -d $(DESTDIR)$(UNITDIR) && \
+	for u in packaging/systemd/*.service packaging/systemd/*.socket; do install -d $(DESTDIR)$(UNITDIR) && \
 		sed 's,@PREFIX@,$(PREFIX),g' $$u >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(call put,644,packaging/tiergate.sysusers,$(DESTDIR)/usr/lib/sysusers.d/tiergate.conf)
 	$(call put,644,packaging/tiergate.tmpfiles,$(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf)
@@ -169,8 +170,8 @@ install: all
 	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)
 	for m in $(wildcard packaging/man/*.[1-9]); do \
 		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
-	install -d -m 755 $(ETC) $(ETC)/rules
-	for f in $(wildcard conf/*.conf rules/*.conf rules/*.sites); do \
+	install -d -m 755 $(ETC) $(ETC)/rules $(ETC)/portal
+	for f in $(wildcard conf/*.conf conf/portal/*.text rules/*.conf rules/*.sites); do \
 		test -e $(ETC)/$${f#conf/} || install -m 644 $$f $(ETC)/$${f#conf/} || exit 1; done
 
 clean:

@@ -2,6 +2,7 @@
 #include "config/value.h"
 #include "control/client.h"
 #include "control/explain.h"
+#include "control/reach.h"
 #include "decision/record.h"
 #include "identity/users.h"
 
@@ -211,6 +212,16 @@ static enum done denials(struct request *r)
 	return DONE;
 }
 
+static enum done reach_of(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	struct address a;
+	if (!take_address(r, "address", &a))
+		return fail(r, "bad-request", "address is missing or no address");
+	reach(o->ops->snapshot(o->ctx), o->sessions, &a, r->now, r->result);
+	return DONE;
+}
+
 static enum done reload(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
@@ -278,7 +289,8 @@ static const struct command {
 	{"sessions", CONTROL_READ, sessions}, {"login", CONTROL_MANAGE, login},
 	{"add", CONTROL_MANAGE, add},         {"logout", CONTROL_MANAGE, logout},
 	{"why", CONTROL_READ, why},           {"denials", CONTROL_READ, denials},
-	{"watch", CONTROL_READ, watch},       {"reload", CONTROL_MANAGE, reload},
+	{"reach", CONTROL_READ, reach_of},    {"watch", CONTROL_READ, watch},
+	{"reload", CONTROL_MANAGE, reload},
 };
 
 const char *command_name(size_t i)

@@ -1,8 +1,15 @@
 /* tiergate-portal: signs people in over HTTPS. */
-#include "portal/portal.h"
-
+#include "base/clock.h"
 #include "base/log.h"
+#include "portal/assets.h"
+#include "portal/checker.h"
+#include "portal/cookie.h"
+#include "portal/limit.h"
+#include "portal/portal.h"
 #include "portal/radius_server.h"
+#include "portal/server.h"
+#include "portal/tls.h"
+#include "state/store.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -12,6 +19,7 @@
 #include <systemd/sd-daemon.h>
 
 #define CONFIG_DEFAULT "/etc/tiergate/portal.conf"
+#define SAVE_USEC      2000000
 
 enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
@@ -41,9 +49,43 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	return optind == argc;
 }
 
+/* Certificate, texts and logo are read again; what is wrong leaves all of it as it was. portal.conf
+ * itself is read by a restart. */
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *ctx)
 {
+	struct portal *p = ctx;
+	struct errors errors = {0};
+	sd_notify(0, "RELOADING=1");
+	struct assets *assets = assets_load(p->config, &errors);
+	if (assets && tls_load(p->config->certificate, p->config->key, &errors)) {
+		pthread_rwlock_wrlock(&p->assets_lock);
+		struct assets *old = p->assets;
+		p->assets = assets;
+		pthread_rwlock_unlock(&p->assets_lock);
+		assets_free(old);
+		log_info("certificate and texts are read again");
+	} else {
+		assets_free(assets);
+		log_error("nothing is changed");
+	}
+	errors_print(&errors, stderr);
+	errors_deinit(&errors);
+	sd_notify(0, "READY=1");
 	return 0;
+}
+
+static void save(struct portal *p)
+{
+	int e = p->store ? cookies_save(p->cookies, p->store) : 0;
+	if (e < 0)
+		log_warn("%s: cookies cannot be saved: %s", p->config->state_dir, strerror(-e));
+}
+
+static int on_save(sd_event_source *source, uint64_t now, void *ctx)
+{
+	save(ctx);
+	sd_event_source_set_time(source, now + SAVE_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* Signals are blocked before any thread begins, so that only the loop takes them. */
@@ -64,20 +106,77 @@ static int signals_init(struct portal *p)
 	return e;
 }
 
+/* What pages need; then the pages. */
+static bool start(struct portal *p, struct errors *errors)
+{
+	const struct portal_config *c = p->config;
+	pthread_rwlock_init(&p->assets_lock, NULL);
+	p->assets = assets_load(c, errors);
+	bool tls = tls_load(c->certificate, c->key, errors);
+	p->cookies = cookies_new();
+	p->limit = limit_new();
+	if (!p->assets || !tls || !p->cookies || !p->limit)
+		return false;
+	p->store = store_folder_new(c->state_dir);
+	if (p->store)
+		cookies_load(p->cookies, p->store, clock_now());
+	if (c->radius_port && !(p->radius = radius_server_new(c, p->event, errors)))
+		return false;
+	p->checkers = checkers_new(p, c->checkers);
+	p->server = p->checkers ? server_new(p, errors) : NULL;
+	return p->server;
+}
+
+static void stop(struct portal *p)
+{
+	if (p->checkers)
+		checkers_stop(p->checkers);
+	server_free(p->server);
+	checkers_free(p->checkers);
+	if (p->cookies)
+		save(p);
+	if (p->store)
+		p->store->ops->free(p->store);
+	radius_server_free(p->radius);
+	cookies_free(p->cookies);
+	limit_free(p->limit);
+	assets_free(p->assets);
+	tls_unload();
+}
+
 static int run(struct portal *p, struct errors *errors)
 {
 	int e = sd_event_default(&p->event);
 	if (e >= 0)
 		e = signals_init(p);
+	if (e >= 0)
+		e = sd_event_add_time_relative(p->event, NULL, CLOCK_MONOTONIC, SAVE_USEC, 0,
+					       on_save, p);
 	if (e < 0) {
 		errors_add(errors, NULL, 0, "the event loop cannot be made: %s", strerror(-e));
 		return EXIT_CANNOT;
 	}
-	if (p->config->radius_port && !(p->radius = radius_server_new(p->config, p->event, errors)))
-		return EXIT_CANNOT;
-	sd_event_set_watchdog(p->event, 1);
-	sd_notify(0, "READY=1");
-	return sd_event_loop(p->event) < 0 ? EXIT_CANNOT : EXIT_DONE;
+	int status = EXIT_CANNOT;
+	if (start(p, errors)) {
+		sd_event_set_watchdog(p->event, 1);
+		sd_notify(0, "READY=1");
+		log_info("signing people in at %s", p->config->url);
+		status = sd_event_loop(p->event) < 0 ? EXIT_CANNOT : EXIT_DONE;
+		sd_notify(0, "STOPPING=1");
+	}
+	stop(p);
+	return status;
+}
+
+/* All that a start would find wrong, but for what is running already. */
+static bool check_files(const struct portal_config *c, struct errors *errors)
+{
+	struct assets *assets = assets_load(c, errors);
+	bool tls = tls_load(c->certificate, c->key, errors);
+	bool good = assets && tls;
+	assets_free(assets);
+	tls_unload();
+	return good;
 }
 
 int main(int argc, char **argv)
@@ -91,13 +190,14 @@ int main(int argc, char **argv)
 	}
 	p.config = portal_config_load(a.config, &errors);
 	int status = p.config ? EXIT_DONE : EXIT_NO;
-	if (p.config && a.check)
+	if (p.config && a.check && check_files(p.config, &errors))
 		printf("%s: good\n", a.config);
+	else if (p.config && a.check)
+		status = EXIT_NO;
 	else if (p.config)
 		status = run(&p, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
-	radius_server_free(p.radius);
 	sd_event_unref(p.event);
 	portal_config_free(p.config);
 	return status;

@@ -1,0 +1,160 @@
+#include "portal/checker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "portal/limit.h"
+#include "portal/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct checkers {
+	struct portal *portal;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct request *queue[CHECKS_WAITING];
+	size_t first, count;
+	bool stopping;
+	unsigned threads;
+	pthread_t thread[];
+};
+
+static int64_t lasts(const struct request *r, const struct credential_answer *a)
+{
+	int64_t own = r->portal->config->session;
+	return a->lasts && a->lasts < own ? a->lasts : own;
+}
+
+static void log_errors(struct errors *errors)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		LOG_LIMITED(log_error, clock_now(), "%s", errors->lines[i]);
+	errors_deinit(errors);
+}
+
+static void open_session(struct request *r)
+{
+	struct sign_in *s = r->sign_in;
+	const struct credential_answer *a = &s->answer;
+	char address[ADDRESS_TEXT];
+	struct cookie cookie = {.until = r->now + lasts(r, a)};
+	s->opened = gate_login(&r->gate, &r->peer, a->user, a->tier, a->source, lasts(r, a));
+	if (!s->opened)
+		return;
+	memcpy(cookie.user, a->user, sizeof cookie.user);
+	memcpy(cookie.tier, a->tier, sizeof cookie.tier);
+	strncpy(cookie.source, a->source, sizeof cookie.source - 1);
+	cookie.at[!address_is4(&r->peer)] = r->peer;
+	/* A new token: who knew the old one, knows nothing. */
+	cookies_drop(r->portal->cookies, &r->token);
+	r->token = token_new();
+	cookies_put(r->portal->cookies, &r->token, &cookie, r->now);
+	LOG_LIMITED(log_info, r->now, "%s signed in at %s", a->user,
+		    address_format(&r->peer, address));
+}
+
+static void check(struct request *r)
+{
+	struct sign_in *s = r->sign_in;
+	struct errors errors = {0};
+	struct portal *p = r->portal;
+	char address[ADDRESS_TEXT];
+	struct credential_request request = {.config = p->config,
+					     .user = s->user[0] ? s->user : NULL,
+					     .password = s->secret,
+					     .client = r->peer,
+					     .now = r->now};
+	s->result = credential_check(&request, &s->answer, &errors);
+	explicit_bzero(s->secret, sizeof s->secret);
+	log_errors(&errors);
+	if (s->result == CREDENTIAL_OK)
+		limit_good(p->limit, &r->peer, s->user, r->now);
+	else if (s->result != CREDENTIAL_WRONG)
+		limit_void(p->limit, &r->peer, s->user, r->now);
+	else /* without the name: it may be a password in the wrong field */
+		LOG_LIMITED(log_info, r->now, "a wrong password from %s",
+			    address_format(&r->peer, address));
+	if (s->result == CREDENTIAL_OK)
+		open_session(r);
+	s->done = true;
+}
+
+static struct request *next(struct checkers *c)
+{
+	struct request *r = NULL;
+	pthread_mutex_lock(&c->lock);
+	while (c->count == 0 && !c->stopping)
+		pthread_cond_wait(&c->more, &c->lock);
+	if (!c->stopping) {
+		r = c->queue[c->first];
+		c->first = (c->first + 1) % CHECKS_WAITING;
+		c->count--;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+static void *work(void *arg)
+{
+	struct checkers *c = arg;
+	struct request *r;
+	while ((r = next(c))) {
+		check(r);
+		server_resume(r);
+	}
+	return NULL;
+}
+
+struct checkers *checkers_new(struct portal *p, unsigned threads)
+{
+	struct checkers *c = calloc(1, sizeof *c + threads * sizeof(pthread_t));
+	if (!c)
+		return NULL;
+	c->portal = p;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->more, NULL);
+	while (c->threads < threads && pthread_create(&c->thread[c->threads], NULL, work, c) == 0)
+		c->threads++;
+	if (c->threads == threads)
+		return c;
+	checkers_stop(c);
+	checkers_free(c);
+	return NULL;
+}
+
+void checkers_stop(struct checkers *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_broadcast(&c->more);
+	pthread_mutex_unlock(&c->lock);
+	for (unsigned i = 0; i < c->threads; i++)
+		pthread_join(c->thread[i], NULL);
+	for (; c->count; c->count--, c->first = (c->first + 1) % CHECKS_WAITING) {
+		struct request *r = c->queue[c->first];
+		r->sign_in->busy = r->sign_in->done = true;
+		server_resume(r);
+	}
+	c->threads = 0;
+}
+
+void checkers_free(struct checkers *c)
+{
+	if (!c)
+		return;
+	pthread_cond_destroy(&c->more);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+bool checkers_add(struct checkers *c, struct request *r)
+{
+	pthread_mutex_lock(&c->lock);
+	bool room = c->count < CHECKS_WAITING && !c->stopping;
+	if (room) {
+		c->queue[(c->first + c->count++) % CHECKS_WAITING] = r;
+		pthread_cond_signal(&c->more);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return room;
+}

@@ -1,0 +1,159 @@
+#include "portal/limit.h"
+
+#include "base/clock.h"
+
+#include <nettle/sha2.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define WAYS    16
+#define BUCKETS 1024 /* of each a key has WAYS places; what failed longest ago goes */
+
+enum kind { BY_ADDRESS, BY_USER, KNOWN };
+
+struct count {
+	uint8_t key[16];
+	uint32_t failures;
+	int64_t last, next; /* ns; last 0: free */
+};
+
+struct limit {
+	pthread_mutex_t lock;
+	uint8_t salt[16]; /* nobody can choose keys that fall together */
+	struct count counts[BUCKETS * WAYS];
+};
+
+struct limit *limit_new(void)
+{
+	struct limit *l = calloc(1, sizeof *l);
+	if (!l)
+		return NULL;
+	if (getrandom(l->salt, sizeof l->salt, 0) != sizeof l->salt)
+		abort();
+	pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+void limit_free(struct limit *l)
+{
+	if (!l)
+		return;
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+/* A host can take any address of its IPv6 /64, so all of it is one. */
+static struct address origin(const struct address *a)
+{
+	struct address o = *a;
+	if (!address_is4(a))
+		memset(o.bytes + 8, 0, 8);
+	return o;
+}
+
+/* The count of a key. Where there is none, a place is taken for it when `make` says so. */
+static struct count *count_of(struct limit *l, enum kind kind, const struct address *a,
+			      const char *user, bool make)
+{
+	struct sha256_ctx ctx;
+	uint8_t key[SHA256_DIGEST_SIZE], tag = (uint8_t)kind;
+	struct address o = origin(a);
+	sha256_init(&ctx);
+	sha256_update(&ctx, sizeof l->salt, l->salt);
+	sha256_update(&ctx, 1, &tag);
+	if (kind != BY_USER)
+		sha256_update(&ctx, sizeof o.bytes, o.bytes);
+	if (kind != BY_ADDRESS)
+		sha256_update(&ctx, strlen(user), (const uint8_t *)user);
+	sha256_digest(&ctx, sizeof key, key);
+	struct count *bucket = &l->counts[(size_t)(key[16] << 8 | key[17]) % BUCKETS * WAYS];
+	struct count *oldest = bucket;
+	for (size_t i = 0; i < WAYS; i++) {
+		if (bucket[i].last && memcmp(bucket[i].key, key, sizeof bucket[i].key) == 0)
+			return &bucket[i];
+		if (bucket[i].last < oldest->last)
+			oldest = &bucket[i];
+	}
+	if (!make)
+		return NULL;
+	memset(oldest, 0, sizeof *oldest);
+	memcpy(oldest->key, key, sizeof oldest->key);
+	return oldest;
+}
+
+static struct count *fresh(struct count *c, int64_t now)
+{
+	if (c->last && now - c->last > LIMIT_FORGET * NS_PER_S)
+		c->failures = 0;
+	return c;
+}
+
+/* Doubles with each failure beyond the free ones. */
+static int64_t wait_after(uint32_t failures, uint32_t unpunished, int64_t first)
+{
+	if (failures <= unpunished)
+		return 0;
+	uint32_t doubled = failures - unpunished - 1;
+	int64_t wait = doubled < 16 ? first << doubled : LIMIT_LONGEST;
+	return (wait < LIMIT_LONGEST ? wait : LIMIT_LONGEST) * NS_PER_S;
+}
+
+static int64_t begin(struct limit *l, const struct address *a, const char *user, int64_t now)
+{
+	struct count *address = fresh(count_of(l, BY_ADDRESS, a, "", true), now);
+	if (address->failures && now < address->next)
+		return address->next - now;
+	struct count *by_user = user[0] ? fresh(count_of(l, BY_USER, a, user, true), now) : NULL;
+	bool guessed = by_user && by_user->failures >= LIMIT_USER;
+	bool stranger = guessed && !count_of(l, KNOWN, a, user, false);
+	address->failures++;
+	address->last = now;
+	address->next = now + (stranger ? wait_after(address->failures, 0, LIMIT_STRANGER)
+					: wait_after(address->failures, LIMIT_FREE - 1, 1));
+	if (by_user) {
+		by_user->failures++;
+		by_user->last = now;
+	}
+	return 0;
+}
+
+int64_t limit_begin(struct limit *l, const struct address *a, const char *user, int64_t now)
+{
+	pthread_mutex_lock(&l->lock);
+	int64_t wait = begin(l, a, user, now);
+	pthread_mutex_unlock(&l->lock);
+	return wait;
+}
+
+static void take_back(struct count *c)
+{
+	if (!c || c->failures == 0)
+		return;
+	c->failures--;
+	c->next = 0;
+}
+
+static void settle(struct limit *l, const struct address *a, const char *user, int64_t now,
+		   bool good)
+{
+	pthread_mutex_lock(&l->lock);
+	/* Earlier failures stay: else a right password of one's own would buy guesses at others'.
+	 */
+	take_back(count_of(l, BY_ADDRESS, a, "", false));
+	if (user[0])
+		take_back(count_of(l, BY_USER, a, user, false));
+	if (good && user[0])
+		count_of(l, KNOWN, a, user, true)->last = now;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void limit_good(struct limit *l, const struct address *a, const char *user, int64_t now)
+{
+	settle(l, a, user, now, true);
+}
+
+void limit_void(struct limit *l, const struct address *a, const char *user, int64_t now)
+{
+	settle(l, a, user, now, false);
+}

@@ -1,0 +1,470 @@
+#include "portal/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "portal/assets.h"
+#include "portal/checker.h"
+#include "portal/deadline.h"
+#include "portal/redirect.h"
+#include "portal/tls.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define THREADS      4
+#define HEADER_BYTES (32 * 1024) /* of a connection: request line, headers and buffers */
+#define FORM_TYPE    "application/x-www-form-urlencoded"
+#define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
+/* No script at all, nothing from elsewhere, in nobody's frame. */
+#define POLICY                                                                                     \
+	"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "               \
+	"frame-ancestors 'none'; base-uri 'none'"
+
+struct server {
+	struct portal *portal;
+	struct MHD_Daemon *https, *http;
+	struct deadline *deadline;
+	sd_event_source *sweep;
+};
+
+const struct portal_config *server_config(const struct server *s)
+{
+	return s->portal->config;
+}
+
+/* ---- a connection ---- */
+
+static struct address peer_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *a = info ? info->client_addr : NULL;
+	if (a && a->sa_family == AF_INET)
+		return address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
+	if (a && a->sa_family == AF_INET6)
+		return address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
+	return (struct address){0};
+}
+
+static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t len)
+{
+	const struct networks *clients = &((struct portal *)ctx)->config->clients;
+	struct address peer;
+	if (a->sa_family == AF_INET)
+		peer = address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
+	else
+		peer = address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
+	for (size_t i = 0; i < clients->count; i++)
+		if (network_has(&clients->item[i], &peer))
+			return MHD_YES;
+	return MHD_NO;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct server *s = ctx;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		*own = info ? deadline_begin(s->deadline, info->connect_fd) : NULL;
+	} else {
+		deadline_end(s->deadline, *own);
+		*own = NULL;
+	}
+}
+
+static struct watched *watched_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+/* ---- a request ---- */
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+const char *request_query(struct request *r, const char *name)
+{
+	const char *value = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+	return value && strlen(value) < QUERY_MAX ? value : "";
+}
+
+static struct request *request_new(struct portal *p, struct MHD_Connection *connection,
+				   const char *path, const char *method)
+{
+	struct request *r = calloc(1, sizeof *r);
+	const char *cookie = header(connection, MHD_HTTP_HEADER_COOKIE);
+	if (!r || !(r->path = strdup(path))) {
+		free(r);
+		return NULL;
+	}
+	r->portal = p;
+	r->connection = connection;
+	r->peer = peer_of(connection);
+	r->now = clock_now();
+	r->post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+	r->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	r->gate = gate_of(p->config);
+	r->has_token = cookie ? cookie_parse(cookie, strlen(cookie), &r->token) : PARSE_ABSENT;
+	return r;
+}
+
+static void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	gate_close(&r->gate);
+	if (r->body)
+		explicit_bzero(r->body, r->body_cap);
+	if (r->sign_in)
+		explicit_bzero(r->sign_in, sizeof *r->sign_in);
+	free(r->sign_in);
+	free(r->body);
+	free(r->reply.page.data);
+	free(r->path);
+	free(r);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **own,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct server *s = ctx;
+	request_free(*own);
+	*own = NULL;
+	deadline_restart(s->deadline, watched_of(connection));
+}
+
+/* A language that was chosen by hand comes before what the browser asks for. */
+static const struct language *language_of(const struct portal *p, struct MHD_Connection *c)
+{
+	const char *chosen = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, "language");
+	const struct texts *t = p->assets->texts;
+	const struct language *l = chosen ? texts_named(t, chosen) : NULL;
+	return l ? l : texts_choose(t, header(c, MHD_HTTP_HEADER_ACCEPT_LANGUAGE));
+}
+
+/* ---- its body ---- */
+
+/* What is refused before a byte of the body is read; TEXT_COUNT: nothing. */
+static enum text refusal(const struct request *r, struct MHD_Connection *c, unsigned *status)
+{
+	const char *length = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
+	const char *host = header(c, MHD_HTTP_HEADER_HOST);
+	if (!host || strcasecmp(host, portal_authority(r->portal->config)) != 0) {
+		*status = 421;
+		return TEXT_ELSEWHERE;
+	}
+	if (!r->post)
+		return TEXT_COUNT;
+	if (length && strtoull(length, NULL, 10) > r->portal->config->request_bytes) {
+		*status = 413;
+		return TEXT_TOO_LARGE;
+	}
+	if (!type || strncasecmp(type, FORM_TYPE, sizeof FORM_TYPE - 1) != 0) {
+		*status = 415;
+		return TEXT_BAD_REQUEST;
+	}
+	return TEXT_COUNT;
+}
+
+/* False where it is more than may be. */
+static bool take_body(struct request *r, const char *bytes, size_t len)
+{
+	uint32_t max = r->portal->config->request_bytes;
+	if (len > max - r->body_len)
+		return false;
+	if (!r->body) {
+		r->body = malloc(max);
+		r->body_cap = r->body ? max : 0;
+	}
+	if (!r->body)
+		return false;
+	memcpy(r->body + r->body_len, bytes, len);
+	r->body_len += len;
+	return true;
+}
+
+/* ---- its answer ---- */
+
+static struct MHD_Response *body_of(struct reply *reply)
+{
+	if (reply->fixed) /* copied: a reload may replace it while it is being sent */
+		return MHD_create_response_from_buffer(reply->fixed_len, (void *)reply->fixed,
+						       MHD_RESPMEM_MUST_COPY);
+	struct buf b = reply->page;
+	reply->page = (struct buf){0};
+	return MHD_create_response_from_buffer(b.len, b.data, MHD_RESPMEM_MUST_FREE);
+}
+
+static void add(struct MHD_Response *m, const char *name, const char *value)
+{
+	if (value && value[0])
+		MHD_add_response_header(m, name, value);
+}
+
+static void headers_of(struct MHD_Response *m, const struct request *r)
+{
+	const struct reply *reply = &r->reply;
+	char retry[16] = "", language[160];
+	if (reply->retry_after)
+		snprintf(retry, sizeof retry, "%u", reply->retry_after);
+	add(m, "Content-Type", reply->type ? reply->type : "text/html; charset=utf-8");
+	add(m, "Content-Security-Policy", POLICY);
+	add(m, "X-Content-Type-Options", "nosniff");
+	add(m, "Referrer-Policy", "same-origin");
+	add(m, "Cross-Origin-Opener-Policy", "same-origin");
+	add(m, "Cross-Origin-Resource-Policy", "same-origin");
+	add(m, "Strict-Transport-Security", "max-age=86400");
+	add(m, "Cache-Control", reply->cacheable ? "private, max-age=86400" : "private, no-store");
+	if (!reply->type) {
+		add(m, "Content-Language", r->language->name);
+		add(m, "Vary", "Accept-Language, Cookie");
+	}
+	add(m, "Location", reply->location);
+	add(m, "Set-Cookie", reply->cookie);
+	add(m, "Retry-After", retry);
+	add(m, "Allow", reply->allow);
+	if (reply->language[0]) {
+		snprintf(language, sizeof language,
+			 "language=%s; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+			 reply->language);
+		add(m, "Set-Cookie", language);
+	}
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct request *r)
+{
+	unsigned status = r->reply.status;
+	if (r->reply.page.full) {
+		LOG_LIMITED(log_error, r->now, "a page is larger than %d bytes", PAGE_MAX);
+		status = 500;
+	}
+	struct MHD_Response *m = body_of(&r->reply);
+	if (!m)
+		return MHD_NO;
+	headers_of(m, r);
+	/* After a refusal the rest of the request is not read. */
+	if (r->refused)
+		add(m, "Connection", "close");
+	enum MHD_Result result = MHD_queue_response(connection, status, m);
+	MHD_destroy_response(m);
+	return result;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, struct request *r)
+{
+	struct portal *p = r->portal;
+	pthread_rwlock_rdlock(&p->assets_lock);
+	r->language = language_of(p, connection);
+	bool later = pages_answer(r);
+	enum MHD_Result result = later ? MHD_YES : send_reply(connection, r);
+	pthread_rwlock_unlock(&p->assets_lock);
+	return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, struct request *r, unsigned status,
+			      enum text what)
+{
+	struct portal *p = r->portal;
+	pthread_rwlock_rdlock(&p->assets_lock);
+	r->language = language_of(p, connection);
+	r->refused = true;
+	page_error(r, status, what, what);
+	enum MHD_Result result = send_reply(connection, r);
+	pthread_rwlock_unlock(&p->assets_lock);
+	return result;
+}
+
+static bool method_known(const char *method)
+{
+	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
+	       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 ||
+	       strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path,
+				  const char *method, const char *version, const char *bytes,
+				  size_t *len, void **own)
+{
+	struct server *s = ctx;
+	struct request *r = *own;
+	unsigned status;
+	if (!r) {
+		*own = r = request_new(s->portal, connection, path, method);
+		if (!r)
+			return MHD_NO;
+		if (!method_known(method)) {
+			r->reply.allow = "GET, HEAD, POST";
+			return refuse(connection, r, 405, TEXT_BAD_METHOD);
+		}
+		enum text what = refusal(r, connection, &status);
+		return what == TEXT_COUNT ? MHD_YES : refuse(connection, r, status, what);
+	}
+	if (*len) {
+		/* Only a body without a length comes here too long. */
+		bool taken = take_body(r, bytes, *len);
+		*len = 0;
+		return taken ? MHD_YES : MHD_NO;
+	}
+	return answer(connection, r);
+}
+
+void server_suspend(struct request *r)
+{
+	deadline_pause(r->portal->server->deadline, watched_of(r->connection));
+	MHD_suspend_connection(r->connection);
+}
+
+void server_resume(struct request *r)
+{
+	deadline_restart(r->portal->server->deadline, watched_of(r->connection));
+	MHD_resume_connection(r->connection);
+}
+
+/* ---- listening ---- */
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage a = {0};
+	socklen_t len = sizeof a;
+	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return 0;
+	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+					     : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+/* The socket of a port that the service manager has opened, or -1. */
+static int given(uint16_t port)
+{
+	int count = sd_listen_fds(0);
+	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++)
+		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0 && port_of(fd) == port)
+			return fd;
+	return -1;
+}
+
+static int listen_at(const struct address *a, uint16_t port)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	bool is4 = address_is4(a);
+	int on = 1, off = 0, fd = given(port);
+	if (fd >= 0)
+		return fd;
+	memcpy(&six.sin6_addr, a->bytes, 16);
+	memcpy(&four.sin_addr, a->bytes + 12, 4);
+	fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (!is4)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	int e = is4 ? bind(fd, (struct sockaddr *)&four, sizeof four)
+		    : bind(fd, (struct sockaddr *)&six, sizeof six);
+	if (e < 0 || listen(fd, 128) < 0) {
+		e = -errno;
+		close(fd);
+		return e;
+	}
+	return fd;
+}
+
+static int listen_for(const struct address *a, uint16_t port, struct errors *errors)
+{
+	char text[ADDRESS_TEXT];
+	int fd = listen_at(a, port);
+	if (fd < 0)
+		errors_add(errors, NULL, 0, "cannot listen at %s port %u: %s",
+			   address_format(a, text), port, strerror(-fd));
+	return fd;
+}
+
+#define FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC)
+
+static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
+{
+	const struct portal_config *c = s->portal->config;
+	const struct MHD_OptionItem secure[] = {
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_retrieve},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)PRIORITIES},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	return MHD_start_daemon(
+		FLAGS | (tls ? MHD_USE_TLS : 0), 0, on_accept, s->portal,
+		tls ? on_request : redirect_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_THREAD_POOL_SIZE, tls ? THREADS : 1, MHD_OPTION_CONNECTION_LIMIT,
+		c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, c->connections_per_client,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(c->request_time / NS_PER_S),
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, s, MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_END);
+}
+
+static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
+{
+	struct server *s = ctx;
+	unsigned late = deadline_sweep(s->deadline);
+	if (late)
+		LOG_LIMITED(log_info, clock_now(), "%u slow connections are closed", late);
+	sd_event_source_set_time(source, now + 500000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static bool start_both(struct server *s, struct errors *errors)
+{
+	const struct portal_config *c = s->portal->config;
+	int https = listen_for(&c->https, c->https_port, errors);
+	int http = listen_for(&c->http, c->http_port, errors);
+	if (https >= 0)
+		s->https = start(s, https, true);
+	if (http >= 0)
+		s->http = start(s, http, false);
+	if ((https >= 0 && !s->https) || (http >= 0 && !s->http))
+		errors_add(errors, NULL, 0, "the web server cannot be started");
+	return s->https && s->http;
+}
+
+struct server *server_new(struct portal *p, struct errors *errors)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (!s || !(s->deadline = deadline_new(p->config->request_time))) {
+		free(s);
+		return NULL;
+	}
+	s->portal = p;
+	p->server = s;
+	if (start_both(s, errors) &&
+	    sd_event_add_time_relative(p->event, &s->sweep, CLOCK_MONOTONIC, 500000, 100000,
+				       on_sweep, s) >= 0)
+		return s;
+	server_free(s);
+	p->server = NULL;
+	return NULL;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	sd_event_source_disable_unref(s->sweep);
+	if (s->https)
+		MHD_stop_daemon(s->https);
+	if (s->http)
+		MHD_stop_daemon(s->http);
+	deadline_free(s->deadline);
+	free(s);
+}

@@ -1,0 +1,20 @@
+/* server: the portal's two listeners by libmicrohttpd: HTTPS with the pages, and plain HTTP that
+ * only sends people there. */
+#pragma once
+#include "base/error.h"
+
+struct portal;
+struct portal_config;
+struct request;
+struct server;
+
+/* Listens; NULL with sentences in errors. The certificate is loaded already (tls.h). */
+struct server *server_new(struct portal *p, struct errors *errors);
+/* No new connections from here on; what waits for a checker must be given back before. */
+void server_free(struct server *s);
+
+const struct portal_config *server_config(const struct server *s);
+
+/* A request waits for a checker, and goes on: its page is asked for once more. */
+void server_suspend(struct request *r);
+void server_resume(struct request *r);

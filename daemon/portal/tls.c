@@ -1,0 +1,127 @@
+#include "portal/tls.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CHAIN_MAX 8
+
+struct identity {
+	gnutls_pcert_st chain[CHAIN_MAX];
+	unsigned count;
+	gnutls_privkey_t key;
+};
+
+/* A handshake that began before a reload may still use the identity that it replaced: that one is
+ * freed by the next reload. */
+static struct identity *_Atomic current;
+static struct identity *previous;
+
+static void identity_free(struct identity *i)
+{
+	if (!i)
+		return;
+	for (unsigned k = 0; k < i->count; k++)
+		gnutls_pcert_deinit(&i->chain[k]);
+	gnutls_privkey_deinit(i->key);
+	free(i);
+}
+
+static bool load_file(const char *path, gnutls_datum_t *out, struct errors *errors)
+{
+	errno = 0;
+	if (gnutls_load_file(path, out) >= 0)
+		return true;
+	errors_add(errors, path, 0, "the file cannot be read: %s",
+		   errno ? strerror(errno) : "it is empty or too large");
+	return false;
+}
+
+static void load_chain(struct identity *i, const char *path, struct errors *errors)
+{
+	gnutls_datum_t pem;
+	if (!load_file(path, &pem, errors))
+		return;
+	unsigned count = CHAIN_MAX;
+	int e = gnutls_pcert_list_import_x509_raw(i->chain, &count, &pem, GNUTLS_X509_FMT_PEM, 0);
+	i->count = e >= 0 ? count : 0;
+	if (e < 0)
+		errors_add(errors, path, 0, "this is no chain of certificates in PEM: %s",
+			   gnutls_strerror(e));
+	gnutls_free(pem.data);
+}
+
+static void load_key(struct identity *i, const char *path, struct errors *errors)
+{
+	gnutls_datum_t pem;
+	struct stat st;
+	if (!load_file(path, &pem, errors))
+		return;
+	if (stat(path, &st) == 0 && (st.st_mode & 07))
+		errors_add(errors, path, 0,
+			   "the key is open to others; mode 0640 would be accepted");
+	int e = gnutls_privkey_import_x509_raw(i->key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0);
+	if (e < 0)
+		errors_add(errors, path, 0, "this is no private key in PEM: %s",
+			   gnutls_strerror(e));
+	gnutls_memset(pem.data, 0, pem.size);
+	gnutls_free(pem.data);
+}
+
+static bool belong_together(const struct identity *i)
+{
+	gnutls_pubkey_t public;
+	unsigned char a[64], b[64];
+	size_t a_len = sizeof a, b_len = sizeof b;
+	if (gnutls_pubkey_init(&public) < 0)
+		return false;
+	bool same = gnutls_pubkey_import_privkey(public, i->key, 0, 0) >= 0 &&
+		    gnutls_pubkey_get_key_id(public, 0, a, &a_len) >= 0 &&
+		    gnutls_pubkey_get_key_id(i->chain[0].pubkey, 0, b, &b_len) >= 0 &&
+		    a_len == b_len && memcmp(a, b, a_len) == 0;
+	gnutls_pubkey_deinit(public);
+	return same;
+}
+
+bool tls_load(const char *certificate, const char *key, struct errors *errors)
+{
+	size_t before = errors->count;
+	struct identity *i = calloc(1, sizeof *i);
+	if (!i || gnutls_privkey_init(&i->key) < 0) {
+		free(i);
+		return false;
+	}
+	load_chain(i, certificate, errors);
+	load_key(i, key, errors);
+	if (errors->count == before && !belong_together(i))
+		errors_add(errors, key, 0, "the key does not belong to %s", certificate);
+	if (errors->count != before) {
+		identity_free(i);
+		return false;
+	}
+	identity_free(previous);
+	previous = atomic_exchange(&current, i);
+	return true;
+}
+
+void tls_unload(void)
+{
+	identity_free(previous);
+	identity_free(atomic_exchange(&current, NULL));
+	previous = NULL;
+}
+
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int ca_count,
+		 const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
+		 gnutls_pcert_st **certificates, unsigned *count, gnutls_privkey_t *key)
+{
+	struct identity *i = atomic_load(&current);
+	if (!i)
+		return -1;
+	*certificates = i->chain;
+	*count = i->count;
+	*key = i->key;
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* tls: the portal's certificate, which a reload replaces under running connections. */
+#pragma once
+#include "base/error.h"
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+
+/* Reads both files; where they are good and belong together, handshakes from now on use them, else
+ * what was in use stays. Main thread. */
+bool tls_load(const char *certificate, const char *key, struct errors *errors);
+void tls_unload(void);
+
+/* A gnutls_certificate_retrieve_function2, for libmicrohttpd. */
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int ca_count,
+		 const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
+		 gnutls_pcert_st **certificates, unsigned *count, gnutls_privkey_t *key);
