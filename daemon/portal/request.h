@@ -31,8 +31,8 @@ struct request {
 	bool post, head;
 	char *path; /* without the query */
 	char *body;
-	size_t body_len, body_cap;
-	bool refused; /* the body was */
+	size_t body_len, body_cap, passed_over; /* bytes of a body that is too large */
+	bool refused;                           /* before the body was read */
 	const struct language *language;
 	enum parse has_token; /* PARSE_OK: token is the browser's */
 	struct token token;

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define THREADS      4
-#define HEADER_BYTES (32 * 1024) /* of a connection: request line, headers and buffers */
+#define HEADER_BYTES (32 * 1024)   /* of a connection: request line, headers and buffers */
+#define PASS_OVER    (1024 * 1024) /* of a body that is too large, so that its sender reads why */
 #define FORM_TYPE    "application/x-www-form-urlencoded"
 #define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -169,7 +170,7 @@ static enum text refusal(const struct request *r, struct MHD_Connection *c, unsi
 	}
 	if (!r->post)
 		return TEXT_COUNT;
-	if (length && strtoull(length, NULL, 10) > r->portal->config->request_bytes) {
+	if (length && strtoull(length, NULL, 10) > PASS_OVER) {
 		*status = 413;
 		return TEXT_TOO_LARGE;
 	}
@@ -180,12 +181,14 @@ static enum text refusal(const struct request *r, struct MHD_Connection *c, unsi
 	return TEXT_COUNT;
 }
 
-/* False where it is more than may be. */
+/* False where nothing more is to be read. */
 static bool take_body(struct request *r, const char *bytes, size_t len)
 {
 	uint32_t max = r->portal->config->request_bytes;
-	if (len > max - r->body_len)
-		return false;
+	if (r->passed_over || len > max - r->body_len) {
+		r->passed_over += len;
+		return r->passed_over <= PASS_OVER;
+	}
 	if (!r->body) {
 		r->body = malloc(max);
 		r->body_cap = r->body ? max : 0;
@@ -314,11 +317,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 		return what == TEXT_COUNT ? MHD_YES : refuse(connection, r, status, what);
 	}
 	if (*len) {
-		/* Only a body without a length comes here too long. */
 		bool taken = take_body(r, bytes, *len);
 		*len = 0;
 		return taken ? MHD_YES : MHD_NO;
 	}
+	if (r->passed_over)
+		return refuse(connection, r, 413, TEXT_TOO_LARGE);
 	return answer(connection, r);
 }
 

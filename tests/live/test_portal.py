@@ -1,0 +1,439 @@
+#!/usr/bin/env python3
+"""The portal: people sign in through it with real browsers' requests, and flows follow at once."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, ROOT, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
+from tap import Skip, check, equal, main  # noqa: E402
+
+NOBODY, OTHER = "10.77.1.7", "10.77.1.8"
+GATE = "https://gate.example"
+PASSWORD = "Correct Horse & 9"
+
+
+class Browser:
+    """curl with a cookie jar, at an address."""
+
+    def __init__(self, lab, source=NOBODY):
+        self.lab, self.source = lab, source
+        self.jar = lab.dir / f"jar-{source}-{time.monotonic_ns()}"
+
+    def get(self, url, *options, timeout=10):
+        if url.startswith("/"):
+            url = GATE + url
+        headers = self.lab.dir / f"headers-{self.source}"
+        headers.write_text("")
+        got = self.lab.curl(url, self.source, "-b", self.jar, "-c", self.jar, "-D", headers,
+                            *options, timeout=timeout)
+        got.headers = dict(re.findall(r"(?m)^([\w-]+): (.*?)\r?$", headers.read_text().lower()))
+        return got
+
+    def csrf(self, path="/"):
+        return re.search(r'name="csrf" value="([0-9a-f]{32})"', self.get(path).body)[1]
+
+    def sign_in(self, user="ann", password=PASSWORD, *options, csrf=None, **more):
+        fields = {"csrf": csrf or self.csrf(), "user": user, "password": password, **more}
+        data = [x for k, v in fields.items() for x in ("--data-urlencode", f"{k}={v}")]
+        return self.get("/sign-in", *data, *options)
+
+    def sign_out(self):
+        return self.get("/sign-out", "--data", f"csrf={self.csrf()}")
+
+
+class Portal:
+    """The portal program of the lab."""
+
+    def __init__(self, lab):
+        self.lab, self.process = lab, None
+        self.config_file = lab.dir / "portal.conf"
+        self.log_path = lab.dir / "portal.log"
+
+    def settings(self, **over):
+        base = {"url": GATE, "certificate": str(self.lab.ca), "key": str(self.lab.dir / "server.key"),
+                "clients": ["10.77.1.0/24", "fd77:1::/64"],
+                "control_socket": str(self.lab.control), "users_file": str(self.lab.dir / "users"),
+                "state_dir": str(self.lab.dir / "portal"), "texts": str(ROOT / "conf/portal"),
+                "request_time": "3s", "contact": "the lab's desk"}
+        base.update(over)
+        return base
+
+    def start(self, **over):
+        (self.lab.dir / "portal").mkdir(exist_ok=True)
+        self.config_file.write_text(libconfig(self.settings(**over)))
+        with self.log_path.open("w") as log:
+            self.process = self.lab.spawn("gateway", BUILD / "tiergate-portal", "--config",
+                                          self.config_file, stderr=log, stdout=log)
+        wait_for(lambda: "signing people in" in self.log() or self.process.poll() is not None, 10,
+                 "the portal")
+        check(self.process.poll() is None, "the portal ended:", self.log())
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            equal(self.process.wait(20), 0, "exit status of the portal")
+            self.process = None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+def listen(lab, over):
+    """Reads what tiergated tells the service manager, which does not let it wait either."""
+    while not over.wait(0.5):
+        with contextlib.suppress(OSError):
+            lab.told("")
+
+
+@contextlib.contextmanager
+def portal_lab():
+    if not (BUILD / "tiergate-portal").exists():
+        raise Skip("build/tiergate-portal is not built")
+    with Lab({**SITES, "gate.example": "10.77.1.1"}) as lab:
+        for user, tier in (("ann", "staff"), ("bob", "guest")):
+            done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
+                           socket=False, input=PASSWORD + "\n")
+            check(done.returncode == 0, done.stdout, done.stderr)
+        lab.start(on_deny="redirect", portal="10.77.1.1:80")
+        over = threading.Event()
+        threading.Thread(target=listen, args=(lab, over), daemon=True).start()
+        lab.portal = Portal(lab)
+        lab.portal.start()
+        yield lab
+        over.set()
+        check(lab.portal.process.poll() is None, "the portal died:", lab.portal.log())
+        lab.portal.stop()
+        check(PASSWORD not in lab.portal.log() + lab.log(), "a password is in a log")
+
+
+def shared(test):
+    def run(lab):
+        lab.ctl("logout", "--user", "ann")
+        lab.ctl("logout", "--user", "bob")
+        test(lab)
+    run.__doc__, run.__name__ = test.__doc__, test.__name__
+    return run
+
+
+def signed_in(lab, address=NOBODY):
+    rows = [json.loads(x) for x in lab.ctl("--json", "sessions").stdout.splitlines()]
+    return [r["user"] for r in rows if address in r["addresses"]]
+
+
+@shared
+def test_denied_to_portal_and_out_again(lab):
+    "denied, sent to the portal, signed in, allowed, signed out: the open flow is reset at once"
+    b = Browser(lab)
+    got = lab.curl("https://www.social.example/", NOBODY)
+    check(got.refused, "want a reset, got", got)
+    got = b.get("http://www.social.example/some/path?q=1")
+    equal((got.status, got.headers["location"]), (302, f"{GATE}/blocked?to=www.social.example"))
+    check("some/path" not in got.body, "a path is told on")
+    page = b.get("/blocked?to=www.social.example")
+    check(page.ok and "www.social.example is not open to you" in page.body, page)
+    check('name="to" value="www.social.example"' in page.body, page)
+    got = b.sign_in(to="www.social.example")
+    equal((got.status, got.headers["location"]), (303, "/?to=www.social.example"))
+    equal(signed_in(lab), ["ann"])
+    page = b.get("/?to=www.social.example")
+    for piece in ("ann", "staff", NOBODY, "http://www.social.example/", "social"):
+        check(piece in page.body, piece, "is not on", page.body)
+    got = lab.curl("https://www.social.example/", NOBODY)
+    check(got.ok, got)
+
+    context = ssl.create_default_context(cafile=lab.ca)
+    raw = lab.connect(SITES["www.social.example"], 443, NOBODY)
+    flow = context.wrap_socket(raw, server_hostname="www.social.example")
+    flow.sendall(b"GET / HTTP/1.1\r\nHost: www.social.example\r\n\r\n")
+    check(flow.recv(10), "no answer")
+    got = b.sign_out()
+    equal((got.status, got.headers["location"]), (303, "/signed-out"))
+    equal(signed_in(lab), [])
+
+    def ended():
+        try:
+            flow.sendall(b"GET / HTTP/1.1\r\nHost: www.social.example\r\n\r\n")
+            return flow.recv(100) == b""
+        except (ConnectionError, ssl.SSLError):
+            return True
+        except socket.timeout:
+            return False
+    flow.settimeout(1)
+    wait_for(ended, 5, "the end of the flow")
+    check(lab.curl("https://www.social.example/", NOBODY).refused, "still allowed")
+
+
+@shared
+def test_wrong_password(lab):
+    "a wrong password and an unknown user get the same page, then have to wait"
+    b = Browser(lab, "10.77.1.6")
+    answers = [b.sign_in("ann", "wrong"), b.sign_in("nosuch", "wrong"), b.sign_in("ann' or 1", "x")]
+    for got in answers:
+        equal(got.status, 403)
+        check("User name or password is wrong." in got.body and 'role="alert"' in got.body, got.body)
+    pages = [re.sub(r"[0-9a-f]{32}", "", a.body) for a in answers]
+    check(pages[0] == pages[1] == pages[2], "the pages differ")
+    got = b.sign_in()
+    equal(got.status, 429)
+    check(int(got.headers["retry-after"]) >= 1, got.headers)
+    equal(signed_in(lab, "10.77.1.6"), [])
+    got = Browser(lab, OTHER).sign_in()
+    equal(got.status, 303, "status for another address")
+    log = lab.portal.log()
+    check("nosuch" not in log and "or 1" not in log, "what was typed is in the log", log)
+
+
+@shared
+def test_forms_are_bound_to_the_browser(lab):
+    "a form without its token, or with another browser's, does nothing"
+    b, other = Browser(lab), Browser(lab, OTHER)
+    for csrf in ("", "0" * 32, other.csrf()):
+        b.csrf()
+        equal(b.sign_in(csrf=csrf or "x").status, 403)
+    equal(signed_in(lab), [])
+    equal(b.sign_in().status, 303)
+    equal(b.get("/sign-out", "--data", "csrf=" + other.csrf()).status, 403)
+    equal(signed_in(lab), ["ann"])
+    equal(b.get("/sign-out").status, 405)
+
+
+@shared
+def test_cookies_and_headers(lab):
+    "cookies are Secure, HttpOnly, SameSite; the policy allows no script; a sign-in changes the token"
+    b = Browser(lab)
+    page = b.get("/")
+    cookie = page.headers["set-cookie"]
+    for word in ("__host-tiergate=", "secure", "httponly", "samesite=lax", "path=/"):
+        check(word in cookie, word, "is not in", cookie)
+    policy = page.headers["content-security-policy"]
+    check("default-src 'none'" in policy and "script" not in policy and "unsafe" not in policy, policy)
+    check("<script" not in page.body and "style=" not in page.body, "inline code")
+    check(len(page.body) < 30000, len(page.body))
+    equal(page.headers["cache-control"], "private, no-store")
+    before = b.jar.read_text()
+    equal(b.sign_in().status, 303)
+    check(b.jar.read_text() != before, "the token is the same after the sign-in")
+    token = re.search(r"__Host-tiergate\s+([0-9a-f]{32})", b.jar.read_text())[1]
+    kept = b""
+    wait_for(lambda: any((lab.dir / "portal").iterdir()), 10, "the cookies' file")
+    for f in (lab.dir / "portal").iterdir():
+        kept += f.read_bytes()
+    check(token.encode() not in kept and bytes.fromhex(token) not in kept, "the token is on disk")
+    check(b"ann" in kept, "nothing is kept")
+
+
+@shared
+def test_roaming(lab):
+    "a browser that moves is signed in at its new address and out at the old; IPv6 is added"
+    b = Browser(lab)
+    equal(b.sign_in().status, 303)
+    b.source = "10.77.1.9"
+    check("You are signed in" in b.get("/").body, "not signed in again")
+    equal((signed_in(lab, NOBODY), signed_in(lab, "10.77.1.9")), ([], ["ann"]))
+    b.source = v6("10.77.1.9")
+    check("You are signed in" in b.get("/").body, "not signed in by IPv6")
+    equal((signed_in(lab, "10.77.1.9"), signed_in(lab, b.source)), (["ann"], ["ann"]))
+    lab.ctl("logout", "--user", "ann")
+    check("You are signed in" not in b.get("/").body, "the cookie undid the operator's logout")
+
+
+@shared
+def test_restart_keeps_cookies(lab):
+    "sessions and cookies outlive a restart of the portal"
+    b = Browser(lab)
+    equal(b.sign_in().status, 303)
+    lab.portal.stop()
+    lab.portal.start()
+    equal(signed_in(lab), ["ann"])
+    b.source = "10.77.1.9"
+    check("You are signed in" in b.get("/").body, "not signed in again")
+
+
+@shared
+def test_why(lab):
+    "the page tells one's own denials with rule, reason and whom to ask; another's it does not"
+    lab.curl("https://www.denied.example/", OTHER)
+    denied = SITES["www.denied.example"]  # nobody is denied before a name is told
+    lab.record(source__ip=OTHER, destination__ip=denied)
+    b = Browser(lab, OTHER)
+    wait_for(lambda: denied in b.get("/why").body, 5, "the denial")
+    page = b.get("/why")
+    check("nobody is signed in on this device" in page.body, page.body)
+    check("the lab&#39;s desk" in page.body, page.body)
+    check(denied not in Browser(lab, "10.77.1.5").get("/why").body, "another's denial")
+    equal(b.sign_in("bob").status, 303)
+    lab.curl("https://www.social.example/", OTHER)
+    lab.record(source__ip=OTHER, destination__domain="www.social.example", user__name="bob")
+    wait_for(lambda: "www.social.example" in b.get("/why").body, 5, "bob's denial")
+    equal(b.sign_out().status, 303)
+    equal(b.sign_in("ann").status, 303)
+    check("www.social.example" not in b.get("/why").body, "ann sees what bob was denied")
+    check("is allowed to you now" in b.get("/why?to=www.social.example").body, "why?to=")
+    check("neither a host name" in b.get("/why?to=%3Cb%3E").body and
+          "<b>" not in b.get("/why?to=%3Cb%3E").body, "markup comes back")
+
+
+@shared
+def test_captive_portal_api(lab):
+    "RFC 8908: captive, then not, with the seconds that remain"
+    b = Browser(lab)
+    got = b.get("/api")
+    equal(got.headers["content-type"], "application/captive+json")
+    equal(json.loads(got.body), {"captive": True, "user-portal-url": GATE, "can-extend-session": True})
+    equal(b.sign_in().status, 303)
+    state = json.loads(b.get("/api").body)
+    check(state["captive"] is False and 40000 < state["seconds-remaining"] <= 43200, state)
+    state = json.loads(Browser(lab, "10.77.1.2").get("/api").body)
+    check(state["captive"] is False and "seconds-remaining" not in state, state)
+
+
+@shared
+def test_plain_http(lab):
+    "plain HTTP: GET is sent to the portal, anything else is answered 511; its own name goes home"
+    b = Browser(lab)
+    got = b.get("http://gate.example/anything")
+    equal((got.status, got.headers["location"]), (302, GATE + "/"))
+    got = b.get("http://gate.example/", "-H", "Host: evil\"><script>.example")
+    equal((got.status, got.headers["location"]), (302, GATE + "/"))
+    got = b.get("http://www.denied.example/", "--data", "x=1")
+    equal(got.status, 511)
+    check("location" not in got.headers and GATE in got.body, got)
+    equal(b.get("http://www.denied.example/", "-I").status, 302)
+
+
+@shared
+def test_bad_requests(lab):
+    "what is too large, malformed or meant for another host is refused, and nothing ends"
+    b = Browser(lab)
+    csrf = b.csrf()
+    big = lab.dir / "big"
+    big.write_text("a=" + "x" * 100000)
+    got = b.get("/sign-in", "--data-binary", f"@{big}")
+    equal(got.status, 413)
+    got = b.get("/sign-in", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{big}")
+    equal(got.status, 413)
+    big.write_text("a=" + "x" * 4000000)
+    got = b.get("/sign-in", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{big}")
+    check(not got.ok and got.status in (0, 100), got)
+    check(b.get("/", "-H", "X-Big: " + "y" * 60000).status in (0, 400, 413, 431), "a large header")
+    equal(b.get("/sign-in", "--data", "csrf=%zz").status, 403)
+    equal(b.get("/sign-in", "--data", f"csrf={csrf}&user=%00&password=x").status, 403)
+    equal(b.get("/sign-in", "--data", f"csrf={csrf}&user=ann&user=bob&password=x").status, 400)
+    equal(b.get("/sign-in", "-H", "Content-Type: text/plain", "--data", "x").status, 415)
+    equal(b.get("/", "-H", "Host: elsewhere.example").status, 421)
+    equal(b.get("/nowhere").status, 404)
+    equal(b.get("/", "-X", "BREW").status, 405)
+    equal(b.get("/?to=" + "a" * 5000).status, 200)
+    equal(b.get("/", "-H", "Cookie: __Host-tiergate=zz; __Host-tiergate=1").status, 200)
+    equal(b.sign_in().status, 303)
+
+
+@shared
+def test_slow_and_many(lab):
+    "a client that is slow, silent or everywhere holds no connection for long and keeps nobody out"
+    context = ssl._create_unverified_context()
+    silent = [lab.connect("10.77.1.1", 443, OTHER) for _ in range(30)]
+    slow = context.wrap_socket(lab.connect("10.77.1.1", 443, "10.77.1.6"))
+    slow.settimeout(0.4)
+    slow.sendall(b"POST /sign-in HTTP/1.1\r\nHost: gate.example\r\nContent-Length: 4000\r\n"
+                 b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+    check(Browser(lab).get("/").ok, "the page is not served")
+
+    def ended():
+        try:
+            slow.sendall(b"x")
+            return slow.recv(100) == b""
+        except (ConnectionError, ssl.SSLError, BrokenPipeError):
+            return True
+        except socket.timeout:
+            return False
+    wait_for(ended, 20, "the end of the slow request")
+    for s in silent:
+        s.settimeout(15)
+        with contextlib.suppress(ConnectionError):
+            check(not s.recv(100) or not s.recv(100), "still open")  # after an alert of TLS
+        s.close()
+    check(Browser(lab, OTHER).get("/").ok, "the address is still shut out")
+
+
+@shared
+def test_languages(lab):
+    "Bulgarian for who asks for it, by the browser's setting or by hand"
+    b = Browser(lab)
+    page = b.get("/", "-H", "Accept-Language: bg-BG,bg;q=0.9,en;q=0.5")
+    check('<html lang="bg">' in page.body and "Парола" in page.body, page.body)
+    check('<html lang="en">' in b.get("/", "-H", "Accept-Language: fr").body, "French?")
+    equal(b.get("/language?is=bg").status, 303)
+    check("Парола" in b.get("/").body, "the choice is forgotten")
+    equal(b.get("/language?is=../../etc").status, 303)
+    check("Парола" in b.get("/").body, "a bad choice changed it")
+
+
+@shared
+def test_strangers(lab):
+    "who is not of the clients' networks is not served"
+    got = lab.run("outside", "curl", "-sk", "-m", "3", "--resolve", "gate.example:443:198.51.100.1",
+                  GATE + "/", check_exit=False)
+    check(got.returncode in (35, 52, 56, 7), got)
+
+
+@shared
+def test_daemon_away(lab):
+    "without the daemon the pages say so, 503; the portal goes on when it is back"
+    b = Browser(lab)
+    csrf = b.csrf()
+    lab.stop(wire=False)
+    try:
+        for got in (b.get("/"), b.get("/why"), b.get("/api"), b.sign_in(csrf=csrf)):
+            equal(got.status, 503)
+            check("The gateway is not answering" in got.body, got.body)
+            check("retry-after" in got.headers, got.headers)
+    finally:
+        lab.start(wire=False)
+    equal(b.sign_in().status, 303)
+
+
+@shared
+def test_reload(lab):
+    "SIGHUP takes a new certificate; one without its key changes nothing"
+    def serial():
+        done = lab.run("client", "openssl", "s_client", "-connect", "10.77.1.1:443", input="",
+                       check_exit=False).stdout
+        cert = done[done.index("-----BEGIN"):done.index("-----END CERT") + 25]
+        return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=cert, text=True,
+                              capture_output=True).stdout
+
+    def hangup(word):
+        before = lab.portal.log().count(word)
+        lab.portal.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: lab.portal.log().count(word) > before, 5, word)
+    cert, key = lab.dir / "ca.pem", lab.dir / "server.key"
+    kept, first = (cert.read_bytes(), key.read_bytes()), serial()
+    try:
+        make = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+                "-subj /CN=other -keyout other.key -out other.pem")
+        subprocess.run(make.split(), cwd=lab.dir, check=True, capture_output=True)
+        cert.write_bytes((lab.dir / "other.pem").read_bytes())
+        hangup("nothing is changed")
+        equal(serial(), first, "certificate after a bad reload")
+        key.write_bytes((lab.dir / "other.key").read_bytes())
+        hangup("are read again")
+        check(serial() != first, "the certificate is still the old one")
+    finally:
+        cert.write_bytes(kept[0])
+        key.write_bytes(kept[1])
+        hangup("are read again")
+
+
+if __name__ == "__main__":
+    main(globals(), portal_lab)
