@@ -32,9 +32,11 @@ static const struct snapshot *current(void *ctx)
 	return ((struct gateway *)ctx)->snapshot;
 }
 
-static void sessions_changed(void *ctx)
+/* Workers see the table's generation with their next turn. */
+static void sessions_changed(void *ctx, const struct address *opened)
 {
-	/* Workers see the table's generation within a tick; nothing else depends on it yet. */
+	if (opened)
+		identity_opened(ctx, opened);
 }
 
 /* What a running process can't change: said by name, so that nobody wonders why nothing happened.
@@ -88,7 +90,6 @@ static size_t reload(void *ctx, struct errors *errors)
 		snapshot_expect(fresh, errors, clock_now());
 	if (fresh && !errors->count && !wiring_check(c, errors))
 		errors_add(errors, NULL, 0, "tiergatectl wiring up, then reload again");
-	config_free(c);
 	g->refused[0] = '\0';
 	if (errors->count) {
 		snapshot_free(fresh);
@@ -98,10 +99,12 @@ static size_t reload(void *ctx, struct errors *errors)
 		snprintf(g->refused, sizeof g->refused, "%s", errors->lines[0]);
 	} else {
 		swap_snapshot(g, fresh);
+		identity_reload(g, c);
 		g->loaded = clock_now();
 		g->wiring[0] = '\0';
 		log_info("policy %s is in force", snapshot_digest(g->snapshot));
 	}
+	config_free(c);
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
 		   g->refused[0] ? "; the last reload was refused" : "");
 	return errors->count;
@@ -121,10 +124,10 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 {
 	struct gateway *g = ctx;
-	int64_t next;
+	int64_t next, now = clock_now();
 	bool healthy = true;
-	if (sessions_expire(g->sessions, clock_now(), &next))
-		sessions_changed(g);
+	sessions_expire(g->sessions, now, &next);
+	identity_tick(g, now);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
@@ -325,7 +328,8 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	}
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
-	       open_conntrack(g, errors) && open_dnstap(g, errors) && start_threads(g, errors);
+	       open_conntrack(g, errors) && identity_open(g, errors) && open_dnstap(g, errors) &&
+	       start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -349,6 +353,7 @@ static void tear_down(struct gateway *g)
 	for (unsigned i = 0; i < g->lane_count; i++)
 		lane_close(&g->lanes[i]);
 	dnstap_socket_close(g->dnstap);
+	identity_close(g);
 	sink_free(g->sink); /* writes what is there; before control, which its lines go to */
 	control_free(g->control);
 	conntrack_close(g->conntrack);

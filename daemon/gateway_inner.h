@@ -4,9 +4,11 @@
 #include "control/control.h"
 #include "decision/sink.h"
 #include "gateway.h"
+#include "identity/neighbour.h"
 #include "policy/snapshot.h"
 #include "source/conntrack.h"
 #include "source/dnstap_socket.h"
+#include "source/tally.h"
 #include "state/state.h"
 #include "worker.h"
 
@@ -53,6 +55,9 @@ struct gateway {
 	struct sink *sink;
 	struct control *control;
 	struct conntrack *conntrack;
+	struct neighbours *neighbours; /* NULL: host_change = "ignore" */
+	sd_event_source *neighbours_io;
+	struct tally *tally;
 	struct dnstap_socket *dnstap;
 	struct store *store; /* NULL: nothing is kept */
 	unsigned ticks;
@@ -81,6 +86,16 @@ bool lane_check(struct lane *l);
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
 		 int64_t first, int64_t last);
 int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);
+
+/* gateway_identity.c: sessions and the kernel: neighbours and traffic. */
+bool identity_open(struct gateway *g, struct errors *errors);
+void identity_close(struct gateway *g);
+/* Takes a new configuration, for what it says of neighbours. */
+void identity_reload(struct gateway *g, const struct config *c);
+/* Somebody signed in at an address. */
+void identity_opened(struct gateway *g, const struct address *a);
+/* Once a second. */
+void identity_tick(struct gateway *g, int64_t now);
 
 /* gateway_state.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -74,6 +74,7 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 		 int64_t first, int64_t last)
 {
 	struct gateway *g = ctx;
+	session_flow_ended(g->sessions, &key->client, bytes);
 	/* Which queue a flow went to is the kernel's hash: all are told, one knows it. */
 	for (unsigned i = 0; i < g->lane_count; i++) {
 		struct flow_ended *slot = ring_claim(g->lanes[i].ended);

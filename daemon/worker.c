@@ -156,11 +156,9 @@ static void flow_clear(struct flow *f, int64_t now)
 		.used = f->used,
 		.next_ = f->next_,
 		.first = now,
-		.has_mac = f->has_mac,
 		.repeats = f->repeats,
 		.repeat_said = f->repeat_said,
 	};
-	memcpy(fresh.mac, f->mac, sizeof fresh.mac);
 	*f = fresh;
 }
 
@@ -201,6 +199,12 @@ static void evicted(void *ctx, struct flow *f)
 	conclude(w, f);
 }
 
+static void take_mac(struct flow *f, const struct arrival *a)
+{
+	f->has_mac = a->has_mac;
+	memcpy(f->mac, a->mac, sizeof f->mac);
+}
+
 static struct flow *flow_of(struct worker *w, const struct flow_key *key, const struct arrival *a)
 {
 	struct flow *f = flow_find(w->flows, key);
@@ -210,8 +214,7 @@ static struct flow *flow_of(struct worker *w, const struct flow_key *key, const 
 	if (!f)
 		return NULL;
 	COUNT(w->counters.flows);
-	f->has_mac = a->has_mac;
-	memcpy(f->mac, a->mac, sizeof f->mac);
+	take_mac(f, a);
 	return f;
 }
 
@@ -259,8 +262,10 @@ static void client_packet(struct worker *w, const struct arrival *a)
 		if (!was_denied)
 			conclude(w, f);
 		flow_clear(f, w->now);
+		take_mac(f, a);
 	}
 	f->last = w->now;
+	session_touch(w->o.sessions, &f->key.client, w->now);
 	if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED) {
 		known_flow(w, f, &p, a->id);
 		return;

@@ -16,8 +16,9 @@ static void text_copy(char *to, size_t room, const char *from)
 void identify(struct worker *w, struct flow *f)
 {
 	struct session s;
-	if (session_at(w->o.sessions, &f->key.client, w->now, &s)) {
-		session_touch(w->o.sessions, &f->key.client, w->now);
+	/* Another host at the address is not the session's, before the neighbour table tells. */
+	if (session_at(w->o.sessions, &f->key.client, w->now, &s) &&
+	    (!s.has_mac || !f->has_mac || memcmp(s.mac, f->mac, sizeof s.mac) == 0)) {
 		memcpy(f->user, s.user, sizeof f->user);
 		memcpy(f->tier, s.tier, sizeof f->tier);
 		return;

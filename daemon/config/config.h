@@ -123,6 +123,7 @@ enum config_open { CONFIG_CLOSED, CONFIG_OPEN };
 enum config_on_deny { CONFIG_REJECT, CONFIG_DROP, CONFIG_REDIRECT };
 enum config_http { CONFIG_HTTP_FIRST, CONFIG_HTTP_EVERY };
 enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
+enum config_host_change { CONFIG_HOST_END, CONFIG_HOST_MOVE, CONFIG_HOST_IGNORE };
 enum config_log { CONFIG_LOG_FILE, CONFIG_LOG_JOURNAL, CONFIG_LOG_STDOUT, CONFIG_LOG_NONE };
 
 struct config {
@@ -140,6 +141,7 @@ struct config {
 	enum config_audit audit;
 	bool dns_any_client; /* dns_scope = "network": an answer for one client counts for all */
 	int64_t name_grace;  /* ns after a TTL */
+	enum config_host_change host_change;
 
 	enum config_log log;
 	char *log_file;

@@ -22,6 +22,8 @@ static const struct word mismatch_words[] = {
 static const struct word audit_words[] = {
 	{"normal", CONFIG_AUDIT_NORMAL}, {"strict", CONFIG_AUDIT_STRICT}, {0}};
 static const struct word scope_words[] = {{"client", false}, {"network", true}, {0}};
+static const struct word host_change_words[] = {
+	{"end", CONFIG_HOST_END}, {"move", CONFIG_HOST_MOVE}, {"ignore", CONFIG_HOST_IGNORE}, {0}};
 static const struct word log_words[] = {{"file", CONFIG_LOG_FILE},
 					{"journal", CONFIG_LOG_JOURNAL},
 					{"stdout", CONFIG_LOG_STDOUT},
@@ -223,6 +225,13 @@ static const struct option main_options[] = {
 	 .help = "For whom a DNS answer counts: the client that got it, or the whole network."},
 	{"name_grace", OPTION_DURATION, AT(struct config, name_grace), .min = 0, .max = 7 * DAY,
 	 .fallback = "\"1h\"", .help = "So long after its TTL a DNS answer still counts."},
+	{"host_change", OPTION_WORD, AT(struct config, host_change), .words = host_change_words,
+	 .fallback = "\"end\"",
+	 .help = "A session has all addresses of a host, told by the MAC address in the neighbour "
+		 "table, unless that has several IPv4 addresses. Where an address gets another "
+		 "MAC address the session ends there with \"end\" and stays with \"move\", "
+		 "which also takes it along to the host's next IPv4 address. \"ignore\" does "
+		 "not look: a session has the address that signed in."},
 	{"log", OPTION_WORD, AT(struct config, log), .words = log_words, .fallback = "\"file\"",
 	 .help = "Where decision records go."},
 	{"log_file", OPTION_PATH, AT(struct config, log_file), .max = 4000,

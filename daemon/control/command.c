@@ -133,7 +133,7 @@ static enum done login(struct request *r)
 	if (session_at(o->sessions, &a, r->now, &opened))
 		json_object_set_new(r->result, "session", json_integer((json_int_t)opened.id));
 	set_time(r->result, "until", s.until);
-	o->ops->sessions_changed(o->ctx);
+	o->ops->sessions_changed(o->ctx, &a);
 	return DONE;
 }
 
@@ -165,7 +165,7 @@ static enum done add(struct request *r)
 		return fail(r, "not-found", "there is no such session");
 	if (e < 0)
 		return fail(r, "full", "the session has %d addresses already", SESSION_ADDRESSES);
-	o->ops->sessions_changed(o->ctx);
+	o->ops->sessions_changed(o->ctx, NULL);
 	return DONE;
 }
 
@@ -187,7 +187,7 @@ static enum done logout(struct request *r)
 		n = session_close_address(o->sessions, &a);
 	json_object_set_new(r->result, "ended", json_integer(n));
 	if (n)
-		o->ops->sessions_changed(o->ctx);
+		o->ops->sessions_changed(o->ctx, NULL);
 	return DONE;
 }
 
@@ -335,6 +335,8 @@ static json_t *row(const struct session_view *v)
 	set_time(j, "since", s->since);
 	set_time(j, "until", s->until);
 	set_time(j, "last_seen", s->last_seen);
+	json_object_set_new(j, "bytes", json_integer((json_int_t)v->bytes));
+	json_object_set_new(j, "flows", json_integer((json_int_t)v->flows));
 	if (s->idle)
 		json_object_set_new(j, "idle", json_integer(s->idle / NS_PER_S));
 	return j;

@@ -24,8 +24,9 @@ struct control_ops {
 	void (*status)(void *ctx, json_t *out);
 	/* The policy in force; used until the callback's caller returns. */
 	const struct snapshot *(*snapshot)(void *ctx);
-	/* Sessions were opened or closed (the table's generation has moved): decide again. */
-	void (*sessions_changed)(void *ctx);
+	/* Sessions were opened or closed (the table's generation has moved); opened: where
+	 * somebody signed in, or NULL. */
+	void (*sessions_changed)(void *ctx, const struct address *opened);
 	/* Loads the configuration again: 0, or the number of errors added; then nothing changed. */
 	size_t (*reload)(void *ctx, struct errors *errors);
 };

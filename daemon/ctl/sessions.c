@@ -3,9 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 6 };
+enum { COLUMNS = 8 };
 
-static const char *const titles[COLUMNS] = {"USER", "TIER", "ADDRESS", "SINCE", "UNTIL", "SOURCE"};
+static const char *const titles[COLUMNS] = {"USER",  "TIER",  "ADDRESS", "SINCE",
+					    "UNTIL", "BYTES", "FLOWS",   "SOURCE"};
+
+static const char *count(const json_t *row, const char *key, char space[static 32])
+{
+	snprintf(space, 32, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, key)));
+	return space;
+}
 
 /* The address is the session's i-th; all else is written beside the first only. */
 static const char *cell(const json_t *row, int column, size_t i, char space[static 32])
@@ -21,6 +28,8 @@ static const char *cell(const json_t *row, int column, size_t i, char space[stat
 	case 4:
 		return json_object_get(row, "until") ? ctl_time(ctl_text(row, "until"), space)
 						     : "-";
+	case 5: return count(row, "bytes", space);
+	case 6: return count(row, "flows", space);
 	}
 	return ctl_text(row, "source");
 }

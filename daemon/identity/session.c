@@ -43,10 +43,18 @@ struct slot {
 	_Atomic uint64_t word[WORDS];
 };
 
+struct traffic {
+	uint64_t bytes, flows;
+};
+
 /* What only the writer looks at. */
 struct owner {
 	uint32_t where[SESSION_ADDRESSES]; /* bucket * BUCKET_ENTRIES + entry */
 	uint32_t count, next_free;
+	struct traffic ended, open,
+		round; /* open: as the last round told, round: as this one does */
+	uint64_t sum;  /* of bytes, at the last round */
+	bool summed;
 };
 
 struct sessions {
@@ -359,20 +367,49 @@ static void close_slot(struct sessions *s, uint32_t slot)
 	changed(s);
 }
 
+static void forget_traffic(struct owner *o)
+{
+	o->ended = o->open = o->round = (struct traffic){0};
+	o->summed = false;
+}
+
+/* The same user's session at an address becomes `session`: readers see one or the other. */
+static bool renew(struct sessions *s, const struct key *k, struct session *session)
+{
+	struct session before;
+	uint32_t slot = find(s, k);
+	if (slot == SLOT_NONE)
+		return false;
+	slot_read(s, slot, &before);
+	if (strcmp(before.user, session->user) != 0)
+		return false;
+	session->id = ++s->serial << 32 | slot;
+	session->has_mac = before.has_mac;
+	memcpy(session->mac, before.mac, sizeof session->mac);
+	slot_write(&s->slots[slot], session, true);
+	s->end[slot] = end_of(session);
+	forget_traffic(&s->owners[slot]);
+	changed(s);
+	return true;
+}
+
 int session_open(struct sessions *s, const struct address *a, const struct session *what,
 		 int64_t now)
 {
+	struct key k = key_of(s, a);
+	struct session session = *what;
+	session.last_seen = now;
+	if (renew(s, &k, &session))
+		return 0;
 	session_close_address(s, a);
 	uint32_t slot = slot_take(s);
 	if (slot == SLOT_NONE)
 		return -ENOSPC;
-	struct session session = *what;
-	session.last_seen = now;
 	session.id = ++s->serial << 32 | slot;
 	slot_write(&s->slots[slot], &session, true);
-	struct key k = key_of(s, a);
 	struct owner *o = &s->owners[slot];
 	o->count = 0;
+	forget_traffic(o);
 	if (index_add(s, &k, slot, &o->where[0]) < 0) {
 		slot_write(&s->slots[slot], &(struct session){0}, false);
 		slot_give(s, slot);
@@ -415,6 +452,42 @@ int session_add_address(struct sessions *s, uint64_t id, const struct address *a
 		o->count++;
 	changed(s);
 	return e;
+}
+
+bool session_drop_address(struct sessions *s, const struct address *a)
+{
+	struct key k = key_of(s, a);
+	uint32_t slot = find(s, &k), i = 0;
+	if (slot == SLOT_NONE)
+		return false;
+	struct owner *o = &s->owners[slot];
+	if (o->count == 1) {
+		close_slot(s, slot);
+		return true;
+	}
+	for (; i < o->count; i++) {
+		struct address at = address_where(s, o->where[i]);
+		if (address_equal(&at, a))
+			break;
+	}
+	index_remove(s, o->where[i]);
+	o->count--;
+	memmove(&o->where[i], &o->where[i + 1], (o->count - i) * sizeof o->where[0]);
+	changed(s);
+	return true;
+}
+
+void session_bind(struct sessions *s, uint64_t id, const uint8_t mac[6])
+{
+	struct session session;
+	uint32_t slot = slot_by_id(s, id);
+	if (slot == SLOT_NONE)
+		return;
+	slot_read(s, slot, &session);
+	memcpy(session.mac, mac, sizeof session.mac);
+	session.has_mac = true;
+	slot_write(&s->slots[slot], &session, true);
+	changed(s);
 }
 
 unsigned session_close_address(struct sessions *s, const struct address *a)
@@ -464,6 +537,45 @@ unsigned sessions_expire(struct sessions *s, int64_t now, int64_t *next)
 	return closed;
 }
 
+static void add_flow(struct traffic *t, uint64_t bytes)
+{
+	t->bytes += bytes;
+	t->flows++;
+}
+
+void session_flow_ended(struct sessions *s, const struct address *a, uint64_t bytes)
+{
+	struct key k = key_of(s, a);
+	uint32_t slot = find(s, &k);
+	if (slot != SLOT_NONE)
+		add_flow(&s->owners[slot].ended, bytes);
+}
+
+void session_flow_open(struct sessions *s, const struct address *a, uint64_t bytes)
+{
+	struct key k = key_of(s, a);
+	uint32_t slot = find(s, &k);
+	if (slot != SLOT_NONE)
+		add_flow(&s->owners[slot].round, bytes);
+}
+
+/* A session's first round has nothing to compare with. */
+void sessions_round(struct sessions *s, int64_t now)
+{
+	for (uint32_t slot = 0; slot < s->used_to; slot++) {
+		struct owner *o = &s->owners[slot];
+		uint64_t sum = o->ended.bytes + o->round.bytes;
+		if (!slot_used(s, slot))
+			continue;
+		if (o->summed && o->sum != sum && ACQUIRE(&s->slots[slot].last_seen) < now)
+			RELEASE(&s->slots[slot].last_seen, now);
+		o->open = o->round;
+		o->round = (struct traffic){0};
+		o->sum = sum;
+		o->summed = true;
+	}
+}
+
 bool session_each(struct sessions *s, uint32_t *slot, struct session_view *out)
 {
 	for (; *slot < s->used_to; ++*slot) {
@@ -472,6 +584,8 @@ bool session_each(struct sessions *s, uint32_t *slot, struct session_view *out)
 		const struct owner *o = &s->owners[*slot];
 		slot_read(s, *slot, &out->session);
 		out->address_count = o->count;
+		out->bytes = o->ended.bytes + o->open.bytes;
+		out->flows = o->ended.flows + o->open.flows;
 		for (unsigned i = 0; i < o->count; i++)
 			out->address[i] = address_where(s, o->where[i]);
 		++*slot;

@@ -13,6 +13,9 @@ struct session {
 	int64_t idle;         /* ns without traffic after which it ends; 0: never */
 	int64_t last_seen;
 	uint64_t id; /* never reused while the process lives */
+	uint8_t mac[6];
+	bool has_mac; /* only the host of this MAC address is the session's (session_bind) */
+	uint8_t zero;
 };
 
 struct sessions;
@@ -33,22 +36,35 @@ void session_touch(struct sessions *s, const struct address *a, int64_t now);
 uint64_t sessions_generation(const struct sessions *s);
 
 /* Writer only. Opens a session at an address, ending one that was there; 0 on success, -ENOSPC.
- * last_seen becomes now, id is given here; session_at tells it. */
+ * last_seen becomes now, id is given here; session_at tells it. Where the same user's session is
+ * there it is replaced without a moment between, and keeps its addresses and its MAC address. */
 int session_open(struct sessions *s, const struct address *a, const struct session *what,
 		 int64_t now);
 /* Adds an address to a session (by id), ending another that was there; 0, -ENOENT or -ENOSPC. */
 int session_add_address(struct sessions *s, uint64_t id, const struct address *a);
+/* Takes an address from its session, which ends with its last one; whether one had it. */
+bool session_drop_address(struct sessions *s, const struct address *a);
+/* From now on the session (by id) is the host's that has this MAC address. */
+void session_bind(struct sessions *s, uint64_t id, const uint8_t mac[6]);
 /* These return how many sessions ended. */
 unsigned session_close_address(struct sessions *s, const struct address *a);
 unsigned session_close_user(struct sessions *s, const char *user);
 /* Ends what has expired or idled; the time of the next end is written to *next (0: none). */
 unsigned sessions_expire(struct sessions *s, int64_t now, int64_t *next);
 
+/* Writer only: traffic that passes without a worker. A flow's bytes are told once when it has
+ * ended. Those of open flows are told in rounds: session_flow_open for each, then sessions_round. A
+ * session whose sum has moved since the round before had traffic: it is touched. */
+void session_flow_ended(struct sessions *s, const struct address *a, uint64_t bytes);
+void session_flow_open(struct sessions *s, const struct address *a, uint64_t bytes);
+void sessions_round(struct sessions *s, int64_t now);
+
 /* Writer only: walks all sessions with their addresses; false at the end. */
 struct session_view {
 	struct session session;
 	struct address address[SESSION_ADDRESSES];
 	unsigned address_count;
+	uint64_t bytes, flows; /* open flows as of the last round */
 };
 bool session_each(struct sessions *s, uint32_t *slot, struct session_view *out);
 

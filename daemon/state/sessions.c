@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define KIND    "sessions"
-#define VERSION 1
+#define VERSION 2
 
 static void put_session(FILE *to, const struct session_view *v)
 {
@@ -19,6 +19,8 @@ static void put_session(FILE *to, const struct session_view *v)
 	put_u64(to, (uint64_t)s->until);
 	put_u64(to, (uint64_t)s->idle);
 	put_u64(to, (uint64_t)s->last_seen);
+	put_u8(to, s->has_mac);
+	fwrite(s->mac, sizeof s->mac, 1, to);
 	put_u8(to, v->address_count);
 	for (unsigned i = 0; i < v->address_count; i++)
 		put_address(to, &v->address[i]);
@@ -35,6 +37,8 @@ static void take_session(struct cursor *c, struct session_view *v)
 	s->until = (int64_t)cursor_u64(c);
 	s->idle = (int64_t)cursor_u64(c);
 	s->last_seen = (int64_t)cursor_u64(c);
+	s->has_mac = cursor_u8(c) == 1;
+	cursor_copy(c, s->mac, sizeof s->mac);
 	v->address_count = cursor_u8(c);
 	if (v->address_count == 0 || v->address_count > SESSION_ADDRESSES)
 		cursor_skip(c, cursor_left(c) + 1);

@@ -33,7 +33,7 @@ static const struct snapshot *fake_snapshot(void *ctx)
 	return snapshot;
 }
 
-static void fake_changed(void *ctx)
+static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 

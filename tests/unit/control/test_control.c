@@ -41,7 +41,7 @@ static const struct snapshot *fake_snapshot(void *ctx)
 	return f.snapshot;
 }
 
-static void fake_changed(void *ctx)
+static void fake_changed(void *ctx, const struct address *opened)
 {
 	f.changed++;
 }

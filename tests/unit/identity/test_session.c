@@ -71,6 +71,95 @@ static void a_new_session_ends_the_one_before(void **state)
 	sessions_free(s);
 }
 
+static void the_same_user_keeps_what_the_session_has(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press"), again = who("anna", "staff");
+	struct address a = addr(1), b = addr(2);
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	uint64_t id = out.id;
+	session_bind(s, id, (const uint8_t *)"\2\0\0\0\0\1");
+	assert_int_equal(session_add_address(s, id, &b), 0);
+	session_flow_ended(s, &a, 7);
+	again.until = T0 + 9;
+	assert_int_equal(session_open(s, &b, &again, T0 + 1), 0);
+	assert_int_equal(sessions_count(s), 1);
+	assert_true(session_at(s, &a, T0 + 1, &out));
+	assert_string_equal(out.tier, "staff");
+	assert_int_not_equal(out.id, id);
+	assert_true(out.has_mac);
+	assert_int_equal(out.last_seen, T0 + 1);
+	assert_false(session_at(s, &a, T0 + 9, &out));
+	session_bind(s, id, (const uint8_t *)"\2\0\0\0\0\2"); /* of the one before: nothing */
+	struct session_view v;
+	uint32_t slot = 0;
+	int64_t next;
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 0);
+	assert_int_equal(v.session.mac[5], 1);
+	assert_int_equal(sessions_expire(s, T0 + 9, &next), 1);
+	sessions_free(s);
+}
+
+static void drops_an_address(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1), b = addr(2), c = addr(3);
+	assert_false(session_drop_address(s, &a));
+	session_open(s, &a, &anna, T0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_int_equal(session_add_address(s, out.id, &b), 0);
+	assert_int_equal(session_add_address(s, out.id, &c), 0);
+	uint64_t g = sessions_generation(s);
+	assert_true(session_drop_address(s, &a));
+	assert_true(sessions_generation(s) != g);
+	assert_false(session_at(s, &a, T0, &out));
+	assert_true(session_at(s, &c, T0, &out));
+	assert_true(session_drop_address(s, &c));
+	assert_true(session_at(s, &b, T0, &out));
+	assert_true(session_drop_address(s, &b));
+	assert_int_equal(sessions_count(s), 0);
+	sessions_free(s);
+}
+
+static void traffic_is_counted_and_keeps_from_idling(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session_view v;
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1), b = addr(2), nobody = addr(3);
+	uint32_t slot = 0;
+	anna.idle = 10 * NS_PER_S;
+	session_open(s, &a, &anna, T0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_int_equal(session_add_address(s, out.id, &b), 0);
+	session_flow_open(s, &a, 100);
+	session_flow_open(s, &b, 20);
+	session_flow_open(s, &nobody, 5);
+	sessions_round(s, T0 + 1); /* nothing to compare with */
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 120);
+	assert_int_equal(v.flows, 2);
+	assert_int_equal(v.session.last_seen, T0);
+	session_flow_open(s, &a, 100);
+	session_flow_open(s, &b, 21);
+	sessions_round(s, T0 + 5);
+	assert_true(session_at(s, &a, T0 + 5, &out));
+	assert_int_equal(out.last_seen, T0 + 5);
+	session_flow_ended(s, &b, 21); /* that it ends is no traffic */
+	session_flow_open(s, &a, 100);
+	sessions_round(s, T0 + 6);
+	slot = 0;
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 121);
+	assert_int_equal(v.flows, 2);
+	assert_int_equal(v.session.last_seen, T0 + 5);
+	session_flow_ended(s, &nobody, 1);
+	sessions_free(s);
+}
+
 static void owns_several_addresses(void **state)
 {
 	struct sessions *s = sessions_new(8);
@@ -294,6 +383,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_and_closes),
 		cmocka_unit_test(a_new_session_ends_the_one_before),
+		cmocka_unit_test(the_same_user_keeps_what_the_session_has),
+		cmocka_unit_test(drops_an_address),
+		cmocka_unit_test(traffic_is_counted_and_keeps_from_idling),
 		cmocka_unit_test(owns_several_addresses),
 		cmocka_unit_test(refuses_when_full),
 		cmocka_unit_test(ends_at_its_time),

@@ -1,0 +1,494 @@
+#include "identity/neighbour.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+	EVENT_BUFFER = 1 << 20,
+	READS_A_CALL = 64,
+	MESSAGE_MAX = 32768,
+	HOST_ADDRESSES = 64, /* looked at of one host */
+};
+#define NONE UINT32_MAX
+/* The states in which the kernel holds an address to be somewhere. */
+#define NUD_HERE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
+
+struct host_key {
+	int link;
+	uint8_t mac[6];
+};
+
+struct entry {
+	struct address address;
+	struct host_key host;
+	bool used;
+	bool here;   /* false: the kernel has forgotten it */
+	bool joined; /* its session has the address from us */
+	int64_t confirmed;
+	uint32_t next_address, next_host; /* next_address also links what is free */
+};
+
+struct neighbours {
+	struct neighbour_options o;
+	char (*inside)[IF_NAMESIZE];
+	size_t inside_count;
+	struct mnl_socket *socket;
+	struct entry *entries;
+	uint32_t *by_address, *by_host; /* heads of chains */
+	uint32_t mask, used_to, free;
+	uint64_t seed;
+	int64_t swept;
+	bool ask_again;
+	struct neighbour_counters counters;
+};
+
+/* --- the table ------------------------------------------------------------------------------ */
+
+static uint32_t mix(const struct neighbours *n, uint64_t a, uint64_t b)
+{
+	uint64_t h = (a ^ n->seed) * UINT64_C(0x9e3779b97f4a7c15);
+	h = (h ^ h >> 32 ^ b) * UINT64_C(0xd6e8feb86659fd93);
+	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	return (uint32_t)(h >> 32) & n->mask;
+}
+
+static uint32_t *address_chain(const struct neighbours *n, const struct address *a)
+{
+	uint64_t words[2];
+	memcpy(words, a->bytes, sizeof words);
+	return &n->by_address[mix(n, words[0], words[1])];
+}
+
+static uint32_t *host_chain(const struct neighbours *n, const struct host_key *h)
+{
+	uint64_t mac = 0;
+	memcpy(&mac, h->mac, sizeof h->mac);
+	return &n->by_host[mix(n, mac, (uint64_t)h->link)];
+}
+
+static bool host_equal(const struct host_key *a, const struct host_key *b)
+{
+	return a->link == b->link && memcmp(a->mac, b->mac, sizeof a->mac) == 0;
+}
+
+static struct entry *find(struct neighbours *n, const struct address *a)
+{
+	for (uint32_t i = *address_chain(n, a); i != NONE; i = n->entries[i].next_address)
+		if (address_equal(&n->entries[i].address, a))
+			return &n->entries[i];
+	return NULL;
+}
+
+static void unlink_host(struct neighbours *n, const struct entry *e)
+{
+	uint32_t *at = host_chain(n, &e->host), i = (uint32_t)(e - n->entries);
+	while (*at != i)
+		at = &n->entries[*at].next_host;
+	*at = e->next_host;
+}
+
+static void link_host(struct neighbours *n, struct entry *e)
+{
+	uint32_t *head = host_chain(n, &e->host);
+	e->next_host = *head;
+	*head = (uint32_t)(e - n->entries);
+}
+
+static void forget(struct neighbours *n, struct entry *e)
+{
+	uint32_t *at = address_chain(n, &e->address), i = (uint32_t)(e - n->entries);
+	unlink_host(n, e);
+	while (*at != i)
+		at = &n->entries[*at].next_address;
+	*at = e->next_address;
+	*e = (struct entry){.next_address = n->free};
+	n->free = i;
+	n->counters.known--;
+}
+
+/* What the kernel has forgotten is kept while a session is there: the MAC address still tells whose
+ * the next address is. */
+static void sweep(struct neighbours *n, int64_t now)
+{
+	struct session s;
+	if (now - n->swept < NS_PER_S)
+		return;
+	n->swept = now;
+	for (uint32_t i = 0; i < n->used_to; i++) {
+		struct entry *e = &n->entries[i];
+		if (e->used && !e->here && !session_at(n->o.sessions, &e->address, now, &s))
+			forget(n, e);
+	}
+}
+
+static struct entry *add(struct neighbours *n, const struct address *a, const struct host_key *h,
+			 int64_t now)
+{
+	if (n->free == NONE && n->used_to == n->o.capacity)
+		sweep(n, now);
+	uint32_t i = n->free;
+	if (i != NONE) {
+		n->free = n->entries[i].next_address;
+	} else if (n->used_to < n->o.capacity) {
+		i = n->used_to++;
+	} else {
+		n->counters.refused++;
+		return NULL;
+	}
+	uint32_t *head = address_chain(n, a);
+	struct entry *e = &n->entries[i];
+	*e = (struct entry){.address = *a, .host = *h, .used = true, .next_address = *head};
+	*head = i;
+	link_host(n, e);
+	n->counters.known++;
+	return e;
+}
+
+/* --- sessions ------------------------------------------------------------------------------- */
+
+/* A host's addresses, and the one session that they have. */
+struct host_view {
+	struct entry *entry[HOST_ADDRESSES];
+	unsigned count, v4; /* v4: that are here */
+	uint64_t session;   /* 0: none, or several */
+};
+
+static void view(struct neighbours *n, const struct host_key *h, int64_t now, struct host_view *out)
+{
+	struct session s;
+	bool several = false;
+	*out = (struct host_view){0};
+	for (uint32_t i = *host_chain(n, h); i != NONE; i = n->entries[i].next_host) {
+		struct entry *e = &n->entries[i];
+		if (!host_equal(&e->host, h))
+			continue;
+		if (out->count < HOST_ADDRESSES)
+			out->entry[out->count++] = e;
+		out->v4 += e->here && address_is4(&e->address);
+		if (!session_at(n->o.sessions, &e->address, now, &s) ||
+		    (s.has_mac && memcmp(s.mac, h->mac, sizeof s.mac) != 0))
+			continue;
+		several |= out->session && out->session != s.id;
+		out->session = s.id;
+	}
+	if (several)
+		out->session = 0;
+}
+
+/* Takes back the IPv6 address of a session that is least likely in use. */
+static bool make_room(struct neighbours *n, const struct host_view *h, int64_t now)
+{
+	struct session s;
+	struct entry *oldest = NULL;
+	for (unsigned i = 0; i < h->count; i++) {
+		struct entry *e = h->entry[i];
+		if (address_is4(&e->address) || !session_at(n->o.sessions, &e->address, now, &s))
+			continue;
+		if (!oldest || e->here < oldest->here ||
+		    (e->here == oldest->here && e->confirmed < oldest->confirmed))
+			oldest = e;
+	}
+	return oldest && session_drop_address(n->o.sessions, &oldest->address);
+}
+
+/* newest: it is worth the place of another. */
+static void give(struct neighbours *n, const struct host_view *h, struct entry *e, bool newest,
+		 int64_t now)
+{
+	int error = session_add_address(n->o.sessions, h->session, &e->address);
+	if (error == -ENOSPC && newest && make_room(n, h, now))
+		error = session_add_address(n->o.sessions, h->session, &e->address);
+	if (error)
+		return;
+	e->joined = true;
+	n->counters.joined++;
+}
+
+/* Several hosts after all: each address is by itself again. */
+static void part(struct neighbours *n, const struct host_view *h)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		if (h->entry[i]->joined)
+			session_drop_address(n->o.sessions, &h->entry[i]->address);
+		h->entry[i]->joined = false;
+	}
+}
+
+/* The host has moved to another IPv4 address: it has one at a time. */
+static void move_here(struct neighbours *n, const struct host_view *h, struct entry *e, int64_t now)
+{
+	give(n, h, e, true, now);
+	e->joined = false; /* the session's own address from now on */
+	for (unsigned i = 0; i < h->count; i++) {
+		struct entry *old = h->entry[i];
+		if (old == e || !address_is4(&old->address))
+			continue;
+		old->here = false;
+		session_drop_address(n->o.sessions, &old->address);
+	}
+}
+
+static void share(struct neighbours *n, struct entry *e, int64_t now)
+{
+	struct session s;
+	struct host_view h;
+	view(n, &e->host, now, &h);
+	bool moves = n->o.change == CONFIG_HOST_MOVE && h.session && address_is4(&e->address) &&
+		     !session_at(n->o.sessions, &e->address, now, &s);
+	if (moves && h.v4 > 1) {
+		move_here(n, &h, e, now);
+	} else if (h.v4 > 1) {
+		part(n, &h);
+		return;
+	}
+	for (unsigned i = 0; h.session && i < h.count; i++)
+		if (h.entry[i]->here && !session_at(n->o.sessions, &h.entry[i]->address, now, &s))
+			give(n, &h, h.entry[i], h.entry[i] == e, now);
+}
+
+/* A session at the address of another host ends there; one that has no host yet gets this one. */
+static void claim(struct neighbours *n, struct entry *e, int64_t now)
+{
+	struct session s;
+	if (n->o.change == CONFIG_HOST_MOVE || !session_at(n->o.sessions, &e->address, now, &s))
+		return;
+	if (!s.has_mac) {
+		session_bind(n->o.sessions, s.id, e->host.mac);
+	} else if (memcmp(s.mac, e->host.mac, sizeof s.mac) != 0) {
+		session_drop_address(n->o.sessions, &e->address);
+		e->joined = false;
+		n->counters.ended++;
+	}
+}
+
+void neighbours_join(struct neighbours *n, const struct address *a, int64_t now)
+{
+	struct session s;
+	struct entry *e = find(n, a);
+	if (!e)
+		return;
+	e->joined = false;
+	if (n->o.change == CONFIG_HOST_END && session_at(n->o.sessions, a, now, &s))
+		session_bind(n->o.sessions, s.id, e->host.mac);
+	share(n, e, now);
+}
+
+/* --- what the kernel tells ------------------------------------------------------------------ */
+
+static void here(struct neighbours *n, const struct address *a, const struct host_key *h,
+		 int64_t now)
+{
+	struct host_view before;
+	struct entry *e = find(n, a);
+	if (!e) {
+		e = add(n, a, h, now);
+	} else if (!host_equal(&e->host, h)) {
+		view(n, &e->host, now, &before);
+		if (n->o.change == CONFIG_HOST_MOVE && !e->joined)
+			part(n, &before); /* a session that moves leaves the host */
+		unlink_host(n, e);
+		e->host = *h;
+		link_host(n, e);
+	}
+	if (!e)
+		return;
+	e->here = true;
+	e->confirmed = now;
+	claim(n, e, now);
+	share(n, e, now);
+}
+
+static void gone(struct neighbours *n, const struct address *a, int link)
+{
+	struct entry *e = find(n, a);
+	if (e && e->host.link == link)
+		e->here = false;
+}
+
+static bool is_inside(const struct neighbours *n, int link)
+{
+	char name[IF_NAMESIZE];
+	if (link <= 0 || !if_indextoname((unsigned)link, name))
+		return false;
+	for (size_t i = 0; i < n->inside_count; i++)
+		if (strcmp(n->inside[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Addresses that are never forwarded are nobody's. */
+static bool read_address(const struct nlattr *attr, uint8_t family, struct address *out)
+{
+	const uint8_t *bytes = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+	if (family == AF_INET && len == 4)
+		*out = address_from4(bytes);
+	else if (family == AF_INET6 && len == 16 && bytes[0] != 0xff &&
+		 !(bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80))
+		*out = address_from6(bytes);
+	else
+		return false;
+	return true;
+}
+
+static void take_neighbour(struct neighbours *n, const struct nlmsghdr *m, int64_t now)
+{
+	const struct ndmsg *nd = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attr, *lladdr = NULL;
+	struct address a;
+	bool known = false;
+	if (mnl_nlmsg_get_payload_len(m) < sizeof *nd)
+		return;
+	mnl_attr_for_each(attr, m, sizeof *nd)
+	{
+		if (mnl_attr_get_type(attr) == NDA_DST)
+			known = read_address(attr, nd->ndm_family, &a);
+		else if (mnl_attr_get_type(attr) == NDA_LLADDR)
+			lladdr = attr;
+	}
+	if (!known)
+		return;
+	if (m->nlmsg_type == RTM_DELNEIGH || !(nd->ndm_state & NUD_HERE)) {
+		gone(n, &a, nd->ndm_ifindex);
+	} else if (lladdr && mnl_attr_get_payload_len(lladdr) == 6 &&
+		   is_inside(n, nd->ndm_ifindex)) {
+		struct host_key h = {.link = nd->ndm_ifindex};
+		memcpy(h.mac, mnl_attr_get_payload(lladdr), sizeof h.mac);
+		here(n, &a, &h, now);
+	}
+}
+
+static void ask(struct neighbours *n);
+
+void neighbours_take(struct neighbours *n, const void *bytes, size_t len, int64_t now)
+{
+	const struct nlmsghdr *m = bytes;
+	int left = len > INT32_MAX ? 0 : (int)len;
+	/* libmnl reads a message's attributes up to its length rounded up */
+	for (; mnl_nlmsg_ok(m, left) && MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
+	     m = mnl_nlmsg_next(m, &left)) {
+		bool interrupted = m->nlmsg_flags & NLM_F_DUMP_INTR;
+		if (m->nlmsg_type == RTM_NEWNEIGH || m->nlmsg_type == RTM_DELNEIGH)
+			take_neighbour(n, m, now);
+		else if (m->nlmsg_type == NLMSG_DONE && (n->ask_again || interrupted))
+			ask(n);
+	}
+}
+
+static void ask(struct neighbours *n)
+{
+	char bytes[128];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	n->ask_again = false;
+	m->nlmsg_type = RTM_GETNEIGH;
+	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(m, sizeof(struct ndmsg));
+	if (n->socket && mnl_socket_sendto(n->socket, m, m->nlmsg_len) < 0)
+		n->ask_again = true; /* one is on its way: again after it */
+}
+
+void neighbours_read(struct neighbours *n, int64_t now)
+{
+	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX];
+	for (int i = 0; i < READS_A_CALL; i++) {
+		ssize_t got = recv(neighbours_fd(n), bytes, sizeof bytes, MSG_DONTWAIT);
+		if (got > 0) {
+			neighbours_take(n, bytes, (size_t)got, now);
+		} else if (got < 0 && errno == ENOBUFS) {
+			n->counters.overruns++;
+			ask(n);
+		} else {
+			return;
+		}
+	}
+}
+
+/* --- lifecycle ------------------------------------------------------------------------------ */
+
+struct neighbours *neighbours_new(const struct neighbour_options *o)
+{
+	struct neighbours *n = calloc(1, sizeof *n);
+	uint32_t chains = 16;
+	if (!n)
+		return NULL;
+	while (chains < o->capacity)
+		chains *= 2;
+	n->o = *o;
+	n->inside_count = o->inside->count;
+	n->inside = calloc(n->inside_count + 1, sizeof *n->inside);
+	for (size_t i = 0; n->inside && i < n->inside_count; i++)
+		snprintf(n->inside[i], sizeof *n->inside, "%s", o->inside->item[i]);
+	n->mask = chains - 1;
+	n->free = NONE;
+	if (getrandom(&n->seed, sizeof n->seed, 0) != sizeof n->seed)
+		n->seed = (uint64_t)clock_now();
+	n->entries = calloc(o->capacity, sizeof *n->entries);
+	n->by_address = malloc(chains * sizeof *n->by_address);
+	n->by_host = malloc(chains * sizeof *n->by_host);
+	if (!n->inside || !n->entries || !n->by_address || !n->by_host) {
+		neighbours_free(n);
+		return NULL;
+	}
+	memset(n->by_address, 0xff, chains * sizeof *n->by_address);
+	memset(n->by_host, 0xff, chains * sizeof *n->by_host);
+	return n;
+}
+
+void neighbours_free(struct neighbours *n)
+{
+	if (!n)
+		return;
+	if (n->socket)
+		mnl_socket_close(n->socket);
+	free(n->inside);
+	free(n->entries);
+	free(n->by_address);
+	free(n->by_host);
+	free(n);
+}
+
+bool neighbours_follow(struct neighbours *n, struct errors *errors)
+{
+	int size = EVENT_BUFFER;
+	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!n->socket || mnl_socket_bind(n->socket, RTMGRP_NEIGH, MNL_SOCKET_AUTOPID) < 0) {
+		errors_add(errors, NULL, 0, "the neighbour table can't be followed: %s",
+			   strerror(errno));
+		return false;
+	}
+	setsockopt(neighbours_fd(n), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	ask(n);
+	return true;
+}
+
+bool neighbours_same(const struct neighbours *n, const struct strings *inside,
+		     enum config_host_change change)
+{
+	if (!n)
+		return change == CONFIG_HOST_IGNORE;
+	if (n->o.change != change || n->inside_count != inside->count)
+		return false;
+	for (size_t i = 0; i < inside->count; i++)
+		if (strcmp(n->inside[i], inside->item[i]) != 0)
+			return false;
+	return true;
+}
+
+int neighbours_fd(const struct neighbours *n)
+{
+	return mnl_socket_get_fd(n->socket);
+}
+
+void neighbours_count(const struct neighbours *n, struct neighbour_counters *out)
+{
+	*out = n->counters;
+}

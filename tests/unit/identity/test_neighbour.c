@@ -1,0 +1,397 @@
+#include "identity/neighbour.h"
+#include "base/clock.h"
+#include "unit.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define T0   (INT64_C(1800000000) * NS_PER_S)
+#define MACA "\x02\0\0\0\0\x0a"
+#define MACB "\x02\0\0\0\0\x0b"
+
+static struct fixture {
+	struct sessions *sessions;
+	struct neighbours *n;
+	int link;
+} f;
+
+static struct address addr(const char *text)
+{
+	struct address a;
+	assert_true(address_parse(text, &a));
+	return a;
+}
+
+/* lo is the one interface that every namespace has: its number, as if it were the inside. */
+static void set_up_for(enum config_host_change change, uint32_t capacity)
+{
+	char *lo = "lo";
+	const struct strings inside = {&lo, 1};
+	f.link = (int)if_nametoindex("lo");
+	f.sessions = sessions_new(128);
+	const struct neighbour_options o = {&inside, change, capacity, f.sessions};
+	f.n = neighbours_new(&o);
+	assert_non_null(f.n);
+}
+
+static int set_up(void **state)
+{
+	set_up_for(CONFIG_HOST_END, 64);
+	return 0;
+}
+
+static int set_up_moving(void **state)
+{
+	set_up_for(CONFIG_HOST_MOVE, 64);
+	return 0;
+}
+
+static int set_up_small(void **state)
+{
+	set_up_for(CONFIG_HOST_END, 4);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	neighbours_free(f.n);
+	sessions_free(f.sessions);
+	return 0;
+}
+
+/* A message as the kernel makes it. */
+static size_t message(char *bytes, uint16_t type, int link, uint16_t nud, const char *address,
+		      const char *mac)
+{
+	struct address a = addr(address);
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	m->nlmsg_type = type;
+	struct ndmsg *nd = mnl_nlmsg_put_extra_header(m, sizeof *nd);
+	nd->ndm_family = address_is4(&a) ? AF_INET : AF_INET6;
+	nd->ndm_ifindex = link;
+	nd->ndm_state = nud;
+	if (address_is4(&a))
+		mnl_attr_put(m, NDA_DST, 4, a.bytes + 12);
+	else
+		mnl_attr_put(m, NDA_DST, 16, a.bytes);
+	if (mac)
+		mnl_attr_put(m, NDA_LLADDR, 6, mac);
+	return m->nlmsg_len;
+}
+
+static void tell(uint16_t type, uint16_t nud, const char *address, const char *mac, int64_t now)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	neighbours_take(f.n, bytes, message(bytes, type, f.link, nud, address, mac), now);
+}
+
+static void is_here(const char *address, const char *mac)
+{
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, address, mac, T0);
+}
+
+static void is_gone(const char *address, const char *mac)
+{
+	tell(RTM_DELNEIGH, NUD_STALE, address, mac, T0);
+}
+
+static void sign_in(const char *user, const char *address)
+{
+	struct session s = {.tier = "press", .since = T0};
+	struct address a = addr(address);
+	snprintf(s.user, sizeof s.user, "%s", user);
+	assert_int_equal(session_open(f.sessions, &a, &s, T0), 0);
+	neighbours_join(f.n, &a, T0);
+}
+
+static const char *who(const char *address)
+{
+	static struct session s;
+	struct address a = addr(address);
+	return session_at(f.sessions, &a, T0, &s) ? s.user : "";
+}
+
+static uint64_t known(void)
+{
+	struct neighbour_counters c;
+	neighbours_count(f.n, &c);
+	return c.known;
+}
+
+static void a_session_has_the_addresses_of_its_host(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	is_here("2001:db8::b1", MACB);
+	is_here("fe80::1", MACA); /* is never forwarded */
+	sign_in("anna", "10.0.0.1");
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	assert_string_equal(who("2001:db8::b1"), "");
+	assert_string_equal(who("fe80::1"), "");
+	is_here("2001:db8::a2", MACA); /* one that comes later */
+	assert_string_equal(who("2001:db8::a2"), "anna");
+	is_gone("2001:db8::a2", MACA); /* stays, for it may come back */
+	assert_string_equal(who("2001:db8::a2"), "anna");
+	sign_in("bob", "2001:db8::b1");
+	is_here("10.0.0.2", MACB); /* IPv4 after IPv6 */
+	assert_string_equal(who("10.0.0.2"), "bob");
+	assert_string_equal(who("10.0.0.1"), "anna");
+	assert_int_equal(sessions_count(f.sessions), 2);
+}
+
+static void the_kernel_may_tell_before_and_after_the_login(void **state)
+{
+	sign_in("anna", "10.0.0.1"); /* not met yet */
+	is_here("2001:db8::a1", MACA);
+	assert_string_equal(who("2001:db8::a1"), "");
+	is_here("10.0.0.1", MACA);
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	struct session s;
+	struct address a = addr("10.0.0.1");
+	assert_true(session_at(f.sessions, &a, T0, &s));
+	assert_true(s.has_mac);
+	assert_memory_equal(s.mac, MACA, 6);
+}
+
+static void another_host_ends_the_session_at_the_address(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	sign_in("anna", "10.0.0.1");
+	is_here("10.0.0.1", MACB);
+	assert_string_equal(who("10.0.0.1"), "");
+	assert_string_equal(who("2001:db8::a1"), "anna"); /* that one is still hers */
+	is_here("2001:db8::b1", MACB);
+	assert_string_equal(who("2001:db8::b1"), "");
+	is_here("10.0.0.1", MACA); /* she is back */
+	assert_string_equal(who("10.0.0.1"), "anna");
+	is_here("2001:db8::a1", MACB);
+	is_here("10.0.0.1", MACB);
+	assert_int_equal(sessions_count(f.sessions), 0);
+}
+
+/* The old host had been forgotten meanwhile: the session itself knows whose it is. */
+static void another_host_after_a_while(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	is_gone("10.0.0.1", MACA);
+	assert_string_equal(who("10.0.0.1"), "anna");
+	is_here("2001:db8::a1", MACA);
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	is_here("10.0.0.1", MACB);
+	assert_string_equal(who("10.0.0.1"), "");
+}
+
+static void who_signs_in_again_has_the_host_that_is_there(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	struct address a = addr("10.0.0.1");
+	struct session s;
+	is_here("10.0.0.1", MACB);
+	sign_in("anna", "10.0.0.1");
+	assert_true(session_at(f.sessions, &a, T0, &s));
+	assert_memory_equal(s.mac, MACB, 6);
+	is_here("10.0.0.1", MACB);
+	assert_string_equal(who("10.0.0.1"), "anna");
+}
+
+static void several_ipv4_addresses_are_several_people(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	sign_in("anna", "10.0.0.1");
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	is_here("10.0.0.2", MACA);
+	assert_string_equal(who("10.0.0.2"), "");
+	assert_string_equal(who("2001:db8::a1"), "");
+	assert_string_equal(who("10.0.0.1"), "anna");
+	is_here("2001:db8::a2", MACA);
+	assert_string_equal(who("2001:db8::a2"), "");
+	is_gone("10.0.0.2", MACA);
+	is_here("2001:db8::a2", MACA);
+	assert_string_equal(who("2001:db8::a2"), "anna");
+}
+
+static void two_sessions_of_a_host_stay_apart(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	sign_in("bob", "2001:db8::a1");
+	is_here("2001:db8::a1", MACA);
+	is_here("2001:db8::a2", MACA);
+	assert_string_equal(who("10.0.0.1"), "anna");
+	assert_string_equal(who("2001:db8::a1"), "bob");
+	assert_string_equal(who("2001:db8::a2"), "");
+}
+
+static void the_least_used_address_makes_room(void **state)
+{
+	char text[ADDRESS_TEXT];
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	for (int i = 1; i < SESSION_ADDRESSES; i++) {
+		snprintf(text, sizeof text, "2001:db8::%d", i);
+		tell(RTM_NEWNEIGH, NUD_STALE, text, MACA, T0 + i);
+	}
+	is_gone("2001:db8::5", MACA);
+	tell(RTM_NEWNEIGH, NUD_STALE, "2001:db8::8", MACA, T0 + 8);
+	assert_string_equal(who("2001:db8::5"), "");
+	assert_string_equal(who("2001:db8::8"), "anna");
+	tell(RTM_NEWNEIGH, NUD_STALE, "2001:db8::9", MACA, T0 + 9);
+	assert_string_equal(who("2001:db8::1"), "");
+	assert_string_equal(who("2001:db8::9"), "anna");
+	assert_string_equal(who("10.0.0.1"), "anna");
+}
+
+static void a_session_moves_with_its_host(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	sign_in("anna", "10.0.0.1");
+	is_here("10.0.0.2", MACA);
+	assert_string_equal(who("10.0.0.2"), "anna");
+	assert_string_equal(who("10.0.0.1"), "");
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	is_here("10.0.0.2", MACB); /* a new MAC address: the address keeps it */
+	assert_string_equal(who("10.0.0.2"), "anna");
+	assert_string_equal(who("2001:db8::a1"), "");
+	is_here("2001:db8::b1", MACB);
+	assert_string_equal(who("2001:db8::b1"), "anna");
+	assert_int_equal(sessions_count(f.sessions), 1);
+}
+
+static void other_links_and_states_are_not_taken(void **state)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	neighbours_take(
+		f.n, bytes,
+		message(bytes, RTM_NEWNEIGH, f.link + 1000, NUD_REACHABLE, "10.0.0.1", MACA), T0);
+	neighbours_take(f.n, bytes,
+			message(bytes, RTM_NEWNEIGH, -1, NUD_REACHABLE, "10.0.0.1", MACA), T0);
+	tell(RTM_NEWNEIGH, NUD_FAILED, "10.0.0.1", NULL, T0);
+	tell(RTM_NEWNEIGH, NUD_INCOMPLETE, "10.0.0.1", MACA, T0);
+	tell(RTM_NEWNEIGH, NUD_NOARP, "10.0.0.1", MACA, T0);
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, "10.0.0.1", NULL, T0);
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, "ff02::1", MACA, T0);
+	tell(RTM_DELNEIGH, NUD_REACHABLE, "10.0.0.1", MACA, T0);
+	tell(RTM_NEWLINK, NUD_REACHABLE, "10.0.0.1", MACA, T0);
+	assert_int_equal(known(), 0);
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, "10.0.0.1", MACA, T0);
+	assert_int_equal(known(), 1);
+}
+
+/* Every length and every length field: nothing is read beyond the end (ASan), nothing half taken.
+ */
+static void cut_messages_are_left(void **state)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	size_t len = message(bytes, RTM_NEWNEIGH, f.link, NUD_REACHABLE, "2001:db8::1", MACA);
+	for (size_t cut = 0; cut < len; cut++) {
+		struct nlmsghdr *copy = malloc(cut + 1);
+		memcpy(copy, bytes, cut);
+		neighbours_take(f.n, copy, cut, T0);
+		if (cut >= sizeof *copy) {
+			copy->nlmsg_len = (uint32_t)cut; /* the header agrees */
+			neighbours_take(f.n, copy, cut, T0);
+		}
+		free(copy);
+	}
+	assert_int_equal(known(), 0);
+	for (size_t at = sizeof(struct nlmsghdr) + sizeof(struct ndmsg); at < len; at++)
+		for (int v = 0; v < 256; v += 5) {
+			char *copy = malloc(len);
+			memcpy(copy, bytes, len);
+			copy[at] = (char)v;
+			neighbours_take(f.n, copy, len, T0);
+			free(copy);
+		}
+	neighbours_take(f.n, bytes, len, T0);
+	assert_true(known() > 0);
+}
+
+static void a_full_table_learns_no_more(void **state)
+{
+	struct neighbour_counters c;
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	is_gone("10.0.0.1", MACA);
+	is_here("2001:db8::b1", MACB);
+	is_here("2001:db8::b2", MACB);
+	is_here("2001:db8::b3", MACB);
+	is_here("2001:db8::b4", MACB);
+	neighbours_count(f.n, &c);
+	assert_int_equal(c.known, 4);
+	assert_int_equal(c.refused, 1);
+	is_gone("2001:db8::b1", MACB);
+	tell(RTM_NEWNEIGH, NUD_STALE, "2001:db8::a1", MACA, T0 + 2 * NS_PER_S);
+	assert_string_equal(who("2001:db8::a1"), "anna"); /* forgotten, but of a session: kept */
+	assert_int_equal(known(), 4);
+}
+
+static void a_twin_of_its_own_options(void **state)
+{
+	char *lo = "lo", *lan = "lan0";
+	assert_true(neighbours_same(f.n, &(struct strings){&lo, 1}, CONFIG_HOST_END));
+	assert_false(neighbours_same(f.n, &(struct strings){&lan, 1}, CONFIG_HOST_END));
+	assert_false(neighbours_same(f.n, &(struct strings){&lo, 1}, CONFIG_HOST_MOVE));
+	assert_false(neighbours_same(f.n, &(struct strings){0}, CONFIG_HOST_END));
+	assert_true(neighbours_same(NULL, &(struct strings){&lo, 1}, CONFIG_HOST_IGNORE));
+}
+
+/* Chains stay whole over a long random history: what is told is what is known. */
+static void a_long_history(void **state)
+{
+	static const char *macs[] = {MACA, MACB, "\x02\0\0\0\0\x0c"};
+	char text[ADDRESS_TEXT];
+	unsigned seed = 5;
+	for (int step = 0; step < 20000; step++) {
+		bool four = rand_r(&seed) % 4 == 0;
+		snprintf(text, sizeof text, four ? "10.0.0.%d" : "2001:db8::%d",
+			 rand_r(&seed) % 40 + 1);
+		const char *mac = macs[rand_r(&seed) % 3];
+		int64_t now = T0 + step * NS_PER_S / 10;
+		switch (rand_r(&seed) % 8) {
+		case 0: sign_in(four ? "anna" : "bob", text); break;
+		case 1:
+		case 2: tell(RTM_DELNEIGH, 0, text, mac, now); break;
+		default: tell(RTM_NEWNEIGH, NUD_STALE, text, mac, now);
+		}
+		assert_true(known() <= 64);
+	}
+	struct session_view v;
+	uint32_t slot = 0;
+	while (session_each(f.sessions, &slot, &v))
+		assert_in_range(v.address_count, 1, SESSION_ADDRESSES);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_session_has_the_addresses_of_its_host),
+		TEST(the_kernel_may_tell_before_and_after_the_login),
+		TEST(another_host_ends_the_session_at_the_address),
+		TEST(another_host_after_a_while),
+		TEST(who_signs_in_again_has_the_host_that_is_there),
+		TEST(several_ipv4_addresses_are_several_people),
+		TEST(two_sessions_of_a_host_stay_apart),
+		TEST(the_least_used_address_makes_room),
+		cmocka_unit_test_setup_teardown(a_session_moves_with_its_host, set_up_moving,
+						tear_down),
+		TEST(other_links_and_states_are_not_taken),
+		TEST(cut_messages_are_left),
+		cmocka_unit_test_setup_teardown(a_full_table_learns_no_more, set_up_small,
+						tear_down),
+		TEST(a_twin_of_its_own_options),
+		TEST(a_long_history),
+		cmocka_unit_test_setup_teardown(a_long_history, set_up_moving, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
