@@ -99,7 +99,10 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 {
 	struct packet_attributes a = {0};
 	const struct nlattr *attr;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) read_attribute(attr, &a);
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
+	{
+		read_attribute(attr, &a);
+	}
 	if (!a.head)
 		return false;
 	*out = (struct arrival){

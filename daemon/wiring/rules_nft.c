@@ -43,7 +43,7 @@ static void inside(const struct rules *r, FILE *to, const char *before, const ch
 
 static void set(FILE *to, const char *name, const struct networks *list, bool four)
 {
-	char text[ADDRESS_TEXT + 4];
+	char text[ADDRESS_TEXT + 4] = "";
 	size_t n = 0;
 	fprintf(to, "\tset %s%d {\n\t\ttype ipv%d_addr; flags interval; auto-merge;\n", name,
 		four ? 4 : 6, four ? 4 : 6);
