@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import BUILD, ROOT, lab, libconfig, wait_for  # noqa: E402
 from machine import Machine  # noqa: E402
 from tap import check, equal, main, note  # noqa: E402
+from test_daemon import ask, is_cut, keep_alive  # noqa: E402
 
 GUEST = "10.77.1.2"
 DEFAULTS = ("log", "log_file", "users_file", "control_socket", "state_dir", "runtime_dir")
@@ -99,6 +100,17 @@ def test_reload_bad(s):
     equal(s.systemctl("is-active", "tiergated").stdout.strip(), "active")
     s.works()
     s.configure()
+
+
+def test_restart_policy(s):
+    "after a restart with another policy, an open flow that it denies ends, and the others go on"
+    s.configure(allow=[{"tiers": ["guest"], "sites": ["good", "social"]}])
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    stays, goes = keep_alive(s.lab, "www.allowed.example"), keep_alive(s.lab, "www.social.example")
+    s.configure()
+    equal(s.systemctl("restart", "tiergated").returncode, 0)
+    is_cut(goes, "www.social.example")
+    ask(stays, "www.allowed.example")
 
 
 def test_kill(s):
