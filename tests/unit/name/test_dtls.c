@@ -2,6 +2,8 @@
 #include "bytes.h"
 #include "unit.h"
 
+BYTES_OF_FILE(openssl, "tests/unit/name/data/openssl.dtls");
+
 static struct stream_pool *pool;
 static struct stream *message;
 static struct hello hello;
@@ -81,6 +83,14 @@ static void test_whole(void **state)
 	assert_null(message);
 	/* after a HelloVerifyRequest: the next message, again a hello */
 	assert_int_equal(fragment(1, 0, body.len), PARSE_OK);
+}
+
+static void test_real(void **state)
+{
+	new_flow();
+	assert_int_equal(datagram(openssl, (size_t)(openssl_end - openssl)), PARSE_OK);
+	assert_string_equal(hello.host.text, "dtls.example");
+	assert_true(hello.another_may_come);
 }
 
 static void test_versions(void **state)
@@ -221,11 +231,11 @@ static void test_pool_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),         cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_two_fragments), cmocka_unit_test(test_one_datagram),
-		cmocka_unit_test(test_largest),       cmocka_unit_test(test_conflict),
-		cmocka_unit_test(test_malformed),     cmocka_unit_test(test_others),
-		cmocka_unit_test(test_pool_empty),
+		cmocka_unit_test(test_whole),        cmocka_unit_test(test_real),
+		cmocka_unit_test(test_versions),     cmocka_unit_test(test_two_fragments),
+		cmocka_unit_test(test_one_datagram), cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_conflict),     cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_others),       cmocka_unit_test(test_pool_empty),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -3,6 +3,8 @@
 #include "unit.h"
 #include <nghttp2/nghttp2.h>
 
+BYTES_OF_FILE(curl_h2c, "tests/unit/name/data/curl-h2c.http");
+
 static struct hello hello;
 
 static enum parse request(const void *bytes, size_t len)
@@ -365,6 +367,12 @@ static void test_h2c(void **state)
 	assert_string_equal(hello.host.text, "a.org");
 }
 
+static void test_h2c_real(void **state)
+{
+	assert_int_equal(request(curl_h2c, (size_t)(curl_h2c_end - curl_h2c)), PARSE_OK);
+	assert_string_equal(hello.host.text, "h2c.example");
+}
+
 /* Padding, priority and CONTINUATION, a block of which each byte has a frame of its own. */
 static void test_h2c_frames(void **state)
 {
@@ -482,8 +490,9 @@ int main(void)
 		cmocka_unit_test(test_too_long),        cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_follow_bad),      cmocka_unit_test(test_h2c),
 		cmocka_unit_test(test_h2c_frames),      cmocka_unit_test(test_h2c_bad),
-		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_follow_upgrade),
-		cmocka_unit_test(test_follow_h2c),      cmocka_unit_test(test_h2c_server_next),
+		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_h2c_real),
+		cmocka_unit_test(test_follow_upgrade),  cmocka_unit_test(test_follow_h2c),
+		cmocka_unit_test(test_h2c_server_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 BYTES_OF_FILE(chromium, "tests/unit/name/data/chromium.tls");
 BYTES_OF_FILE(curl, "tests/unit/name/data/curl.tls");
+BYTES_OF_FILE(retry, "tests/unit/name/data/openssl-retry.tls"); /* a client's whole connection */
 
 static struct hello hello;
 
@@ -372,6 +373,22 @@ static void test_second_hello(void **state)
 	assert_string_equal(hello.host.text, "second.example");
 }
 
+static void test_real_second_hello(void **state)
+{
+	size_t len = (size_t)(retry_end - retry), told = 0;
+	assert_int_equal(records(retry, len), PARSE_OK);
+	assert_true(hello.another_may_come);
+	for (size_t i = 0; i <= len; i++) {
+		uint8_t *copy = exact(retry, i);
+		enum parse answer = tls_next_hello(cursor_of(copy, i), &hello);
+		free(copy);
+		assert_true(answer == PARSE_OK || (answer == PARSE_MORE && told == 0));
+		told += answer == PARSE_OK;
+	}
+	assert_string_equal(hello.host.text, "retry.example");
+	assert_false(hello.another_may_come);
+}
+
 static void test_no_second_hello(void **state)
 {
 	static struct bytes stream;
@@ -436,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_no_extensions),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_second_hello),
+		cmocka_unit_test(test_real_second_hello),
 		cmocka_unit_test(test_no_second_hello),
 		cmocka_unit_test(test_second_after_early_data),
 		cmocka_unit_test(test_second_needs_tls13),
