@@ -144,9 +144,10 @@ class Sniffer:
 class Lab:
     """with Lab() as lab: ..."""
 
-    def __init__(self, sites=None):
+    def __init__(self, sites=None, bare=()):
+        """bare: addresses of sites where the test runs servers of its own."""
         self.sites = sites or SITES
-        self.world = sorted({a for a in self.sites.values() if a.startswith("198")})
+        self.world = sorted({a for a in self.sites.values() if a.startswith("198")} - set(bare))
         self.prefix = f"tgl{os.getpid() % 100000}"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tiergate-lab-"))
         self.children = []
@@ -217,17 +218,20 @@ class Lab:
                            input="\n".join(mine), text=True)
 
     def _certificates(self):
-        names = ",".join(f"DNS:{n}" for n in self.sites)
-        ips = ",".join(f"IP:{a},IP:{v6(a)}" for a in self.world)
-        make = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-                f"-subj /CN=lab -addext subjectAltName={names},{ips} -keyout server.key -out ca.pem")
-        subprocess.run(make.split(), cwd=self.dir, check=True, capture_output=True)
-        self.ca = self.dir / "ca.pem"
+        names = [f"DNS:{n}" for n in self.sites] + [f"IP:{x}" for a in self.world for x in (a, v6(a))]
+        (self.dir / "leaf.cnf").write_text(f"subjectAltName={','.join(names)}\n")
+        key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        for command in (f"req -x509 {key} -days 2 -subj /CN=lab-ca -keyout ca.key -out ca.pem",
+                        f"req {key} -subj /CN=lab -keyout server.key -out server.csr",
+                        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile leaf.cnf "
+                        "-out server.pem"):
+            subprocess.run(["openssl", *command.split()], cwd=self.dir, check=True, capture_output=True)
+        self.ca, self.certificate = self.dir / "ca.pem", (self.dir / "server.pem", self.dir / "server.key")
 
     def _servers(self):
-        tls = (self.ca, self.dir / "server.key")
         for host, addresses in (("outside", self.world), ("inside", ["10.77.3.2"])):
-            p = self.spawn(host, sys.executable, HERE / "servers.py", *tls, *addresses,
+            p = self.spawn(host, sys.executable, HERE / "servers.py", *self.certificate,
+                           *addresses,
                            *map(v6, addresses), stdout=subprocess.PIPE)
             check(p.stdout.readline() == "ready\n", f"the servers of {host} did not start")
         names = [f"--host-record={n},{a},{v6(a)}" for n, a in self.sites.items()]
@@ -416,8 +420,8 @@ class Lab:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.notify_path))
         self.notify_path.chmod(0o666)
-        self.notify.setblocking(False)
         self.messages = []
+        threading.Thread(target=self._listen, args=(self.notify, self.messages), daemon=True).start()
         self.log_path = self.dir / "daemon.log"
         with self.log_path.open("a") as log:
             self.daemon = self.spawn(
@@ -426,15 +430,18 @@ class Lab:
                 env={**os.environ, "NOTIFY_SOCKET": str(self.notify_path)})
         return self.daemon
 
+    @staticmethod
+    def _listen(notify, messages):
+        """Plays the service manager, who always listens: a full socket would stop the daemon."""
+        with contextlib.suppress(OSError):
+            while text := notify.recv(4096).decode():
+                messages.extend(text.splitlines())
+
     def told(self, word):
         """Whether tiergated told the service manager `word` since the last forget()."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.messages += self.notify.recv(4096).decode().splitlines()
-        return any(m.startswith(word) for m in self.messages)
+        return any(m.startswith(word) for m in list(self.messages))
 
     def forget(self):
-        self.told("")
         self.messages.clear()
 
     def stop(self, how=signal.SIGTERM, wire=True):
@@ -444,6 +451,7 @@ class Lab:
             self.daemon.send_signal(how)
             status = self.daemon.wait(20)
             self.daemon = None
+            self.notify.shutdown(socket.SHUT_RDWR)
             self.notify.close()
         if wire and self.wired:
             self.wire(False)
