@@ -88,10 +88,11 @@ static size_t reload(void *ctx, struct errors *errors)
 		fresh = snapshot_compile(c, errors);
 	if (fresh && !errors->count)
 		snapshot_expect(fresh, errors, clock_now());
-	if (fresh && !errors->count && !wiring_check(c, errors))
+	if (fresh && !errors->count && !wiring_loaded(c, errors))
 		errors_add(errors, NULL, 0, "tiergatectl wiring up, then reload again");
 	g->refused[0] = '\0';
 	if (errors->count) {
+		config_free(c);
 		snapshot_free(fresh);
 		for (size_t i = 0; i < errors->count; i++)
 			log_error("%s", errors->lines[i]);
@@ -99,12 +100,12 @@ static size_t reload(void *ctx, struct errors *errors)
 		snprintf(g->refused, sizeof g->refused, "%s", errors->lines[0]);
 	} else {
 		swap_snapshot(g, fresh);
+		config_free(g->latest);
+		g->latest = c;
 		identity_reload(g, c);
 		g->loaded = clock_now();
-		g->wiring[0] = '\0';
 		log_info("policy %s is in force", snapshot_digest(g->snapshot));
 	}
-	config_free(c);
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
 		   g->refused[0] ? "; the last reload was refused" : "");
 	return errors->count;
@@ -227,13 +228,10 @@ static bool open_kernel(struct gateway *g, struct errors *errors)
 		return false;
 	if (!wiring_epoch(g->config, &g->epoch))
 		g->epoch = 0; /* no rules: nothing has a mark yet, wiring_check says so */
-	if (!wiring_check(g->config, &missing)) {
-		snprintf(g->wiring, sizeof g->wiring, "%s",
-			 missing.count ? missing.lines[0] : "missing");
+	if (!wiring_check(g->config, &missing))
 		log_warn("the kernel's rules are not those of the configuration (%s); tiergatectl "
 			 "wiring up",
-			 g->wiring);
-	}
+			 missing.count ? missing.lines[0] : "none are loaded");
 	errors_deinit(&missing);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		if (!lane_open(g, i, errors))
@@ -363,6 +361,7 @@ static void tear_down(struct gateway *g)
 	seen_free(g->seen);
 	sessions_free(g->sessions);
 	snapshot_free(g->snapshot);
+	config_free(g->latest);
 	config_free(g->config);
 	sd_event_unref(g->event);
 }

@@ -49,6 +49,7 @@ struct remark {
 struct gateway {
 	struct gateway_options o;
 	struct config *config; /* of the start: bounds, queues, paths */
+	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
 	struct snapshot *snapshot;
 	struct seen *seen;
 	struct sessions *sessions;
@@ -70,7 +71,6 @@ struct gateway {
 	uint8_t pseudonym[SHA256_DIGEST_SIZE];
 	bool has_pseudonym, strict;
 	int64_t started, loaded;
-	char wiring[256];  /* what is wrong with the rules, or "" */
 	char refused[256]; /* why the last reload was refused, or "" */
 	int status;
 };

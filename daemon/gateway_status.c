@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "source/nfqueue.h"
+#include "wiring/wiring.h"
 
 static json_t *counters_json(const struct worker_counters *c)
 {
@@ -53,6 +54,21 @@ static json_t *dnstap_json(const struct dnstap_socket *s)
 			 (json_int_t)c.malformed, "broken", (json_int_t)c.broken);
 }
 
+/* Asked of the kernel each time: rules can go without a word (nft flush ruleset). */
+static void wiring_status(const struct gateway *g, json_t *out)
+{
+	struct errors missing = {0};
+	uint64_t undecided;
+	bool there = wiring_loaded(g->latest ? g->latest : g->config, &missing);
+	json_object_set_new(out, "wiring",
+			    json_string(there           ? "in place"
+					: missing.count ? missing.lines[0]
+							: "missing"));
+	errors_deinit(&missing);
+	if (wiring_undecided(&undecided))
+		json_object_set_new(out, "undecided", json_integer((json_int_t)undecided));
+}
+
 void gateway_status(void *ctx, json_t *out)
 {
 	struct gateway *g = ctx;
@@ -69,7 +85,7 @@ void gateway_status(void *ctx, json_t *out)
 		json_string(snapshot_mode(g->snapshot) == CONFIG_OBSERVE ? "observe" : "enforce"));
 	json_object_set_new(out, "started", time_json(g->started));
 	json_object_set_new(out, "loaded", time_json(g->loaded));
-	json_object_set_new(out, "wiring", json_string(g->wiring[0] ? g->wiring : "in place"));
+	wiring_status(g, out);
 	if (g->refused[0])
 		json_object_set_new(out, "reload_refused", json_string(g->refused));
 	json_object_set_new(out, "epoch", json_integer(g->epoch));
