@@ -18,7 +18,8 @@ enum {
 	MESSAGE_MAX = 32768,
 	HOST_ADDRESSES = 64, /* looked at of one host */
 };
-#define NONE UINT32_MAX
+#define NONE      UINT32_MAX
+#define STALE_USE (3600 * NS_PER_S)
 /* The states in which the kernel holds an address to be somewhere. */
 #define NUD_HERE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
@@ -32,6 +33,7 @@ struct entry {
 	struct host_key host;
 	bool used;
 	bool here;   /* false: the kernel has forgotten it */
+	bool stale;  /* nothing was sent there for a while */
 	bool joined; /* its session has the address from us */
 	int64_t confirmed;
 	uint32_t next_address, next_host; /* next_address also links what is free */
@@ -158,9 +160,15 @@ static struct entry *add(struct neighbours *n, const struct address *a, const st
 /* A host's addresses, and the one session that they have. */
 struct host_view {
 	struct entry *entry[HOST_ADDRESSES];
-	unsigned count, v4; /* v4: that are here */
+	unsigned count, v4; /* v4: that are in use */
 	uint64_t session;   /* 0: none, or several */
 };
+
+/* The kernel keeps an address that a host has left; it is not in use for ever. */
+static bool in_use(const struct entry *e, int64_t now)
+{
+	return e->here && (!e->stale || now - e->confirmed < STALE_USE);
+}
 
 static void view(struct neighbours *n, const struct host_key *h, int64_t now, struct host_view *out)
 {
@@ -173,7 +181,7 @@ static void view(struct neighbours *n, const struct host_key *h, int64_t now, st
 			continue;
 		if (out->count < HOST_ADDRESSES)
 			out->entry[out->count++] = e;
-		out->v4 += e->here && address_is4(&e->address);
+		out->v4 += address_is4(&e->address) && in_use(e, now);
 		if (!session_at(n->o.sessions, &e->address, now, &s) ||
 		    (s.has_mac && memcmp(s.mac, h->mac, sizeof s.mac) != 0))
 			continue;
@@ -285,7 +293,7 @@ void neighbours_join(struct neighbours *n, const struct address *a, int64_t now)
 /* --- what the kernel tells ------------------------------------------------------------------ */
 
 static void here(struct neighbours *n, const struct address *a, const struct host_key *h,
-		 int64_t now)
+		 bool stale, int64_t now)
 {
 	struct host_view before;
 	struct entry *e = find(n, a);
@@ -302,6 +310,7 @@ static void here(struct neighbours *n, const struct address *a, const struct hos
 	if (!e)
 		return;
 	e->here = true;
+	e->stale = stale;
 	e->confirmed = now;
 	claim(n, e, now);
 	share(n, e, now);
@@ -363,7 +372,7 @@ static void take_neighbour(struct neighbours *n, const struct nlmsghdr *m, int64
 		   is_inside(n, nd->ndm_ifindex)) {
 		struct host_key h = {.link = nd->ndm_ifindex};
 		memcpy(h.mac, mnl_attr_get_payload(lladdr), sizeof h.mac);
-		here(n, &a, &h, now);
+		here(n, &a, &h, nd->ndm_state & NUD_STALE, now);
 	}
 }
 

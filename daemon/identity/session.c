@@ -51,9 +51,8 @@ struct traffic {
 struct owner {
 	uint32_t where[SESSION_ADDRESSES]; /* bucket * BUCKET_ENTRIES + entry */
 	uint32_t count, next_free;
-	struct traffic ended, open,
-		round; /* open: as the last round told, round: as this one does */
-	uint64_t sum;  /* of bytes, at the last round */
+	/* round: open flows, as this round tells; shown: all, as of the last round */
+	struct traffic ended, round, shown;
 	bool summed;
 };
 
@@ -369,7 +368,7 @@ static void close_slot(struct sessions *s, uint32_t slot)
 
 static void forget_traffic(struct owner *o)
 {
-	o->ended = o->open = o->round = (struct traffic){0};
+	o->ended = o->round = o->shown = (struct traffic){0};
 	o->summed = false;
 }
 
@@ -564,14 +563,15 @@ void sessions_round(struct sessions *s, int64_t now)
 {
 	for (uint32_t slot = 0; slot < s->used_to; slot++) {
 		struct owner *o = &s->owners[slot];
-		uint64_t sum = o->ended.bytes + o->round.bytes;
+		const struct traffic all = {o->ended.bytes + o->round.bytes,
+					    o->ended.flows + o->round.flows};
 		if (!slot_used(s, slot))
 			continue;
-		if (o->summed && o->sum != sum && ACQUIRE(&s->slots[slot].last_seen) < now)
+		if (o->summed && all.bytes != o->shown.bytes &&
+		    ACQUIRE(&s->slots[slot].last_seen) < now)
 			RELEASE(&s->slots[slot].last_seen, now);
-		o->open = o->round;
+		o->shown = all;
 		o->round = (struct traffic){0};
-		o->sum = sum;
 		o->summed = true;
 	}
 }
@@ -584,8 +584,8 @@ bool session_each(struct sessions *s, uint32_t *slot, struct session_view *out)
 		const struct owner *o = &s->owners[*slot];
 		slot_read(s, *slot, &out->session);
 		out->address_count = o->count;
-		out->bytes = o->ended.bytes + o->open.bytes;
-		out->flows = o->ended.flows + o->open.flows;
+		out->bytes = o->shown.bytes;
+		out->flows = o->shown.flows;
 		for (unsigned i = 0; i < o->count; i++)
 			out->address[i] = address_where(s, o->where[i]);
 		++*slot;

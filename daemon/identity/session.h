@@ -64,7 +64,7 @@ struct session_view {
 	struct session session;
 	struct address address[SESSION_ADDRESSES];
 	unsigned address_count;
-	uint64_t bytes, flows; /* open flows as of the last round */
+	uint64_t bytes, flows; /* as of the last round */
 };
 bool session_each(struct sessions *s, uint32_t *slot, struct session_view *out);
 

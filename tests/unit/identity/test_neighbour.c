@@ -219,6 +219,19 @@ static void several_ipv4_addresses_are_several_people(void **state)
 	assert_string_equal(who("2001:db8::a2"), "anna");
 }
 
+static void an_ipv4_address_that_was_left_counts_no_more(void **state)
+{
+	int64_t hour = 3600 * NS_PER_S;
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	tell(RTM_NEWNEIGH, NUD_STALE, "10.0.0.2", MACA, T0);
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, "2001:db8::a1", MACA, T0 + hour - 1);
+	assert_string_equal(who("2001:db8::a1"), "");
+	tell(RTM_NEWNEIGH, NUD_REACHABLE, "2001:db8::a1", MACA, T0 + hour);
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	assert_string_equal(who("10.0.0.1"), "anna");
+}
+
 static void two_sessions_of_a_host_stay_apart(void **state)
 {
 	is_here("10.0.0.1", MACA);
@@ -381,6 +394,7 @@ int main(void)
 		TEST(another_host_after_a_while),
 		TEST(who_signs_in_again_has_the_host_that_is_there),
 		TEST(several_ipv4_addresses_are_several_people),
+		TEST(an_ipv4_address_that_was_left_counts_no_more),
 		TEST(two_sessions_of_a_host_stay_apart),
 		TEST(the_least_used_address_makes_room),
 		cmocka_unit_test_setup_teardown(a_session_moves_with_its_host, set_up_moving,
