@@ -133,9 +133,9 @@ static void denial(struct request *r, const json_t *d)
 {
 	json_t *why = explain(r, destination(d));
 	const char *would = gate_text(d, "tiergate.would");
-	html(r, "<li>\n<h3>");
+	html(r, "<li>\n<h2>");
 	html_text(r, destination(d));
-	html(r, "</h3>\n<dl>\n<div><dt>");
+	html(r, "</h2>\n<dl>\n<div><dt>");
 	html_text(r, say(r, TEXT_WHY_TIME));
 	html(r, "</dt><dd>");
 	html_time(r, gate_time(gate_text(d, "@timestamp")));

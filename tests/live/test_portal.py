@@ -88,15 +88,15 @@ class Portal:
         return self.log_path.read_text(errors="replace")
 
 
-def listen(lab, over):
+def listen(lab, end):
     """Reads what tiergated tells the service manager, which does not let it wait either."""
-    while not over.wait(0.5):
+    while not end.wait(0.5):
         with contextlib.suppress(OSError):
             lab.told("")
 
 
 @contextlib.contextmanager
-def portal_lab():
+def portal_lab(gateway=(), **over):
     if not (BUILD / "tiergate-portal").exists():
         raise Skip("build/tiergate-portal is not built")
     with Lab({**SITES, "gate.example": "10.77.1.1"}) as lab:
@@ -104,13 +104,13 @@ def portal_lab():
             done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
                            socket=False, input=PASSWORD + "\n")
             check(done.returncode == 0, done.stdout, done.stderr)
-        lab.start(on_deny="redirect", portal="10.77.1.1:80")
-        over = threading.Event()
-        threading.Thread(target=listen, args=(lab, over), daemon=True).start()
+        lab.start(on_deny="redirect", portal="10.77.1.1:80", **dict(gateway))
+        end = threading.Event()
+        threading.Thread(target=listen, args=(lab, end), daemon=True).start()
         lab.portal = Portal(lab)
-        lab.portal.start()
+        lab.portal.start(**{k: str(v) for k, v in over.items()})
         yield lab
-        over.set()
+        end.set()
         check(lab.portal.process.poll() is None, "the portal died:", lab.portal.log())
         lab.portal.stop()
         check(PASSWORD not in lab.portal.log() + lab.log(), "a password is in a log")
