@@ -60,7 +60,8 @@ class Portal:
         self.log_path = lab.dir / "portal.log"
 
     def settings(self, **over):
-        base = {"url": GATE, "certificate": str(self.lab.ca), "key": str(self.lab.dir / "server.key"),
+        base = {"url": GATE, "certificate": str(self.lab.certificate[0]),
+                "key": str(self.lab.certificate[1]),
                 "clients": ["10.77.1.0/24", "fd77:1::/64"],
                 "control_socket": str(self.lab.control), "users_file": str(self.lab.dir / "users"),
                 "state_dir": str(self.lab.dir / "portal"), "texts": str(ROOT / "conf/portal"),
@@ -417,7 +418,7 @@ def test_reload(lab):
         before = lab.portal.log().count(word)
         lab.portal.process.send_signal(signal.SIGHUP)
         wait_for(lambda: lab.portal.log().count(word) > before, 5, word)
-    cert, key = lab.dir / "ca.pem", lab.dir / "server.key"
+    cert, key = lab.certificate
     kept, first = (cert.read_bytes(), key.read_bytes()), serial()
     try:
         make = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "

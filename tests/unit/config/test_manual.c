@@ -1,35 +1,9 @@
 /* The option part of tiergate.conf(5) says what the schema table says.
  * `test_manual --print` prints that part, to be put between its two marks. */
 #include "unit.h"
-#include "config/schema.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "manual.h"
 
 #define MANUAL "packaging/man/tiergate.conf.5"
-#define BEGIN  ".\\\" options: as schema.c has them; test_manual --print writes them\n"
-#define END    ".\\\" end of options\n"
-
-static void put_option(FILE *to, const struct option *o)
-{
-	char text[512] = "";
-	struct buf b = BUF_OF(text);
-	option_accepts(o, &b);
-	fprintf(to, ".It Ic %s\n%s\n.br\nTakes %s.\n", o->name, o->help, text);
-	if (o->required)
-		fputs("Required.\n", to);
-	else if (o->fallback)
-		fprintf(to, "Default: %s.\n", o->fallback);
-}
-
-static void put_table(FILE *to, const struct table *t, const char *title)
-{
-	fprintf(to, ".Ss %s\n.Bl -tag -width Ds\n", title);
-	for (size_t i = 0; i < t->count; i++)
-		put_option(to, &t->options[i]);
-	fputs(".El\n", to);
-}
 
 static void put_options(FILE *to)
 {
@@ -47,31 +21,9 @@ static void put_options(FILE *to)
 	}
 }
 
-static char *read_manual(void)
-{
-	char *text = calloc(1, 1 << 20);
-	FILE *f = fopen(MANUAL, "r");
-	assert_non_null(text);
-	assert_non_null(f);
-	assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
-	fclose(f);
-	return text;
-}
-
 static void manual_says_what_the_schema_says(void **state)
 {
-	char *want, *text = read_manual();
-	size_t len;
-	FILE *f = open_memstream(&want, &len);
-	put_options(f);
-	fclose(f);
-	char *begin = strstr(text, BEGIN), *end = strstr(text, END);
-	assert_non_null(begin);
-	assert_non_null(end);
-	*end = '\0';
-	assert_string_equal(begin + strlen(BEGIN), want);
-	free(want);
-	free(text);
+	manual_check(MANUAL, put_options);
 }
 
 static void check_table(const struct table *t, struct table const *main)

@@ -1,0 +1,52 @@
+/* manual: the option part of a man page, as a schema table has it. */
+#pragma once
+#include "config/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BEGIN ".\\\" options: as schema.c has them; test_manual --print writes them\n"
+#define END   ".\\\" end of options\n"
+
+static inline void put_option(FILE *to, const struct option *o)
+{
+	char text[512] = "";
+	struct buf b = BUF_OF(text);
+	option_accepts(o, &b);
+	fprintf(to, ".It Ic %s\n%s\n.br\nTakes %s.\n", o->name, o->help, text);
+	if (o->required)
+		fputs("Required.\n", to);
+	else if (o->fallback)
+		fprintf(to, "Default: %s.\n", o->fallback);
+}
+
+static inline void put_table(FILE *to, const struct table *t, const char *title)
+{
+	fprintf(to, ".Ss %s\n.Bl -tag -width Ds\n", title);
+	for (size_t i = 0; i < t->count; i++)
+		put_option(to, &t->options[i]);
+	fputs(".El\n", to);
+}
+
+/* A page says between its two marks what put_options prints. */
+static inline void manual_check(const char *page, void (*put_options)(FILE *to))
+{
+	char *want, *text = calloc(1, 1 << 20);
+	size_t len;
+	FILE *f = fopen(page, "r");
+	assert_non_null(text);
+	assert_non_null(f);
+	assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
+	fclose(f);
+	f = open_memstream(&want, &len);
+	put_options(f);
+	fclose(f);
+	char *begin = strstr(text, BEGIN), *end = strstr(text, END);
+	assert_non_null(begin);
+	assert_non_null(end);
+	*end = '\0';
+	assert_string_equal(begin + strlen(BEGIN), want);
+	free(want);
+	free(text);
+}
