@@ -79,7 +79,8 @@ struct accounting *accounting_new(uint32_t capacity, int64_t window,
 	a->mask = slots - 1;
 	a->free = NONE;
 	a->window = window;
-	a->remembers = 2 * window > REMEMBERS ? 2 * window : REMEMBERS; /* no replay outlives it */
+	int64_t replayable = 2 * window + NS_PER_S; /* a report's time may be ahead by the window */
+	a->remembers = replayable > REMEMBERS ? replayable : REMEMBERS;
 	a->ops = ops;
 	a->ctx = ctx;
 	return a;
