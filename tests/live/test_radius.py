@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""RADIUS accounting: FreeRADIUS's client, and FreeRADIUS as a proxy, tell the portal who is where."""
+import contextlib
+import hashlib
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
+from pcapgen import http_request  # noqa: E402
+from tap import Skip, check, equal, main  # noqa: E402
+
+HERE, OTHER = "10.77.1.7", "10.77.1.8"
+SECRET, GATE = "testing123 and more", "10.77.3.1"
+ALLOWED = "https://www.allowed.example/"
+
+
+class Portal:
+    """The portal program of the lab, for its RADIUS side."""
+
+    def __init__(self, lab):
+        self.lab, self.process = lab, None
+        self.log_path = lab.dir / "portal.log"
+
+    def start(self, **over):
+        lab = self.lab
+        (lab.dir / "portal-state").mkdir(exist_ok=True)
+        (lab.dir / "texts").mkdir(exist_ok=True)
+        settings = {
+            "url": "https://gate.example", "certificate": str(lab.ca), "key": str(lab.dir / "server.key"),
+            "https": f"{GATE}:8443", "http": f"{GATE}:8080", "control_socket": str(lab.control),
+            "state_dir": str(lab.dir / "portal-state"), "users_file": str(lab.dir / "users"),
+            "texts": str(lab.texts), "radius": "[::]:1813",
+            "radius_clients": [{"network": "10.77.3.0/24", "secret": SECRET},
+                               {"network": "fd77:3::/64", "secret": SECRET}],
+            "radius_tiers": [{"value": "gold", "tier": "guest"}, {"value": "bad", "tier": "none-such"}],
+        }
+        settings.update(over)
+        file = lab.dir / "portal.conf"
+        file.write_text(libconfig({k: v for k, v in settings.items() if v is not None}))
+        file.chmod(0o640)
+        with self.log_path.open("a") as log:
+            self.process = lab.spawn("gateway", BUILD / "tiergate-portal", "--config", file,
+                                     stdout=log, stderr=log)
+        wait_for(lambda: self.is_up() or self.process.poll() is not None, 15, "the RADIUS port")
+        check(self.process.poll() is None, "tiergate-portal ended:", self.log())
+
+    def is_up(self):
+        return ":1813" in self.lab.run("gateway", "ss", "-lnu").stdout
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            equal(self.process.wait(15) in (0, -how), True, "tiergate-portal's end")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")[-3000:]
+
+
+class Nas:
+    """radclient: a real client's packets, from a host."""
+
+    def __init__(self, lab, to=GATE, port=1813, secret=SECRET, host="inside"):
+        self.lab, self.to, self.secret, self.host = lab, to, secret, host
+        self.at = f"[{to}]:{port}" if ":" in to else f"{to}:{port}"
+
+    def send(self, kind, session="s1", user="alice", address=HERE, extra=(), wait=10, **attributes):
+        """True where it was answered."""
+        text = {"Acct-Status-Type": kind, "Acct-Session-Id": f'"{session}"', "User-Name": f'"{user}"',
+                "Framed-IP-Address": address, "Class": '"gold"', "NAS-IP-Address": "10.77.3.9"}
+        text.update({k.replace("_", "-"): v for k, v in attributes.items()})
+        lines = [f"{k} = {v}" for k, v in text.items() if v is not None] + list(extra)
+        done = self.lab.run(self.host, "radclient", "-x", "-t", wait, "-r", "1", self.at, "acct", self.secret,
+                            input="\n".join(lines) + "\n", check_exit=False)
+        check("Accounting-Request" in done.stdout, done.stdout, done.stderr)
+        return done.returncode == 0 and "Received Accounting-Response" in done.stdout
+
+
+def sessions(lab):
+    done = lab.ctl("--json", "sessions")
+    equal(done.returncode, 0, done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def who(lab, address=HERE):
+    """Who has the address, by RADIUS; None: nobody."""
+    for s in sessions(lab):
+        if address in s["addresses"]:
+            equal(s["source"], "radius")
+            return s["user"]
+    return None
+
+
+def hand_made(attributes, identifier=7, secret=SECRET):
+    """An Accounting-Request of raw attributes."""
+    body = b"".join(bytes([t, len(v) + 2]) + v for t, v in attributes)
+    head = struct.pack("!BBH", 4, identifier, 20 + len(body))
+    return head + hashlib.md5(head + bytes(16) + body + secret.encode()).digest() + body
+
+
+def exchange(lab, packet, timeout=5, sock=None):
+    s = sock or lab.socket("inside", socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(timeout)
+    s.sendto(packet, (GATE, 1813))
+    try:
+        return s.recv(4096)
+    except socket.timeout:
+        return None
+
+
+def number(n):
+    return struct.pack("!I", n)
+
+
+def test_session(lab):
+    "Start signs in with all addresses, Interim keeps, Stop cuts open connections"
+    nas = Nas(lab)
+    check(lab.curl(ALLOWED, HERE).refused)
+    six = v6(HERE)
+    check(nas.send("Start", Framed_IPv6_Address=six, Framed_IPv6_Prefix="fd77:9::/64",
+                   Framed_Interface_Id="0200:0000:0000:0001"), lab.portal.log())
+    equal(who(lab), "alice")
+    equal(who(lab, six), "alice")
+    equal(who(lab, "fd77:9::200:0:0:1"), "alice")
+    check(lab.curl(ALLOWED, HERE).ok)
+    check(lab.curl(ALLOWED, six).ok)
+    before = sessions(lab)[0]["session"]
+    check(nas.send("Interim-Update", Acct_Session_Time=60, Framed_IPv6_Address=six))
+    equal(sessions(lab)[0]["session"], before, "the session")
+    s = lab.connect(SITES["allowed.example"], 80, HERE)
+    s.sendall(http_request("www.allowed.example"))
+    check(b" 200 " in s.recv(4096))
+    check(nas.send("Stop", Acct_Session_Time=61))
+    equal(who(lab), None)
+
+    def ended():
+        try:
+            s.sendall(http_request("www.allowed.example"))
+            return s.recv(4096) == b""
+        except OSError:
+            return True
+    wait_for(ended, 5, "the end of the connection")
+    check(lab.curl(ALLOWED, HERE).refused)
+
+
+def test_ipv6_transport(lab):
+    "a client over IPv6 is served, and answered from the address that it asked"
+    nas = Nas(lab, "fd77:3::1")
+    check(nas.send("Start", "six"), lab.portal.log())
+    equal(who(lab), "alice")
+    check(nas.send("Stop", "six"))
+    equal(who(lab), None)
+
+
+def test_forged(lab):
+    "another secret, an unknown client and broken packets get no answer and change nothing"
+    check(not Nas(lab, secret="another secret").send("Start", "f1", wait=1))
+    check(not Nas(lab, "10.77.1.1", host="client").send("Start", "f2", wait=1))
+    attributes = [(40, number(1)), (44, b"f3"), (1, b"eve"), (8, socket.inet_aton(HERE)), (25, b"gold")]
+    packet = hand_made(attributes)
+    for broken in (packet[:-1], packet[:19], b"", packet[:4] + bytes(16) + packet[20:],
+                   packet[:-3] + b"xyz", bytes([1]) + packet[1:]):
+        equal(exchange(lab, broken, 0.2), None)
+    equal(who(lab), None)
+    check("another secret" in lab.portal.log() and "unknown client" in lab.portal.log(), lab.portal.log())
+    check(exchange(lab, packet))
+    equal(who(lab), "eve")
+    check(Nas(lab).send("Stop", "f3", NAS_IP_Address=None))
+
+
+def test_repeated(lab):
+    "a packet sent again is answered with the same bytes and has no second effect"
+    s = lab.socket("inside", socket.AF_INET, socket.SOCK_DGRAM)
+    start = hand_made([(40, number(1)), (44, b"r1"), (1, b"rita"), (8, socket.inet_aton(HERE)), (25, b"gold"),
+                       (33, b"proxy")])
+    first = exchange(lab, start, sock=s)
+    check(first and first[0] == 5 and first.endswith(b"proxy"), first)
+    lab.ctl("logout", "--user", "rita")
+    for _ in range(3):
+        equal(exchange(lab, start, sock=s), first)
+    equal(who(lab), None, "who, after a logout and the same packets again")
+    check(exchange(lab, hand_made([(40, number(2)), (44, b"r1"), (1, b"rita")], 8), sock=s))
+
+
+def test_disorder(lab):
+    "a Stop before its Start, and reports of before, open nothing"
+    nas, now = Nas(lab), int(time.time())
+    check(nas.send("Stop", "d1", Event_Timestamp=now))
+    check(nas.send("Start", "d1", Event_Timestamp=now - 5))
+    check(nas.send("Interim-Update", "d1"))
+    equal(who(lab), None)
+    check(nas.send("Start", "d2", Event_Timestamp=now - 3600))
+    equal(who(lab), None, "who, after a replay")
+    check("Event-Timestamp" in lab.portal.log(), lab.portal.log())
+    check(nas.send("Start", "d3", "ann"))
+    check(nas.send("Start", "d4", "bob"))  # the address has a new user
+    check(nas.send("Stop", "d3", "ann"))
+    equal(who(lab), "bob", "who, after the Stop of who was there before")
+    check(nas.send("Stop", "d4", "bob"))
+
+
+def test_tiers(lab):
+    "a value that stands for no tier signs nobody in, and is answered"
+    nas = Nas(lab)
+    for value in ('"silver"', '"bad"', None):
+        check(nas.send("Start", "t1", Class=value))
+        equal(who(lab), None)
+    check(nas.send("Start", "t2", "no name"))
+    equal(who(lab), None)
+    check(nas.send("Stop", "t1"))
+    check(nas.send("Stop", "t2"))
+
+
+def test_restart_of_nas(lab):
+    "Accounting-On ends the sessions of that NAS and no other's"
+    nas = Nas(lab)
+    check(nas.send("Start", "o1", NAS_IP_Address="10.77.3.21"))
+    check(nas.send("Start", "o2", "bob", OTHER, NAS_IP_Address="10.77.3.22"))
+    time.sleep(0.01)
+    check(nas.send("Accounting-On", NAS_IP_Address="10.77.3.21"))
+    equal(who(lab), None)
+    equal(who(lab, OTHER), "bob")
+    check(nas.send("Accounting-Off", NAS_IP_Address="10.77.3.22"))
+    equal(who(lab, OTHER), None)
+
+
+def test_portal_restart(lab):
+    "sessions outlive the portal, which then knows their Stop"
+    nas = Nas(lab)
+    check(nas.send("Start", "p1"))
+    before = sessions(lab)[0]["session"]
+    lab.portal.stop(signal.SIGKILL)
+    check(lab.curl(ALLOWED, HERE).ok)
+    lab.portal.start()
+    check(nas.send("Interim-Update", "p1"))
+    equal(sessions(lab)[0]["session"], before, "the session")
+    check(nas.send("Stop", "p1"))
+    equal(who(lab), None)
+
+
+def test_daemon_away(lab):
+    "while the daemon is away nothing is answered; sent again later it counts"
+    nas = Nas(lab)
+    lab.stop(wire=False)
+    check(not nas.send("Start", "a1", wait=1))
+    lab.start(wire=False)
+    wait_for(lambda: nas.send("Start", "a1", wait=2), 30, "an answer")
+    equal(who(lab), "alice")
+    check(nas.send("Stop", "a1"))
+    equal(who(lab), None)
+
+
+def test_required(lab):
+    "a client that must send a Message-Authenticator is not heard without; a wrong one never"
+    lab.portal.stop()
+    lab.portal.start(radius_attribute="vendor:9:1", radius_tiers=None, radius_clients=[
+        {"network": "10.77.3.0/24", "secret": SECRET, "require": ["message-authenticator"]}])
+    nas = Nas(lab)
+    pair = ['Cisco-AVPair = "guest"']
+    check(not nas.send("Start", "m1", extra=pair, wait=1))
+    check(nas.send("Start", "m1", extra=[*pair, "Message-Authenticator = 0x00"]), lab.portal.log())
+    equal(who(lab), "alice")
+    wrong = hand_made([(40, number(2)), (44, b"m1"), (80, bytes(16))])
+    equal(exchange(lab, wrong, 0.5), None)
+    equal(who(lab), "alice")
+    check(nas.send("Stop", "m1", extra=["Message-Authenticator = 0x00"]))
+    lab.portal.stop()
+    lab.portal.start()
+
+
+PROXY = """
+prefix = /usr
+name = freeradius
+raddbdir = %(dir)s
+confdir = ${raddbdir}
+modconfdir = ${confdir}/mods-config
+run_dir = %(dir)s
+logdir = %(dir)s
+libdir = /usr/lib/freeradius
+pidfile = %(dir)s/pid
+log { destination = stdout }
+security { allow_vulnerable_openssl = yes }
+max_requests = 1024
+proxy_requests = yes
+proxy server { }
+home_server portal { type = acct
+  ipaddr = %(gate)s
+  port = 1813
+  secret = "%(secret)s"
+  response_window = 5
+  status_check = none }
+home_server_pool portal { home_server = portal }
+realm portal { acct_pool = portal }
+client nas { ipaddr = 127.0.0.1
+  secret = "%(secret)s" }
+modules { }
+server default {
+  listen { type = acct
+    ipaddr = 127.0.0.1
+    port = 11813 }
+  preacct { update control { Proxy-To-Realm := portal } }
+  accounting { ok }
+}
+"""
+
+
+def test_proxied(lab):
+    "what a proxying FreeRADIUS passes on counts, and its answer reaches the NAS"
+    server = shutil.which("freeradius") or shutil.which("radiusd")
+    if not server:
+        raise Skip("needs freeradius")
+    folder = lab.dir / "proxy"
+    folder.mkdir()
+    (folder / "radiusd.conf").write_text(PROXY % {"dir": folder, "gate": GATE, "secret": SECRET})
+    (folder / "dictionary").write_text("")
+    log = (folder / "log").open("w")
+    lab.spawn("inside", server, "-f", "-d", folder, "-l", "stdout", stdout=log, stderr=log)
+    wait_for(lambda: ":11813" in lab.run("inside", "ss", "-lnu").stdout, 20,
+             "the proxy's port: " + (folder / "log").read_text()[-2000:])
+    nas = Nas(lab, "127.0.0.1", 11813)
+    check(nas.send("Start", "x1"), (folder / "log").read_text()[-2000:], lab.portal.log())
+    equal(who(lab), "alice")
+    check(lab.curl(ALLOWED, HERE).ok)
+    check(nas.send("Interim-Update", "x1", Acct_Session_Time=9))
+    check(nas.send("Stop", "x1"))
+    equal(who(lab), None)
+
+
+@contextlib.contextmanager
+def context():
+    for program in ("tiergated", "tiergatectl", "tiergate-portal"):
+        if not (BUILD / program).exists():
+            raise Skip(f"build/{program} is not built")
+    for tool in ("radclient", "ss"):
+        if not shutil.which(tool):
+            raise Skip(f"needs {tool}")
+    with Lab() as lab:
+        lab.texts = pathlib.Path(__file__).resolve().parents[2] / "conf/portal"
+        with lab.gateway(segments=None):
+            lab.portal = Portal(lab)
+            lab.portal.start()
+            try:
+                yield lab
+                lab.portal.stop()
+            finally:
+                lab.portal.stop()
+
+
+if __name__ == "__main__":
+    main(globals(), context)
