@@ -300,13 +300,23 @@ home_server_pool portal { home_server = portal }
 realm portal { acct_pool = portal }
 client nas { ipaddr = 127.0.0.1
   secret = "%(secret)s" }
-modules { }
+modules {
+  always ok {
+    rcode = ok
+  }
+}
 server default {
   listen { type = acct
     ipaddr = 127.0.0.1
     port = 11813 }
-  preacct { update control { Proxy-To-Realm := portal } }
-  accounting { ok }
+  preacct {
+    update control {
+      Proxy-To-Realm := "portal"
+    }
+  }
+  accounting {
+    ok
+  }
 }
 """
 
@@ -322,8 +332,10 @@ def test_proxied(lab):
     (folder / "dictionary").write_text("")
     log = (folder / "log").open("w")
     lab.spawn("inside", server, "-f", "-d", folder, "-l", "stdout", stdout=log, stderr=log)
-    wait_for(lambda: ":11813" in lab.run("inside", "ss", "-lnu").stdout, 20,
-             "the proxy's port: " + (folder / "log").read_text()[-2000:])
+    proxy = lab.children[-1]
+    wait_for(lambda: proxy.poll() is not None or ":11813" in lab.run("inside", "ss", "-lnu").stdout, 20,
+             "the proxy's port")
+    check(proxy.poll() is None, (folder / "log").read_text()[-2000:])
     nas = Nas(lab, "127.0.0.1", 11813)
     check(nas.send("Start", "x1"), (folder / "log").read_text()[-2000:], lab.portal.log())
     equal(who(lab), "alice")
