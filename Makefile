@@ -11,7 +11,7 @@ TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-pro
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 # of the portal alone: what reads packets is not linked with them
-PORTAL_LIBS := $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null)
+PORTAL_LIBS := $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
 
 LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
 DNSTAP   := $B/daemon/name/dnstap.pb-c
@@ -166,6 +166,7 @@ install: all
 		sed 's,@PREFIX@,$(PREFIX),g' $$u >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(call put,644,packaging/tiergate.sysusers,$(DESTDIR)/usr/lib/sysusers.d/tiergate.conf)
 	$(call put,644,packaging/tiergate.tmpfiles,$(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf)
+	$(call put,644,packaging/pam/tiergate,$(DESTDIR)$(PREFIX)/share/doc/tiergate/pam.d-tiergate)
 	$(call put,644,packaging/tiergate.logrotate,$(DESTDIR)/etc/logrotate.d/tiergate)
 	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)
 	for m in $(wildcard packaging/man/*.[1-9]); do \

@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,5 +116,20 @@ int file_read(const char *path, size_t max, char **bytes, size_t *len)
 		return -errno;
 	int e = read_all(fd, max, bytes, len);
 	close(fd);
+	return e;
+}
+
+int file_folder_lock(const char *file)
+{
+	char copy[PATH_MAX];
+	if (strlen(file) >= sizeof copy)
+		return -ENAMETOOLONG;
+	strcpy(copy, file);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+		return fd;
+	int e = -errno;
+	if (fd >= 0)
+		close(fd);
 	return e;
 }

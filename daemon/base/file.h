@@ -20,6 +20,10 @@ int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group
 int file_new_commit(struct file_new *f) __attribute__((warn_unused_result));
 void file_new_abandon(struct file_new *f);
 
+/* Waits for the lock of who changes a file. Its folder is what is locked, for the file is replaced:
+ * a descriptor to close, or -errno. */
+int file_folder_lock(const char *path) __attribute__((warn_unused_result));
+
 /* Reads a whole file of at most max bytes into memory of the caller's (free), NUL-terminated.
  * 0 or -errno, -EFBIG. */
 int file_read(const char *path, size_t max, char **bytes, size_t *len)

@@ -9,9 +9,10 @@
 
 enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
-#define CTL_CONFIG "/etc/tiergate/tiergate.conf"
-#define CTL_SOCKET "/run/tiergate/control.sock"
-#define CTL_USERS  "/etc/tiergate/users"
+#define CTL_CONFIG   "/etc/tiergate/tiergate.conf"
+#define CTL_SOCKET   "/run/tiergate/control.sock"
+#define CTL_USERS    "/etc/tiergate/users"
+#define CTL_VOUCHERS "/var/lib/tiergate-portal/vouchers"
 
 int ctl_status(int argc, char **argv);
 int ctl_sessions(int argc, char **argv);
@@ -21,6 +22,7 @@ int ctl_why(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
+int ctl_vouchers(int argc, char **argv);
 
 /* ---- options, before or after the command's name ---- */
 

@@ -18,6 +18,7 @@ static const struct command {
 	{"watch", ctl_watch, "follow decisions as they are made"},
 	{"reload", ctl_reload, "load the configuration again"},
 	{"passwd", ctl_passwd, "write a user, tier and password into the users file"},
+	{"vouchers", ctl_vouchers, "make codes that sign in once, and print them"},
 	{"wiring", ctl_wiring, "set, check, print or remove the kernel's rules"},
 };
 

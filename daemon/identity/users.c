@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <libgen.h>
 #include <nettle/memops.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -265,28 +263,12 @@ static int replace(const char *file, const char *text, const char *user, const s
 	return e;
 }
 
-/* Two writers at once would lose one's change: the folder is the lock, for it stays. */
-static int folder_lock(const char *file)
-{
-	char copy[PATH_MAX];
-	if (strlen(file) >= sizeof copy)
-		return -ENAMETOOLONG;
-	strcpy(copy, file);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX) == 0)
-		return fd;
-	int e = -errno;
-	if (fd >= 0)
-		close(fd);
-	return e;
-}
-
 static int edit_user(const char *file, const char *user, const struct edit *edit,
 		     struct errors *errors)
 {
 	char *text = NULL;
 	size_t before = errors->count;
-	int lock = folder_lock(file), e = lock < 0 ? lock : 0;
+	int lock = file_folder_lock(file), e = lock < 0 ? lock : 0;
 	if (e == 0 && access(file, F_OK) == 0)
 		e = read_file(file, &text, errors);
 	else if (e == 0)

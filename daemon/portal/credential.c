@@ -7,6 +7,8 @@
 /* In the order in which they are asked. */
 static const struct credential_backend *const backends[] = {
 	&credential_users,
+	&credential_pam,
+	&credential_vouchers,
 };
 
 static enum credential_result users(const struct credential_request *r, struct credential_answer *a,

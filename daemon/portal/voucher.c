@@ -1,0 +1,25 @@
+/* Vouchers in the place of user and password. A code is used up here, before its session opens. */
+#include "portal/credential.h"
+
+#include "identity/vouchers.h"
+
+#include <stdio.h>
+
+static enum credential_result check(const struct credential_request *r, struct credential_answer *a,
+				    struct errors *errors)
+{
+	struct voucher v;
+	switch (voucher_take(r->config->vouchers_file, r->password, &v, errors)) {
+	case VOUCHER_OK: break;
+	case VOUCHER_WRONG: return CREDENTIAL_WRONG;
+	case VOUCHER_ERROR: return CREDENTIAL_ERROR;
+	}
+	voucher_user(&v, a->user);
+	snprintf(a->tier, sizeof a->tier, "%s", v.tier);
+	a->lasts = v.lasts;
+	a->source = "voucher";
+	return CREDENTIAL_OK;
+}
+
+const struct credential_backend credential_vouchers = {"vouchers", CREDENTIALS_VOUCHERS, true,
+						       check};
