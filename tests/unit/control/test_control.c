@@ -428,6 +428,30 @@ static void lists_sessions_by_filter(void **state)
 	close(fd);
 }
 
+static void tells_what_may_be_reached(void **state)
+{
+	int fd = connect_as(CONTROL_READ), portal = connect_as(CONTROL_MANAGE);
+	json_t *r = granted(fd, ID "\"command\":\"reach\",\"address\":\"10.0.0.1\"}");
+	assert_null(json_object_get(r, "tier"));
+	assert_int_equal(json_array_size(json_object_get(r, "may")), 0);
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"reach\",\"address\":\"10.9.0.1\"}");
+	assert_string_equal(json_string_value(json_object_get(r, "tier")), "guest");
+	assert_null(json_object_get(r, "user"));
+	json_decref(r);
+	done(portal, LOGIN "}");
+	r = granted(fd, ID "\"command\":\"reach\",\"address\":\"10.0.0.1\"}");
+	const json_t *row = json_array_get(json_object_get(r, "may"), 0);
+	assert_string_equal(json_string_value(json_object_get(r, "user")), "anna");
+	assert_string_equal(json_string_value(json_object_get(row, "site")), "social");
+	assert_string_equal(json_string_value(json_object_get(row, "rule")), "conf:5");
+	assert_true(json_is_true(json_object_get(row, "now")));
+	json_decref(r);
+	refused(fd, ID "\"command\":\"reach\",\"address\":\"x\"}", "bad-request");
+	close(fd);
+	close(portal);
+}
+
 static void tells_why(void **state)
 {
 	int fd = connect_as(CONTROL_MANAGE);
@@ -806,6 +830,7 @@ int main(void)
 		WITH(refuses_bad_logins),
 		WITH(a_full_table_is_said),
 		WITH(lists_sessions_by_filter),
+		WITH(tells_what_may_be_reached),
 		WITH(tells_why),
 		WITH(reload_says_every_error),
 		WITH(watches),
