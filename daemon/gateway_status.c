@@ -45,6 +45,15 @@ static json_t *time_json(int64_t time)
 	return json_string(text);
 }
 
+static json_t *neighbours_json(const struct neighbours *n)
+{
+	struct neighbour_counters c;
+	neighbours_count(n, &c);
+	return json_pack("{sI sI sI sI sI}", "known", (json_int_t)c.known, "refused",
+			 (json_int_t)c.refused, "joined", (json_int_t)c.joined, "ended",
+			 (json_int_t)c.ended, "overruns", (json_int_t)c.overruns);
+}
+
 static json_t *dnstap_json(const struct dnstap_socket *s)
 {
 	struct dnstap_counters c;
@@ -95,6 +104,8 @@ void gateway_status(void *ctx, json_t *out)
 			    json_pack("{sI sI sI sb}", "written", (json_int_t)s.written,
 				      "lost_ring", (json_int_t)s.lost_ring, "lost_write",
 				      (json_int_t)s.lost_write, "failing", s.failing));
+	if (g->neighbours)
+		json_object_set_new(out, "neighbours", neighbours_json(g->neighbours));
 	if (g->dnstap)
 		json_object_set_new(out, "dnstap", dnstap_json(g->dnstap));
 	json_object_set_new(out, "queues", queues);

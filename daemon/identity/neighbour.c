@@ -382,8 +382,9 @@ void neighbours_take(struct neighbours *n, const void *bytes, size_t len, int64_
 {
 	const struct nlmsghdr *m = bytes;
 	int left = len > INT32_MAX ? 0 : (int)len;
-	/* libmnl reads a message's attributes up to its length rounded up */
-	for (; mnl_nlmsg_ok(m, left) && MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
+	/* libmnl takes lengths as signed, and reads attributes up to the length rounded up */
+	for (; mnl_nlmsg_ok(m, left) && m->nlmsg_len <= (unsigned)left &&
+	       MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
 	     m = mnl_nlmsg_next(m, &left)) {
 		bool interrupted = m->nlmsg_flags & NLM_F_DUMP_INTR;
 		if (m->nlmsg_type == RTM_NEWNEIGH || m->nlmsg_type == RTM_DELNEIGH)

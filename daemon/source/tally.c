@@ -82,8 +82,9 @@ bool tally_take(struct tally *t, const void *bytes, size_t len)
 {
 	const struct nlmsghdr *m = bytes;
 	int left = len > INT32_MAX ? 0 : (int)len;
-	/* libmnl reads a message's attributes up to its length rounded up */
-	for (; mnl_nlmsg_ok(m, left) && MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
+	/* libmnl takes lengths as signed, and reads attributes up to the length rounded up */
+	for (; mnl_nlmsg_ok(m, left) && m->nlmsg_len <= (unsigned)left &&
+	       MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
 	     m = mnl_nlmsg_next(m, &left)) {
 		if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR)
 			return true;
