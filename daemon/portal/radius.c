@@ -270,15 +270,14 @@ static void sign(const uint8_t *bytes, size_t len, const uint8_t authenticator[1
 	md5_digest(&ctx, 16, out);
 }
 
-/* HMAC-MD5 over a packet with another authenticator in its head and zeros at `hole`, where the
+/* HMAC-MD5 over a packet with zeros for its authenticator and at `hole`, where the
  * Message-Authenticator stands. */
-static void seal(const uint8_t *bytes, size_t len, const uint8_t authenticator[16], size_t hole,
-		 const char *secret, uint8_t out[16])
+static void seal(const uint8_t *bytes, size_t len, size_t hole, const char *secret, uint8_t out[16])
 {
 	struct hmac_md5_ctx ctx;
 	hmac_md5_set_key(&ctx, strlen(secret), (const uint8_t *)secret);
 	hmac_md5_update(&ctx, 4, bytes);
-	hmac_md5_update(&ctx, 16, authenticator);
+	hmac_md5_update(&ctx, 16, zeros);
 	hmac_md5_update(&ctx, hole - HEAD, bytes + HEAD);
 	hmac_md5_update(&ctx, 16, zeros);
 	hmac_md5_update(&ctx, len - hole - 16, bytes + hole + 16);
@@ -293,8 +292,7 @@ bool radius_genuine(const struct radius_request *r, const char *secret)
 		return false;
 	if (!r->message_authenticator)
 		return true;
-	seal(r->bytes, r->len, zeros, (size_t)(r->message_authenticator - r->bytes), secret,
-	     wanted);
+	seal(r->bytes, r->len, (size_t)(r->message_authenticator - r->bytes), secret, wanted);
 	return memeql_sec(wanted, r->message_authenticator, 16);
 }
 
@@ -314,25 +312,14 @@ static size_t copy_proxy_states(const struct radius_request *r, uint8_t *out, si
 	return len;
 }
 
-/* What is copied stood in the request, so the answer is never longer than it. */
 size_t radius_answer(const struct radius_request *r, const char *secret,
 		     uint8_t out[static RADIUS_MAX])
 {
-	size_t len = HEAD, hole = 0;
-	if (r->message_authenticator) {
-		out[len] = MESSAGE_AUTHENTICATOR;
-		out[len + 1] = 18;
-		memset(out + len + 2, 0, 16);
-		hole = len + 2;
-		len += 18;
-	}
-	len = copy_proxy_states(r, out, len);
+	size_t len = copy_proxy_states(r, out, HEAD);
 	out[0] = RADIUS_ACCOUNTING_RESPONSE;
 	out[1] = r->id;
 	out[2] = (uint8_t)(len >> 8);
 	out[3] = (uint8_t)len;
-	if (hole)
-		seal(out, len, r->authenticator, hole, secret, out + hole);
 	sign(out, len, r->authenticator, secret, out + 4);
 	return len;
 }

@@ -65,7 +65,8 @@ enum parse radius_parse(const void *bytes, size_t len, const struct radius_attri
 bool radius_genuine(const struct radius_request *r, const char *secret)
 	__attribute__((warn_unused_result));
 
-/* Writes the Accounting-Response: Proxy-State as it came, a Message-Authenticator where there was
- * one. Its length; always the same for the same request. */
+/* Writes the Accounting-Response, with Proxy-State as it came; its length, which is never more than
+ * the request's. Always the same for the same request. It carries no Message-Authenticator: no RFC
+ * says over what, FreeRADIUS expects its own way, and the Response Authenticator covers it all. */
 size_t radius_answer(const struct radius_request *r, const char *secret,
 		     uint8_t out[static RADIUS_MAX]);

@@ -258,14 +258,19 @@ static void answer(struct radius_server *s, const struct radius_request *r, cons
 		s->counters.answered++;
 }
 
-/* Names nobody can choose: RADIUS clients are trusted, but not with the operator's terminal. */
-static void say(const char *what, const struct datagram *d, int64_t now)
+static const char *from_text(const struct datagram *d, char out[static ADDRESS_TEXT])
 {
 	struct address a;
-	char text[ADDRESS_TEXT];
 	memcpy(&a, &d->from.sin6_addr, sizeof a);
-	LOG_LIMITED(log_warn, now, "RADIUS: %s from %s", what, address_format(&a, text));
+	return address_format(&a, out);
 }
+
+/* Each of these at most once a second; never a text out of the packet. */
+#define SAY(now, d, what)                                                                          \
+	do {                                                                                       \
+		char text_[ADDRESS_TEXT];                                                          \
+		LOG_LIMITED(log_warn, now, "RADIUS: " what " from %s", from_text(d, text_));       \
+	} while (0)
 
 /* The client's row of a packet that may be acted on; NULL (and counted) where it may not. */
 static const struct portal_radius_client *admit(struct radius_server *s, const struct datagram *d,
@@ -277,24 +282,24 @@ static const struct portal_radius_client *admit(struct radius_server *s, const s
 	*row = netset_find(s->clients, &from);
 	if (*row == NETSET_NONE) {
 		s->counters.unknown_client++;
-		say("a packet of an unknown client", d, now);
+		SAY(now, d, "a packet of an unknown client");
 		return NULL;
 	}
 	const struct portal_radius_client *client = &s->config->radius_clients[*row];
 	if (radius_parse(d->bytes, d->len, &s->attribute, r) != PARSE_OK || !r->status) {
 		s->counters.malformed++;
-		say("a packet that is malformed or no accounting request", d, now);
+		SAY(now, d, "a packet that is malformed or no accounting request");
 		return NULL;
 	}
 	if (!radius_genuine(r, client->secret)) {
 		s->counters.forged++;
-		say("a packet made with another secret", d, now);
+		SAY(now, d, "a packet made with another secret");
 		return NULL;
 	}
 	if (((client->require & RADIUS_MESSAGE_AUTHENTICATOR) && !r->message_authenticator) ||
 	    ((client->require & RADIUS_EVENT_TIMESTAMP) && !r->has_time)) {
 		s->counters.lacking++;
-		say("a packet without what its client must send", d, now);
+		SAY(now, d, "a packet without what its client must send");
 		return NULL;
 	}
 	return client;
@@ -305,12 +310,12 @@ static void told(struct radius_server *s, const struct datagram *d, enum account
 {
 	s->counters.result[result]++;
 	if (result == ACCOUNTING_STALE)
-		say("an Event-Timestamp too far from now (a replay, or a clock that is wrong)", d,
-		    now);
+		SAY(now, d,
+		    "an Event-Timestamp too far from now (a replay, or a clock that is wrong)");
 	else if (result == ACCOUNTING_NO_TIER)
-		say("a session for which nothing says a tier of the policy", d, now);
+		SAY(now, d, "a session for which nothing says a tier of the policy");
 	else if (result == ACCOUNTING_FULL)
-		say("a session too many", d, now);
+		SAY(now, d, "a session too many");
 }
 
 static void take(struct radius_server *s, const struct datagram *d, int64_t now)

@@ -8,12 +8,11 @@ import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import BUILD, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
+from lab import BUILD, ROOT, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
 from pcapgen import http_request  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 
@@ -32,12 +31,11 @@ class Portal:
     def start(self, **over):
         lab = self.lab
         (lab.dir / "portal-state").mkdir(exist_ok=True)
-        (lab.dir / "texts").mkdir(exist_ok=True)
         settings = {
-            "url": "https://gate.example", "certificate": str(lab.ca), "key": str(lab.dir / "server.key"),
+            "url": "https://gate.example", "certificate": str(lab.certificate[0]), "key": str(lab.certificate[1]),
             "https": f"{GATE}:8443", "http": f"{GATE}:8080", "control_socket": str(lab.control),
             "state_dir": str(lab.dir / "portal-state"), "users_file": str(lab.dir / "users"),
-            "texts": str(lab.texts), "radius": "[::]:1813",
+            "texts": str(ROOT / "conf/portal"), "radius": "[::]:1813",
             "radius_clients": [{"network": "10.77.3.0/24", "secret": SECRET},
                                {"network": "fd77:3::/64", "secret": SECRET}],
             "radius_tiers": [{"value": "gold", "tier": "guest"}, {"value": "bad", "tier": "none-such"}],
@@ -124,15 +122,16 @@ def test_session(lab):
     nas = Nas(lab)
     check(lab.curl(ALLOWED, HERE).refused)
     six = v6(HERE)
-    check(nas.send("Start", Framed_IPv6_Address=six, Framed_IPv6_Prefix="fd77:9::/64",
-                   Framed_Interface_Id="0200:0000:0000:0001"), lab.portal.log())
+    more = {"Framed_IPv6_Address": six, "Framed_IPv6_Prefix": "fd77:9::/64",
+            "Framed_Interface_Id": "0200:0000:0000:0001"}
+    check(nas.send("Start", **more), lab.portal.log())
     equal(who(lab), "alice")
     equal(who(lab, six), "alice")
     equal(who(lab, "fd77:9::200:0:0:1"), "alice")
     check(lab.curl(ALLOWED, HERE).ok)
     check(lab.curl(ALLOWED, six).ok)
     before = sessions(lab)[0]["session"]
-    check(nas.send("Interim-Update", Acct_Session_Time=60, Framed_IPv6_Address=six))
+    check(nas.send("Interim-Update", Acct_Session_Time=60, **more))
     equal(sessions(lab)[0]["session"], before, "the session")
     s = lab.connect(SITES["allowed.example"], 80, HERE)
     s.sendall(http_request("www.allowed.example"))
@@ -354,7 +353,6 @@ def context():
         if not shutil.which(tool):
             raise Skip(f"needs {tool}")
     with Lab() as lab:
-        lab.texts = pathlib.Path(__file__).resolve().parents[2] / "conf/portal"
         with lab.gateway(segments=None):
             lab.portal = Portal(lab)
             lab.portal.start()
