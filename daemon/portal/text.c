@@ -155,6 +155,7 @@ static void load_one(struct texts *t, const char *folder, const char *name, stru
 	} else {
 		l = l ? l : &t->language[t->count++];
 		strcpy(l->name, name);
+		free(l->bytes); /* of the built-in English */
 		language_parse(l, bytes, len, path, errors);
 	}
 	free(path);
