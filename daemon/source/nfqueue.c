@@ -156,6 +156,12 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 	return found;
 }
 
+/* A schedule's edge and a hello's time limit come on an idle queue, too. */
+static int64_t nfqueue_now(struct source *s)
+{
+	return clock_now();
+}
+
 /* --- verdicts ------------------------------------------------------------------------------ */
 
 static void nfqueue_flush(struct source *s)
@@ -411,6 +417,7 @@ static void nfqueue_free(struct source *s)
 static const struct source_ops ops = {
 	.receive = nfqueue_receive,
 	.verdict = nfqueue_verdict,
+	.now = nfqueue_now,
 	.flush = nfqueue_flush,
 	.reset_server = nfqueue_reset_server,
 	.remark = nfqueue_remark,
