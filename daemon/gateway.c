@@ -121,6 +121,13 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 	return 0;
 }
 
+/* What logrotate asks for: a draft of the configuration may be lying there at midnight. */
+static int on_reopen(sd_event_source *s, const struct signalfd_siginfo *si, void *ctx)
+{
+	sink_reopen(((struct gateway *)ctx)->sink);
+	return 0;
+}
+
 /* Once a second: sessions end, and the watchdog is fed while every worker turns. */
 static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 {
@@ -132,7 +139,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
-	if (healthy)
+	if (healthy && g->watchdog) /* unasked, and unread, it would fill the socket and block */
 		sd_notify(0, "WATCHDOG=1");
 	sd_event_source_set_time_relative(s, TICK_USEC);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
@@ -251,13 +258,16 @@ static bool open_loop(struct gateway *g, struct errors *errors)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread, so that all inherit it */
 	signal(SIGPIPE, SIG_IGN);
+	g->watchdog = sd_watchdog_enabled(0, NULL) > 0;
 	g->remark_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sd_event_default(&g->event) < 0 || g->remark_fd < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGTERM, on_signal, g) < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGINT, on_signal, g) < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGHUP, on_hangup, g) < 0 ||
+	    sd_event_add_signal(g->event, NULL, SIGUSR1, on_reopen, g) < 0 ||
 	    sd_event_add_io(g->event, NULL, g->remark_fd, EPOLLIN, lanes_remarks, g) < 0 ||
 	    sd_event_add_time_relative(g->event, NULL, CLOCK_MONOTONIC, TICK_USEC, 0, on_tick, g) <
 		    0) {

@@ -68,6 +68,7 @@ struct gateway {
 	unsigned lane_count, epoch;
 	int raw4, raw6;
 	int remark_fd; /* eventfd: a worker has a remark */
+	bool watchdog; /* the service manager asks for signs of life */
 	uint8_t pseudonym[SHA256_DIGEST_SIZE];
 	bool has_pseudonym, strict;
 	int64_t started, loaded;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The daemon's life: reload, stop, kill, a full queue, a login, and what happens to packets meanwhile."""
+import datetime
 import pathlib
 import signal
 import socket
@@ -99,10 +100,27 @@ def test_reload_decides_again(lab):
     "after a reload only flows whose outcome changed notice"
     with lab.gateway(allow=SOCIAL_TOO):
         stays, goes = keep_alive(lab, "www.allowed.example"), keep_alive(lab, "www.social.example")
+        asked = datetime.datetime.utcnow().isoformat()
         lab.reload(**lab.settings())
         is_cut(goes, "www.social.example")
         ask(stays, "www.allowed.example")
+        record = lab.record(destination__domain="www.social.example", event__action="deny")
+        check(record["@timestamp"] > asked, "time stands still on an idle queue:", record, asked)
+
+
+def test_log_opened_again(lab):
+    "SIGUSR1 opens the log again and loads no configuration"
+    with lab.gateway():
+        check(lab.curl("https://www.denied.example/", GUEST).refused)
+        lab.record(destination__domain="www.denied.example")
+        lab.records_file.rename(lab.dir / "decisions.jsonl.1")
+        lab.configure(allow=SOCIAL_TOO)
+        lab.daemon.send_signal(signal.SIGUSR1)
+        wait_for(lab.records_file.exists, what="the new log")
+        check(lab.curl("https://www.social.example/", GUEST).refused)
         lab.record(destination__domain="www.social.example", event__action="deny")
+        equal(lab.records(destination__domain="www.denied.example"), [])
+        (lab.dir / "decisions.jsonl.1").unlink()
 
 
 def test_reload_load(lab):
