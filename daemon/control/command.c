@@ -231,7 +231,8 @@ static enum done reload(struct request *r)
 		r->errors = json_array();
 		for (size_t i = 0; i < errors.count && i < ERRORS_MAX; i++)
 			json_array_append_new(r->errors, json_string(errors.lines[i]));
-		fail(r, "failed", "%zu errors; the old policy stays in force", failed);
+		fail(r, "failed", "%zu error%s; the old policy stays in force", failed,
+		     failed == 1 ? "" : "s");
 	}
 	errors_deinit(&errors);
 	return DONE;
@@ -240,6 +241,9 @@ static enum done reload(struct request *r)
 static enum done sessions(struct request *r)
 {
 	struct client *cl = r->client;
+	struct address a;
+	if (json_object_get(r->body, "address") && !take_address(r, "address", &a))
+		return fail(r, "bad-request", "address is no address");
 	cl->rows.id = json_incref(r->id);
 	cl->rows.filter = json_deep_copy(r->body);
 	cl->rows.slot = cl->rows.count = 0;
@@ -261,10 +265,13 @@ static enum done watch(struct request *r)
 	w.has_address = json_object_get(r->body, "address") != NULL;
 	if (!take_text(r, "user", w.user, sizeof w.user) ||
 	    !take_text(r, "tier", w.tier, sizeof w.tier) ||
-	    !take_text(r, "action", w.action, sizeof w.action) || !action_valid(w.action) ||
-	    !take_text(r, "name", w.name, sizeof w.name) ||
-	    (w.has_address && !take_address(r, "address", &w.address)))
-		return fail(r, "bad-request", "a filter is not what it must be");
+	    !take_text(r, "action", w.action, sizeof w.action) ||
+	    !take_text(r, "name", w.name, sizeof w.name))
+		return fail(r, "bad-request", "user, tier, action or name is no text, or too long");
+	if (!action_valid(w.action))
+		return fail(r, "bad-request", "action is not allow, deny or end");
+	if (w.has_address && !take_address(r, "address", &w.address))
+		return fail(r, "bad-request", "address is no address");
 	if (w.user[0] && r->control->o.pseudonym) {
 		char hidden[PSEUDONYM_TEXT];
 		record_pseudonym(r->control->o.pseudonym, w.user, hidden);

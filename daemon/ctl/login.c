@@ -1,5 +1,6 @@
 #include "ctl/ctl.h"
 
+#include "config/value.h"
 #include "identity/users.h"
 
 #include <stdio.h>
@@ -50,6 +51,12 @@ int ctl_login(int argc, char **argv)
 	char tier[TIER_MAX] = "";
 	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address || !user)
 		return ctl_usage(USAGE, NULL);
+	struct address a;
+	int64_t ns;
+	if (!address_parse(address, &a)) /* said before a password is asked for */
+		return ctl_usage(USAGE, "--address wants an address, such as 10.0.1.7");
+	if (for_time && !duration_parse(for_time, &ns))
+		return ctl_usage(USAGE, "--for wants a duration, such as 30m, 8h or 2d");
 	char *file = ctl_users_file(users);
 	int status = file ? check(file, user, tier) : EXIT_CANNOT;
 	free(file);

@@ -17,6 +17,7 @@ static const char usage[] =
 struct request {
 	const char *config;
 	enum wiring_backend backend; /* WIRING_NONE: what the kernel has */
+	bool help;
 };
 
 static int say(struct errors *errors, int status)
@@ -72,20 +73,23 @@ static bool parse(int argc, char **argv, struct request *r)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 						{"backend", required_argument, NULL, 'b'},
+						{"help", no_argument, NULL, 'h'},
 						{0}};
 	int o;
 	optind = 1;
-	while ((o = getopt_long(argc, argv, "c:b:", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "c:b:h", options, NULL)) != -1) {
 		if (o == 'c')
 			r->config = optarg;
 		else if (o == 'b' && strcmp(optarg, "nft") == 0)
 			r->backend = WIRING_NFT;
 		else if (o == 'b' && strcmp(optarg, "iptables") == 0)
 			r->backend = WIRING_IPTABLES;
+		else if (o == 'h')
+			r->help = true;
 		else
 			return false;
 	}
-	return optind == argc - 1;
+	return r->help || optind == argc - 1;
 }
 
 int ctl_wiring(int argc, char **argv)
@@ -94,6 +98,10 @@ int ctl_wiring(int argc, char **argv)
 	struct errors errors = {0};
 	size_t i = 0, count = sizeof verbs / sizeof *verbs;
 	bool ok = parse(argc, argv, &r);
+	if (r.help) {
+		fputs(usage, stdout);
+		return DONE;
+	}
 	while (ok && i < count && strcmp(argv[optind], verbs[i].name) != 0)
 		i++;
 	if (!ok || i == count) {

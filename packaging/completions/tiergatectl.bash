@@ -1,22 +1,25 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status sessions login logout why watch reload wiring passwd vouchers'
+	local verbs='status sessions login logout why watch reload passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
 	case $prev in
 	--config | --socket | --users) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--backend) mapfile -t COMPREPLY < <(compgen -W 'nft iptables' -- "$cur"); return ;;
+	--action) mapfile -t COMPREPLY < <(compgen -W 'allow deny end' -- "$cur"); return ;;
 	esac
 	local words
 	case $verb in
-	'') words="$verbs --socket --json --help --version" ;;
-	login) words='--address --user --for --config' ;;
+	'') words="$verbs --socket --config --json --help" ;;
+	sessions) words='--user --tier --address --json' ;;
+	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user' ;;
-	why) words='--user --tier --address --to --port --at' ;;
-	vouchers) words='--tier --for --count --vouchers' ;;
-	passwd) words='--user --tier --users --config' ;;
+	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
+	watch) words='--user --tier --address --name --action --json' ;;
+	passwd) words='--user --tier --keep --lock --unlock --remove --users --config' ;;
+	vouchers) words='--tier --for --count --vouchers'
 	wiring) words='up down check print --config --backend' ;;
 	*) words='--json' ;;
 	esac

@@ -203,11 +203,14 @@ static void signs_in_and_out(void **state)
 	      "the user or the password is wrong");
 	want("sessions --json", 0, "");
 	assert_string_equal(output, "");
+	users("", "login --user anna --address 10.0.0", 2, "--address wants an address");
+	users("", "login --user anna --address 10.0.0.1 --for 8", 2, "--for wants a duration");
 	users("secret", "login --user anna --address 10.0.0.1 --for 8h", 0,
 	      "anna (press) is signed in at 10.0.0.1 until 20");
 	want("sessions", 0, "USER  TIER   ADDRESS   SINCE");
 	assert_non_null(strstr(output, "\nanna  press  10.0.0.1  20"));
 	want("sessions --json", 0, "\"addresses\":[\"10.0.0.1\"]");
+	want("sessions --address 10.0.0", 2, "address is no address");
 	want("sessions --user bob --json", 0, "");
 	assert_string_equal(output, "");
 	want("why --user anna --to www.youtube.com", 0, "allow  allow-line");
@@ -249,7 +252,8 @@ static void watches(void **state)
 	want("watch --name youtube.com | head -2", 0, "bob(guest)  youtube.com/");
 	assert_null(strchr(output, '\033')); /* no colour but at a terminal */
 	want("watch --json --user bob | head -1", 0, "{\"@timestamp\":");
-	want("watch --action denied", 2, "a filter is not what it must be");
+	want("watch --action denied", 2, "action is not allow, deny or end");
+	want("watch --address 10.0.0", 2, "address is no address");
 }
 
 static void says_that_there_is_no_daemon(void **state)
