@@ -167,7 +167,7 @@ static void say_time(const struct question *q, const struct line *l, struct buf 
 {
 	buf_text(b, "the line holds only ");
 	schedule_format(l->when, b);
-	buf_printf(b, " %s; now is ", l->when->zone_name);
+	buf_printf(b, " %s; it is ", l->when->zone_name);
 	zone_format(l->when->zone, q->now, b);
 	buf_text(b, " there");
 }

@@ -59,7 +59,7 @@ static void test_at(void **state)
 	FAILS("press", "www.youtube.com", "sat 10:00", ACTION_ALLOW,
 	      "t.conf:301: expected allow for tier press to www.youtube.com at Sat 10:00 "
 	      "Europe/Sofia; the policy says deny (no-line, nearest t.conf:101: the line holds "
-	      "only mon-fri 08:00-18:00 Europe/Sofia; now is Sat 10:00 there)");
+	      "only mon-fri 08:00-18:00 Europe/Sofia; it is Sat 10:00 there)");
 	FAILS("press", "www.youtube.com", "mon 10:00", ACTION_DENY,
 	      "t.conf:301: expected deny for tier press to www.youtube.com at Mon 10:00 "
 	      "Europe/Sofia; the policy says allow (allow-line, t.conf:101)");
@@ -72,7 +72,7 @@ static void test_whole_week(void **state)
 	FAILS("press", "www.youtube.com", NULL, ACTION_ALLOW,
 	      "t.conf:301: expected allow for tier press to www.youtube.com at Mon 18:00 "
 	      "Europe/Sofia; the policy says deny (no-line, nearest t.conf:101: the line holds "
-	      "only mon-fri 08:00-18:00 Europe/Sofia; now is Mon 18:00 there)");
+	      "only mon-fri 08:00-18:00 Europe/Sofia; it is Mon 18:00 there)");
 	/* now is in office hours; a deny must hold then too */
 	FAILS("press", "www.youtube.com", NULL, ACTION_DENY,
 	      "t.conf:301: expected deny for tier press to www.youtube.com at Mon 15:00 "

@@ -81,14 +81,14 @@ static void test_time_and_tier(void **state)
 	struct snapshot *s = policy();
 	struct why w = explain(s, "staff", "youtube.com", 443, EVIDENCE_SNI, SATURDAY);
 	assert_string_equal(told(&w), "t.conf:101 | the line holds only mon-fri 08:00-18:00 "
-				      "Europe/Sofia; now is Sat 11:05 there");
+				      "Europe/Sofia; it is Sat 11:05 there");
 	assert_string_equal(w.nearest_owner, "comms desk");
 	assert_string_equal(w.rule, "");
 	w = explain(s, "guest", "youtube.com", 80, EVIDENCE_SNI, SATURDAY);
 	assert_string_equal(told(&w),
 			    "t.conf:101 | the line is for staff, press; the tier here is guest | "
 			    "the line is for tcp/443, udp/443; this is tcp/80 | "
-			    "the line holds only mon-fri 08:00-18:00 Europe/Sofia; now is Sat "
+			    "the line holds only mon-fri 08:00-18:00 Europe/Sofia; it is Sat "
 			    "11:05 there");
 	w = explain(s, NULL, "wikipedia.org", 443, EVIDENCE_SNI, MONDAY);
 	assert_string_equal(told(&w), "t.conf:102 | nobody is signed in at 10.1.1.1 and no segment "
