@@ -20,7 +20,12 @@ static const char usage_text[] =
 	"       tiergated check  [--config FILE] [--print]\n"
 	"       tiergated replay [--config FILE] --read IN.pcap [--write OUT.pcap]\n"
 	"                        [--session ADDRESS=USER:TIER]... [--inside NETWORK]... [--stats]\n"
-	"FILE is " CONFIG_DEFAULT " unless given.\n";
+	"\n"
+	"  run     decide the kernel's packets until ended\n"
+	"  check   say all that is wrong with a configuration, or print it\n"
+	"  replay  decide a capture's packets and write the records to standard output\n"
+	"\n"
+	"FILE is " CONFIG_DEFAULT " unless given. tiergated(8) says more.\n";
 
 static int usage(FILE *to)
 {
@@ -95,12 +100,14 @@ int main(int argc, char **argv)
 {
 	static struct arguments a = {.config = CONFIG_DEFAULT};
 	const char *verb = argc > 1 ? argv[1] : "";
-	if (!strcmp(verb, "--help") || !strcmp(verb, "help"))
+	if (!strcmp(verb, "--help") || !strcmp(verb, "-h"))
 		return usage(stdout);
 	const char *allowed = !strcmp(verb, "run")      ? "cf"
 			      : !strcmp(verb, "check")  ? "cp"
 			      : !strcmp(verb, "replay") ? "crwsit"
 							: NULL;
+	if (!allowed && *verb)
+		fprintf(stderr, "tiergated: there is no command %s\n", verb);
 	if (!allowed || !parse(argc - 1, argv + 1, allowed, &a))
 		return usage(stderr);
 	if (a.help)

@@ -78,13 +78,12 @@ char *config_text(struct loader *l, const char *name, int line, size_t *len)
 {
 	char *text = NULL, *path = config_path(l, name);
 	int error = -file_read(path, CONFIG_FILE_MAX, &text, len);
-	free(path);
-	if (!error)
-		return text;
-	if (line > 0)
+	if (error && line > 0)
 		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
 			 strerror(error));
-	else
-		complain(l, name, 0, "can't be read: %s; name a file that can", strerror(error));
-	return NULL;
+	else if (error) /* the whole path: it may be another file than the operator means */
+		complain(l, name, 0, "%s can't be read: %s; name a file that can", path,
+			 strerror(error));
+	free(path);
+	return text;
 }

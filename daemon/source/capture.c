@@ -493,7 +493,9 @@ static bool open_input(struct capture *c, struct errors *errors)
 	char why[PCAP_ERRBUF_SIZE];
 	c->in = pcap_open_offline_with_tstamp_precision(c->o.read, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!c->in) {
-		errors_add(errors, NULL, 0, "%s: %s; want a pcap or pcapng file", c->o.read, why);
+		bool named = strncmp(why, c->o.read, strlen(c->o.read)) == 0;
+		errors_add(errors, named ? NULL : c->o.read, 0, "%s; want a pcap or pcapng file",
+			   why);
 		return false;
 	}
 	c->link = pcap_datalink(c->in);
