@@ -192,8 +192,22 @@ def payload_of(frame):
     return source, sport, destination, dport, frame[ip + (frame[ip + 12] >> 4) * 4:end]
 
 
-def recut(frames, pieces):
-    """The same capture with every TCP payload cut: pieces(payload) gives the cuts' offsets."""
+def datagram_of(frame):
+    """The same of a UDP frame that is no fragment."""
+    v6 = frame[12:14] == b"\x86\xdd"
+    if frame[12:14] not in (b"\x08\0", b"\x86\xdd") or frame[20 if v6 else 23] != 17:
+        return None
+    if not v6 and struct.unpack_from("!H", frame, 20)[0] & 0x3fff:
+        return None
+    ip, start, width = (54, 22, 16) if v6 else (14 + (frame[14] & 15) * 4, 26, 4)
+    source, destination = (str(ipaddress.ip_address(frame[p:p + width])) for p in (start, start + width))
+    sport, dport = struct.unpack_from("!HH", frame, ip)
+    return source, sport, destination, dport, frame[ip + 8:]
+
+
+def recut(frames, pieces, backwards=False):
+    """The same capture with every TCP payload cut: pieces(payload) gives the cuts' offsets. Backwards:
+    the last part of each payload comes first."""
     out = []
     for at, frame in frames:
         tcp = payload_of(frame)
@@ -206,7 +220,7 @@ def recut(frames, pieces):
         seq, ack = struct.unpack_from("!II", frame, ip + 4)
         flags = frame[ip + 13]
         cuts = [0, *sorted(set(c for c in pieces(payload) if 0 < c < len(payload))), len(payload)]
-        for a, b in zip(cuts, cuts[1:]):
+        for a, b in list(zip(cuts, cuts[1:]))[::-1 if backwards else 1]:
             last = b == len(payload)
             mine = flags if last else flags & ~(FIN | PSH)
             out.append((at, frame[:14] + tcp_packet(source, sport, destination, dport, seq + a, ack,

@@ -1,0 +1,79 @@
+"""quic_cases: golden cases of QUIC: versions, and Initials in every order that clients send them."""
+from name_cases import ANN, BAD, GOOD, WEB, ANYHOW, sni
+from pcapgen import client_hello, udp_packet, vector
+from quicgen import DRAFT29, V1, V2, crypto, initial, other, retry, version_negotiation
+
+A, B, C = b"\xa1" * 8, b"\xb2" * 8, b"\xc3" * 18
+ACKED, PING = b"\2\0\0\0\0", b"\1"
+
+
+def message(name, extensions=(), size=0):
+    """The hello without its record, with padding (extension 21) up to `size`."""
+    def made(more):
+        records = client_hello(name, [*extensions, (57, b"\1\2\x40\x64"), *more])
+        return b"".join(records[at + 5:at + 16389] for at in range(0, len(records), 16389))
+    bare = len(made([]))
+    return made([(21, bytes(size - bare - 4))] if size else [])
+
+
+def flow(c, datagrams, server=WEB):
+    """Datagrams of a client; ("server", bytes) is one of the server."""
+    port = c.next_port()
+    for d in datagrams:
+        if isinstance(d, tuple):
+            c.add(udp_packet(server, 443, ANN, port, d[1]), False)
+        else:
+            c.add(udp_packet(ANN, port, server, 443, d))
+
+
+def one(name, dcid=A, **more):
+    return initial(crypto(message(name)), dcid, size=1200, **more)
+
+
+def quic_versions(c):
+    for version in (V1, V2, DRAFT29):
+        for name in (GOOD, BAD):
+            flow(c, [one(name, version=version)])
+    flow(c, [one(None)])
+    flow(c, [initial(crypto(message(None, [sni(GOOD + "\0")])), A, size=1200)])
+    flow(c, [one(GOOD, version=0x1a2a3a4a)])  # a version that nobody has
+    flow(c, [one(GOOD, key_id=B)])  # keys that the datagram does not tell
+    flow(c, [initial(crypto(b"\2" + vector(3, bytes(40))), A, size=1200)])  # no ClientHello
+    flow(c, [one(GOOD, version=0x1a2a3a4a)], ANYHOW)
+    flow(c, [b"\x43" + A + b"\x55" * 60])  # a short header: mid-stream
+    flow(c, [other(2, A)])  # a Handshake packet: mid-stream
+    for name in (GOOD, BAD):
+        flow(c, [one(GOOD, version=V2), ("server", version_negotiation([V1], A)), one(name, B, version=V1)])
+
+
+def quic_split(c):
+    for name in (GOOD, BAD):
+        m = message(name)
+        parts = [crypto(m[at:at + 50], at) for at in range(0, len(m), 50)]
+        shuffled = [parts[i] for i in (3, 0, 2, 1, *range(len(parts) - 1, 3, -1))]
+        flow(c, [initial((PING + b"\0\0\0").join(shuffled), A, size=1200)])
+        packets = [initial(p, A, number=i) for i, p in enumerate(shuffled)]
+        flow(c, [b"".join(packets)])  # coalesced
+        flow(c, [packets[1], packets[0], packets[1], *packets[2:]])  # one each, and one again
+        flow(c, [initial(crypto(m), A) + other(1, A)])  # 0-RTT behind,
+        flow(c, [other(1, A), initial(crypto(m), A)])  # and before it
+        half = len(m) // 2
+        flow(c, [initial(crypto(m[:half]), A, size=1200), ("server", other(2, b"\x5c\x1d")),
+                 initial(ACKED + crypto(m[half:], half), C, number=1, key_id=A, size=1200)])
+        flow(c, [initial(crypto(m[:half]), A), ("server", retry(B)),
+                 initial(crypto(m[:half]), B, token=b"again", number=1),
+                 initial(crypto(m[half:], half), B, token=b"again", number=2)])
+    m, n = message(GOOD), message(BAD)
+    flow(c, [initial(crypto(m[:90]), A), initial(crypto(n[60:], 60), A, number=1)])  # they contradict
+    flow(c, [initial(crypto(m[:90]), A)])  # and one that stops
+    for name in (GOOD, BAD):  # after a Retry, another hello
+        flow(c, [one(GOOD), ("server", retry(B)), one(name, B, token=b"again", number=1), other(2, B)])
+
+
+def quic_large(c):
+    for name, size in ((GOOD, 65535), (BAD, 9000), (GOOD, 65600)):
+        m = message(name, size=size)
+        flow(c, [initial(crypto(m[at:at + 1100], at), A, number=at // 1100) for at in range(0, len(m), 1100)])
+
+
+CASES = (quic_versions, quic_split, quic_large)
