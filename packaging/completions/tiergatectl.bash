@@ -19,7 +19,7 @@ _tiergatectl() {
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
 	watch) words='--user --tier --address --name --action --json' ;;
 	passwd) words='--user --tier --keep --lock --unlock --remove --users --config' ;;
-	vouchers) words='--tier --for --count --vouchers'
+	vouchers) words='--tier --for --count --vouchers' ;;
 	wiring) words='up down check print --config --backend' ;;
 	*) words='--json' ;;
 	esac
