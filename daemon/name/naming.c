@@ -178,30 +178,40 @@ void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int6
 			  &in->hello.host); /* an IP literal: said in the record, worth nothing */
 }
 
+/* Keeps what the requests before have not used of the bytes; parts behind a hole wait for it. */
+static void keep_rest(struct namer *n, struct flow *f, uint64_t used, struct cursor rest,
+		      struct naming *out)
+{
+	enum parse parse = out->parse;
+	if (f->stream)
+		stream_forget(f->stream, used);
+	else if (cursor_left(&rest) && join(n, f, 0, rest, out))
+		out->parse = parse;
+	if (f->stream && stream_end(f->stream) == 0)
+		naming_drop(n, f);
+}
+
 /* Another request of an HTTP connection; the bytes begin at f->next. */
 static void next_request(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
 {
+	uint64_t all = 0;
 	do {
 		uint64_t used = 0;
 		out->parse = http_next(&f->follow, bytes, &used, &out->hello);
-		f->next += used;
+		all += used;
 		cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
 	} while (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
 		 host_equal(&out->hello.host, &f->host) && cursor_left(&bytes));
+	f->next += all;
 	if (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
 	    host_equal(&out->hello.host, &f->host))
 		out->parse = PARSE_MORE;
-	struct stream *old = f->stream;
-	f->stream = NULL;
-	out->nothing_new = cursor_left(&bytes) == 0;
-	if (!out->nothing_new && (out->parse == PARSE_OK || out->parse == PARSE_MORE)) {
-		enum parse parse = out->parse;
-		if (join(n, f, 0, bytes, out))
-			out->parse = parse;
-		out->nothing_new = parse == PARSE_MORE && out->hello.server_next;
+	if (out->parse != PARSE_OK && out->parse != PARSE_MORE) {
+		naming_drop(n, f);
+		return;
 	}
-	if (old)
-		stream_put(n->streams, old);
+	keep_rest(n, f, all, bytes, out);
+	out->nothing_new = !f->stream || (out->parse == PARSE_MORE && out->hello.server_next);
 }
 
 /* Whether a later hello says no more than the first did: the same name, or none again. */

@@ -136,3 +136,17 @@ uint64_t stream_end(const struct stream *s)
 {
 	return s->count ? s->extent[s->count - 1].to : 0;
 }
+
+void stream_forget(struct stream *s, uint64_t count)
+{
+	uint32_t gone = count < STREAM_MAX ? (uint32_t)count : STREAM_MAX, kept = 0;
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct extent e = s->extent[i];
+		if (e.to <= gone)
+			continue;
+		uint32_t from = e.from > gone ? e.from : gone;
+		memmove(s->data + (from - gone), s->data + from, e.to - from);
+		s->extent[kept++] = (struct extent){from - gone, e.to - gone};
+	}
+	s->count = kept;
+}

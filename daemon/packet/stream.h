@@ -31,3 +31,6 @@ struct cursor stream_head(const struct stream *s);
 
 /* The offset after the last byte that is there, holes or not. */
 uint64_t stream_end(const struct stream *s);
+
+/* Forgets the first count bytes: what follows them, holes and all, begins at offset 0. */
+void stream_forget(struct stream *s, uint64_t count);

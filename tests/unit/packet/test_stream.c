@@ -167,6 +167,24 @@ static void agrees_with_a_naive_twin(void **state)
 	}
 }
 
+static void what_is_forgotten_leaves_the_rest_in_place(void **state)
+{
+	struct stream *s = stream_get(pool);
+	stream_add(s, 0, "abcd", 4);
+	stream_add(s, 6, "ghij", 4);
+	stream_forget(s, 0);
+	assert_int_equal(stream_end(s), 10);
+	stream_forget(s, 5); /* into the hole */
+	assert_int_equal(stream_end(s), 5);
+	assert_int_equal(stream_add(s, 0, "f", 1), STREAM_OK);
+	assert_memory_equal(stream_head(s).pos, "fghij", 5);
+	stream_forget(s, 3);
+	assert_memory_equal(stream_head(s).pos, "ij", 2);
+	stream_forget(s, UINT64_MAX);
+	assert_int_equal(stream_end(s), 0);
+	stream_put(pool, s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -174,7 +192,7 @@ int main(void)
 		TEST(pool_gives_what_it_has),   TEST(parts_join_in_any_order),
 		TEST(same_bytes_may_overlap),   TEST(other_bytes_conflict_and_change_nothing),
 		TEST(end_is_a_bound),           TEST(holes_are_bounded),
-		TEST(agrees_with_a_naive_twin),
+		TEST(agrees_with_a_naive_twin), TEST(what_is_forgotten_leaves_the_rest_in_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
