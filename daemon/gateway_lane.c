@@ -30,15 +30,16 @@ static bool lane_record(void *ctx, const struct decision *d)
 	return !c.failing;
 }
 
-static void lane_remark(void *ctx, const struct flow *f, enum verdict v)
+static bool lane_remark(void *ctx, const struct flow *f, enum verdict v)
 {
 	struct lane *l = ctx;
 	struct remark *slot = ring_claim(l->remarks);
 	if (!slot)
-		return; /* counted; the flow's next decision sets it right */
+		return false; /* counted; the worker comes back to the flow in its next turn */
 	*slot = (struct remark){f->key, f->isn, v};
 	ring_publish(l->remarks);
 	eventfd_write(l->gateway->remark_fd, 1);
+	return true;
 }
 
 /* A portion of the table a turn, so that packets do not wait for the state file. */

@@ -452,11 +452,12 @@ static void reset_server(struct source *s, const struct flow_key *key, uint32_t 
 {
 }
 
-static void remark(struct source *s, const struct flow *f, enum verdict v)
+static bool remark(struct source *s, const struct flow *f, enum verdict v)
 {
 	struct track *k = tracks_find_key(capture_of(s)->tracks, &f->key);
 	if (k)
 		mark(k, v);
+	return true;
 }
 
 /* ---- opening and closing ---- */

@@ -211,10 +211,9 @@ static void nfqueue_reset_server(struct source *s, const struct flow_key *key, u
 	reply_reset_server(of(s)->o.raw4, of(s)->o.raw6, key, seq);
 }
 
-static void nfqueue_remark(struct source *s, const struct flow *f, enum verdict v)
+static bool nfqueue_remark(struct source *s, const struct flow *f, enum verdict v)
 {
-	if (of(s)->o.remark)
-		of(s)->o.remark(of(s)->o.ctx, f, v);
+	return !of(s)->o.remark || of(s)->o.remark(of(s)->o.ctx, f, v);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */

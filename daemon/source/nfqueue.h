@@ -15,7 +15,7 @@ struct nfqueue_options {
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
 	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */
-	void (*remark)(void *ctx, const struct flow *f, enum verdict v); /* to conntrack's thread */
+	bool (*remark)(void *ctx, const struct flow *f, enum verdict v); /* to conntrack's thread */
 	void *ctx;
 };
 
