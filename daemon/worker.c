@@ -10,7 +10,8 @@
 #include <urcu.h>
 
 enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
-#define UDP_GRACE (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
+#define WINDOW_MAX (16u << 20)      /* no server offers so much to a flow of so few bytes */
+#define UDP_GRACE  (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
 
@@ -33,8 +34,12 @@ static void hold(struct worker *w, struct flow *f, uint64_t id)
 static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
 			  const struct naming *n, uint64_t id)
 {
-	if (n->nothing_new || observing(w) || naming_is_plain(f, n)) {
+	if (n->nothing_new) {
 		pass(w, f, p, id);
+	} else if (observing(w) || naming_is_plain(f, n)) {
+		naming_passed(f, p);
+		f->state = FLOW_NEW;
+		apply(w, f, VERDICT_PENDING, id);
 	} else if (p->tcp_flags & TCP_SYN) {
 		naming_drop(&w->namer,
 			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
@@ -136,6 +141,11 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
 		       const struct outcome *before)
 {
+	/* After data a SYN opens nothing, and what is held or passed must not be forgotten. */
+	if (p->tcp_flags & TCP_SYN && f->started) {
+		give(w, id, observing(w) ? VERDICT_PENDING : VERDICT_DROP);
+		return;
+	}
 	if (p->tcp_flags & TCP_SYN) {
 		f->syn_seen = true;
 		f->isn = p->seq + 1;
@@ -160,6 +170,17 @@ static void flow_clear(struct flow *f, int64_t now)
 		.repeat_said = f->repeat_said,
 	};
 	*f = fresh;
+}
+
+/* Bytes counted from another start would be judged in the place of others: within the server's
+ * window a SYN with another number has to wait until the kernel tells that the old flow is over. */
+static bool moves_the_start(const struct worker *w, const struct flow *f, const struct packet *p)
+{
+	if (p->transport != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN) || !f->syn_seen || f->ended ||
+	    observing(w) || f->state == FLOW_DENIED || (f->state == FLOW_ALLOWED && !f->live))
+		return false;
+	uint32_t ahead = p->seq + 1 - (f->isn + (uint32_t)f->unsent);
+	return p->seq + 1 != f->isn && ahead + WINDOW_MAX < 2 * WINDOW_MAX;
 }
 
 /* A SYN where a flow is remembered: a new connection with the same ports, or the old SYN again. */
@@ -236,8 +257,8 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 	f->evidence = EVIDENCE_ADDRESS;
 	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
 	enum verdict v = settle(w, f, o, false);
-	give(w, id,
-	     v == VERDICT_DENIED ? VERDICT_DROP : v); /* nothing to answer that could be trusted */
+	/* nothing to answer that could be trusted */
+	apply(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
 }
 
 static void client_packet(struct worker *w, const struct arrival *a)
@@ -258,13 +279,18 @@ static void client_packet(struct worker *w, const struct arrival *a)
 	}
 	struct outcome before = f->outcome;
 	bool was_denied = f->state == FLOW_DENIED;
-	if (f->state != FLOW_NEW && begins_anew(w, f, &p)) {
-		if (!was_denied)
+	if (moves_the_start(w, f, &p)) {
+		give(w, a->id, VERDICT_DROP);
+		return;
+	}
+	if ((f->state != FLOW_NEW || f->started) && begins_anew(w, f, &p)) {
+		if (!was_denied || f->held_count)
 			conclude(w, f);
 		flow_clear(f, w->now);
 		take_mac(f, a);
 	}
 	f->last = w->now;
+	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
 	session_touch(w->o.sessions, &f->key.client, w->now);
 	if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED) {
 		known_flow(w, f, &p, a->id);

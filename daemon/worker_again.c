@@ -57,28 +57,31 @@ static void keep_name(struct worker *w, const struct flow *f)
 		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
 }
 
-static void flow_again(struct worker *w, struct flow *f)
+/* False: the kernel can't be told now; the flow is as it was, and the walk comes back to it. */
+static bool flow_again(struct worker *w, struct flow *f)
 {
 	struct source *s = w->o.source;
 	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
-		return;
+		return true;
 	identify(w, f);
 	struct outcome o = ask(w, f, false);
 	bool allow = o.action == ACTION_ALLOW || observing(w);
 	if (f->state == FLOW_ALLOWED && !allow) {
+		if (!f->ended && !s->ops->remark(s, f, VERDICT_DENIED))
+			return false;
 		COUNT(w->counters.again);
-		settle(w, f, o, false);
-		if (!f->ended)
-			s->ops->remark(s, f, VERDICT_DENIED);
+		release(w, f, settle(w, f, o, false));
 	} else if (f->state == FLOW_DENIED && allow) {
+		if (!s->ops->remark(s, f, VERDICT_PENDING))
+			return false;
 		COUNT(w->counters.again);
 		record_repeats(w, f);
-		s->ops->remark(s, f, VERDICT_PENDING);
 		flow_remove(w->flows, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */
 		keep_name(w, f);
 	}
+	return true;
 }
 
 /* When the next walk is due at the latest: a schedule's edge, or names of living flows to keep. */
@@ -105,10 +108,12 @@ void decide_again(struct worker *w)
 	}
 	for (int i = 0; w->again && i < AGAIN_BURST; i++) {
 		struct flow *f = flow_each(w->flows, &w->again_slot);
-		if (f)
-			flow_again(w, f);
-		else
+		if (!f)
 			w->again = false;
+		else if (!flow_again(w, f)) {
+			w->again_slot = flow_slot(w->flows, f);
+			return;
+		}
 	}
 }
 

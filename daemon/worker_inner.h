@@ -50,6 +50,8 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
 enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again);
 enum verdict denial(const struct worker *w, const struct flow *f);
+/* Gives a flow's verdict to the packets that it holds. */
+void release(struct worker *w, struct flow *f, enum verdict v);
 /* Gives a flow's verdict to its packet and to those that it holds. */
 void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id);
 /* Both, for a flow whose later packets do not matter. */

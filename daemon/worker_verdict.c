@@ -167,7 +167,7 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 
 /* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
  * so that the client hears at once, and the rest need no further reset. */
-static void release(struct worker *w, struct flow *f, enum verdict v)
+void release(struct worker *w, struct flow *f, enum verdict v)
 {
 	uint64_t id;
 	while (held_take(w->held, f, &id)) {

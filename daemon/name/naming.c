@@ -46,6 +46,15 @@ static bool join(struct namer *n, struct flow *f, uint64_t offset, struct cursor
 	return false;
 }
 
+/* Bytes beyond a hole are joined, but not looked at yet. */
+static bool has_hole(const struct flow *f)
+{
+	if (!f->stream)
+		return false;
+	struct cursor head = stream_head(f->stream);
+	return stream_end(f->stream) != cursor_left(&head);
+}
+
 /* A sequence number as an offset from the client's first byte. It wraps every 4 GiB, so it is read
  * relative to where the flow stands. */
 static int64_t offset_of(const struct flow *f, uint32_t seq)
@@ -74,8 +83,11 @@ static bool fresh_bytes(struct flow *f, const struct packet *p, struct cursor *b
 
 void naming_passed(struct flow *f, const struct packet *p)
 {
+	/* An empty packet carries no byte past those that are held, whatever its number. */
+	if (p->transport != IPPROTO_TCP || cursor_left(&p->payload) == 0)
+		return;
 	int64_t end = offset_of(f, first_seq(p)) + (int64_t)cursor_left(&p->payload);
-	if (p->transport == IPPROTO_TCP && end > (int64_t)f->unsent)
+	if (end > (int64_t)f->unsent)
 		f->unsent = (uint64_t)end;
 }
 
@@ -138,7 +150,7 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 
 bool naming_is_plain(const struct flow *f, const struct naming *in)
 {
-	return in->hello.server_next;
+	return in->hello.server_next && !has_hole(f);
 }
 
 static void copy_host(struct flow *f, const struct host *h)
@@ -211,7 +223,8 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		return;
 	}
 	keep_rest(n, f, all, bytes, out);
-	out->nothing_new = !f->stream || (out->parse == PARSE_MORE && out->hello.server_next);
+	out->nothing_new =
+		!f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
 }
 
 /* Whether a later hello says no more than the first did: the same name, or none again. */
@@ -291,6 +304,6 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 	} else {
 		next_hello(f, out);
 		/* the first hello's own packet waits for nothing */
-		out->nothing_new = !p || out->hello.server_next;
+		out->nothing_new = !p || (out->hello.server_next && !has_hole(f));
 	}
 }

@@ -16,7 +16,7 @@ struct fake {
 	uint64_t next_id;
 	enum arrival_kind kind;
 	int verdict[256]; /* by id; -1: none yet */
-	int resets, remarks;
+	int resets, remarks, remark_room;
 	uint32_t reset_seq;
 	enum verdict remarked;
 };
@@ -61,10 +61,14 @@ static void fake_reset(struct source *s, const struct flow_key *key, uint32_t se
 	of(s)->reset_seq = seq;
 }
 
-static void fake_remark(struct source *s, const struct flow *f, enum verdict v)
+static bool fake_remark(struct source *s, const struct flow *f, enum verdict v)
 {
+	if (of(s)->remark_room == 0)
+		return false;
+	of(s)->remark_room--;
 	of(s)->remarks++;
 	of(s)->remarked = v;
+	return true;
 }
 
 static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now, fake_flush,
@@ -136,6 +140,7 @@ static struct rig *rig_new(const char *more)
 	r->sessions = sessions_new(64);
 	r->seen = seen_new(64, 3600 * NS_PER_S, false);
 	r->source.source.ops = &fake_ops;
+	r->source.remark_room = 1000;
 	r->source.now = 1800000000 * NS_PER_S;
 	const struct worker_options o = {
 		.source = &r->source.source,
@@ -606,6 +611,206 @@ static void strict_agreement_denies_the_syn(void **state)
 	rig_free(r);
 }
 
+static int syn_with(struct rig *r, unsigned port, uint32_t seq, const void *bytes, size_t len)
+{
+	struct wire w;
+	wire_tcp(&w, guest, port, site, 443, TCP_SYN, seq, bytes, len);
+	return packet(r, &w);
+}
+
+/* A SYN between the parts of a hello must not make what is held forgotten. */
+static void a_syn_cannot_empty_a_held_stream(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bad[2048], good[2048];
+	size_t len = wire_hello(good, "news.example", 900);
+	wire_hello(bad, "social.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 0, bad, 500), -1);
+	assert_int_equal(syn_with(r, 4000, 1000, good, 1), VERDICT_DROP);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_DROP);
+	assert_int_equal(data(r, guest, 4000, 0, good, len), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	assert_int_equal(r->log[0].reason, REASON_OVERLAP_CONFLICT);
+	rig_free(r);
+}
+
+/* Another number to count from, while the server still counts from the old one. */
+static void a_second_syn_cannot_move_the_start(void **state)
+{
+	struct rig *r = rig_new("");
+	syn(r, guest, 4000);
+	assert_int_equal(syn_with(r, 4000, 3000, NULL, 0), VERDICT_DROP);
+	assert_int_equal(syn_with(r, 4000, 900, NULL, 0), VERDICT_DROP);
+	assert_int_equal(hello(r, guest, 4000, "social.example"), VERDICT_DENIED);
+	syn(r, guest, 4001);
+	assert_int_equal(syn_with(r, 4001, 0x40000000, NULL, 0), VERDICT_PENDING); /* far away */
+	rig_free(r);
+}
+
+/* Whoever leaves while packets of his are held: each gets its verdict, and the worker goes on. */
+static void a_logout_while_holding_strands_nothing(void **state)
+{
+	struct rig *r = rig_new("");
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a;
+	uint8_t bytes[2048];
+	wire_hello(bytes, "social.example", 900);
+	address_parse(nobody, &a);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	syn(r, nobody, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, nobody, 4000, 0, bytes, 500), -1);
+	session_close_address(r->sessions, &a);
+	syn(r, nobody, 4000);
+	syn(r, nobody, 4000);
+	wait_ms(r, 5000);
+	assert_int_not_equal(r->source.verdict[first], -1);
+	assert_int_equal(syn(r, nobody, 4001), VERDICT_DENIED);
+	rig_free(r);
+}
+
+static void a_live_flow_that_is_revoked_holds_nothing(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a;
+	address_parse(guest, &a);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_PENDING); /* not bad for the press */
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4000, strlen(BAD), "GET / HT"), -1);
+	session_close_address(r->sessions, &a);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	assert_int_equal(r->source.remarked, VERDICT_DENIED);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	wait_ms(r, 5000);
+	rig_free(r);
+}
+
+/* A later request beyond a hole is neither passed nor forgotten. */
+static void a_later_request_out_of_order_is_held(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	uint32_t at = strlen(GOOD);
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4000, 2 * at, BAD), -1);
+	assert_int_equal(request(r, 4000, at, GOOD), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	http_syn(r, 4001); /* in order what comes first does not make the rest pass */
+	assert_int_equal(request(r, 4001, 0, GOOD), VERDICT_PENDING);
+	first = r->source.next_id;
+	assert_int_equal(request(r, 4001, 3 * at, BAD), -1);
+	assert_int_equal(request(r, 4001, at, GOOD), -1);
+	assert_int_equal(request(r, 4001, 2 * at, GOOD), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	rig_free(r);
+}
+
+/* The server is told to end by the number that it waits for. */
+static void an_empty_packet_moves_no_bytes(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "social.example", 900);
+	syn(r, guest, 4000);
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
+	assert_int_equal(data(r, guest, 4000, 500, NULL, 0), VERDICT_PENDING);
+	assert_int_equal(data(r, guest, 4000, 500, bytes + 500, len - 500), VERDICT_DROP);
+	assert_int_equal(r->source.reset_seq, 1001);
+	data(r, guest, 4001, 0, NULL, 0); /* mid-stream */
+	assert_int_equal(data(r, guest, 4001, 0, bytes, len), VERDICT_DENIED);
+	assert_int_equal(r->source.reset_seq, 1001);
+	rig_free(r);
+}
+
+/* Revoked flows are told to the kernel each, however many, and when it has room for them. */
+static void a_revocation_waits_for_room(void **state)
+{
+	struct rig *r = rig_new("");
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a;
+	address_parse(nobody, &a);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		syn(r, nobody, 4000 + i);
+		assert_int_equal(hello(r, nobody, 4000 + i, "news.example"), VERDICT_ALLOWED);
+	}
+	r->source.remarks = 0;
+	r->source.remark_room = 3;
+	session_close_address(r->sessions, &a);
+	wait_ms(r, 10);
+	assert_int_equal(r->source.remarks, 3);
+	r->source.remark_room = 3;
+	wait_ms(r, 10);
+	assert_int_equal(r->source.remarks, 4);
+	rig_free(r);
+}
+
+/* A UDP flow that the kernel forgot and its client goes on with lives again: it can be revoked. */
+static void a_flow_that_goes_on_after_its_end_is_revoked(void **state)
+{
+	struct rig *r = rig_new("internal = [ \"203.0.113.0/24\" ];\n");
+	struct config *c = config_of(POLICY);
+	struct flow_ended e = {.key = {.client_port = 4000, .server_port = 5000}};
+	struct wire w;
+	wire_udp(&w, guest, 4000, site, 5000, "x", 1);
+	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
+	address_parse(guest, &e.key.client);
+	address_parse(site, &e.key.server);
+	e.key.transport = IPPROTO_UDP;
+	worker_flow_ended(r->worker, &e);
+	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 10);
+	assert_int_equal(r->source.remarks, 1);
+	assert_int_equal(r->source.remarked, VERDICT_DENIED);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
+/* What was held goes on in the order that it came in, and nothing of it waits. */
+static void a_reload_to_observe_frees_what_is_held(void **state)
+{
+	struct rig *r = rig_new("");
+	struct config *c = config_of(POLICY "mode = \"observe\";\n");
+	uint8_t bytes[2048];
+	wire_hello(bytes, "social.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	assert_int_equal(data(r, guest, 4000, 500, bytes + 500, 100), VERDICT_PENDING);
+	assert_int_equal(r->source.verdict[first], VERDICT_PENDING);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
+/* After HelloRetryRequest too: what lies beyond a hole waits for it. */
+static void a_second_hello_out_of_order_is_held(void **state)
+{
+	uint8_t one[512], two[512];
+	struct rig *r = rig_new("");
+	size_t a = hello13(one, "news.example"), b = hello13(two, "social.example");
+	syn(r, guest, 4000);
+	assert_int_equal(data(r, guest, 4000, 0, one, a), VERDICT_PENDING);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, (uint32_t)a + 20, two + 20, b - 20), -1);
+	assert_int_equal(data(r, guest, 4000, (uint32_t)a, two, 20), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	assert_int_equal(r->source.reset_seq, 1001 + a);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -634,6 +839,16 @@ int main(void)
 		cmocka_unit_test(a_split_later_request_is_held),
 		cmocka_unit_test(a_second_hello_must_agree),
 		cmocka_unit_test(strict_agreement_denies_the_syn),
+		cmocka_unit_test(a_syn_cannot_empty_a_held_stream),
+		cmocka_unit_test(a_second_syn_cannot_move_the_start),
+		cmocka_unit_test(a_logout_while_holding_strands_nothing),
+		cmocka_unit_test(a_live_flow_that_is_revoked_holds_nothing),
+		cmocka_unit_test(a_later_request_out_of_order_is_held),
+		cmocka_unit_test(an_empty_packet_moves_no_bytes),
+		cmocka_unit_test(a_revocation_waits_for_room),
+		cmocka_unit_test(a_flow_that_goes_on_after_its_end_is_revoked),
+		cmocka_unit_test(a_reload_to_observe_frees_what_is_held),
+		cmocka_unit_test(a_second_hello_out_of_order_is_held),
 	};
 	rcu_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
