@@ -303,7 +303,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 9);
+	assert_int_equal(commands, 10);
 }
 
 int main(void)
