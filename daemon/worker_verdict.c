@@ -197,7 +197,8 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 		o.reason = REASON_HELLO_MALFORMED;
 	else if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD)
 		o.reason = REASON_NAME_BAD;
-	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen && o.reason == REASON_NO_NAME)
+	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen &&
+		 (o.reason == REASON_NO_NAME || o.reason == REASON_WEAK_EVIDENCE))
 		o.reason = REASON_NAME_FORGOTTEN;
 	return o;
 }
