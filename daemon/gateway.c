@@ -19,12 +19,27 @@
 
 enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
-#define TICK_USEC (1000 * 1000ULL)
+#define TICK_USEC       (1000 * 1000ULL)
+#define ENDS_PAUSE_USEC (20 * 1000ULL)
 
+/* Ends come one by one, and on a busy machine a wake-up costs more than an end: after the first the
+ * socket rests until the pause is over, and again as long as there is something to read. */
 static int on_conntrack(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
-	conntrack_read(((struct gateway *)ctx)->conntrack);
-	return 0;
+	struct gateway *g = ctx;
+	conntrack_read(g->conntrack);
+	sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	sd_event_source_set_time_relative(g->ends_pause, ENDS_PAUSE_USEC);
+	return sd_event_source_set_enabled(g->ends_pause, SD_EVENT_ONESHOT);
+}
+
+static int on_ends_pause(sd_event_source *s, uint64_t usec, void *ctx)
+{
+	struct gateway *g = ctx;
+	if (!conntrack_read(g->conntrack))
+		return sd_event_source_set_enabled(g->ends, SD_EVENT_ON);
+	sd_event_source_set_time_relative(s, ENDS_PAUSE_USEC);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
 static const struct snapshot *current(void *ctx)
@@ -200,10 +215,10 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 	return load_pseudonym(g, errors);
 }
 
-static void sink_line(void *ctx, const struct decision *d, const char *json, size_t len)
+static void sink_written(void *ctx, const struct decision *d)
 {
 	struct gateway *g = ctx;
-	control_line(g->control, d, json, len);
+	control_decided(g->control, d);
 }
 
 static bool open_sink(struct gateway *g, struct errors *errors)
@@ -220,7 +235,7 @@ static bool open_sink(struct gateway *g, struct errors *errors)
 		.pseudonym = g->has_pseudonym ? g->pseudonym : NULL,
 		.rings = g->lane_count,
 		.slots = g->config->log_ring,
-		.line = sink_line,
+		.written = sink_written,
 		.ctx = g,
 	};
 	g->sink = sink_new(&o, errors);
@@ -302,8 +317,12 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 		.ctx = g,
 	};
 	g->conntrack = conntrack_open(&o, errors);
-	return g->conntrack && sd_event_add_io(g->event, NULL, conntrack_fd(g->conntrack), EPOLLIN,
-					       on_conntrack, g) >= 0;
+	return g->conntrack &&
+	       sd_event_add_io(g->event, &g->ends, conntrack_fd(g->conntrack), EPOLLIN,
+			       on_conntrack, g) >= 0 &&
+	       sd_event_add_time_relative(g->event, &g->ends_pause, CLOCK_MONOTONIC,
+					  ENDS_PAUSE_USEC, ENDS_PAUSE_USEC / 4, on_ends_pause,
+					  g) >= 0;
 }
 
 static bool open_dnstap(struct gateway *g, struct errors *errors)
@@ -364,6 +383,8 @@ static void tear_down(struct gateway *g)
 	identity_close(g);
 	sink_free(g->sink); /* writes what is there; before control, which its lines go to */
 	control_free(g->control);
+	sd_event_source_disable_unref(g->ends);
+	sd_event_source_disable_unref(g->ends_pause);
 	conntrack_close(g->conntrack);
 	close_fd(g->raw4);
 	close_fd(g->raw6);

@@ -4,6 +4,7 @@
 #include "source/mark.h"
 #include "source/nfqueue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -147,8 +148,14 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 
 int lane_start(struct lane *l)
 {
+	char name[16]; /* what top -H shows */
+	struct gateway *g = l->gateway;
 	int r = -pthread_create(&l->thread, NULL, lane_run, l);
 	l->running = r == 0;
+	snprintf(name, sizeof name, "queue %u",
+		 (unsigned)(g->config->queue_first + (l - g->lanes)));
+	if (l->running)
+		pthread_setname_np(l->thread, name);
 	return r;
 }
 

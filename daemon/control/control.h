@@ -50,9 +50,9 @@ void control_free(struct control *c);
 /* Serves a connected stream socket with the given right; closes it at its end. 0 or -errno. */
 int control_adopt(struct control *c, int fd, enum control_right right);
 
-/* sink_options.line (ctx is the struct control): hands a decision over to watchers and to the
+/* sink_options.written (ctx is the struct control): hands a decision over to watchers and to the
  * memory of recent denials. The sink's thread; never waits. */
-void control_line(void *ctx, const struct decision *d, const char *json, size_t len);
+void control_decided(void *ctx, const struct decision *d);
 
 struct control_counters {
 	uint64_t clients, refused_clients, requests, bad_requests, lost_lines;

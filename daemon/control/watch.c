@@ -17,7 +17,7 @@ static bool is_denial(const struct decision *d)
 	return d->kind == DECISION_DECIDED && (d->action == ACTION_DENY || d->would_deny);
 }
 
-void control_line(void *ctx, const struct decision *d, const char *json, size_t len)
+void control_decided(void *ctx, const struct decision *d)
 {
 	struct watching *w = &((struct control *)ctx)->watching;
 	if (!is_denial(d) && atomic_load(&w->watchers) == 0)

@@ -1,6 +1,7 @@
-/* The writer polls the rings with a sleep that grows to 10 ms: a producer then needs no system
- * call. It goes on taking decisions while the log can't be written, so that watchers still see
- * them; what does not fit its buffer meanwhile is lost, and counted. */
+/* The writer looks at the rings every PAUSE: a producer then needs no system call, and the writer
+ * no wake-up a record, which on a busy machine costs more than the record (bench-live: 22 % of the
+ * daemon's time at 50 us). It goes on taking decisions while the log can't be written, so that
+ * watchers still see them; what does not fit its buffer meanwhile is lost, and counted. */
 #include "decision/sink.h"
 
 #include "base/clock.h"
@@ -23,8 +24,7 @@
 
 #define BATCH     (256 * 1024)
 #define BURST     256 /* decisions of one ring before the next has its turn */
-#define SLEEP_MIN (50 * 1000)
-#define SLEEP_MAX (10 * 1000 * 1000)
+#define PAUSE     (5 * 1000 * 1000)
 #define RETRY     NS_PER_S /* between two tries to open the file */
 #define LAST_WAIT NS_PER_S /* for a reader, when the sink stops */
 
@@ -178,7 +178,8 @@ static void put(struct sink *s, const struct decision *d)
 	char json[RECORD_MAX];
 	struct buf b = BUF_OF(json);
 	bool kept = true;
-	record_write(&b, d, NULL);
+	if (s->o.to != SINK_NONE)
+		record_write(&b, d, NULL);
 	if (s->o.to == SINK_JOURNAL) {
 		kept = journal_send(d, json, b.len) == 0;
 		s->failing = !kept;
@@ -190,8 +191,8 @@ static void put(struct sink *s, const struct decision *d)
 		s->failing = true;
 		add(&s->lost_write, 1);
 	}
-	if (s->o.line)
-		s->o.line(s->o.ctx, d, json, b.len);
+	if (s->o.written)
+		s->o.written(s->o.ctx, d);
 }
 
 static unsigned drain(struct sink *s, struct ring *r)
@@ -237,21 +238,18 @@ static unsigned turn(struct sink *s)
 static void *writer(void *arg)
 {
 	struct sink *s = arg;
-	long sleep_ns = SLEEP_MIN;
 	while (!s->stop) {
 		if (atomic_exchange(&s->reopen, false)) {
 			flush(s);
 			file_reopen(s);
 		}
-		sleep_ns = turn(s)                    ? SLEEP_MIN
-			   : sleep_ns * 2 < SLEEP_MAX ? sleep_ns * 2
-						      : SLEEP_MAX;
-		nanosleep(&(struct timespec){.tv_nsec = sleep_ns}, NULL);
+		if (turn(s) < BURST)
+			nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
 	}
 	while (turn(s))
 		;
 	for (int64_t end = clock_now() + LAST_WAIT; s->off < s->used && clock_now() < end;) {
-		nanosleep(&(struct timespec){.tv_nsec = SLEEP_MAX}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
 		flush(s);
 	}
 	add(&s->lost_write, lines_in(s->batch + s->off, s->used - s->off));
@@ -306,6 +304,8 @@ int sink_start(struct sink *s)
 	int e = pthread_create(&s->thread, NULL, writer, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	s->running = e == 0;
+	if (s->running)
+		pthread_setname_np(s->thread, "decision log");
 	return -e;
 }
 

@@ -14,9 +14,9 @@ struct sink_options {
 	const uint8_t *pseudonym; /* 32 bytes or NULL; kept by the caller */
 	unsigned rings;           /* one a producer */
 	size_t slots;             /* a ring */
-	/* Called on the writer's thread with each decision (user names hidden already) and its
-	 * line, also while the log cannot be written; may be NULL. */
-	void (*line)(void *ctx, const struct decision *d, const char *json, size_t len);
+	/* Called on the writer's thread with each decision (user names hidden already), also while
+	 * the log cannot be written; may be NULL. */
+	void (*written)(void *ctx, const struct decision *d);
 	void *ctx;
 };
 

@@ -18,7 +18,9 @@
 
 enum {
 	EVENT_BUFFER = 8 << 20, /* ends of flows come in waves */
-	READS_A_CALL = 256,
+	EVENTS = 32,            /* a system call */
+	EVENT_MAX = 4096,       /* an end has less than 600 bytes */
+	READS_A_CALL = 2048 / EVENTS,
 	MESSAGE_MAX = 16384,
 };
 
@@ -27,6 +29,9 @@ struct conntrack {
 	struct mnl_socket *events, *commands;
 	uint32_t sequence;
 	struct conntrack_counters counters;
+	struct mmsghdr event[EVENTS];
+	struct iovec part[EVENTS];
+	char bytes[EVENTS][EVENT_MAX];
 };
 
 /* --- keys ---------------------------------------------------------------------------------- */
@@ -123,18 +128,22 @@ int conntrack_fd(const struct conntrack *c)
 	return mnl_socket_get_fd(c->events);
 }
 
-void conntrack_read(struct conntrack *c)
+unsigned conntrack_read(struct conntrack *c)
 {
-	char bytes[MESSAGE_MAX];
+	unsigned all = 0;
 	for (int i = 0; i < READS_A_CALL; i++) {
-		ssize_t n = recv(conntrack_fd(c), bytes, sizeof bytes, MSG_DONTWAIT);
-		if (n > 0)
-			mnl_cb_run(bytes, (size_t)n, 0, 0, on_event, c);
-		else if (n < 0 && errno == ENOBUFS)
+		int n = recvmmsg(conntrack_fd(c), c->event, EVENTS, MSG_DONTWAIT, NULL);
+		if (n < 0 && errno == ENOBUFS)
 			c->counters.overruns++;
-		else
-			return;
+		else if (n < 0)
+			break;
+		for (int j = 0; j < n; j++)
+			mnl_cb_run(c->bytes[j], c->event[j].msg_len, 0, 0, on_event, c);
+		all += n > 0 ? (unsigned)n : 0;
+		if (n >= 0 && n < EVENTS)
+			break;
 	}
+	return all;
 }
 
 /* --- commands ------------------------------------------------------------------------------ */
@@ -321,6 +330,10 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 		return NULL;
 	}
 	c->o = *o;
+	for (int i = 0; i < EVENTS; i++) {
+		c->part[i] = (struct iovec){c->bytes[i], EVENT_MAX};
+		c->event[i].msg_hdr = (struct msghdr){.msg_iov = &c->part[i], .msg_iovlen = 1};
+	}
 	c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
 	c->commands = c->events ? open_socket(0) : NULL;
 	if (!c->commands) {

@@ -24,9 +24,10 @@ struct conntrack_options {
 struct conntrack *conntrack_open(const struct conntrack_options *o, struct errors *errors);
 void conntrack_close(struct conntrack *c);
 
-/* To poll for reading; conntrack_read then calls `ended` for what came, a bounded number a call. */
+/* To poll for reading; conntrack_read then calls `ended` for what came, a bounded number a call.
+ * How many messages it read. */
 int conntrack_fd(const struct conntrack *c);
-void conntrack_read(struct conntrack *c);
+unsigned conntrack_read(struct conntrack *c);
 
 /* Gives an established flow the mark of a verdict; VERDICT_PENDING and VERDICT_DROP clear it, so
  * that the client's next packet comes up. Of a TCP flow that is denied now both ends are made to

@@ -522,10 +522,7 @@ static struct decision decision(const char *user, const char *host, enum action 
 static void tell(const char *user, const char *host, enum action action)
 {
 	struct decision d = decision(user, host, action);
-	char json[RECORD_MAX];
-	struct buf b = BUF_OF(json);
-	record_write(&b, &d, NULL);
-	control_line(f.control, &d, json, b.len);
+	control_decided(f.control, &d);
 }
 
 static unsigned lines_of(const char *text, const char *word)

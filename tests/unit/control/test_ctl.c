@@ -62,7 +62,7 @@ static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
 			     .user = "bob",
 			     .tier = "guest",
 			     .host = {11, "youtube.com"}};
-	control_line(control, &d, "", 0);
+	control_decided(control, &d);
 	sd_event_source_set_time_relative(timer, 10000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }

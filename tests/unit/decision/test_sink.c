@@ -111,16 +111,14 @@ static void writes_every_ring_to_the_file(void **state)
 
 struct heard {
 	_Atomic unsigned lines;
-	_Atomic bool whole, hidden;
+	_Atomic bool hidden;
 };
 
-static void hear(void *ctx, const struct decision *d, const char *json, size_t len)
+static void hear(void *ctx, const struct decision *d)
 {
 	struct heard *h = ctx;
 	h->lines++;
-	h->whole = json[0] == '{' && json[len - 1] == '\n';
-	h->hidden = strcmp(d->user, "anna") != 0 && strlen(d->user) == 16 &&
-		    strstr(json, d->user) != NULL;
+	h->hidden = strcmp(d->user, "anna") != 0 && strlen(d->user) == 16;
 }
 
 static void watchers_hear_pseudonyms(void **state)
@@ -131,12 +129,11 @@ static void watchers_hear_pseudonyms(void **state)
 						     .rings = 1,
 						     .slots = 8,
 						     .pseudonym = key,
-						     .line = hear,
+						     .written = hear,
 						     .ctx = &h});
 	assert_true(offer(sink_ring(s, 0), 1));
 	sink_stop(s);
 	assert_int_equal(h.lines, 1);
-	assert_true(h.whole);
 	assert_true(h.hidden);
 	sink_free(s);
 }
@@ -180,7 +177,7 @@ static void a_full_disk_loses_counted_records_only(void **state)
 	struct sink_counters c;
 	struct rlimit was, small;
 	struct sink *s = start((struct sink_options){
-		.to = SINK_FILE, .rings = 1, .slots = 8192, .line = hear, .ctx = &h});
+		.to = SINK_FILE, .rings = 1, .slots = 8192, .written = hear, .ctx = &h});
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	small = was;
 	small.rlim_cur = 10000;
@@ -237,7 +234,7 @@ static void a_blocked_pipe_never_blocks_the_producer(void **state)
 	fflush(stdout);
 	dup2(p[1], STDOUT_FILENO);
 	struct sink *s = start((struct sink_options){
-		.to = SINK_STDOUT, .rings = 1, .slots = 8192, .line = hear, .ctx = &h});
+		.to = SINK_STDOUT, .rings = 1, .slots = 8192, .written = hear, .ctx = &h});
 	for (uint16_t i = 0; i < RECORDS; i++)
 		assert_true(offer(sink_ring(s, 0), i));
 	while (h.lines < RECORDS)
