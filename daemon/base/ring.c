@@ -1,6 +1,6 @@
 #include "base/ring.h"
 
-#include <stdlib.h>
+#include "base/table.h"
 
 struct ring {
 	size_t mask, item_size;
@@ -17,8 +17,7 @@ struct ring *ring_new(size_t slots, size_t item_size)
 	while (n < slots)
 		n *= 2;
 	item_size = (item_size + 15) & ~(size_t)15;
-	size_t total = (sizeof(struct ring) + n * item_size + 63) & ~(size_t)63;
-	struct ring *r = aligned_alloc(64, total);
+	struct ring *r = table_new(1, sizeof(struct ring) + n * item_size);
 	if (!r)
 		return NULL;
 	r->mask = n - 1;
@@ -32,7 +31,8 @@ struct ring *ring_new(size_t slots, size_t item_size)
 
 void ring_free(struct ring *r)
 {
-	free(r);
+	if (r)
+		table_free(r, 1, sizeof(struct ring) + (r->mask + 1) * r->item_size);
 }
 
 void *ring_claim(struct ring *r)

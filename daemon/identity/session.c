@@ -5,17 +5,16 @@
 #include "identity/session.h"
 
 #include "base/clock.h"
+#include "base/table.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #define SLOT_NONE      UINT32_MAX
 #define BUCKET_ENTRIES 3
 #define PROBE_MAX      64 /* buckets looked at for one address */
-#define HUGE           (8 * 1024 * 1024)
 #define WORDS          (sizeof(struct session) / sizeof(uint64_t))
 
 _Static_assert(sizeof(struct session) % sizeof(uint64_t) == 0, "copied by words");
@@ -69,17 +68,6 @@ struct sessions {
 	_Atomic uint64_t generation;
 };
 
-static void *take(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (bytes >= HUGE) /* random look-ups: the TLB is half of their cost */
-		madvise(p, bytes, MADV_HUGEPAGE);
-	return p;
-}
-
 static size_t bucket_bytes(const struct sessions *s)
 {
 	return ((size_t)s->bucket_mask + 1) * sizeof *s->buckets;
@@ -101,10 +89,10 @@ struct sessions *sessions_new(uint32_t capacity)
 	s->free = SLOT_NONE;
 	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed)
 		s->seed = (uint64_t)clock_now();
-	s->buckets = take(bucket_bytes(s));
-	s->slots = take(capacity * sizeof *s->slots);
-	s->owners = take(capacity * sizeof *s->owners);
-	s->end = take(capacity * sizeof *s->end);
+	s->buckets = table_new(1, bucket_bytes(s));
+	s->slots = table_new(capacity, sizeof *s->slots);
+	s->owners = table_new(capacity, sizeof *s->owners);
+	s->end = table_new(capacity, sizeof *s->end);
 	if (!s->buckets || !s->slots || !s->owners || !s->end) {
 		sessions_free(s);
 		return NULL;
@@ -116,14 +104,10 @@ void sessions_free(struct sessions *s)
 {
 	if (!s)
 		return;
-	if (s->buckets)
-		munmap(s->buckets, bucket_bytes(s));
-	if (s->slots)
-		munmap(s->slots, s->capacity * sizeof *s->slots);
-	if (s->owners)
-		munmap(s->owners, s->capacity * sizeof *s->owners);
-	if (s->end)
-		munmap(s->end, s->capacity * sizeof *s->end);
+	table_free(s->buckets, 1, bucket_bytes(s));
+	table_free(s->slots, s->capacity, sizeof *s->slots);
+	table_free(s->owners, s->capacity, sizeof *s->owners);
+	table_free(s->end, s->capacity, sizeof *s->end);
 	free(s);
 }
 

@@ -1,8 +1,8 @@
 #include "name/intern.h"
+#include "base/table.h"
 #include "name/seqlock.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define PIECE_WORDS 8
 #define HEAD_WORDS  2 /* of the first piece: next and length, hash */
@@ -34,19 +34,6 @@ static uint64_t pack(uint32_t next, uint32_t len)
 static uint32_t next_piece(const struct intern *in, uint32_t i)
 {
 	return (uint32_t)(seq_load(&in->piece[i].word[0]) >> 32);
-}
-
-void *table_new(size_t count, size_t size)
-{
-	void *p = mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		       0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-void table_free(void *table, size_t count, size_t size)
-{
-	if (table)
-		munmap(table, count * size);
 }
 
 struct intern *intern_new(uint32_t pieces, const uint64_t seed[static 2])

@@ -34,10 +34,6 @@ void intern_put(struct intern *in, uint32_t name);
 bool intern_is(const struct intern *in, uint32_t name, const struct intern_key *key);
 void intern_copy(const struct intern *in, uint32_t name, struct host *out);
 
-/* Zeroed memory that is only touched on use and begins on a cache line; NULL where it ran out. */
-void *table_new(size_t count, size_t size);
-void table_free(void *table, size_t count, size_t size);
-
 /* A keyed hash of words, for tables beside this one. */
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {

@@ -1,5 +1,6 @@
 #include "name/seen.h"
 #include "base/clock.h"
+#include "base/table.h"
 #include "name/intern.h"
 #include "name/seqlock.h"
 

@@ -1,5 +1,7 @@
 #include "packet/flow.h"
 
+#include "base/table.h"
+
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -80,9 +82,9 @@ struct flow_table *flow_table_new(uint32_t capacity)
 				 .free_head = NONE,
 				 .oldest = NONE,
 				 .newest = NONE};
-	t->flow = calloc(capacity, sizeof *t->flow);
-	t->link = calloc(capacity, sizeof *t->link);
-	t->bucket = malloc(buckets * sizeof *t->bucket);
+	t->flow = table_new(capacity, sizeof *t->flow);
+	t->link = table_new(capacity, sizeof *t->link);
+	t->bucket = table_new(buckets, sizeof *t->bucket);
 	if (!t->flow || !t->link || !t->bucket ||
 	    getrandom(t->seed, sizeof t->seed, 0) != sizeof t->seed) {
 		flow_table_free(t);
@@ -96,9 +98,9 @@ void flow_table_free(struct flow_table *t)
 {
 	if (!t)
 		return;
-	free(t->flow);
-	free(t->link);
-	free(t->bucket);
+	table_free(t->flow, t->capacity, sizeof *t->flow);
+	table_free(t->link, t->capacity, sizeof *t->link);
+	table_free(t->bucket, t->mask + 1ul, sizeof *t->bucket);
 	free(t);
 }
 
