@@ -96,7 +96,8 @@ static bool open_session(struct replay *r, const char *text)
 			*user++ = *tier++ = '\0';
 			strcpy(s.user, user);
 			strcpy(s.tier, tier);
-			if (address_parse(copy, &a) && snapshot_has_tier(r->snapshot, tier))
+			if (address_parse(copy, &a) && user_name_valid(user) &&
+			    snapshot_has_tier(r->snapshot, tier))
 				return session_open(r->sessions, &a, &s, 0) == 0;
 		}
 	}

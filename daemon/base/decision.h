@@ -13,6 +13,10 @@ struct host {
 };
 
 #define USER_MAX 64
+/* Who somebody is, as any source of identity may say it: 1 to 63 bytes of UTF-8, so that
+ * DOMAIN\user, user@realm and host/machine.domain are names. No control character, nothing that
+ * turns a line of text around or breaks it, no space at an end, and no '-' first (an option). */
+bool user_name_valid(const char *name);
 #define TIER_MAX 32
 #define SITE_MAX 48
 #define RULE_MAX 128 /* "policy.conf:12" */

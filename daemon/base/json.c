@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -24,26 +25,6 @@ static void key_out(struct json *j, const char *key)
 	buf_char(j->buf, '"');
 	buf_text(j->buf, key);
 	buf_bytes(j->buf, "\":", 2);
-}
-
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 where there is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80   ? 1
-		   : p[0] < 0xc2 ? 0
-		   : p[0] < 0xe0 ? 2
-		   : p[0] < 0xf0 ? 3
-		   : p[0] < 0xf5 ? 4
-				 : 0;
-	if (n == 0 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 /* Length of the run of bytes at p that need no look: printable ASCII without '"' and '\\'. */

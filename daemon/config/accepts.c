@@ -21,7 +21,7 @@ static const char *fixed_text(enum option_type type)
 	case OPTION_NETWORKS: return "a list of networks, such as [ \"10.0.0.0/8\", \"fd00::/8\" ]";
 	case OPTION_ADDRESS: return "an address such as \"10.9.0.7\" or \"fd00:9::7\"";
 	case OPTION_MAC: return "a MAC address such as \"02:00:5e:10:00:07\"";
-	case OPTION_USER: return "a user name of 1 to 63 letters, digits and ._@+-\\";
+	case OPTION_USER: return "a user name of 1 to 63 bytes without control characters";
 	case OPTION_ENDPOINT:
 		return "an address and a port, such as \"10.0.0.1:80\" or \"[fd00::1]:80\"";
 	case OPTION_PORT: return "a port such as \"tcp/443\" or \"udp/443\"";

@@ -361,12 +361,9 @@ static void read_mac(const struct reading *r, void *row, const char *text)
 		wrong(r, r->s, "is no machine's MAC address");
 }
 
-/* As user_name_valid of identity/users.h, which stands above this folder. */
 static void read_user(const struct reading *r, void *row, const char *text)
 {
-	static const char also[] = "abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-\\";
-	if (!*text || text[0] == '-' || text[strspn(text, also)] || strlen(text) >= USER_MAX)
+	if (!user_name_valid(text))
 		wrong(r, r->s, "is no user name");
 	else
 		store_text(r, row, text);

@@ -225,7 +225,9 @@ void record_write_message(struct buf *out, const struct decision *d, bool colour
 		buf_printf(out, "%llu records were lost", (unsigned long long)d->count);
 		return;
 	}
-	if (d->user[0])
+	if (user_name_valid(d->user))
+		buf_text(out, d->user);
+	else if (d->user[0])
 		plain(out, d->user);
 	else
 		buf_text(out, address_format(&d->client, client));

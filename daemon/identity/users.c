@@ -24,23 +24,19 @@ static bool letter_or_digit(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-static bool all_of(const char *name, const char *others, size_t max)
+bool tier_name_valid(const char *name)
 {
 	size_t len = strlen(name);
 	for (size_t i = 0; i < len; i++)
-		if (!letter_or_digit(name[i]) && !strchr(others, name[i]))
+		if (!letter_or_digit(name[i]) && name[i] != '_' && name[i] != '-')
 			return false;
-	return len > 0 && len < max && name[0] != '-';
+	return len > 0 && len < TIER_MAX && name[0] != '-';
 }
 
-bool user_name_valid(const char *name)
+/* What a line of the file can hold. */
+static bool name_valid(const char *name)
 {
-	return all_of(name, "._@+-\\", USER_MAX);
-}
-
-bool tier_name_valid(const char *name)
-{
-	return all_of(name, "_-", TIER_MAX);
+	return user_name_valid(name) && !strchr(name, ':') && name[0] != '#';
 }
 
 /* The text up to the next colon or the end, as a string. */
@@ -71,7 +67,7 @@ enum parse users_parse(const char *line, size_t len, struct users_line *out)
 	size_t left = cursor_left(&c);
 	if (!take_field(&c, out->hash, sizeof out->hash) || strlen(out->hash) != left)
 		return PARSE_BAD; /* a further colon, even at the end */
-	if (!user_name_valid(out->name) || !tier_name_valid(out->tier))
+	if (!name_valid(out->name) || !tier_name_valid(out->tier))
 		return PARSE_BAD;
 	if (out->hash[0] != '$' && !(out->locked && out->hash[0] == '\0'))
 		return PARSE_BAD; /* no password at all is never meant; DES hashes are too weak */
@@ -289,9 +285,9 @@ int users_write(const char *file, const char *user, const char *tier, const char
 		struct errors *errors)
 {
 	size_t before = errors->count;
-	if (!user_name_valid(user))
+	if (!name_valid(user))
 		errors_add(errors, NULL, 0,
-			   "this is no user name; 1 to %d letters, digits and ._@+-\\ would be "
+			   "this is no user name; 1 to %d bytes of text without a colon would be "
 			   "accepted",
 			   USER_MAX - 1);
 	if (tier && !tier_name_valid(tier))

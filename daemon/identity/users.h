@@ -29,9 +29,8 @@ int users_write(const char *file, const char *user, const char *tier, const char
 int users_lock(const char *file, const char *user, bool locked, struct errors *errors);
 int users_remove(const char *file, const char *user, struct errors *errors);
 
-/* User names: 1 to 63 of letters, digits, and ._@+-\ (an '-' not first). Tier names as the
- * configuration has them: letters, digits, _ and -. */
-bool user_name_valid(const char *name);
+/* Tier names as the configuration has them: letters, digits, _ and -. User names are those of
+ * user_name_valid without a colon, and no '#' first. */
 bool tier_name_valid(const char *name);
 
 struct users_line {

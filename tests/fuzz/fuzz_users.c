@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		size_t len = (size_t)((stop ? stop : end) - text);
 		if (users_parse(text, len, &u) == PARSE_OK) {
-			require(user_name_valid(u.name) && tier_name_valid(u.tier));
+			require(user_name_valid(u.name) && !strchr(u.name, ':') &&
+				tier_name_valid(u.tier));
 			require(strlen(u.hash) < HASH_MAX && !strchr(u.hash, ':'));
 			require(u.locked || u.hash[0] == '$');
 			require(len ==

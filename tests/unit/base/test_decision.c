@@ -45,12 +45,62 @@ static void test_zero_denies(void **state)
 	assert_int_equal(o.action, ACTION_DENY);
 }
 
+/* As directories and 802.1X clients write them. */
+static void test_user_names(void **state)
+{
+	static const char *const good[] = {"ann",
+					   "EXAMPLE\\ann",
+					   "ann@example.org",
+					   "host/pc-7.example.org",
+					   "pc-7$",
+					   "Ann Smith",
+					   "a:b=c#d",
+					   "\xd0\x90\xd0\xbd\xd0\xb0",
+					   "\xf0\x9f\x90\x81",
+					   "\xc2\xa0",
+					   "\xe2\x80\x94",
+					   "a\"<&>'%s"};
+	static const char *const bad[] = {"",
+					  "-x",
+					  " a",
+					  "a ",
+					  "a\nb",
+					  "a\tb",
+					  "\x1b[2J",
+					  "a\x7f",
+					  "\xc2\x85",
+					  "\xc3",
+					  "\xff",
+					  "a\xc0\xaf",
+					  "\xed\xa0\x80",
+					  "\xe2\x80\xa8",
+					  "\xe2\x80\xae"
+					  "nna",
+					  "\xe2\x81\xa6"
+					  "a",
+					  "\xe2\x80\x8f",
+					  "\xf5\x80\x80\x80"};
+	char longest[USER_MAX + 1];
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		if (!user_name_valid(good[i]))
+			fail_msg("refused: %s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (user_name_valid(bad[i]))
+			fail_msg("taken: no. %zu", i);
+	memset(longest, 'a', USER_MAX);
+	longest[USER_MAX] = '\0';
+	assert_false(user_name_valid(longest));
+	longest[USER_MAX - 1] = '\0';
+	assert_true(user_name_valid(longest));
+	longest[USER_MAX - 2] = '\xd0'; /* cut within a character */
+	assert_false(user_name_valid(longest));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_evidence),
-		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_user_names),  cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_evidence),    cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_zero_denies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
