@@ -139,7 +139,7 @@ static const struct option portal_options[] = {
 	 .help = "Which value has which tier; without any a value is a tier's name."},
 	{"radius_default_tier", OPTION_TEXT, AT(radius_default_tier), .max = TIER_MAX - 1,
 	 .help = "The tier where the attribute says none; without it no session is opened."},
-	{"radius_interim", OPTION_DURATION, AT(radius_interim), .min = 60 * NS_PER_S, .max = DAY,
+	{"radius_interim", OPTION_DURATION, AT(radius_interim), .min = 5 * NS_PER_S, .max = DAY,
 	 .fallback = "\"10m\"",
 	 .help = "How often clients send interim updates, where Acct-Interim-Interval does not "
 		 "say."},

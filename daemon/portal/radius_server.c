@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BURST       64
+#define LOG_EACH    (3600 * NS_PER_S)
 #define WAYS        4
 #define REPEAT_TIME (60 * NS_PER_S) /* a client gives up sooner (RFC 5080 section 2.2.1) */
 
@@ -38,7 +39,8 @@ struct radius_server {
 	bool adopted;
 	sd_event_source *io, *timer;
 	struct radius_counters counters;
-	uint64_t said; /* packets when the state was last said */
+	uint64_t said, logged; /* packets when the state was last said */
+	int64_t log_next;
 };
 
 /* ---- the daemon ---- */
@@ -312,6 +314,8 @@ static void told(struct radius_server *s, const struct datagram *d, enum account
 	if (result == ACCOUNTING_STALE)
 		SAY(now, d,
 		    "an Event-Timestamp too far from now (a replay, or a clock that is wrong)");
+	else if (result == ACCOUNTING_NO_USER)
+		SAY(now, d, "a session without a user name, or with one that cannot be one");
 	else if (result == ACCOUNTING_NO_TIER)
 		SAY(now, d, "a session for which nothing says a tier of the policy");
 	else if (result == ACCOUNTING_FULL)
@@ -384,21 +388,51 @@ static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *ct
 
 /* ---- time ---- */
 
-static void say_state(struct radius_server *s)
+static void add_count(struct buf *b, uint64_t n, const char *what)
 {
-	struct accounting_counters now;
+	if (n)
+		buf_printf(b, ", %llu %s", (unsigned long long)n, what);
+}
+
+/* All that is not zero, in one line. */
+static void describe(const struct radius_server *s, const struct accounting_counters *now,
+		     struct buf *b)
+{
 	const struct radius_counters *c = &s->counters;
-	accounting_count(s->accounting, &now);
-	if (c->packets + now.timed_out == s->said)
+	buf_printf(b, "RADIUS: %u sessions; %llu packets", now->open,
+		   (unsigned long long)c->packets);
+	add_count(b, c->answered, "answered");
+	add_count(b, c->repeated, "repeated");
+	add_count(b, c->unknown_client, "of unknown clients");
+	add_count(b, c->malformed, "malformed");
+	add_count(b, c->forged, "with a bad authenticator");
+	add_count(b, c->lacking, "without what is required");
+	add_count(b, c->prefix_alone, "with a prefix alone");
+	for (int r = ACCOUNTING_DONE + 1; r < ACCOUNTING_COUNT; r++)
+		add_count(b, c->result[r], accounting_text((enum accounting_result)r));
+	add_count(b, now->timed_out, "sessions timed out");
+}
+
+/* Tells the service manager when something was counted, and the log once an hour and at the end. */
+static void say_state(struct radius_server *s, int64_t now, bool end)
+{
+	struct accounting_counters counters;
+	char text[512];
+	struct buf b = BUF_OF(text);
+	accounting_count(s->accounting, &counters);
+	uint64_t sum = s->counters.packets + counters.timed_out;
+	if (sum != s->said) {
+		describe(s, &counters, &b);
+		sd_notifyf(0, "STATUS=%s", text);
+		s->said = sum;
+	}
+	if (sum == s->logged || (now < s->log_next && !end))
 		return;
-	s->said = c->packets + now.timed_out;
-	sd_notifyf(0,
-		   "STATUS=RADIUS: %u sessions; %llu packets, %llu answered, %llu repeated, %llu "
-		   "forged, %llu of unknown clients, %llu malformed, %llu timed out",
-		   now.open, (unsigned long long)c->packets, (unsigned long long)c->answered,
-		   (unsigned long long)c->repeated, (unsigned long long)c->forged,
-		   (unsigned long long)c->unknown_client, (unsigned long long)c->malformed,
-		   (unsigned long long)now.timed_out);
+	buf_reset(&b);
+	describe(s, &counters, &b);
+	log_info("%s", text);
+	s->logged = sum;
+	s->log_next = now + LOG_EACH;
 }
 
 static int on_timer(sd_event_source *timer, uint64_t usec, void *ctx)
@@ -407,7 +441,7 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *ctx)
 	int64_t now = clock_now();
 	if (adopt(s, now))
 		accounting_sweep(s->accounting, now);
-	say_state(s);
+	say_state(s, now, false);
 	sd_event_source_set_time_relative(timer, 1000000);
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
@@ -477,6 +511,8 @@ void radius_server_free(struct radius_server *s)
 {
 	if (!s)
 		return;
+	if (s->accounting)
+		say_state(s, clock_now(), true);
 	sd_event_source_unref(s->io);
 	sd_event_source_unref(s->timer);
 	if (s->fd >= 0)

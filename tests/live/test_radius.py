@@ -3,12 +3,16 @@
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import struct
+import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -44,11 +48,33 @@ class Portal:
         file = lab.dir / "portal.conf"
         file.write_text(libconfig({k: v for k, v in settings.items() if v is not None}))
         file.chmod(0o640)
+        self.listen()
         with self.log_path.open("a") as log:
             self.process = lab.spawn("gateway", BUILD / "tiergate-portal", "--config", file,
-                                     stdout=log, stderr=log)
+                                     stdout=log, stderr=log,
+                                     env={**os.environ, "NOTIFY_SOCKET": str(lab.dir / "portal.notify")})
         wait_for(lambda: self.is_up() or self.process.poll() is not None, 15, "the RADIUS port")
         check(self.process.poll() is None, "tiergate-portal ended:", self.log())
+
+    def listen(self):
+        """Plays the service manager, to whom the portal tells its status line."""
+        path = self.lab.dir / "portal.notify"
+        path.unlink(missing_ok=True)
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        end.bind(str(path))
+
+        def take():
+            while text := end.recv(4096).decode():
+                for line in text.splitlines():
+                    if line.startswith("STATUS="):
+                        self.status = line.removeprefix("STATUS=")
+        self.status = ""
+        threading.Thread(target=take, daemon=True).start()
+
+    def counts(self, what):
+        """A number of the status line: counts("malformed")."""
+        found = re.search(rf"(\d+) {re.escape(what)}(?:[,;]|$)", self.status)
+        return int(found[1]) if found else 0
 
     def is_up(self):
         return ":1813" in self.lab.run("gateway", "ss", "-lnu").stdout
@@ -73,6 +99,8 @@ class Nas:
         """True where it was answered."""
         text = {"Acct-Status-Type": kind, "Acct-Session-Id": f'"{session}"', "User-Name": f'"{user}"',
                 "Framed-IP-Address": address, "Class": '"gold"', "NAS-IP-Address": "10.77.3.9"}
+        if user is None:
+            del text["User-Name"]
         text.update({k.replace("_", "-"): v for k, v in attributes.items()})
         lines = [f"{k} = {v}" for k, v in text.items() if v is not None] + list(extra)
         done = self.lab.run(self.host, "radclient", "-x", "-t", wait, "-r", "1", self.at, "acct", self.secret,
@@ -211,10 +239,121 @@ def test_tiers(lab):
     for value in ('"silver"', '"bad"', None):
         check(nas.send("Start", "t1", Class=value))
         equal(who(lab), None)
-    check(nas.send("Start", "t2", "no name"))
+    check(nas.send("Start", "t2", None))
     equal(who(lab), None)
     check(nas.send("Stop", "t1"))
     check(nas.send("Stop", "t2"))
+
+
+NAMES = ["DESK\\\\ann", "ann@example.org", "host/pc-7.example.org", "PC-7$", "Ann Smith", "a:b=c", "Ана Петрова",
+         "a%s<b>&'", "x" * 63]
+
+
+def test_user_names(lab):
+    "names as directories and 802.1X clients send them sign in; they are safe in log, JSON, state and commands"
+    nas = Nas(lab)
+    for i, written in enumerate(NAMES):
+        name = written.replace("\\\\", "\\")
+        check(nas.send("Start", f"n{i}", written), lab.portal.log())
+        equal(who(lab), name)
+        check(lab.curl(ALLOWED, HERE).ok, name)
+        equal(lab.record(source__ip=HERE, user__name=name)["event.action"], "allow")
+        why = lab.ctl("--json", "why", "--user", name, "--to", "www.allowed.example")
+        equal((why.returncode, json.loads(why.stdout)["user"]), (0, name), why.stderr)
+        check(name in lab.ctl("sessions", "--user", name).stdout, "sessions")
+        check(nas.send("Interim-Update", f"n{i}", written, Acct_Session_Time=1))
+        equal(len(sessions(lab)), 1)
+        replayed = subprocess.run([BUILD / "tiergated", "replay", "--config", lab.config_file, "--session",
+                                   f"{HERE}={name}:guest", "--read", ROOT / "tests/golden/allow-sni/in.pcap"],
+                                  capture_output=True, text=True)
+        equal(replayed.returncode, 0, replayed.stderr)
+        if i % 2:
+            equal(lab.ctl("logout", "--user", name).returncode, 0)
+        check(nas.send("Stop", f"n{i}", written))
+        equal(who(lab), None)
+    check(nas.send("Start", "n", NAMES[6]))
+    time.sleep(2)  # the table is saved once a second
+    lab.stop(signal.SIGKILL, wire=False)
+    lab.start(wire=False)
+    equal(who(lab), NAMES[6], "who, after the daemon was killed")
+    wait_for(lambda: nas.send("Stop", "n", NAMES[6], wait=2), 30, "an answer")
+
+
+def test_names_that_are_none(lab):
+    "a name with control characters, no UTF-8 or too long signs nobody in, and is counted"
+    before = lab.portal.counts("no-user")
+    names = [b"a\nb", b"\x1b[2Jann", b"ann\0", b"\xff\xfe", b"a\xc0\xaf", "\u202enna".encode(), b"x" * 64, b" ann", b"-x",
+             "é".encode()[:1]]
+    for i, name in enumerate(names):
+        check(exchange(lab, hand_made([(40, number(1)), (44, b"b%d" % i), (1, name), (8, socket.inet_aton(HERE)),
+                                       (25, b"gold")], i)), name)
+        equal(who(lab), None, name)
+    wait_for(lambda: lab.portal.counts("no-user") == before + len(names), 10, "the count")
+    check("cannot be one" in lab.portal.log() and "nna" not in lab.portal.log(), lab.portal.log())
+
+
+def test_counts(lab):
+    "what was dropped, and why, is in the status line, and in the log at the end"
+    lab.portal.stop()
+    lab.portal.start(radius_clients=[{"network": "10.77.3.0/24", "secret": SECRET, "require": ["event-timestamp"]}])
+    start = [(40, number(1)), (44, b"c1"), (1, b"cara"), (8, socket.inet_aton(HERE)), (25, b"gold"),
+             (55, number(int(time.time())))]
+    s = lab.socket("inside", socket.AF_INET, socket.SOCK_DGRAM)
+    good = hand_made(start)
+    for packet in (good, good, good):
+        check(exchange(lab, packet, sock=s))
+    for packet in (good[:-1], b"junk", hand_made(start, secret="another secret"), hand_made(start[:-1])):
+        equal(exchange(lab, packet, 0.2, s), None)
+    check(not Nas(lab, "10.77.1.1", host="client").send("Start", "c2", wait=1))
+    check(exchange(lab, hand_made([(40, number(2)), *start[1:]], 8), sock=s))
+    want = {"packets": 9, "answered": 4, "repeated": 2, "malformed": 2, "with a bad authenticator": 1,
+            "without what is required": 1, "of unknown clients": 1}
+
+    def seen():
+        return {k: lab.portal.counts(k) for k in want}
+    wait_for(lambda: seen()["packets"] >= 9, 10, "the status line")
+    want["packets"] = want["packets"] + seen()["of unknown clients"] - 1  # radclient may have sent twice
+    want["of unknown clients"] = seen()["of unknown clients"]
+    equal(seen(), want, lab.portal.status)
+    status = lab.portal.status
+    lab.portal.stop()
+    check(status in lab.portal.log(), status, lab.portal.log())
+    lab.portal.start()
+
+
+def test_lost_stop(lab):
+    "a session whose updates stop coming ends and is cut, also where the portal has restarted; a late update revives it"
+    lab.portal.stop()
+    lab.portal.start(radius_interim="5s", radius_missed=1)
+    nas = Nas(lab)
+    check(nas.send("Start", "l1"))
+    check(nas.send("Start", "l2", "bob", OTHER))
+    check(lab.curl(ALLOWED, HERE).ok)
+    s = lab.connect(SITES["allowed.example"], 80, HERE)
+    s.settimeout(20)
+    s.sendall(http_request("www.allowed.example"))
+    check(b" 200 " in s.recv(4096))
+    began = time.monotonic()
+
+    def kept():
+        check(nas.send("Interim-Update", "l2", "bob", OTHER))
+        time.sleep(1)
+        return who(lab) is None
+    wait_for(kept, 30, "the end of a session that nobody reports")
+    check(time.monotonic() - began > 3, "it ended too early")
+    with contextlib.suppress(ConnectionResetError):
+        while s.recv(4096):  # the rest of the answer
+            pass
+    check(lab.curl(ALLOWED, HERE).refused)
+    equal(who(lab, OTHER), "bob", "who goes on being reported")
+    wait_for(lambda: lab.portal.counts("sessions timed out") == 1, 10, "the count")
+    check(nas.send("Interim-Update", "l1", Acct_Session_Time=30))
+    equal(who(lab), "alice", "who, after a late update")
+    lab.portal.stop(signal.SIGKILL)
+    lab.portal.start(radius_interim="5s", radius_missed=1)
+    wait_for(lambda: not sessions(lab), 30, "the end of sessions of a portal before")
+    lab.portal.stop()
+    lab.portal.start()
 
 
 def test_restart_of_nas(lab):
@@ -342,6 +481,10 @@ def test_proxied(lab):
     check(nas.send("Interim-Update", "x1", Acct_Session_Time=9))
     check(nas.send("Stop", "x1"))
     equal(who(lab), None)
+    for i, name in enumerate(NAMES):
+        check(nas.send("Start", f"y{i}", name), (folder / "log").read_text()[-2000:], lab.portal.log())
+        equal(who(lab), name.replace("\\\\", "\\"))
+        check(nas.send("Stop", f"y{i}", name))
 
 
 @contextlib.contextmanager
