@@ -135,25 +135,41 @@ struct batch {
 	char (*code)[LETTERS + 1];
 };
 
+/* The file as it is, open for more; the caller commits or abandons it. */
+static int copy_all(const char *file, struct file_new *new)
+{
+	char *text;
+	size_t len;
+	int e = read_all(file, &text, &len);
+	if (e < 0)
+		return e;
+	e = file_new_open(new, file, 0600, (gid_t)-1);
+	if (e == 0) {
+		fwrite(text, 1, len, new->to);
+		e = give_away(new);
+		if (e < 0)
+			file_new_abandon(new);
+	}
+	free(text);
+	return e;
+}
+
+static void put_line(FILE *to, const char *hash, const char *tier, int64_t lasts)
+{
+	fprintf(to, "%s:%s:%lld\n", hash, tier, (long long)(lasts / NS_PER_S));
+}
+
 static int append(const char *file, const struct batch *b)
 {
 	struct file_new new;
-	char *text = NULL, hash[65];
-	size_t len;
-	int e = read_all(file, &text, &len);
-	if (e == 0)
-		e = file_new_open(&new, file, 0600, (gid_t)-1);
-	if (e < 0) {
-		free(text);
+	char hash[65];
+	int e = copy_all(file, &new);
+	if (e < 0)
 		return e;
-	}
-	fwrite(text, 1, len, new.to);
-	free(text);
-	e = give_away(&new);
 	for (unsigned i = 0; e == 0 && i < b->count; i++) {
 		e = make_code(b->code[i]);
 		hash_of(b->code[i], hash);
-		fprintf(new.to, "%s:%s:%lld\n", hash, b->tier, (long long)(b->lasts / NS_PER_S));
+		put_line(new.to, hash, b->tier, b->lasts);
 	}
 	if (e == 0)
 		return file_new_commit(&new);
@@ -251,4 +267,19 @@ enum voucher_check voucher_take(const char *file, const char *code, struct vouch
 		return e == 0 ? VOUCHER_OK : VOUCHER_WRONG;
 	errors_add(errors, file, 0, "vouchers cannot be taken: %s", strerror(-e));
 	return VOUCHER_ERROR;
+}
+
+int voucher_give_back(const char *file, const struct voucher *v, struct errors *errors)
+{
+	struct file_new new;
+	int lock = file_folder_lock(file), e = lock < 0 ? lock : copy_all(file, &new);
+	if (e == 0) {
+		put_line(new.to, v->hash, v->tier, v->lasts);
+		e = file_new_commit(&new);
+	}
+	if (lock >= 0)
+		close(lock);
+	if (e < 0)
+		errors_add(errors, file, 0, "a voucher cannot be given back: %s", strerror(-e));
+	return e;
 }

@@ -27,6 +27,10 @@ int vouchers_make(const char *file, unsigned count, const char *tier, int64_t la
 enum voucher_check voucher_take(const char *file, const char *code, struct voucher *out,
 				struct errors *errors);
 
+/* One that was taken and then not used is good again; 0 or -errno, with a line of errors. */
+int voucher_give_back(const char *file, const struct voucher *v, struct errors *errors)
+	__attribute__((warn_unused_result));
+
 /* Whom a voucher signs in: "voucher-1a2b3c4d". */
 void voucher_user(const struct voucher *v, char out[static VOUCHER_USER]);
 

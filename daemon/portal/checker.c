@@ -32,6 +32,19 @@ static void log_errors(struct errors *errors)
 	errors_deinit(errors);
 }
 
+/* Where the daemon was asked and did not answer, it may have opened the session: what was used up
+ * for it stays used up. */
+static void not_opened(const struct request *r)
+{
+	struct errors errors = {0};
+	if (r->gate.unsure)
+		log_warn("%s: whether the session was opened is not known",
+			 r->sign_in->answer.user);
+	else
+		credential_undo(r->portal->config, &r->sign_in->answer, &errors);
+	log_errors(&errors);
+}
+
 static void open_session(struct request *r)
 {
 	struct sign_in *s = r->sign_in;
@@ -39,8 +52,10 @@ static void open_session(struct request *r)
 	char address[ADDRESS_TEXT];
 	struct cookie cookie = {.until = r->now + lasts(r, a)};
 	s->opened = gate_login(&r->gate, &r->peer, a->user, a->tier, a->source, lasts(r, a));
-	if (!s->opened)
+	if (!s->opened) {
+		not_opened(r);
 		return;
+	}
 	memcpy(cookie.user, a->user, sizeof cookie.user);
 	memcpy(cookie.tier, a->tier, sizeof cookie.tier);
 	strncpy(cookie.source, a->source, sizeof cookie.source - 1);

@@ -3,6 +3,7 @@
  * A backend runs on a checker's thread, never on one that serves pages: it may take its time (a
  * hash, a directory server), and several run at once. It writes no credential anywhere. */
 #pragma once
+#include "identity/vouchers.h"
 #include "portal/portal_config.h"
 
 enum credential_result {
@@ -23,8 +24,9 @@ struct credential_request {
 struct credential_answer { /* filled on CREDENTIAL_OK */
 	char user[USER_MAX];
 	char tier[TIER_MAX];
-	int64_t lasts;      /* ns at most; 0: as portal.conf and the tier say */
-	const char *source; /* of the session: "portal", "pam", "voucher"; a literal */
+	int64_t lasts;          /* ns at most; 0: as portal.conf and the tier say */
+	const char *source;     /* of the session: "portal", "pam", "voucher"; a literal */
+	struct voucher voucher; /* that was used up */
 };
 
 struct credential_backend {
@@ -43,3 +45,7 @@ extern const struct credential_backend credential_vouchers; /* voucher.c */
 /* Asks one backend after another until one does not say CREDENTIAL_WRONG. */
 enum credential_result credential_check(const struct credential_request *r,
 					struct credential_answer *a, struct errors *errors);
+
+/* Of an OK whose session was certainly not opened: a voucher that it used up is good again. */
+void credential_undo(const struct portal_config *c, const struct credential_answer *a,
+		     struct errors *errors);

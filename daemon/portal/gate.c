@@ -33,6 +33,7 @@ static json_t *away(struct gate *g)
 json_t *gate_ask(struct gate *g, const char *command, json_t *members)
 {
 	g->code[0] = '\0';
+	g->unsure = false;
 	if (!g->away && !g->call)
 		g->call = call_open(g->socket, GATE_SECONDS);
 	if (!g->call || !call_send(g->call, command, members)) {
@@ -41,8 +42,10 @@ json_t *gate_ask(struct gate *g, const char *command, json_t *members)
 		return g->away ? NULL : away(g);
 	}
 	json_t *answer = call_receive(g->call), *result = NULL;
-	if (!answer)
+	if (!answer) {
+		g->unsure = true;
 		return away(g);
+	}
 	if (json_is_true(json_object_get(answer, "ok")))
 		result = json_incref(json_object_get(answer, "result"));
 	else

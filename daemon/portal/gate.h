@@ -12,6 +12,7 @@ struct gate {
 	const char *socket;
 	struct call *call;
 	bool away;     /* the daemon does not answer */
+	bool unsure;   /* it got the last command, and may have done it */
 	char code[24]; /* of its last refusal, else "" */
 };
 

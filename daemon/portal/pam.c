@@ -91,7 +91,7 @@ static bool final_name(pam_handle_t *pam, char out[static USER_MAX])
 	if (pam_get_item(pam, PAM_USER, &name) != PAM_SUCCESS || !name || strlen(name) >= USER_MAX)
 		return false;
 	strcpy(out, name);
-	return true;
+	return user_name_valid(out);
 }
 
 static enum credential_result ask(const struct credential_request *r, char user[static USER_MAX],
@@ -104,6 +104,8 @@ static enum credential_result ask(const struct credential_request *r, char user[
 	} delay = {no_delay};
 	char from[ADDRESS_TEXT];
 	pam_handle_t *pam = NULL;
+	if (strchr(r->user, '/')) /* modules make names of files of it */
+		return CREDENTIAL_WRONG;
 	int status = pam_start(r->config->pam_service, r->user, &conversation, &pam);
 	if (status != PAM_SUCCESS) {
 		errors_add(errors, NULL, 0, "PAM cannot be asked (service %s)",

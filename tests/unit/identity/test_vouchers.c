@@ -71,6 +71,21 @@ static void a_code_is_good_once(void **state)
 	assert_int_equal(errors.count, 0);
 }
 
+static void a_code_given_back_is_good_once_more(void **state)
+{
+	struct voucher v, again;
+	assert_int_equal(make(3), 0);
+	assert_int_equal(voucher_take(file, codes[1], &v, &errors), VOUCHER_OK);
+	assert_int_equal(voucher_give_back(file, &v, &errors), 0);
+	assert_int_equal(voucher_take(file, codes[1], &again, &errors), VOUCHER_OK);
+	assert_memory_equal(&v, &again, sizeof v);
+	assert_int_equal(take(codes[1]), VOUCHER_WRONG);
+	assert_int_equal(take(codes[0]), VOUCHER_OK);
+	assert_int_equal(take(codes[2]), VOUCHER_OK);
+	assert_int_equal(voucher_give_back("/nonexistent/vouchers", &v, &errors), -ENOENT);
+	assert_int_equal(errors.count, 1);
+}
+
 static void a_code_is_read_as_people_write_it(void **state)
 {
 	char text[64];
@@ -190,7 +205,7 @@ int main(void)
 		TEST(a_code_is_good_once),      TEST(a_code_is_read_as_people_write_it),
 		TEST(what_is_no_code_is_wrong), TEST(the_file_has_no_code_and_is_nobody_else_s),
 		TEST(bad_lines_do_no_harm),     TEST(lines_are_exact),
-		TEST(at_once_one_is_right),
+		TEST(at_once_one_is_right),     TEST(a_code_given_back_is_good_once_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

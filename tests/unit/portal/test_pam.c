@@ -59,6 +59,7 @@ static void a_wrong_password_and_no_user_are_one(void **state)
 	assert_int_equal(ask(&config, "root", "Secret", &a), CREDENTIAL_WRONG);
 	assert_int_equal(ask(&config, "root", "", &a), CREDENTIAL_WRONG);
 	assert_int_equal(ask(&config, "nobody-here", "secret", &a), CREDENTIAL_WRONG);
+	assert_int_equal(ask(&config, "../root", "secret", &a), CREDENTIAL_WRONG);
 }
 
 static void no_group_is_the_default_or_not_let_in(void **state)
@@ -93,7 +94,7 @@ static void services(void)
 {
 	char text[512];
 	put("passwords", "root:secret:tiergate-test\nstranger:other:tiergate-test\n"
-			 "root:secret:tiergate-closed\n");
+			 "root:secret:tiergate-closed\n../root:secret:tiergate-test\n");
 	snprintf(text, sizeof text,
 		 "auth required " MATRIX " passdb=%s/passwords\naccount required " MATRIX
 		 " passdb=%s/passwords\n",
