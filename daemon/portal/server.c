@@ -460,15 +460,25 @@ struct server *server_new(struct portal *p, struct errors *errors)
 	return NULL;
 }
 
+/* The socket is taken back first: MHD would shut it down, and with it the service manager's, which
+ * the next process is to get. */
+static void stop(struct MHD_Daemon *d)
+{
+	if (!d)
+		return;
+	MHD_socket fd = MHD_quiesce_daemon(d);
+	MHD_stop_daemon(d);
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+}
+
 void server_free(struct server *s)
 {
 	if (!s)
 		return;
 	sd_event_source_disable_unref(s->sweep);
-	if (s->https)
-		MHD_stop_daemon(s->https);
-	if (s->http)
-		MHD_stop_daemon(s->http);
+	stop(s->https);
+	stop(s->http);
 	deadline_free(s->deadline);
 	free(s);
 }
