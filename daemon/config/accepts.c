@@ -24,6 +24,9 @@ static const char *fixed_text(enum option_type type)
 	case OPTION_USER: return "a user name of 1 to 63 bytes without control characters";
 	case OPTION_ENDPOINT:
 		return "an address and a port, such as \"10.0.0.1:80\" or \"[fd00::1]:80\"";
+	case OPTION_ENDPOINTS:
+		return "an address and a port, such as \"10.0.0.1:80\", or one of each IP version: "
+		       "[ \"10.0.0.1:80\", \"[fd00::1]:80\" ]";
 	case OPTION_PORT: return "a port such as \"tcp/443\" or \"udp/443\"";
 	case OPTION_PORTS:
 		return "a list of ports, such as [ \"tcp/443\", \"udp/8000-8100\", \"tcp/*\" ]";

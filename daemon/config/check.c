@@ -233,11 +233,10 @@ static void check_bounds(struct loader *l)
 static void check_settings(struct loader *l, enum config_use use)
 {
 	struct config *c = l->c;
-	static const struct address none;
 	if (use == CONFIG_FOR_RUN && !c->inside.count)
 		complain(l, l->file, line_of(l, "inside"),
 			 "inside names no interface; write inside = [ \"lan0\" ]");
-	if (c->on_deny == CONFIG_REDIRECT && address_equal(&c->portal, &none))
+	if (c->on_deny == CONFIG_REDIRECT && !c->portal[0].port && !c->portal[1].port)
 		complain(l, l->file, line_of(l, "on_deny"),
 			 "on_deny = \"redirect\" without portal; write portal = \"10.0.0.1:80\"");
 	if (c->mode == CONFIG_OBSERVE && c->audit == CONFIG_AUDIT_STRICT)

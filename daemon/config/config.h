@@ -126,6 +126,11 @@ enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
 enum config_host_change { CONFIG_HOST_END, CONFIG_HOST_MOVE, CONFIG_HOST_IGNORE };
 enum config_log { CONFIG_LOG_FILE, CONFIG_LOG_JOURNAL, CONFIG_LOG_STDOUT, CONFIG_LOG_NONE };
 
+struct endpoint { /* port 0: none */
+	struct address address;
+	uint16_t port;
+};
+
 struct config {
 	char *path, *folder;   /* of the main file */
 	struct strings files;  /* all that was read: the main file, policy files, lists */
@@ -134,8 +139,7 @@ struct config {
 	enum config_mode mode;
 	enum config_open when_down, when_full;
 	enum config_on_deny on_deny;
-	struct address portal; /* all zero: none */
-	uint16_t portal_port;
+	struct endpoint portal[2]; /* of IPv4 and of IPv6 */
 	enum config_http http;
 	enum config_mismatch mismatch; /* default of tiers and lines */
 	enum config_audit audit;

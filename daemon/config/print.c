@@ -67,6 +67,34 @@ static void put_hosts(FILE *to, const struct config_list *lists, size_t list_cou
 	fputs(n ? " ]" : "[ ]", to);
 }
 
+static void put_endpoint(struct buf *b, const struct address *a, uint16_t port)
+{
+	char text[ADDRESS_TEXT];
+	buf_printf(b, address_is4(a) ? "%s:%u" : "[%s]:%u", address_format(a, text), port);
+}
+
+static size_t endpoints_count(const struct endpoint *e)
+{
+	return !!e[0].port + !!e[1].port;
+}
+
+/* One alone as a text, which needs no list. */
+static void put_endpoints(FILE *to, const struct endpoint *e)
+{
+	for (size_t i = 0, n = 0; i < 2; i++) {
+		char text[64] = "";
+		struct buf b = BUF_OF(text);
+		if (!e[i].port)
+			continue;
+		put_endpoint(&b, &e[i].address, e[i].port);
+		if (endpoints_count(e) == 1)
+			put_text(to, text);
+		else
+			put_item(to, n++, 2, text);
+	}
+	fputs(endpoints_count(e) > 1 ? " ]" : "", to);
+}
+
 static const char *word_text(const struct option *o, int value)
 {
 	for (const struct word *w = o->words; w->text; w++)
@@ -110,8 +138,7 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 	case OPTION_ENDPOINT:
 		to = *(const uint16_t *)option_second(o, row);
 		if (to)
-			buf_printf(b, address_is4(a) ? "%s:%u" : "[%s]:%u",
-				   address_format(a, address), to);
+			put_endpoint(b, a, to);
 		break;
 	default: return false;
 	}
@@ -142,6 +169,7 @@ static void put_many(FILE *to, const struct option *o, const void *row)
 	case OPTION_NUMBER: fprintf(to, "%u", *(const uint32_t *)member); break;
 	case OPTION_MASK: fprintf(to, "0x%08x", *(const uint32_t *)member); break;
 	case OPTION_NETWORKS: put_networks(to, member); break;
+	case OPTION_ENDPOINTS: put_endpoints(to, member); break;
 	case OPTION_PORTS:
 		put_ports(to, *(struct config_port *const *)member,
 			  *(const size_t *)option_second(o, row));
@@ -163,6 +191,7 @@ static bool is_set(const struct option *o, const void *row)
 	case OPTION_NETWORKS:
 	case OPTION_PORTS:
 	case OPTION_HOSTS: return true;
+	case OPTION_ENDPOINTS: return endpoints_count(option_member(o, row)) > 0;
 	case OPTION_REFS: return ((const struct strings *)option_member(o, row))->count > 0;
 	default: return false;
 	}

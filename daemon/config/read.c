@@ -415,6 +415,26 @@ static void read_endpoint(const struct reading *r, void *row, const char *text)
 		wrong(r, r->s, "can't be read");
 }
 
+static void read_endpoints(const struct reading *r, void *row)
+{
+	struct endpoint *out = option_member(r->o, row), e;
+	bool list = config_setting_is_array(r->s) || config_setting_is_list(r->s);
+	int count = list ? config_setting_length(r->s) : 1;
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *s =
+			list ? config_setting_get_elem(r->s, (unsigned)i) : r->s;
+		const char *text = list ? item_of(r, i) : text_of(r, s);
+		if (!text)
+			continue;
+		if (!endpoint_parse(text, &e.address, &e.port))
+			wrong(r, s, "can't be read");
+		else if (out[!address_is4(&e.address)].port)
+			wrong(r, s, "is the second of its IP version");
+		else
+			out[!address_is4(&e.address)] = e;
+	}
+}
+
 static struct config_list *new_list(const struct reading *r, void *row)
 {
 	struct config_list **lists = option_member(r->o, row);
@@ -499,6 +519,8 @@ void option_read(struct loader *l, const struct option *o, const config_setting_
 		read_mask(&r, row);
 	} else if (o->type == OPTION_NUMBER) {
 		read_number(&r, row);
+	} else if (o->type == OPTION_ENDPOINTS) {
+		read_endpoints(&r, row);
 	}
 }
 

@@ -22,6 +22,7 @@ enum option_type {
 	OPTION_MAC,
 	OPTION_USER,
 	OPTION_ENDPOINT,
+	OPTION_ENDPOINTS, /* a text, or a list: one for each IP version */
 	OPTION_PORT,
 	OPTION_PORTS,
 	OPTION_DAYS,

@@ -71,7 +71,7 @@ static void check_config(const struct config *c, struct errors *errors)
 	if (!c->queues || c->queue_first + c->queues > UINT16_MAX)
 		errors_add(errors, c->path, 0, "queues %u from %u on are not within 0 to 65535",
 			   c->queues, c->queue_first);
-	if (c->on_deny == CONFIG_REDIRECT && !c->portal_port)
+	if (c->on_deny == CONFIG_REDIRECT && !c->portal[0].port && !c->portal[1].port)
 		errors_add(errors, c->path, 0, "on_deny = \"redirect\" needs `portal`");
 }
 

@@ -229,7 +229,7 @@ static void mangle(const struct file *f)
 
 static bool has_portal(const struct file *f)
 {
-	return f->c->on_deny == CONFIG_REDIRECT && address_is4(&f->c->portal) == f->four;
+	return f->c->on_deny == CONFIG_REDIRECT && f->c->portal[!f->four].port;
 }
 
 static void each_hook(const struct file *f, const char *match)
@@ -257,14 +257,14 @@ static void filter(const struct file *f)
 
 static void nat(const struct file *f)
 {
-	const struct config *c = f->c;
+	const struct endpoint *e = &f->c->portal[!f->four];
 	char m[64], portal[ADDRESS_TEXT];
 	if (!has_portal(f))
 		return;
-	address_format(&c->portal, portal);
+	address_format(&e->address, portal);
 	rule(f, "*nat\n:" RULES_PREFIX "PORTAL - [0:0]");
 	rule(f, "-A " RULES_PREFIX "PORTAL -p tcp -j DNAT --to-destination %s%s%s:%u",
-	     f->four ? "" : "[", portal, f->four ? "" : "]", c->portal_port);
+	     f->four ? "" : "[", portal, f->four ? "" : "]", e->port);
 	rule(f, "-I PREROUTING 1 %s -j " RULES_PREFIX "PORTAL", packet_mark(f, m, MARK_REDIRECT));
 	rule(f, "COMMIT");
 }

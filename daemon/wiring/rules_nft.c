@@ -189,10 +189,11 @@ static void decided(const struct rules *r, FILE *to)
 	rule(to, "meta mark & %#x == 0 accept", r->kind_mask);
 	rule(to, "meta mark & %#x == %#x counter %s", r->kind_mask, r->kind[MARK_SENT],
 	     open ? "accept" : "drop");
-	if (c->on_deny == CONFIG_REDIRECT) {
+	for (int six = 0; six < 2 && c->on_deny == CONFIG_REDIRECT; six++) {
+		if (c->portal[six].port)
+			continue;
 		snprintf(match, sizeof match, "meta nfproto %s meta mark & %#x == %#x",
-			 address_is4(&c->portal) ? "ipv6" : "ipv4", r->kind_mask,
-			 r->kind[MARK_REDIRECT]);
+			 six ? "ipv6" : "ipv4", r->kind_mask, r->kind[MARK_REDIRECT]);
 		put_mark(r, to, match, MARK_DENIED, "");
 	}
 	for (enum mark_kind k = MARK_PENDING; k <= MARK_REDIRECT; k++)
@@ -252,12 +253,18 @@ static void portal(const struct rules *r, FILE *to)
 	char text[ADDRESS_TEXT];
 	if (c->on_deny != CONFIG_REDIRECT)
 		return;
-	address_format(&c->portal, text);
-	bool four = address_is4(&c->portal);
 	chain(to, "portal", "nat hook prerouting", "dstnat - 5");
-	rule(to, "meta nfproto %s meta l4proto tcp meta mark & %#x == %#x dnat %s to %s%s%s:%u",
-	     four ? "ipv4" : "ipv6", r->kind_mask, r->kind[MARK_REDIRECT], four ? "ip" : "ip6",
-	     four ? "" : "[", text, four ? "" : "]", c->portal_port);
+	for (int six = 0; six < 2; six++) {
+		if (!c->portal[six].port)
+			continue;
+		address_format(&c->portal[six].address, text);
+		rule(to,
+		     "meta nfproto %s meta l4proto tcp meta mark & %#x == %#x "
+		     "dnat %s to %s%s%s:%u",
+		     six ? "ipv6" : "ipv4", r->kind_mask, r->kind[MARK_REDIRECT],
+		     six ? "ip6" : "ip", six ? "[" : "", text, six ? "]" : "",
+		     c->portal[six].port);
+	}
 	end(to);
 }
 

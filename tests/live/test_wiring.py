@@ -795,25 +795,27 @@ def test_drop(lab):
 
 
 def test_redirect(lab):
-    "on_deny = redirect: a SYN to port 80 reaches the portal; the other family is rejected"
-    for portal, source in ((PORTAL + ":8088", CLIENT), (f"[{v6(PORTAL)}]:8088", v6(CLIENT))):
+    "on_deny = redirect: a SYN to port 80 reaches the portal of its family; without one it is rejected"
+    four, six = PORTAL + ":8088", f"[{v6(PORTAL)}]:8088"
+    for portal, served in ((four, [CLIENT]), (six, [v6(CLIENT)]), ([six, four], BOTH)):
         with wired(lab, on_deny="redirect", portal=portal) as w:
             worker = w.reader("syn=redirect", "data=denied")
-            l = listener(lab, "gateway", peer(source, PORTAL), 8088)
-            s = lab.connect(peer(source), 80, source)
-            a, _ = l.accept()
-            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            check(a.recv(100).startswith(b"GET /"), "what the portal got")
-            a.sendall(b"HTTP/1.0 302 x\r\n\r\n")
-            check(s.recv(100), "the portal's answer")
-            equal(len(worker.packets()), 1, "packets that came up")
-            s.close(), a.close(), l.close()
-            other = BOTH[1] if source == CLIENT else CLIENT
-            try:
-                lab.connect(peer(other), 80, other).close()
-                raise AssertionError("the other family connected")
-            except ConnectionRefusedError:
-                pass
+            for source in served:
+                l = listener(lab, "gateway", peer(source, PORTAL), 8088)
+                s = lab.connect(peer(source), 80, source)
+                a, _ = l.accept()
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                check(a.recv(100).startswith(b"GET /"), "what the portal got")
+                a.sendall(b"HTTP/1.0 302 x\r\n\r\n")
+                check(s.recv(100), "the portal's answer")
+                s.close(), a.close(), l.close()
+            equal(len(worker.packets()), len(served), "packets that came up")
+            for other in set(BOTH) - set(served):
+                try:
+                    lab.connect(peer(other), 80, other).close()
+                    raise AssertionError("the other family connected")
+                except ConnectionRefusedError:
+                    pass
 
 
 def test_closed(lab):

@@ -31,7 +31,7 @@ static void empty_is_the_defaults(void **state)
 	assert_int_equal(c->when_down, CONFIG_CLOSED);
 	assert_int_equal(c->when_full, CONFIG_CLOSED);
 	assert_int_equal(c->on_deny, CONFIG_REJECT);
-	assert_int_equal(c->portal_port, 0);
+	assert_int_equal(c->portal[0].port + c->portal[1].port, 0);
 	assert_int_equal(c->http, CONFIG_HTTP_FIRST);
 	assert_int_equal(c->mismatch, CONFIG_MISMATCH_LOG);
 	assert_int_equal(c->audit, CONFIG_AUDIT_NORMAL);
@@ -68,7 +68,8 @@ static void shipped_loads_and_prints(void **state)
 static const char everything[] =
 	"inside = [ \"lan0\", \"lan0.7\" ]; internal = [ \"10.0.0.0/8\" ];\n"
 	"resolvers = ( \"10.0.0.53\", \"fd00::53\" );\n"
-	"mode = \"observe\"; on_deny = \"redirect\"; portal = \"[fd00::1]:80\";\n"
+	"mode = \"observe\"; on_deny = \"redirect\"; portal = [ \"10.0.0.1:80\", "
+	"\"[fd00::1]:8080\" ];\n"
 	"http = \"every-request\"; mismatch = \"deny\"; dns_scope = \"network\"; name_grace = "
 	"\"0s\";\n"
 	"log = \"journal\"; pseudonym_key = \"/etc/tiergate/key\"; mark_mask = 0xff000000;\n"
@@ -103,7 +104,9 @@ static void every_option_is_read(void **state)
 	assert_int_equal(c->when_down, CONFIG_OPEN);
 	assert_int_equal(c->when_full, CONFIG_OPEN);
 	assert_int_equal(c->on_deny, CONFIG_REDIRECT);
-	assert_int_equal(c->portal_port, 80);
+	assert_int_equal(c->portal[0].port, 80);
+	assert_int_equal(c->portal[1].port, 8080);
+	assert_true(address_is4(&c->portal[0].address));
 	assert_int_equal(c->http, CONFIG_HTTP_EVERY);
 	assert_int_equal(c->mismatch, CONFIG_MISMATCH_DENY);
 	assert_true(c->dns_any_client);

@@ -114,13 +114,18 @@ static void on_deny_decides_the_answer(void **state)
 	has(&c, WIRING_NFT, "reject", false);
 	has(&c, WIRING_IPTABLES, "REJECT", false);
 	c.on_deny = CONFIG_REDIRECT;
-	c.portal_port = 80;
-	assert_true(address_parse("fd00::1", &c.portal));
+	c.portal[1].port = 80;
+	assert_true(address_parse("fd00::1", &c.portal[1].address));
 	has(&c, WIRING_NFT, "dnat ip6 to [fd00::1]:80", true);
 	has(&c, WIRING_NFT, "meta nfproto ipv4 meta mark & 0x700 == 0x400 meta mark set", true);
 	has(&c, WIRING_IPTABLES, "--to-destination [fd00::1]:80", true);
-	assert_true(address_parse("10.0.0.1", &c.portal));
-	has(&c, WIRING_IPTABLES, "--to-destination 10.0.0.1:80", true);
+	c.portal[0].port = 8080;
+	assert_true(address_parse("10.0.0.1", &c.portal[0].address));
+	for (int b = WIRING_NFT; b <= WIRING_IPTABLES; b++) { /* both IP versions */
+		has(&c, b, "10.0.0.1:8080", true);
+		has(&c, b, "[fd00::1]:80", true);
+	}
+	has(&c, WIRING_NFT, "0x400 meta mark set", false); /* none is rejected */
 }
 
 static void observe_mode_drops_nothing(void **state)
