@@ -205,6 +205,7 @@ static void known_flow(struct worker *w, struct flow *f, const struct packet *p,
 	}
 	repeat(w, f);
 	give(w, id, denial(w, f));
+	answer(w, f); /* the answer may have been lost */
 }
 
 static struct flow_key key_of(const struct packet *p, bool whole)
@@ -330,13 +331,15 @@ int worker_turn(struct worker *w)
 		w->now = s->ops->now(s);
 	decide_again(w);
 	for (int i = 0; i < n; i++) {
-		w->now = w->burst[i].now;
+		w->at = &w->burst[i];
+		w->now = w->at->now;
 		COUNT(w->counters.packets);
 		if (w->burst[i].kind == ARRIVAL_DNS)
 			dns_packet(w, &w->burst[i]);
 		else
 			client_packet(w, &w->burst[i]);
 	}
+	w->at = NULL;
 	take_ended(w);
 	sweep(w);
 	rcu_read_unlock();

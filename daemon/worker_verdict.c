@@ -1,5 +1,7 @@
 #include "worker_inner.h"
 
+#include "source/reply.h"
+
 #include <netinet/in.h>
 
 #define REPEAT_SAY (60 * NS_PER_S)
@@ -129,14 +131,63 @@ void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
 
 /* ---- outcome -> verdict ---- */
 
+/* The portal's address where on_deny = "redirect" and the packet at hand is a plain HTTP request,
+ * in order but denied by the policy, of which its server has got nothing; else NULL. */
+static const struct endpoint *request_portal(const struct worker *w, const struct flow *f,
+					     struct packet *request)
+{
+	const struct config *c = snapshot_settings(w->snapshot);
+	const struct endpoint *portal = &c->portal[!address_is4(&f->key.client)];
+	if (c->on_deny != CONFIG_REDIRECT || f->protocol != PROTOCOL_HTTP || f->passed ||
+	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->unsent || !f->syn_seen ||
+	    f->key.server_port != 80 || !portal->port || !w->at)
+		return NULL;
+	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
+		    cursor_left(&request->payload) && request->tcp_flags & TCP_ACK &&
+		    !(request->tcp_flags & (TCP_SYN | TCP_RST));
+	return data ? portal : NULL;
+}
+
+/* What is asked only to be shown may be answered by another page. */
+static bool is_get(const struct flow *f, const struct packet *p)
+{
+	struct cursor c = p->payload;
+	char method[4];
+	cursor_copy(&c, method, sizeof method);
+	return p->seq == f->isn &&
+	       (memcmp(method, "GET ", 4) == 0 || memcmp(method, "HEAD", 4) == 0);
+}
+
+bool answer(struct worker *w, const struct flow *f)
+{
+	struct packet request;
+	char address[ADDRESS_TEXT];
+	const struct endpoint *portal = request_portal(w, f, &request);
+	if (!portal)
+		return false;
+	const struct reply_redirect r = {
+		.key = &f->key,
+		.seq = request.ack,
+		.ack = request.seq + (uint32_t)cursor_left(&request.payload),
+		.follows = is_get(f, &request),
+		.portal = portal,
+		.to = f->host.len ? f->host.text : address_format(&f->key.server, address),
+	};
+	w->o.source->ops->redirect(w->o.source, &r);
+	return true;
+}
+
 enum verdict denial(const struct worker *w, const struct flow *f)
 {
+	struct packet request;
 	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
 	if (how == CONFIG_DROP)
 		return VERDICT_DROP_DENIED;
 	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
 	    f->syn_seen && !f->started)
 		return VERDICT_REDIRECT;
+	if (request_portal(w, f, &request))
+		return VERDICT_DROP_DENIED; /* and answered by ourselves */
 	return VERDICT_DENIED;
 }
 
@@ -208,7 +259,7 @@ void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 	bool had_held = f->held_count > 0;
 	release(w, f, v);
 	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
-	if (v == VERDICT_DENIED)
+	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && answer(w, f)))
 		tell_server(w, f);
 }
 

@@ -7,16 +7,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
-/* Where to: the page about the host that was asked for, else the first page. */
-static void target(const struct portal_config *c, const char *host, char out[static LOCATION_MAX])
+/* The host of a Host header, without its port and brackets. */
+static void host_of(const char *header, char out[static QUERY_MAX])
+{
+	bool six = header[0] == '[';
+	snprintf(out, QUERY_MAX, "%.*s", (int)strcspn(header + six, six ? "]" : ":"), header + six);
+}
+
+static bool is_own(struct MHD_Connection *connection, const char *name)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage at;
+	socklen_t len = sizeof at;
+	struct address asked, own;
+	if (!address_parse(name, &asked) || !info ||
+	    getsockname(info->connect_fd, (struct sockaddr *)&at, &len) < 0)
+		return false;
+	own = server_address((struct sockaddr *)&at);
+	return address_equal(&asked, &own);
+}
+
+/* Where to: the page about the host that was asked for, else the first page. Where tiergated has
+ * answered a request itself, it has sent the client to the portal's address, the host as `to`. */
+static void target(const struct portal_config *c, struct MHD_Connection *connection,
+		   char out[static LOCATION_MAX])
 {
 	char name[QUERY_MAX], good[HOST_MAX + 1];
-	const char *end = host ? strchr(host, host[0] == '[' ? ']' : ':') : NULL;
-	snprintf(name, sizeof name, "%.*s", host ? (int)(end ? end - host : (long)strlen(host)) : 0,
-		 host ? host + (host[0] == '[') : "");
-	if (host && host[0] == '[' && name[0])
-		name[strcspn(name, "]")] = '\0';
+	const char *header =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	const char *to = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "to");
+	host_of(header ? header : "", name);
+	if (is_own(connection, name))
+		snprintf(name, sizeof name, "%s", to ? to : "");
 	size_t own = strcspn(portal_authority(c), ":");
 	bool portal = strncasecmp(name, portal_authority(c), own) == 0 && !name[own];
 	if (portal || !host_good(name, good)[0])
@@ -35,8 +60,7 @@ enum MHD_Result redirect_request(void *ctx, struct MHD_Connection *connection, c
 	char to[LOCATION_MAX], page[LOCATION_MAX * 2 + 400];
 	bool follows = strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
 		       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-	target(c, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
-	       to);
+	target(c, connection, to);
 	int n = snprintf(
 		page, sizeof page,
 		"<!doctype html>\n<html lang=\"en\">\n<head><title>Sign in</title></head>\n"

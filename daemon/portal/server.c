@@ -42,11 +42,8 @@ const struct portal_config *server_config(const struct server *s)
 
 /* ---- a connection ---- */
 
-static struct address peer_of(struct MHD_Connection *connection)
+struct address server_address(const struct sockaddr *a)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *a = info ? info->client_addr : NULL;
 	if (a && a->sa_family == AF_INET)
 		return address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
 	if (a && a->sa_family == AF_INET6)
@@ -54,14 +51,17 @@ static struct address peer_of(struct MHD_Connection *connection)
 	return (struct address){0};
 }
 
+static struct address peer_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	return server_address(info ? info->client_addr : NULL);
+}
+
 static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t len)
 {
 	const struct networks *clients = &((struct portal *)ctx)->config->clients;
-	struct address peer;
-	if (a->sa_family == AF_INET)
-		peer = address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
-	else
-		peer = address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
+	struct address peer = server_address(a);
 	for (size_t i = 0; i < clients->count; i++)
 		if (network_has(&clients->item[i], &peer))
 			return MHD_YES;

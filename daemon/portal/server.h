@@ -1,6 +1,7 @@
 /* server: the portal's two listeners by libmicrohttpd: HTTPS with the pages, and plain HTTP that
  * only sends people there. */
 #pragma once
+#include "base/address.h"
 #include "base/error.h"
 
 struct portal;
@@ -12,6 +13,10 @@ struct server;
 struct server *server_new(struct portal *p, struct errors *errors);
 /* No new connections from here on; what waits for a checker must be given back before. */
 void server_free(struct server *s);
+
+/* All zero where it is neither IPv4's nor IPv6's. */
+struct sockaddr;
+struct address server_address(const struct sockaddr *a);
 
 const struct portal_config *server_config(const struct server *s);
 

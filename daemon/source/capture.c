@@ -452,6 +452,10 @@ static void reset_server(struct source *s, const struct flow_key *key, uint32_t 
 {
 }
 
+static void redirect(struct source *s, const struct reply_redirect *r)
+{
+}
+
 static bool remark(struct source *s, const struct flow *f, enum verdict v)
 {
 	struct track *k = tracks_find_key(capture_of(s)->tracks, &f->key);
@@ -535,6 +539,7 @@ static const struct source_ops ops = {
 	.flush = flush,
 	.reset_server = reset_server,
 	.remark = remark,
+	.redirect = redirect,
 	.free = capture_free,
 };
 

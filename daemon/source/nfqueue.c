@@ -211,6 +211,11 @@ static void nfqueue_reset_server(struct source *s, const struct flow_key *key, u
 	reply_reset_server(of(s)->o.raw4, of(s)->o.raw6, key, seq);
 }
 
+static void nfqueue_redirect(struct source *s, const struct reply_redirect *r)
+{
+	reply_redirect(of(s)->o.raw4, of(s)->o.raw6, r);
+}
+
 static bool nfqueue_remark(struct source *s, const struct flow *f, enum verdict v)
 {
 	return !of(s)->o.remark || of(s)->o.remark(of(s)->o.ctx, f, v);
@@ -420,6 +425,7 @@ static const struct source_ops ops = {
 	.flush = nfqueue_flush,
 	.reset_server = nfqueue_reset_server,
 	.remark = nfqueue_remark,
+	.redirect = nfqueue_redirect,
 	.free = nfqueue_free,
 };
 

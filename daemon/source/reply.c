@@ -1,5 +1,6 @@
 #include "source/reply.h"
 
+#include "base/buf.h"
 #include "packet/packet.h"
 
 #include <arpa/inet.h>
@@ -39,7 +40,7 @@ static uint16_t fold(uint32_t s)
 static size_t put_ip4(const struct reply_segment *s, uint8_t *ip)
 {
 	ip[0] = 0x45;
-	put16(ip + 2, IP4_HEADER + TCP_HEADER);
+	put16(ip + 2, (uint32_t)(IP4_HEADER + TCP_HEADER + s->len));
 	ip[6] = 0x40; /* don't fragment: no identification is needed */
 	ip[8] = HOPS;
 	ip[9] = IPPROTO_TCP;
@@ -52,7 +53,7 @@ static size_t put_ip4(const struct reply_segment *s, uint8_t *ip)
 static size_t put_ip6(const struct reply_segment *s, uint8_t *ip)
 {
 	ip[0] = 0x60;
-	put16(ip + 4, TCP_HEADER);
+	put16(ip + 4, (uint32_t)(TCP_HEADER + s->len));
 	ip[6] = IPPROTO_TCP;
 	ip[7] = HOPS;
 	memcpy(ip + 8, s->from.bytes, 16);
@@ -65,14 +66,14 @@ static size_t put_ip6(const struct reply_segment *s, uint8_t *ip)
 static uint32_t pseudo(const struct reply_segment *s)
 {
 	size_t skip = address_is4(&s->from) ? 12 : 0;
-	uint32_t start = IPPROTO_TCP + TCP_HEADER;
+	uint32_t start = (uint32_t)(IPPROTO_TCP + TCP_HEADER + s->len);
 	start = sum(start, s->from.bytes + skip, 16 - skip);
 	return sum(start, s->to.bytes + skip, 16 - skip);
 }
 
 size_t reply_build(const struct reply_segment *s, uint8_t out[static REPLY_MAX])
 {
-	memset(out, 0, REPLY_MAX);
+	memset(out, 0, IP6_HEADER + TCP_HEADER);
 	size_t ip = address_is4(&s->from) ? put_ip4(s, out) : put_ip6(s, out);
 	uint8_t *tcp = out + ip;
 	put16(tcp, s->from_port);
@@ -82,8 +83,11 @@ size_t reply_build(const struct reply_segment *s, uint8_t out[static REPLY_MAX])
 	tcp[12] = TCP_HEADER / 4 << 4;
 	tcp[13] = s->flags;
 	put16(tcp + 14, s->window);
-	put16(tcp + 16, fold(sum(pseudo(s), tcp, TCP_HEADER)));
-	return ip + TCP_HEADER;
+	if (s->len)
+		memcpy(tcp + TCP_HEADER, s->data, s->len);
+	tcp[TCP_HEADER + s->len] = 0; /* the sum is over pairs */
+	put16(tcp + 16, fold(sum(pseudo(s), tcp, TCP_HEADER + (s->len + 1) / 2 * 2)));
+	return ip + TCP_HEADER + s->len;
 }
 
 /* Best effort: a reset that is lost costs its receiver a timeout, and nothing waits for it. */
@@ -134,6 +138,51 @@ void reply_probe(int raw4, int raw6, const struct flow_key *key, uint32_t old)
 				   .flags = TCP_ACK,
 				   .window = 1024};
 	send_segment(raw4, raw6, &s);
+}
+
+/* What stands behind the portal's plain port sends on to its page by TLS, which says why. */
+size_t reply_page(const struct reply_redirect *r, char out[static REPLY_DATA_MAX])
+{
+	struct buf all = {.data = out, .cap = REPLY_DATA_MAX}, *b = &all;
+	char url[64 + HOST_MAX + ADDRESS_TEXT], address[ADDRESS_TEXT], page[sizeof url + 160] = "";
+	struct buf u = BUF_OF(url), body = BUF_OF(page);
+	address_format(&r->portal->address, address);
+	buf_printf(&u, address_is4(&r->portal->address) ? "http://%s" : "http://[%s]", address);
+	if (r->portal->port != 80)
+		buf_printf(&u, ":%u", r->portal->port);
+	buf_printf(&u, "/blocked?to=%s", r->to);
+	if (r->follows) {
+		buf_printf(b, "HTTP/1.1 302 Found\r\nLocation: %s\r\n", url);
+	} else {
+		buf_text(b, "HTTP/1.1 511 Network Authentication Required\r\n"
+			    "Content-Type: text/html; charset=utf-8\r\n");
+		buf_printf(&body,
+			   "<!doctype html>\n<html lang=\"en\"><title>Not open to you</title>\n"
+			   "<p>This network does not open this site to you: "
+			   "<a href=\"%s\">why?</a></p></html>\n",
+			   url);
+	}
+	buf_printf(b, "Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+		   body.len);
+	buf_text(b, page);
+	return b->len;
+}
+
+void reply_redirect(int raw4, int raw6, const struct reply_redirect *r)
+{
+	char page[REPLY_DATA_MAX];
+	size_t len = reply_page(r, page);
+	send_segment(raw4, raw6,
+		     &(struct reply_segment){.from = r->key->server,
+					     .to = r->key->client,
+					     .from_port = r->key->server_port,
+					     .to_port = r->key->client_port,
+					     .seq = r->seq,
+					     .ack = r->ack,
+					     .flags = TCP_ACK | TCP_PSH | TCP_FIN,
+					     .window = 1024,
+					     .data = page,
+					     .len = len});
 }
 
 static int open_raw(int family, uint32_t mark)

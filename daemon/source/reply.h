@@ -3,6 +3,7 @@
  * All of them carry MARK_OWN, which our rules let go. */
 #pragma once
 #include "base/error.h"
+#include "config/config.h"
 #include "packet/flow.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,13 +23,29 @@ void reply_reset_server(int raw4, int raw6, const struct flow_key *key, uint32_t
  * initial one for example. */
 void reply_probe(int raw4, int raw6, const struct flow_key *key, uint32_t old);
 
-/* A TCP segment without data in `out`; its length. For the two above and their test. */
-#define REPLY_MAX 60
+/* Answers a plain HTTP request that never reached its server, in the server's place: GET and HEAD
+ * are sent to the portal's page about the site (302); who asks for anything else is told of it
+ * (511, RFC 6585 section 6). */
+struct reply_redirect {
+	const struct flow_key *key;
+	uint32_t seq, ack; /* the next byte that the client wants, and that it will send */
+	bool follows;      /* GET or HEAD */
+	const struct endpoint *portal;
+	const char *to; /* the site's name or address */
+};
+void reply_redirect(int raw4, int raw6, const struct reply_redirect *r);
+
+/* What it says, and a TCP segment in `out`; their lengths. For those above and their test. */
+#define REPLY_DATA_MAX 1100 /* with its headers it fits wherever IPv6 does (RFC 8200 section 5) */
+size_t reply_page(const struct reply_redirect *r, char out[static REPLY_DATA_MAX]);
+#define REPLY_MAX (60 + REPLY_DATA_MAX)
 struct reply_segment {
 	struct address from, to;
 	uint16_t from_port, to_port;
 	uint32_t seq, ack;
 	uint8_t flags;
 	uint16_t window;
+	const char *data; /* or NULL */
+	size_t len;       /* at most REPLY_DATA_MAX */
 };
 size_t reply_build(const struct reply_segment *s, uint8_t out[static REPLY_MAX]);

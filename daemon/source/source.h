@@ -34,6 +34,7 @@ enum verdict {
 };
 
 struct source;
+struct reply_redirect; /* reply.h */
 struct source_ops {
 	/* Up to max arrivals, waiting a tick (100 ms live) at most. 0: none came. SOURCE_END: the
 	 * capture is over. Other negative: -errno, fatal. */
@@ -50,6 +51,8 @@ struct source_ops {
 	 * cleared, so that its next packet comes up). False: there is no room for it now, and the
 	 * caller has to come back. */
 	bool (*remark)(struct source *s, const struct flow *f, enum verdict v);
+	/* Answers a plain HTTP request of a denied flow. Live only; replay ignores it. */
+	void (*redirect)(struct source *s, const struct reply_redirect *r);
 	void (*free)(struct source *s);
 };
 

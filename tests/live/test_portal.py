@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import BUILD, ROOT, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 
-NOBODY, OTHER = "10.77.1.7", "10.77.1.8"
+GUEST, NOBODY, OTHER = "10.77.1.2", "10.77.1.7", "10.77.1.8"
 GATE = "https://gate.example"
 PASSWORD = "Correct Horse & 9"
 
@@ -105,7 +105,7 @@ def portal_lab(gateway=(), **over):
             done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
                            socket=False, input=PASSWORD + "\n")
             check(done.returncode == 0, done.stdout, done.stderr)
-        lab.start(on_deny="redirect", portal="10.77.1.1:80", **dict(gateway))
+        lab.start(on_deny="redirect", portal=["10.77.1.1:80", "[fd77:1::1]:80"], **dict(gateway))
         end = threading.Event()
         threading.Thread(target=listen, args=(lab, end), daemon=True).start()
         lab.portal = Portal(lab)
@@ -172,6 +172,43 @@ def test_denied_to_portal_and_out_again(lab):
     flow.settimeout(1)
     wait_for(ended, 5, "the end of the flow")
     check(lab.curl("https://www.social.example/", NOBODY).refused, "still allowed")
+
+
+@shared
+def test_denied_request(lab):
+    "a tier's denied plain request is answered: the portal says why; nothing of it leaves, IPv4 and IPv6"
+    for source, at in ((GUEST, "10.77.1.1"), (v6(GUEST), "[fd77:1::1]")):
+        b, far = Browser(lab, source), lab.sniff()
+        got = b.get("http://www.denied.example/some/path")
+        location = f"http://{at}/blocked?to=www.denied.example"
+        equal((got.status, got.exit, got.headers["location"]), (302, 0, location))
+        equal(b.get("http://www.denied.example/some/path", "-I").status, 302)
+        got = b.get("http://www.denied.example/some/path", "--data", "x=1")
+        equal((got.status, got.exit), (511, 0))
+        check("location" not in got.headers and f'href="{location}"' in got.body, got.body)
+        long = "x-long: " + "y" * 6000  # a request in several packets
+        check(b.get("http://www.denied.example/some/path", "-H", long).status in (302, 511))
+        page = b.get("http://www.denied.example/some/path", "-L")
+        equal((page.status, page.exit), (200, 0))
+        check("www.denied.example is not open to you" in page.body, page.body)
+        check("no rule allows it" in page.body, page.body)
+        equal(b.get(f"http://{at}/").headers["location"], GATE + "/")
+        check(lab.curl("https://www.denied.example/", source).refused, "HTTPS is not refused")
+        check(b.get("http://www.allowed.example/").ok, "what is allowed does not come")
+        check(far.contains("www.allowed.example"), "the sniffer is deaf")
+        check(not far.contains("some/path"), "the request left")
+        far.close()
+        r = lab.record(source__ip=source, destination__domain="www.denied.example", network__protocol="http")
+        equal((r["event.action"], r["event.reason"]), ("deny", "no-line"))
+
+
+@shared
+def test_redirect_over_ip6(lab):
+    "nobody's plain HTTP over IPv6 meets the portal"
+    b = Browser(lab, v6(NOBODY))
+    got = b.get("http://www.social.example/")
+    equal((got.status, got.headers["location"]), (302, f"{GATE}/blocked?to=www.social.example"))
+    check(b.get("http://www.social.example/", "-L").ok, "the page over IPv6")
 
 
 @shared

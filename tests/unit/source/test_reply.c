@@ -7,6 +7,9 @@
 #include "packet/packet.h"
 #include "source/reply.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static struct address parsed(const char *text)
 {
 	struct address a;
@@ -85,11 +88,66 @@ static void checksum_carries_at_the_edge(void **state)
 	}
 }
 
+static void data_is_summed_too(void **state)
+{
+	uint8_t out[REPLY_MAX], whole[64] = {0};
+	struct reply_segment s = {.from = parsed("198.51.100.10"),
+				  .to = parsed("10.77.1.2"),
+				  .from_port = 80,
+				  .to_port = 40001,
+				  .flags = TCP_ACK | TCP_FIN,
+				  .data = "odd"};
+	for (s.len = 0; s.len <= 3; s.len++) {
+		struct packet p;
+		memset(out, 0xee, sizeof out);
+		assert_int_equal(reply_build(&s, out), 40 + s.len);
+		assert_int_equal(packet_parse(out, 40 + s.len, &p), PACKET_OK);
+		assert_int_equal(cursor_left(&p.payload), s.len);
+		assert_memory_equal(p.payload.pos, "odd", s.len);
+		assert_int_equal(sum(out, 20), 0xffff);
+		memset(whole, 0, sizeof whole);
+		memcpy(whole, out + 12, 8);
+		memcpy(whole + 8, (uint8_t[]){0, 6, 0, (uint8_t)(20 + s.len)}, 4);
+		memcpy(whole + 12, out + 20, 20 + s.len);
+		assert_int_equal(sum(whole, 36), 0xffff);
+	}
+}
+
+static void a_request_is_sent_to_the_page_about_its_site(void **state)
+{
+	char page[REPLY_DATA_MAX], longest[HOST_MAX + 1];
+	struct endpoint portal = {.address = parsed("10.0.0.1"), .port = 80};
+	struct reply_redirect r = {.portal = &portal, .to = "www.denied.example", .follows = true};
+	size_t len = reply_page(&r, page);
+	assert_int_equal(len, strlen(page));
+	assert_string_equal(page, "HTTP/1.1 302 Found\r\n"
+				  "Location: http://10.0.0.1/blocked?to=www.denied.example\r\n"
+				  "Cache-Control: no-store\r\nConnection: close\r\n"
+				  "Content-Length: 0\r\n\r\n");
+	portal = (struct endpoint){.address = parsed("fd00:1111:2222:3333:4444:5555:6666:7777"),
+				   .port = 65535};
+	memset(longest, 'a', HOST_MAX);
+	longest[HOST_MAX] = '\0';
+	r.to = longest;
+	r.follows = false;
+	len = reply_page(&r, page);
+	assert_int_equal(len, strlen(page));
+	assert_non_null(strstr(page, "HTTP/1.1 511 "));
+	assert_non_null(strstr(page, "\"http://[fd00:1111:2222:3333:4444:5555:6666:7777]:65535/"));
+	const char *body = strstr(page, "\r\n\r\n") + 4;
+	char want[40];
+	snprintf(want, sizeof want, "Content-Length: %zu\r\n", strlen(body));
+	assert_non_null(strstr(page, want));
+	assert_string_equal(body + strlen(body) - 8, "</html>\n");
+}
+
 static void closed_sockets_send_nothing(void **state)
 {
 	struct flow_key key = {.client = parsed("192.0.2.1"), .server = parsed("192.0.2.2")};
 	reply_reset_server(-1, -1, &key, 1);
 	reply_probe(-1, -1, &key, 1);
+	struct endpoint portal = {.address = key.client, .port = 80};
+	reply_redirect(-1, -1, &(struct reply_redirect){&key, 1, 2, true, &portal, "a"});
 }
 
 int main(void)
@@ -98,6 +156,8 @@ int main(void)
 		cmocka_unit_test(reset_over_ip4),
 		cmocka_unit_test(ack_over_ip6),
 		cmocka_unit_test(checksum_carries_at_the_edge),
+		cmocka_unit_test(data_is_summed_too),
+		cmocka_unit_test(a_request_is_sent_to_the_page_about_its_site),
 		cmocka_unit_test(closed_sockets_send_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "policy/snapshot.h"
+#include "source/reply.h"
 #include "unit.h"
 #include "wire.h"
 #include "worker.h"
@@ -19,6 +20,9 @@ struct fake {
 	int resets, remarks, remark_room;
 	uint32_t reset_seq;
 	enum verdict remarked;
+	int redirects;
+	struct reply_redirect redirect; /* the last */
+	char redirect_to[HOST_MAX + 1];
 };
 
 static struct fake *of(struct source *s)
@@ -71,8 +75,15 @@ static bool fake_remark(struct source *s, const struct flow *f, enum verdict v)
 	return true;
 }
 
-static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now, fake_flush,
-					   fake_reset,   fake_remark,  NULL};
+static void fake_redirect(struct source *s, const struct reply_redirect *r)
+{
+	of(s)->redirects++;
+	of(s)->redirect = *r;
+	strcpy(of(s)->redirect_to, r->to);
+}
+
+static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now,      fake_flush,
+					   fake_reset,   fake_remark,  fake_redirect, NULL};
 
 struct rig {
 	struct fake source;
@@ -513,6 +524,74 @@ static void the_first_request_decides_by_default(void **state)
 	rig_free(r);
 }
 
+#define REDIRECT "on_deny = \"redirect\"; portal = \"10.0.0.1:80\";\n"
+
+static void a_denied_request_is_answered(void **state)
+{
+	struct rig *r = rig_new(REDIRECT);
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_DROP_DENIED);
+	assert_int_equal(r->source.redirects, 1);
+	assert_int_equal(r->source.redirect.seq, 7); /* what wire_tcp acknowledges */
+	assert_int_equal(r->source.redirect.ack, 1001 + strlen(BAD));
+	assert_true(r->source.redirect.follows);
+	assert_string_equal(r->source.redirect_to, "social.example");
+	assert_int_equal(r->source.resets, 1);
+	assert_int_equal(r->source.reset_seq, 1001);
+	assert_int_equal(r->logged, 1);
+	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_DROP_DENIED); /* sent again */
+	assert_int_equal(r->source.redirects, 2);
+	assert_int_equal(r->logged, 1);
+	rig_free(r);
+}
+
+static void a_held_request_is_answered_once(void **state)
+{
+	struct rig *r = rig_new(REDIRECT);
+	http_syn(r, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4000, 0, "PUT / HTTP/1.1\r\nHost: soc"), -1);
+	assert_int_equal(request(r, 4000, 25, "ial.example\r\n\r\n"), VERDICT_DROP_DENIED);
+	assert_int_equal(r->source.verdict[first], VERDICT_DROP_DENIED);
+	assert_int_equal(r->source.redirects, 1);
+	assert_int_equal(r->source.redirect.ack, 1001 + 25 + 15);
+	assert_false(r->source.redirect.follows);
+	rig_free(r);
+}
+
+/* Only what is wholly ours to answer: not TLS, not what a server may have begun to answer, not
+ * where the address has no portal. */
+static void nothing_else_is_answered(void **state)
+{
+	struct rig *r = rig_new(REDIRECT "http = \"every-request\";\n");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "social.example", 0);
+	struct wire w;
+	http_syn(r, 4000); /* TLS at port 80 */
+	wire_tcp(&w, guest, 4000, site, 80, TCP_ACK | TCP_PSH, 1001, bytes, len);
+	assert_int_equal(packet(r, &w), VERDICT_DENIED);
+	assert_int_equal(syn(r, guest, 4001), VERDICT_PENDING);
+	assert_int_equal(data(r, guest, 4001, 0, BAD, strlen(BAD)), VERDICT_DENIED); /* port 443 */
+	http_syn(r, 4002);
+	assert_int_equal(request(r, 4002, 0, GOOD), VERDICT_PENDING);
+	assert_int_equal(request(r, 4002, strlen(GOOD), BAD), VERDICT_DENIED);
+	http_syn(r, 4003);
+	assert_int_equal(request(r, 4003, 0, GOOD BAD), VERDICT_DENIED);
+	http_syn(r, 4004);
+	assert_int_equal(request(r, 4004, 0, "GET / HTTP/1.1\nBAD\n\n"), VERDICT_DENIED);
+	assert_int_equal(r->source.redirects, 0);
+	rig_free(r);
+	r = rig_new("on_deny = \"redirect\"; portal = \"[fd00::1]:80\";\n");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_DENIED);
+	rig_free(r);
+	r = rig_new("on_deny = \"drop\"; portal = \"10.0.0.1:80\";\n");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_DROP_DENIED);
+	assert_int_equal(r->source.redirects, 0);
+	rig_free(r);
+}
+
 static void every_request_is_judged_where_asked(void **state)
 {
 	struct rig *r = rig_new("http = \"every-request\";\n");
@@ -834,6 +913,9 @@ int main(void)
 		cmocka_unit_test(broken_packets_have_a_reason),
 		cmocka_unit_test(denial_is_as_configured),
 		cmocka_unit_test(the_first_request_decides_by_default),
+		cmocka_unit_test(a_denied_request_is_answered),
+		cmocka_unit_test(a_held_request_is_answered_once),
+		cmocka_unit_test(nothing_else_is_answered),
 		cmocka_unit_test(every_request_is_judged_where_asked),
 		cmocka_unit_test(pipelined_requests_are_all_judged),
 		cmocka_unit_test(a_split_later_request_is_held),

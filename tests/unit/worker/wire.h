@@ -48,7 +48,7 @@ static inline void wire_tcp(struct wire *w, const char *from, unsigned from_port
 	put16(t, from_port);
 	put16(t + 2, to_port);
 	put32(t + 4, seq);
-	put32(t + 8, 0);
+	put32(t + 8, flags & 0x10 ? 7 : 0);
 	t[12] = 5 << 4;
 	t[13] = flags;
 	put16(t + 14, 64240);
