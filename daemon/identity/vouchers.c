@@ -93,8 +93,11 @@ enum parse voucher_parse(const char *line, size_t len, struct voucher *out)
 	if (strlen(out->hash) != 64 || out->hash[strspn(out->hash, "0123456789abcdef")] ||
 	    !tier_name_valid(out->tier) || !seconds[0] || seconds[strspn(seconds, "0123456789")])
 		return PARSE_BAD;
-	out->lasts = strtoll(seconds, NULL, 10) * NS_PER_S;
-	return out->lasts > 0 ? PARSE_OK : PARSE_BAD;
+	long long n = strtoll(seconds, NULL, 10);
+	if (n <= 0 || n > INT64_MAX / NS_PER_S)
+		return PARSE_BAD;
+	out->lasts = n * NS_PER_S;
+	return PARSE_OK;
 }
 
 void voucher_user(const struct voucher *v, char out[static VOUCHER_USER])

@@ -177,6 +177,8 @@ static void lines_are_exact(void **state)
 	assert_int_equal(LINE("%s::60", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:60:x", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:999999999999", hash), PARSE_BAD);
+	assert_int_equal(LINE("%s:guest:99999999999", hash), PARSE_BAD);
+	assert_int_equal(LINE("%s:guest:9223372036", hash), PARSE_OK);
 	assert_int_equal(LINE("A%s:guest:60", hash + 1), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:60", hash + 1), PARSE_BAD);
 }
