@@ -9,7 +9,7 @@
 
 void page_api(struct request *r)
 {
-	const struct portal_config *c = r->portal->config;
+	const struct portal_config *c = r->config;
 	json_t *who = gate_reach(&r->gate, &r->peer);
 	char *text = malloc(API_MAX);
 	struct buf b = {.data = text, .cap = text ? API_MAX : 0};

@@ -21,7 +21,7 @@ struct checkers {
 
 static int64_t lasts(const struct request *r, const struct credential_answer *a)
 {
-	int64_t own = r->portal->config->session;
+	int64_t own = r->config->session;
 	return a->lasts && a->lasts < own ? a->lasts : own;
 }
 
@@ -41,7 +41,7 @@ static void not_opened(const struct request *r)
 		log_warn("%s: whether the session was opened is not known",
 			 r->sign_in->answer.user);
 	else
-		credential_undo(r->portal->config, &r->sign_in->answer, &errors);
+		credential_undo(r->config, &r->sign_in->answer, &errors);
 	log_errors(&errors);
 }
 
@@ -74,7 +74,7 @@ static void check(struct request *r)
 	struct errors errors = {0};
 	struct portal *p = r->portal;
 	char address[ADDRESS_TEXT];
-	struct credential_request request = {.config = p->config,
+	struct credential_request request = {.config = r->config,
 					     .user = s->user[0] ? s->user : NULL,
 					     .password = s->secret,
 					     .client = r->peer,

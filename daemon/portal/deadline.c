@@ -46,13 +46,23 @@ void deadline_free(struct deadline *d)
 	free(d);
 }
 
+void deadline_limit(struct deadline *d, int64_t limit)
+{
+	__atomic_store_n(&d->limit, limit, __ATOMIC_RELAXED);
+}
+
+static int64_t end(const struct deadline *d)
+{
+	return monotonic() + __atomic_load_n(&d->limit, __ATOMIC_RELAXED);
+}
+
 struct watched *deadline_begin(struct deadline *d, int fd)
 {
 	struct watched *w = calloc(1, sizeof *w);
 	if (!w)
 		return NULL;
 	w->fd = fd;
-	w->until = monotonic() + d->limit;
+	w->until = end(d);
 	pthread_mutex_lock(&d->lock);
 	w->next = d->first;
 	w->link = &d->first;
@@ -86,7 +96,7 @@ static void set(struct deadline *d, struct watched *w, int64_t until)
 
 void deadline_restart(struct deadline *d, struct watched *w)
 {
-	set(d, w, monotonic() + d->limit);
+	set(d, w, end(d));
 }
 
 void deadline_pause(struct deadline *d, struct watched *w)

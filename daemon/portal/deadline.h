@@ -10,6 +10,9 @@ struct watched; /* one connection */
 struct deadline *deadline_new(int64_t limit);
 void deadline_free(struct deadline *d);
 
+/* From the next request on. */
+void deadline_limit(struct deadline *d, int64_t limit);
+
 struct watched *deadline_begin(struct deadline *d, int fd);
 void deadline_end(struct deadline *d, struct watched *w); /* before the fd is closed */
 /* The next request begins; or it waits for us, for as long as that takes. */

@@ -121,14 +121,14 @@ void html_begin(struct request *r, unsigned status, const char *title)
 		   r->language->name, style_version());
 	html_text(r, title);
 	html(r, " · ");
-	html_text(r, p->config->title);
+	html_text(r, r->config->title);
 	html(r, "</title>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">");
 	html_text(r, say(r, TEXT_SKIP));
 	html(r, "</a>\n<header>\n<a class=\"brand\" href=\"/\">");
 	if (p->assets->logo)
 		html(r, "<img src=\"/logo\" alt=\"\" height=\"36\">");
 	html(r, "<span>");
-	html_text(r, p->config->title);
+	html_text(r, r->config->title);
 	html(r, "</span></a>\n</header>\n<main id=\"main\">\n");
 }
 
@@ -155,11 +155,11 @@ static void languages(struct request *r)
 void html_end(struct request *r)
 {
 	html(r, "</main>\n<footer>\n");
-	if (r->portal->config->contact) {
+	if (r->config->contact) {
 		html(r, "<p>");
 		html_text(r, say(r, TEXT_CONTACT));
 		html(r, ": ");
-		html_text(r, r->portal->config->contact);
+		html_text(r, r->config->contact);
 		html(r, "</p>\n");
 	}
 	languages(r);

@@ -49,27 +49,17 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	return optind == argc;
 }
 
-/* Certificate, texts and logo are read again; what is wrong leaves all of it as it was. portal.conf
- * itself is read by a restart. */
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *ctx)
 {
-	struct portal *p = ctx;
 	struct errors errors = {0};
 	sd_notify(0, "RELOADING=1");
-	struct assets *assets = assets_load(p->config, &errors);
-	if (assets && tls_load(p->config->certificate, p->config->key, &errors)) {
-		pthread_rwlock_wrlock(&p->assets_lock);
-		struct assets *old = p->assets;
-		p->assets = assets;
-		pthread_rwlock_unlock(&p->assets_lock);
-		assets_free(old);
-		log_info("certificate and texts are read again");
-	} else {
-		assets_free(assets);
-		log_error("nothing is changed");
-	}
+	bool done = portal_reload(ctx, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
+	if (done)
+		log_info("configuration, certificate and texts are read again");
+	else
+		log_error("nothing is changed");
 	sd_notify(0, "READY=1");
 	return 0;
 }
@@ -110,7 +100,6 @@ static int signals_init(struct portal *p)
 static bool start(struct portal *p, struct errors *errors)
 {
 	const struct portal_config *c = p->config;
-	pthread_rwlock_init(&p->assets_lock, NULL);
 	p->assets = assets_load(c, errors);
 	bool tls = tls_load(c->certificate, c->key, errors);
 	p->cookies = cookies_new();
@@ -183,11 +172,12 @@ int main(int argc, char **argv)
 {
 	struct arguments a = {.config = CONFIG_DEFAULT};
 	struct errors errors = {0};
-	struct portal p = {0};
+	struct portal p = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 	if (!parse(argc, argv, &a) || a.help) {
 		fputs(usage_text, a.help ? stdout : stderr);
 		return a.help ? EXIT_DONE : EXIT_USAGE;
 	}
+	p.config_file = a.config;
 	p.config = portal_config_load(a.config, &errors);
 	int status = p.config ? EXIT_DONE : EXIT_NO;
 	if (p.config && a.check && check_files(p.config, &errors))

@@ -36,7 +36,7 @@ static json_t *explain(struct request *r, const char *to)
 static const char *owner_of(const struct request *r, const json_t *why)
 {
 	const char *owner = gate_text(why, "owner"), *nearest = gate_text(why, "nearest_owner");
-	const char *contact = r->portal->config->contact;
+	const char *contact = r->config->contact;
 	return owner[0] ? owner : nearest[0] ? nearest : contact ? contact : "";
 }
 

@@ -72,7 +72,7 @@ static void form_end(struct request *r, enum text button, bool quiet)
 
 void html_sign_in(struct request *r, const char *to)
 {
-	uint32_t credentials = r->portal->config->credentials;
+	uint32_t credentials = r->config->credentials;
 	bool passwords = credentials & ~(uint32_t)CREDENTIALS_VOUCHERS;
 	if (passwords) {
 		form_begin(r, to);
@@ -95,9 +95,9 @@ void html_sign_in(struct request *r, const char *to)
 
 static void notice(struct request *r)
 {
-	if (r->portal->config->notice) {
+	if (r->config->notice) {
 		html(r, "<p class=\"notice\">");
-		html_text(r, r->portal->config->notice);
+		html_text(r, r->config->notice);
 		html(r, "</p>\n");
 	}
 }

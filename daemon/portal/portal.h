@@ -7,7 +7,7 @@
 #include <systemd/sd-event.h>
 
 struct portal {
-	struct portal_config *config; /* fixed while the process lives */
+	const char *config_file;
 	sd_event *event;
 	struct server *server;
 	struct radius_server *radius; /* or NULL: not asked for */
@@ -16,7 +16,16 @@ struct portal {
 	struct limit *limit;
 	struct store *store; /* or NULL: cookies end with the process */
 
-	/* What a reload replaces; a page is made under the read lock. */
-	pthread_rwlock_t assets_lock;
+	/* What a reload replaces. A page is made under the read lock; a request holds the
+	 * configuration that it began with. The main thread, which alone writes, needs no lock. */
+	pthread_rwlock_t lock;
+	struct portal_config *config;
 	struct assets *assets;
 };
+
+/* Holds the configuration in force until portal_config_free. Any thread. */
+struct portal_config *portal_config_now(struct portal *p);
+
+/* Reads portal.conf, certificate, texts and logo again: all of it is good and in force from here
+ * on, or nothing is changed. Connections, sessions and cookies stay. (reload.c) */
+bool portal_reload(struct portal *p, struct errors *errors);

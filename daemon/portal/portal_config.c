@@ -235,9 +235,15 @@ struct portal_config *portal_config_load(const char *path, struct errors *errors
 	return NULL;
 }
 
+struct portal_config *portal_config_hold(struct portal_config *c)
+{
+	__atomic_add_fetch(&c->held, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
 void portal_config_free(struct portal_config *c)
 {
-	if (!c)
+	if (!c || __atomic_fetch_sub(&c->held, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	config_free_table(&schema_portal, c);
 	free(c);

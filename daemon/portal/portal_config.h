@@ -62,12 +62,16 @@ struct portal_config {
 	char *radius_default_tier;             /* or NULL */
 	int64_t radius_interim, radius_window; /* ns */
 	uint32_t radius_missed, radius_sessions, radius_repeats;
+
+	unsigned held; /* by how many besides who loaded it */
 };
 
 extern const struct table schema_portal; /* config/schema.h */
 
 /* NULL where anything is wrong; all of it is then in errors. */
 struct portal_config *portal_config_load(const char *path, struct errors *errors);
+/* Freed by the last of those who hold it. */
+struct portal_config *portal_config_hold(struct portal_config *c);
 void portal_config_free(struct portal_config *c);
 
 /* "gate.example" or "gate.example:8443" of the url. */

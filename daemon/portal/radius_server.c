@@ -151,12 +151,13 @@ static void digest(struct sha256_ctx *ctx, uint8_t out[ACCOUNTING_KEY])
 
 /* Who reports: a client speaks for those behind it (RFC 2866 section 5.4 asks for one of these
  * attributes), and never for those behind another client. */
-static void nas_key(const struct radius_request *r, uint32_t client,
+static void nas_key(const struct radius_request *r, const struct network *client,
 		    const struct sockaddr_in6 *from, uint8_t out[ACCOUNTING_KEY])
 {
 	struct sha256_ctx ctx;
 	sha256_init(&ctx);
-	sha256_update(&ctx, sizeof client, (const uint8_t *)&client);
+	sha256_update(&ctx, sizeof client->base, client->base.bytes); /* a row may move */
+	sha256_update(&ctx, sizeof client->bits, (const uint8_t *)&client->bits);
 	if (r->has_nas)
 		sha256_update(&ctx, sizeof r->nas, r->nas.bytes);
 	else if (r->nas_name.len)
@@ -202,8 +203,9 @@ static void tier_of(const struct portal_config *c, const struct radius_request *
 	snprintf(out, TIER_MAX, "%s", tier ? tier : "");
 }
 
-static void report_of(struct radius_server *s, const struct radius_request *r, uint32_t client,
-		      const struct sockaddr_in6 *from, int64_t now, struct accounting_report *out)
+static void report_of(struct radius_server *s, const struct radius_request *r,
+		      const struct network *client, const struct sockaddr_in6 *from, int64_t now,
+		      struct accounting_report *out)
 {
 	struct sha256_ctx ctx;
 	*out = (struct accounting_report){
@@ -276,18 +278,17 @@ static const char *from_text(const struct datagram *d, char out[static ADDRESS_T
 
 /* The client's row of a packet that may be acted on; NULL (and counted) where it may not. */
 static const struct portal_radius_client *admit(struct radius_server *s, const struct datagram *d,
-						struct radius_request *r, uint32_t *row,
-						int64_t now)
+						struct radius_request *r, int64_t now)
 {
 	struct address from;
 	memcpy(&from, &d->from.sin6_addr, sizeof from);
-	*row = netset_find(s->clients, &from);
-	if (*row == NETSET_NONE) {
+	uint32_t row = netset_find(s->clients, &from);
+	if (row == NETSET_NONE) {
 		s->counters.unknown_client++;
 		SAY(now, d, "a packet of an unknown client");
 		return NULL;
 	}
-	const struct portal_radius_client *client = &s->config->radius_clients[*row];
+	const struct portal_radius_client *client = &s->config->radius_clients[row];
 	if (radius_parse(d->bytes, d->len, &s->attribute, r) != PARSE_OK || !r->status) {
 		s->counters.malformed++;
 		SAY(now, d, "a packet that is malformed or no accounting request");
@@ -326,9 +327,8 @@ static void take(struct radius_server *s, const struct datagram *d, int64_t now)
 {
 	struct radius_request r;
 	struct accounting_report report;
-	uint32_t row;
 	s->counters.packets++;
-	const struct portal_radius_client *client = admit(s, d, &r, &row, now);
+	const struct portal_radius_client *client = admit(s, d, &r, now);
 	if (!client)
 		return;
 	if (is_repeated(s, &r, &d->from, now)) {
@@ -342,7 +342,7 @@ static void take(struct radius_server *s, const struct datagram *d, int64_t now)
 		return;
 	}
 	s->counters.prefix_alone += r.prefix_alone;
-	report_of(s, &r, row, &d->from, now, &report);
+	report_of(s, &r, &client->network, &d->from, now, &report);
 	enum accounting_result result =
 		adopt(s, now) ? accounting_take(s->accounting, &report, now) : ACCOUNTING_AWAY;
 	told(s, d, result, now);
@@ -463,25 +463,33 @@ static int listen_at(const struct address *a, uint16_t port)
 	return e;
 }
 
-static bool clients_init(struct radius_server *s)
+/* What follows the configuration; false where memory ran out, and nothing is changed. */
+static bool follow(struct radius_server *s, const struct portal_config *c)
 {
-	s->clients = netset_new();
-	bool good = s->clients != NULL;
-	for (size_t i = 0; good && i < s->config->radius_client_count; i++)
-		good = netset_add(s->clients, &s->config->radius_clients[i].network, (uint32_t)i);
-	return good;
+	struct netset *clients = netset_new();
+	struct daemon *daemon = daemon_new(c->control_socket, "radius");
+	bool good = clients && daemon;
+	for (size_t i = 0; good && i < c->radius_client_count; i++)
+		good = netset_add(clients, &c->radius_clients[i].network, (uint32_t)i);
+	if (!good || !radius_attribute_parse(c->radius_attribute, &s->attribute)) {
+		netset_free(clients);
+		daemon_free(daemon);
+		return false;
+	}
+	netset_free(s->clients);
+	daemon_free(s->daemon);
+	s->clients = clients;
+	s->daemon = daemon;
+	s->config = c;
+	return true;
 }
 
-static int init(struct radius_server *s, sd_event *event)
+static int init(struct radius_server *s, const struct portal_config *c, sd_event *event)
 {
-	const struct portal_config *c = s->config;
-	if (!radius_attribute_parse(c->radius_attribute, &s->attribute))
-		return -EINVAL;
 	s->repeat_sets = c->radius_repeats / WAYS;
 	s->repeats = calloc((size_t)s->repeat_sets * WAYS, sizeof *s->repeats);
 	s->accounting = accounting_new(c->radius_sessions, c->radius_window, &ops, s);
-	s->daemon = daemon_new(c->control_socket, "radius");
-	if (!clients_init(s) || !s->repeats || !s->accounting || !s->daemon)
+	if (!follow(s, c) || !s->repeats || !s->accounting)
 		return -ENOMEM;
 	s->fd = listen_at(&c->radius, c->radius_port);
 	int e = s->fd < 0 ? s->fd : sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_packet, s);
@@ -497,14 +505,18 @@ struct radius_server *radius_server_new(const struct portal_config *c, sd_event 
 	struct radius_server *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
-	s->config = c;
 	s->fd = -1;
-	int e = init(s, event);
+	int e = init(s, c, event);
 	if (e >= 0)
 		return s;
 	errors_add(errors, NULL, 0, "RADIUS cannot be received: %s", strerror(-e));
 	radius_server_free(s);
 	return NULL;
+}
+
+bool radius_server_reload(struct radius_server *s, const struct portal_config *c)
+{
+	return follow(s, c);
 }
 
 void radius_server_free(struct radius_server *s)

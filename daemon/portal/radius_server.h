@@ -12,6 +12,9 @@ struct radius_server;
 /* Listens; NULL with a sentence in errors. The configuration must outlive it. */
 struct radius_server *radius_server_new(const struct portal_config *c, sd_event *event,
 					struct errors *errors);
+/* Clients, tiers and times are those of another configuration from here on, sessions stay; where it
+ * listens, and how much it holds, stay too. False where memory ran out: nothing is changed. */
+bool radius_server_reload(struct radius_server *s, const struct portal_config *c);
 void radius_server_free(struct radius_server *s);
 
 struct radius_counters {

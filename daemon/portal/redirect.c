@@ -56,11 +56,12 @@ enum MHD_Result redirect_request(void *ctx, struct MHD_Connection *connection, c
 				 const char *method, const char *version, const char *bytes,
 				 size_t *len, void **own)
 {
-	const struct portal_config *c = server_config(ctx);
+	struct portal_config *c = server_config(ctx);
 	char to[LOCATION_MAX], page[LOCATION_MAX * 2 + 400];
 	bool follows = strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
 		       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	target(c, connection, to);
+	portal_config_free(c);
 	int n = snprintf(
 		page, sizeof page,
 		"<!doctype html>\n<html lang=\"en\">\n<head><title>Sign in</title></head>\n"

@@ -25,7 +25,8 @@ struct reply {
 
 struct request {
 	struct portal *portal;
-	void *connection; /* of libmicrohttpd */
+	struct portal_config *config; /* as it was when the request began */
+	void *connection;             /* of libmicrohttpd */
 	struct address peer;
 	int64_t now;
 	bool post, head;

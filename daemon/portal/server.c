@@ -5,19 +5,20 @@
 #include "portal/assets.h"
 #include "portal/checker.h"
 #include "portal/deadline.h"
+#include "portal/listen.h"
 #include "portal/redirect.h"
 #include "portal/tls.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define THREADS      4
+#define LEAVING      8
 #define HEADER_BYTES (32 * 1024)   /* of a connection: request line, headers and buffers */
 #define PASS_OVER    (1024 * 1024) /* of a body that is too large, so that its sender reads why */
 #define FORM_TYPE    "application/x-www-form-urlencoded"
@@ -31,13 +32,14 @@
 struct server {
 	struct portal *portal;
 	struct MHD_Daemon *https, *http;
+	struct MHD_Daemon *leaving[LEAVING]; /* replaced by a reload; they serve whom they have */
 	struct deadline *deadline;
 	sd_event_source *sweep;
 };
 
-const struct portal_config *server_config(const struct server *s)
+struct portal_config *server_config(struct server *s)
 {
-	return s->portal->config;
+	return portal_config_now(s->portal);
 }
 
 /* ---- a connection ---- */
@@ -60,12 +62,13 @@ static struct address peer_of(struct MHD_Connection *connection)
 
 static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t len)
 {
-	const struct networks *clients = &((struct portal *)ctx)->config->clients;
+	struct portal_config *c = portal_config_now(ctx);
 	struct address peer = server_address(a);
-	for (size_t i = 0; i < clients->count; i++)
-		if (network_has(&clients->item[i], &peer))
-			return MHD_YES;
-	return MHD_NO;
+	bool served = false;
+	for (size_t i = 0; i < c->clients.count && !served; i++)
+		served = network_has(&c->clients.item[i], &peer);
+	portal_config_free(c);
+	return served ? MHD_YES : MHD_NO;
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
@@ -112,12 +115,13 @@ static struct request *request_new(struct portal *p, struct MHD_Connection *conn
 		return NULL;
 	}
 	r->portal = p;
+	r->config = portal_config_now(p);
 	r->connection = connection;
 	r->peer = peer_of(connection);
 	r->now = clock_now();
 	r->post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
 	r->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-	r->gate = gate_of(p->config);
+	r->gate = gate_of(r->config);
 	r->has_token = cookie ? cookie_parse(cookie, strlen(cookie), &r->token) : PARSE_ABSENT;
 	return r;
 }
@@ -135,6 +139,7 @@ static void request_free(struct request *r)
 	free(r->body);
 	free(r->reply.page.data);
 	free(r->path);
+	portal_config_free(r->config);
 	free(r);
 }
 
@@ -164,7 +169,7 @@ static enum text refusal(const struct request *r, struct MHD_Connection *c, unsi
 	const char *length = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	const char *type = header(c, MHD_HTTP_HEADER_CONTENT_TYPE);
 	const char *host = header(c, MHD_HTTP_HEADER_HOST);
-	if (!host || strcasecmp(host, portal_authority(r->portal->config)) != 0) {
+	if (!host || strcasecmp(host, portal_authority(r->config)) != 0) {
 		*status = 421;
 		return TEXT_ELSEWHERE;
 	}
@@ -184,7 +189,7 @@ static enum text refusal(const struct request *r, struct MHD_Connection *c, unsi
 /* False where nothing more is to be read. */
 static bool take_body(struct request *r, const char *bytes, size_t len)
 {
-	uint32_t max = r->portal->config->request_bytes;
+	uint32_t max = r->config->request_bytes;
 	if (r->passed_over || len > max - r->body_len) {
 		r->passed_over += len;
 		return r->passed_over <= PASS_OVER;
@@ -270,11 +275,11 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct requ
 static enum MHD_Result answer(struct MHD_Connection *connection, struct request *r)
 {
 	struct portal *p = r->portal;
-	pthread_rwlock_rdlock(&p->assets_lock);
+	pthread_rwlock_rdlock(&p->lock);
 	r->language = language_of(p, connection);
 	bool later = pages_answer(r);
 	enum MHD_Result result = later ? MHD_YES : send_reply(connection, r);
-	pthread_rwlock_unlock(&p->assets_lock);
+	pthread_rwlock_unlock(&p->lock);
 	return result;
 }
 
@@ -282,12 +287,12 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, struct request 
 			      enum text what)
 {
 	struct portal *p = r->portal;
-	pthread_rwlock_rdlock(&p->assets_lock);
+	pthread_rwlock_rdlock(&p->lock);
 	r->language = language_of(p, connection);
 	r->refused = true;
 	page_error(r, status, what, what);
 	enum MHD_Result result = send_reply(connection, r);
-	pthread_rwlock_unlock(&p->assets_lock);
+	pthread_rwlock_unlock(&p->lock);
 	return result;
 }
 
@@ -338,63 +343,7 @@ void server_resume(struct request *r)
 	MHD_resume_connection(r->connection);
 }
 
-/* ---- listening ---- */
-
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_storage a = {0};
-	socklen_t len = sizeof a;
-	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return 0;
-	return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-					     : ((struct sockaddr_in *)&a)->sin_port);
-}
-
-/* The socket of a port that the service manager has opened, or -1. */
-static int given(uint16_t port)
-{
-	int count = sd_listen_fds(0);
-	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++)
-		if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0 && port_of(fd) == port)
-			return fd;
-	return -1;
-}
-
-static int listen_at(const struct address *a, uint16_t port)
-{
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
-	bool is4 = address_is4(a);
-	int on = 1, off = 0, fd = given(port);
-	if (fd >= 0)
-		return fd;
-	memcpy(&six.sin6_addr, a->bytes, 16);
-	memcpy(&four.sin_addr, a->bytes + 12, 4);
-	fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!is4)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	int e = is4 ? bind(fd, (struct sockaddr *)&four, sizeof four)
-		    : bind(fd, (struct sockaddr *)&six, sizeof six);
-	if (e < 0 || listen(fd, 128) < 0) {
-		e = -errno;
-		close(fd);
-		return e;
-	}
-	return fd;
-}
-
-static int listen_for(const struct address *a, uint16_t port, struct errors *errors)
-{
-	char text[ADDRESS_TEXT];
-	int fd = listen_at(a, port);
-	if (fd < 0)
-		errors_add(errors, NULL, 0, "cannot listen at %s port %u: %s",
-			   address_format(a, text), port, strerror(-fd));
-	return fd;
-}
+/* ---- its two listeners ---- */
 
 #define FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC)
 
@@ -418,12 +367,28 @@ static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
 		on_completed, s, MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_END);
 }
 
+/* A listener that is replaced goes with its last connection. */
+static void let_go(struct server *s)
+{
+	for (size_t i = 0; i < LEAVING; i++) {
+		const union MHD_DaemonInfo *info =
+			s->leaving[i] ? MHD_get_daemon_info(s->leaving[i],
+							    MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+				      : NULL;
+		if (!info || info->num_connections > 0)
+			continue;
+		MHD_stop_daemon(s->leaving[i]);
+		s->leaving[i] = NULL;
+	}
+}
+
 static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 {
 	struct server *s = ctx;
 	unsigned late = deadline_sweep(s->deadline);
 	if (late)
 		LOG_LIMITED(log_info, clock_now(), "%u slow connections are closed", late);
+	let_go(s);
 	sd_event_source_set_time(source, now + 500000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -431,8 +396,8 @@ static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 static bool start_both(struct server *s, struct errors *errors)
 {
 	const struct portal_config *c = s->portal->config;
-	int https = listen_for(&c->https, c->https_port, errors);
-	int http = listen_for(&c->http, c->http_port, errors);
+	int https = listen_at(&c->https, c->https_port, errors);
+	int http = listen_at(&c->http, c->http_port, errors);
 	if (https >= 0)
 		s->https = start(s, https, true);
 	if (http >= 0)
@@ -472,6 +437,38 @@ static void stop(struct MHD_Daemon *d)
 		close(fd);
 }
 
+/* MHD takes its bounds at the start alone: another that has the new ones takes the place of `old`,
+ * which is left those that it serves. */
+static struct MHD_Daemon *replace(struct server *s, struct MHD_Daemon *old, bool tls)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(old, MHD_DAEMON_INFO_LISTEN_FD);
+	size_t i = 0;
+	while (i < LEAVING && s->leaving[i])
+		i++;
+	int fd = info && i < LEAVING ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
+	struct MHD_Daemon *d = fd >= 0 ? start(s, fd, tls) : NULL;
+	if (!d && fd >= 0)
+		close(fd);
+	if (!d)
+		return NULL;
+	close(MHD_quiesce_daemon(old));
+	s->leaving[i] = old;
+	return d;
+}
+
+bool server_reload(struct server *s, const struct portal_config *before)
+{
+	const struct portal_config *c = s->portal->config;
+	deadline_limit(s->deadline, c->request_time);
+	if (before->connections == c->connections && before->request_time == c->request_time &&
+	    before->connections_per_client == c->connections_per_client)
+		return true;
+	struct MHD_Daemon *https = replace(s, s->https, true), *http = replace(s, s->http, false);
+	s->https = https ? https : s->https;
+	s->http = http ? http : s->http;
+	return https && http;
+}
+
 void server_free(struct server *s)
 {
 	if (!s)
@@ -479,6 +476,9 @@ void server_free(struct server *s)
 	sd_event_source_disable_unref(s->sweep);
 	stop(s->https);
 	stop(s->http);
+	for (size_t i = 0; i < LEAVING; i++)
+		if (s->leaving[i])
+			MHD_stop_daemon(s->leaving[i]); /* its socket was taken back before */
 	deadline_free(s->deadline);
 	free(s);
 }

@@ -11,6 +11,9 @@ struct server;
 
 /* Listens; NULL with sentences in errors. The certificate is loaded already (tls.h). */
 struct server *server_new(struct portal *p, struct errors *errors);
+/* Takes the bounds of the portal's configuration, which is another now; connections that are there
+ * go on. False where the old bounds stay. */
+bool server_reload(struct server *s, const struct portal_config *before);
 /* No new connections from here on; what waits for a checker must be given back before. */
 void server_free(struct server *s);
 
@@ -18,7 +21,8 @@ void server_free(struct server *s);
 struct sockaddr;
 struct address server_address(const struct sockaddr *a);
 
-const struct portal_config *server_config(const struct server *s);
+/* Held: portal_config_free gives it back. */
+struct portal_config *server_config(struct server *s);
 
 /* A request waits for a checker, and goes on: its page is asked for once more. */
 void server_suspend(struct request *r);

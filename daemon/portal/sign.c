@@ -67,7 +67,7 @@ static void set_cookie(struct request *r)
 	token_format(&r->token, text);
 	snprintf(r->reply.cookie, sizeof r->reply.cookie,
 		 COOKIE_NAME "=%s; Path=/; Max-Age=%lld; Secure; HttpOnly; SameSite=Lax", text,
-		 (long long)(r->portal->config->session / NS_PER_S));
+		 (long long)(r->config->session / NS_PER_S));
 }
 
 static void refuse(struct request *r, unsigned status, enum text t)
@@ -178,7 +178,7 @@ bool sign_in_again(struct request *r)
 	struct cookie c;
 	json_int_t id;
 	bool six = !address_is4(&r->peer), done = false;
-	if (r->portal->config->roaming == ROAMING_OFF || r->has_token != PARSE_OK ||
+	if (r->config->roaming == ROAMING_OFF || r->has_token != PARSE_OK ||
 	    !cookies_find(r->portal->cookies, &r->token, r->now, &c))
 		return false;
 	/* A session that has ended, by itself or by an operator, comes back by a password alone. */

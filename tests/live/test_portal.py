@@ -79,6 +79,16 @@ class Portal:
                  "the portal")
         check(self.process.poll() is None, "the portal ended:", self.log())
 
+    def hangup(self, word):
+        before = self.log().count(word)
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log().count(word) > before, 5, word)
+
+    def reload(self, good=True, extra="", **over):
+        """SIGHUP with another configuration: settings(**over), then `extra` as it is."""
+        self.config_file.write_text(libconfig(self.settings(**over)) + extra)
+        self.hangup("are read again" if good else "nothing is changed")
+
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGTERM)
@@ -450,11 +460,6 @@ def test_reload(lab):
         cert = done[done.index("-----BEGIN"):done.index("-----END CERT") + 25]
         return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=cert, text=True,
                               capture_output=True).stdout
-
-    def hangup(word):
-        before = lab.portal.log().count(word)
-        lab.portal.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: lab.portal.log().count(word) > before, 5, word)
     cert, key = lab.certificate
     kept, first = (cert.read_bytes(), key.read_bytes()), serial()
     try:
@@ -462,15 +467,98 @@ def test_reload(lab):
                 "-subj /CN=other -keyout other.key -out other.pem")
         subprocess.run(make.split(), cwd=lab.dir, check=True, capture_output=True)
         cert.write_bytes((lab.dir / "other.pem").read_bytes())
-        hangup("nothing is changed")
+        lab.portal.hangup("nothing is changed")
         equal(serial(), first, "certificate after a bad reload")
         key.write_bytes((lab.dir / "other.key").read_bytes())
-        hangup("are read again")
+        lab.portal.hangup("are read again")
         check(serial() != first, "the certificate is still the old one")
     finally:
         cert.write_bytes(kept[0])
         key.write_bytes(kept[1])
-        hangup("are read again")
+        lab.portal.hangup("are read again")
+
+
+class Kept:
+    """A connection to the portal that stays open between requests."""
+
+    def __init__(self, lab, source=NOBODY):
+        self.tls = ssl.create_default_context(cafile=lab.ca).wrap_socket(
+            lab.connect("10.77.1.1", 443, source), server_hostname="gate.example")
+
+    def send(self, text):
+        self.tls.sendall(text.replace("\n", "\r\n").encode())
+
+    def answer(self):
+        """Status and body of one answer; None where the connection has ended."""
+        data = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while b"\r\n\r\n" not in data and (more := self.tls.recv(65536)):
+                data += more
+            head, _, body = data.partition(b"\r\n\r\n")
+            if not body and not head:
+                return None
+            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+            while len(body) < length and (more := self.tls.recv(65536)):
+                body += more
+            return int(head.split()[1]), body.decode()
+        return None
+
+    def get(self, path="/"):
+        self.send(f"GET {path} HTTP/1.1\nHost: gate.example\n\n")
+        return self.answer()
+
+
+@shared
+def test_reload_configuration(lab):
+    "SIGHUP takes all of portal.conf; open connections, half requests and sessions go on"
+    texts = lab.dir / "texts"
+    texts.mkdir()
+    (texts / "en.text").write_text((ROOT / "conf/portal/en.text").read_text().replace("sign-in = Sign in", "sign-in = Come in"))
+    b = Browser(lab)
+    equal(b.sign_in().status, 303)
+    try:
+        lab.portal.reload(request_time="20s")
+        kept, half = Kept(lab, OTHER), Kept(lab, OTHER)
+        check("Network access" in kept.get()[1], "the title before")
+        half.send("POST /sign-in HTTP/1.1\nHost: gate.example\nContent-Length: 9\n"
+                  "Content-Type: application/x-www-form-urlencoded\n\nuser")
+        lab.portal.reload(request_time="20s", title="Another lab", contact="another desk", texts=str(texts),
+                          logo=str(ROOT / "tests/browser/logo.svg"), credentials=["users", "vouchers"],
+                          connections_per_client=3, request_bytes=1024)
+        status, page = kept.get()
+        equal(status, 200, "on the connection of before")
+        for piece in ("Another lab", "another desk", "Come in", 'name="voucher"', "/logo"):
+            check(piece in page, piece, "is not on", page)
+        half.send("=ann&")
+        equal(half.answer()[0], 403, "the half request")
+        equal(signed_in(lab), ["ann"])
+        check("You are signed in" in b.get("/").body, "the cookie is forgotten")
+        equal(kept.get("/logo")[0], 200)
+        equal(b.get("/sign-in", "--data-binary", "a=" + "x" * 2000).status, 413)
+        new = [Kept(lab, "10.77.1.9") for _ in range(3)]
+        check(all(k.get() for k in new), "within the new bound")
+        try:
+            fourth = Kept(lab, "10.77.1.9").get()
+        except (ConnectionError, ssl.SSLError):
+            fourth = None
+        equal(fourth, None, "a connection over the new bound")
+        check(new[0].get(), "one of those within it")
+        lab.portal.reload(good=False, extra="nonsense = 1;\nlogo = \"nowhere\";\n", connections_per_client=1)
+        line = lab.portal.config_file.read_text().splitlines().index("nonsense = 1;") + 1
+        for said in (f'portal.conf:{line}: unknown key "nonsense"', f"portal.conf:{line + 1}: logo", "connections_per_client = 1"):
+            check(said in lab.portal.log(), said, "is not in", lab.portal.log())
+        check("Another lab" in kept.get()[1] and new[0].get(), "an error changed something")
+        lab.portal.reload(http="[::]:8081")
+        check("http has changed; a restart will take it" in lab.portal.log(), lab.portal.log())
+        check("Network access" in kept.get()[1], "back")
+        for _ in range(12):  # more than may be on their way out at once
+            lab.portal.reload(connections_per_client=5)
+            lab.portal.reload(connections_per_client=6)
+        check(kept.get() and Browser(lab, OTHER).get("/").ok, "after many")
+        lab.portal.hangup("are read again")
+    finally:
+        lab.portal.reload()
+    equal(signed_in(lab), ["ann"])
 
 
 if __name__ == "__main__":

@@ -383,6 +383,31 @@ def test_portal_restart(lab):
     equal(who(lab), None)
 
 
+def test_reload(lab):
+    "SIGHUP takes other clients, secrets and tiers; sessions stay, and end by the new secret"
+    portal, nas = lab.portal, Nas(lab)
+    check(nas.send("Start", "kept"), "no answer")
+    file = lab.dir / "portal.conf"
+    before, new = file.read_text(), Nas(lab, secret="another secret")
+    try:
+        file.write_text(libconfig({"radius_clients": [{"network": "fd77:9::/64", "secret": SECRET},
+                                                      {"network": "10.77.3.0/24", "secret": new.secret}]}) +
+                        re.sub(r"(?s)radius_clients = \(.*?\);\n", "", before).replace('"gold"', '"silver"'))
+        portal.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "are read again" in portal.log(), 5, "the reload")
+        check(not nas.send("Interim-Update", "kept", wait=1), "the old secret counts")
+        equal(who(lab), "alice")
+        check(new.send("Start", "more", address=OTHER, Class='"silver"'), "no answer")
+        equal(who(lab, OTHER), "alice")
+        check(new.send("Stop", "kept"), "no answer to the Stop")
+        equal(who(lab), None)
+        check(new.send("Stop", "more", address=OTHER), "no answer to the Stop")
+    finally:
+        file.write_text(before)
+        portal.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: portal.log().count("are read again") == 2, 5, "the reload back")
+
+
 def test_daemon_away(lab):
     "while the daemon is away nothing is answered; sent again later it counts"
     nas = Nas(lab)
