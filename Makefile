@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: unit golden live live-qemu browser fuzz bench asan ubsan tsan cover. Code: format lint.
+# Tests: unit golden live live-qemu browser fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -114,6 +114,13 @@ asan ubsan tsan:
 	@$(QUIET) B=$B/$@ tests \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -Wno-error'
 	@TIERGATE_BUILD=$B/$@ TSAN_OPTIONS='suppressions=tests/tsan.supp' tests/run $(SUITES)
+# 10,000 logins through the pages of a portal, and to a daemon, that are built with sanitizers.
+soak-login: SANITIZE := address,undefined
+soak-login:
+	@scripts/install-deps build test
+	@$(QUIET) B=$B/asan all \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -Wno-error'
+	@TIERGATE_BUILD=$B/asan tests/live/soak_login.py $(LOGINS)
 cover:
 	@scripts/install-deps dev
 	@$(QUIET) B=$B/cover CFLAGS='-O0 -g --coverage' tests
@@ -180,5 +187,5 @@ clean:
 	rm -rf $B
 
 .PHONY: all unit tests check golden golden-update live conf live-qemu browser fuzz fuzz-replay asan ubsan tsan \
-	cover bench format lint demo install clean
+	soak-login cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
