@@ -69,7 +69,7 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	}
 	if (n.parse == PARSE_MORE && (n.nothing_new || observing(w))) {
 		naming_passed(f, p);
-		apply(w, f, VERDICT_PENDING, id);
+		apply(w, f, f->live ? VERDICT_PENDING : VERDICT_ALLOWED, id);
 	} else if (n.parse == PARSE_MORE) {
 		hold(w, f, id);
 	} else if (n.parse == PARSE_ABSENT) {
@@ -195,7 +195,7 @@ static bool begins_anew(const struct worker *w, const struct flow *f, const stru
 
 static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	if (f->state == FLOW_ALLOWED && f->live && p && cursor_left(&p->payload)) {
+	if (f->state == FLOW_ALLOWED && p && naming_follows(f, p)) {
 		later_bytes(w, f, p, false, id);
 		return;
 	}

@@ -248,17 +248,46 @@ static void next_hello(struct flow *f, struct naming *out)
 		out->broken = REASON_HELLO_CHANGED;
 }
 
-/* After a Retry, a version negotiation, a HelloRetryRequest or a HelloVerifyRequest. The server has
- * taken the hello once the client sends what is none. */
+/* An Initial after the flow was allowed: a HelloRetryRequest's (the same keys, so it must agree),
+ * or another connection's, with its own hello to judge; after a Retry or a version negotiation that
+ * is the same hello again. What no key of ours opens belongs to a connection that is under way, or,
+ * where the flow needed no name, need not be QUIC at all. */
+static void next_initial(struct namer *n, struct flow *f, const struct packet *p,
+			 struct naming *out)
+{
+	read_datagram(n, f, p, out);
+	bool nameless = f->evidence <= EVIDENCE_DNS && out->broken != REASON_OVERLAP_CONFLICT;
+	if (out->parse == PARSE_OK && says_same(f, &out->hello))
+		out->parse = PARSE_MORE;
+	else if (out->parse == PARSE_OK && !f->quic.anew)
+		out->broken = REASON_HELLO_CHANGED;
+	else if (out->parse == PARSE_ABSENT ||
+		 (out->parse == PARSE_BAD && (f->quic.sealed || nameless)))
+		*out = (struct naming){.parse = PARSE_MORE, .broken = REASON_COUNT};
+	out->nothing_new = out->parse == PARSE_MORE && !f->stream;
+}
+
+/* After a HelloVerifyRequest. The server has taken the hello once the client sends what is none. */
 static void next_datagram(struct namer *n, struct flow *f, const struct packet *p,
 			  struct naming *out)
 {
+	if (quic_is_long(p->payload)) {
+		next_initial(n, f, p, out);
+		return;
+	}
 	read_datagram(n, f, p, out);
 	if (out->parse == PARSE_OK && says_same(f, &out->hello))
 		out->parse = PARSE_MORE;
 	else if (out->parse == PARSE_OK)
 		out->broken = REASON_HELLO_CHANGED;
 	out->nothing_new = out->parse == PARSE_MORE && !f->stream;
+}
+
+bool naming_follows(const struct flow *f, const struct packet *p)
+{
+	bool initial = p->transport == IPPROTO_UDP && quic_may_be_initial(p->payload) &&
+		       quic_is_long(p->payload);
+	return cursor_left(&p->payload) && (f->live || initial);
 }
 
 void naming_follow(struct namer *n, struct flow *f, const struct packet *p,

@@ -38,7 +38,11 @@ void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int6
 void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
 		   const struct naming *first, bool every_request);
 
-/* A packet of a live flow (NULL: go on with the packet of the call before). PARSE_OK: another name
+/* Whether a packet of an allowed flow is to be looked at: the flow is live, or the packet may begin
+ * another QUIC connection. */
+bool naming_follows(const struct flow *f, const struct packet *p);
+
+/* A packet of such a flow (NULL: go on with the packet of the call before). PARSE_OK: another name
  * to ask the policy for (REASON_HELLO_CHANGED in broken: one that must not be); call again with
  * NULL. PARSE_MORE: nothing_new tells whether the packet may pass or has to be held. PARSE_ABSENT:
  * nothing more comes, the flow need not be live. PARSE_BAD as above. */

@@ -217,12 +217,12 @@ static bool open_initial(struct quic *q, struct quic_flow *f, const struct packe
 			 struct cursor *plain)
 {
 	bool same_id = f->dcid_len == p->dcid_len && memcmp(f->dcid, p->dcid, p->dcid_len) == 0;
-	*anew = false;
 	if (f->version && !same_id && unseal(q, p, f->dcid, f->dcid_len, plain))
 		return true;
-	if (!unseal(q, p, p->dcid, p->dcid_len, plain))
+	f->sealed = !unseal(q, p, p->dcid, p->dcid_len, plain);
+	if (f->sealed)
 		return false;
-	*anew = !f->version || !same_id || f->version != p->version;
+	*anew |= !f->version || !same_id || f->version != p->version;
 	f->version = p->version;
 	f->dcid_len = p->dcid_len;
 	memcpy(f->dcid, p->dcid, p->dcid_len);
@@ -328,9 +328,10 @@ static enum parse read_hello(struct quic_flow *f, struct cursor joined, struct h
 	size_t len = 0;
 	enum parse answer = tls_client_hello(joined, &len, out);
 	out->protocol = PROTOCOL_QUIC;
-	out->another_may_come = true;
-	if (answer == PARSE_OK)
+	if (answer == PARSE_OK) {
+		f->anew = f->done == 0;
 		f->done += len;
+	}
 	return answer;
 }
 
@@ -393,7 +394,6 @@ static enum parse read_packets(struct quic *q, struct quic_flow *f, struct curso
 	while (cursor_left(&datagram) && (cursor_peek(&datagram) & 0x80)) {
 		struct packet p;
 		struct cursor plain;
-		bool new_keys;
 		if (!read_packet(&datagram, &p))
 			return PARSE_BAD;
 		if (!first.start)
@@ -405,10 +405,9 @@ static enum parse read_packets(struct quic *q, struct quic_flow *f, struct curso
 			answer = PARSE_MORE;
 		if (p.type != dialects[p.dialect].initial)
 			continue;
-		if (!open_initial(q, f, &p, &new_keys, &plain) || !read_frames(q, plain))
+		if (!open_initial(q, f, &p, anew, &plain) || !read_frames(q, plain))
 			return PARSE_BAD;
 		q->plain_used += cursor_left(&plain);
-		*anew |= new_keys;
 		answer = PARSE_MORE;
 	}
 	return answer;
@@ -418,9 +417,9 @@ enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor data
 			 struct stream_pool *pool, struct stream **crypto, bool *conflict,
 			 struct hello *out)
 {
-	bool anew = false;
 	struct cursor header = datagram;
-	*conflict = false;
+	bool anew = false;
+	*conflict = f->sealed = false;
 	hello_reset(out);
 	if (!quic_is_long(datagram))
 		return PARSE_ABSENT;

@@ -28,6 +28,8 @@ struct quic_flow {
 	uint32_t done;    /* CRYPTO bytes of hellos already told */
 	uint8_t dcid_len;
 	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
+	bool anew;        /* the hello told last was the first under its keys */
+	bool sealed;      /* the last datagram had an Initial that no key opens */
 };
 
 /* Where http.c is in a connection between packets; zero at a request's start. */

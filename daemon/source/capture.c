@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "name/quic.h"
 #include "source/defrag.h"
 #include "source/frames.h"
 #include "source/link.h"
@@ -246,7 +247,8 @@ static enum fate client_fate(struct capture *c, const struct track *k, const str
 	if (c->o.internal && c->o.internal(c->o.ctx, &p->dst))
 		return FATE_PASS;
 	if (k->mark == MARK_ALLOWED)
-		return FATE_PASS;
+		return p->transport == IPPROTO_UDP && quic_may_be_initial(p->payload) ? FATE_CLIENT
+										      : FATE_PASS;
 	if (is_denied(k))
 		return FATE_DROP;
 	return ends_handshake(k, p) ? FATE_PASS : FATE_CLIENT;

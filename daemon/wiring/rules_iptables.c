@@ -9,6 +9,10 @@ static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,116 0 0
 			     "12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 65535,6 0 0 0";
 static const char empty6[] = "12,48 0 0 6,21 0 9 6,48 0 0 53,21 0 7 16,48 0 0 52,116 0 0 4,"
 			     "100 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 65535,6 0 0 0";
+/* 1 where the first byte of UDP's payload is 0b110xxxxx; of IPv6 with extension headers, always. */
+static const char initial4[] = "6,177 0 0 0,80 0 0 8,84 0 0 224,21 0 1 192,6 0 0 65535,6 0 0 0";
+static const char initial6[] = "7,48 0 0 6,21 0 3 17,48 0 0 48,84 0 0 224,21 0 1 192,6 0 0 65535,"
+			       "6 0 0 0";
 
 bool rules_jump_first(const char *table, const char *chain)
 {
@@ -144,27 +148,38 @@ static void marks(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate UNTRACKED -j RETURN");
 }
 
-static void inside(const struct file *f)
+static void undecided(const struct file *f)
 {
 	const struct config *c = f->c;
 	char text[64];
+	put_mark(f, "UNDECIDED", "", MARK_SENT);
+	if (c->queues > 1)
+		snprintf(text, sizeof text, "--queue-balance %u:%u", c->queue_first,
+			 c->queue_first + c->queues - 1);
+	else
+		snprintf(text, sizeof text, "--queue-num %u", c->queue_first);
+	rule(f, "-A " RULES_PREFIX "UNDECIDED -j NFQUEUE %s%s", text,
+	     c->when_down == CONFIG_OPEN ? " --queue-bypass" : "");
+}
+
+static void inside(const struct file *f)
+{
+	char text[64];
 	forged(f);
 	/* No flow to a resolver has this mark: what most packets have comes early. */
-	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, text, MARK_ALLOWED));
+	flow_mark(f, text, MARK_ALLOWED);
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p udp %s-m conntrack --ctdir ORIGINAL "
+	     "-m bpf --bytecode \"%s\" -g " RULES_PREFIX "UNDECIDED",
+	     text, f->four ? initial4 : initial6);
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", text);
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
 	rule(f, "-A " RULES_PREFIX "INSIDE %s -j RETURN", packet_mark(f, text, MARK_ANSWER));
 	passes(f);
 	marks(f);
-	put_mark(f, "INSIDE", "", MARK_SENT);
-	if (c->queues > 1)
-		snprintf(text, sizeof text, "--queue-balance %u:%u", c->queue_first,
-			 c->queue_first + c->queues - 1);
-	else
-		snprintf(text, sizeof text, "--queue-num %u", c->queue_first);
-	rule(f, "-A " RULES_PREFIX "INSIDE -j NFQUEUE %s%s", text,
-	     c->when_down == CONFIG_OPEN ? " --queue-bypass" : "");
+	rule(f, "-A " RULES_PREFIX "INSIDE -g " RULES_PREFIX "UNDECIDED");
 }
 
 static void prerouting(const struct file *f)
@@ -203,8 +218,8 @@ static void forward(const struct file *f)
 
 static void mangle(const struct file *f)
 {
-	static const char *const chains[] = {"QUERIES", "ANSWERS", "INSIDE", "PREROUTING",
-					     "DECIDED", "FORWARD", "OUTPUT"};
+	static const char *const chains[] = {"QUERIES",    "ANSWERS", "UNDECIDED", "INSIDE",
+					     "PREROUTING", "DECIDED", "FORWARD",   "OUTPUT"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)
@@ -213,6 +228,7 @@ static void mangle(const struct file *f)
 		rule(f, ":" RULES_PREFIX "%s - [0:0]", chains[i]);
 	dns(f);
 	inside(f);
+	undecided(f);
 	prerouting(f);
 	decided(f);
 	forward(f);

@@ -133,14 +133,29 @@ static void marks(const struct rules *r, FILE *to)
 		put_mark(r, to, "ct state untracked counter", MARK_DENIED, " accept");
 }
 
-static void from_inside(const struct rules *r, FILE *to)
+static void undecided(const struct rules *r, FILE *to)
 {
 	const struct config *c = r->config;
+	char text[64];
+	chain(to, "undecided", NULL, NULL);
+	put_mark(r, to, "counter", MARK_SENT, "");
+	queue_to(r, text, c->when_down == CONFIG_OPEN, c->queue_first,
+		 c->queue_first + c->queues - 1);
+	rule(to, "%s", text);
+	end(to);
+}
+
+/* What can be a QUIC Initial comes up even of an allowed flow: it may begin another connection, to
+ * another host. */
+static void from_inside(const struct rules *r, FILE *to)
+{
 	char text[64];
 	chain(to, "from_inside", NULL, NULL);
 	forged(r, to);
 	/* No flow to a resolver has this mark: what most packets have comes early. */
 	flow_mark(r, text, "", MARK_ALLOWED);
+	rule(to, "%s meta l4proto udp ct direction original @th,64,8 & 0xe0 == 0xc0 goto undecided",
+	     text);
 	rule(to, "%s accept", text);
 	queue_to(r, text, true, r->dns_queue, r->dns_queue);
 	rule(to, "ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 %s", text);
@@ -149,10 +164,7 @@ static void from_inside(const struct rules *r, FILE *to)
 	rule(to, "meta mark & %#x == %#x accept", r->kind_mask, r->kind[MARK_ANSWER]);
 	passes(r, to);
 	marks(r, to);
-	put_mark(r, to, "counter", MARK_SENT, "");
-	queue_to(r, text, c->when_down == CONFIG_OPEN, c->queue_first,
-		 c->queue_first + c->queues - 1);
-	rule(to, "%s", text);
+	rule(to, "goto undecided");
 	end(to);
 }
 
@@ -282,6 +294,7 @@ void rules_nft(const struct rules *r, FILE *to)
 	empty(to);
 	answers(r, to);
 	denied(r, to);
+	undecided(r, to);
 	from_inside(r, to);
 	prerouting(r, to);
 	decided(r, to);

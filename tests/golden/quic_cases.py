@@ -76,4 +76,20 @@ def quic_large(c):
         flow(c, [initial(crypto(m[at:at + 1100], at), A, number=at // 1100) for at in range(0, len(m), 1100)])
 
 
-CASES = (quic_versions, quic_split, quic_large)
+def quic_another(c):
+    data = b"\x43" + B + b"\x66" * 60
+    for name in (GOOD, "www.other.example", BAD):  # another connection on the ports of an allowed one,
+        flow(c, [one(GOOD), other(2, A), data, one(name, B), data])
+    m = message(BAD)  # its hello in two datagrams,
+    flow(c, [one(GOOD), data, initial(crypto(m[:90]), B, size=1200),
+             initial(crypto(m[90:], 90), B, number=1, size=1200), data])
+    flow(c, [one(GOOD), data, one(GOOD, version=0x1a2a3a4a)])  # in a version that nobody has;
+    flow(c, [one(GOOD), one(GOOD, B), initial(ACKED, C, number=1, key_id=A, size=1200), data])  # both go on
+    for name in (GOOD, BAD):  # a HelloRetryRequest's second hello
+        m = message(GOOD)
+        flow(c, [one(GOOD), initial(crypto(message(name), len(m)), C, number=1, key_id=A, size=1200), data])
+    flow(c, [data, one(BAD)], ANYHOW)  # allowed by its address: a name says nothing more
+    flow(c, [b"\xc5" + bytes(range(250)) * 5] * 2, ANYHOW)  # and what only looks like an Initial
+
+
+CASES = (quic_versions, quic_split, quic_large, quic_another)

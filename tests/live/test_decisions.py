@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Decisions on live packets: real clients and servers, the real queue between them."""
+import contextlib
 import pathlib
 import socket
 import struct
@@ -9,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import ROOT, SITES, lab, v6, wait_for  # noqa: E402
 import pcapgen  # noqa: E402
+import quic_cases  # noqa: E402
 from pcapgen import client_hello, http_request  # noqa: E402
 from tap import check, equal, main, note  # noqa: E402
 
@@ -162,6 +164,35 @@ def test_quic(lab):
         equal(got, want, f"QUIC from {source}")
         r = lab.record(source__ip=source, network__transport="udp", destination__port=443)
         equal((r["destination.domain"], r["network.protocol"]), ("www.feas.test", "quic"))
+    lab.reload(**lab.settings())
+
+
+@shared
+def test_quic_again(lab):
+    "a second QUIC connection on an allowed flow's ports is judged too, and not a byte of it passes"
+    lab.reload(allow=[{"tiers": ["guest"], "sites": ["good"], "ports": ["udp/5000"]}])
+    for source, to in ((GUEST, "198.51.100.10"), (GUEST6, "2001:db8:2::10")):
+        first, data, other = (quic_cases.one("www.allowed.example"), b"\x43" + bytes(60),
+                              quic_cases.one("www.denied.example", b"other-id"))
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        with contextlib.closing(lab.sniff()) as far, lab.socket("client", family, socket.SOCK_DGRAM) as s:
+            s.bind((source, 0))
+            s.connect((to, 5000))
+            for packet in (first, data, first, data):  # the echo server gives each back
+                s.settimeout(3)
+                s.send(packet)
+                equal(s.recv(4096), packet)
+            s.send(other)
+            lab.record(source__ip=source, destination__domain="www.denied.example", event__reason="no-line")
+            s.settimeout(0.3)
+            try:
+                s.send(data)
+                got = s.recv(4096)
+            except OSError:
+                got = None
+            equal(got, None, "after a denied connection")
+            check(far.contains(first[-40:]), "the first Initial is not there")
+            check(not far.contains(other[-40:]), "the second Initial passed")
     lab.reload(**lab.settings())
 
 

@@ -56,14 +56,13 @@ static void begin(const char *host)
 	assert_int_equal(naming.parse, PARSE_OK);
 	naming_weigh(&namer, &flow, &naming, 1);
 	naming_follow(&namer, &flow, &p, &naming, false);
-	assert_true(flow.live);
-	naming_later(&namer, &flow, NULL, &naming);
-	assert_int_equal(naming.parse, PARSE_MORE);
-	assert_true(naming.nothing_new);
+	assert_false(flow.live);
+	assert_true(naming_follows(&flow, &p));
 }
 
 static void expect(struct packet p, enum parse parse, bool nothing_new, enum reason broken)
 {
+	assert_true(naming_follows(&flow, &p));
 	naming_later(&namer, &flow, &p, &naming);
 	assert_int_equal(naming.parse, parse);
 	assert_int_equal(naming.broken, broken);
@@ -75,7 +74,11 @@ static void test_repeat(void **state)
 {
 	begin("a.example");
 	expect(initial("a.example", first_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
-	expect(udp("\x40short", 6), PARSE_ABSENT, false, REASON_COUNT);
+	struct packet handshake = initial("a.example", first_id, 0, 9999),
+		      data = udp("\x40short", 6);
+	out.at[0] |= 0x20;
+	assert_false(naming_follows(&flow, &handshake));
+	assert_false(naming_follows(&flow, &data));
 }
 
 static void test_retry_same(void **state)
@@ -87,15 +90,37 @@ static void test_retry_same(void **state)
 	expect(initial(NULL, retry_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
 }
 
-static void test_retry_other(void **state)
+/* Another connection on the same ports: its name is there to be judged. */
+static void test_another_connection(void **state)
 {
 	begin("a.example");
 	expect(initial("b.example", retry_id, 0, 60), PARSE_MORE, false, REASON_COUNT);
-	expect(initial("b.example", retry_id, 60, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+	expect(initial("b.example", retry_id, 60, 9999), PARSE_OK, false, REASON_COUNT);
+	assert_string_equal(naming.hello.host.text, "b.example");
 	begin("a.example");
-	expect(initial(NULL, retry_id, 0, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+	expect(initial(NULL, retry_id, 0, 9999), PARSE_OK, false, REASON_COUNT);
 	begin(NULL);
-	expect(initial("b.example", retry_id, 0, 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
+	expect(initial("b.example", retry_id, 0, 9999), PARSE_OK, false, REASON_COUNT);
+}
+
+/* The first connection's second hello, after a HelloRetryRequest. */
+static struct packet second_hello(const char *host, size_t to)
+{
+	size_t first = message.len;
+	struct seal s = {&seal_versions[0], first_id, 8, first_id, 8, NULL, 2, 4, false};
+	initial(host, first_id, 0, 9999);
+	plain.len = out.len = 0;
+	put_crypto(&plain, first, message.at, to < message.len ? to : message.len);
+	put_initial(&out, &s, plain.at, plain.len);
+	return udp(out.at, out.len);
+}
+
+static void test_retry_hello(void **state)
+{
+	begin("a.example");
+	expect(second_hello("a.example", 9999), PARSE_MORE, true, REASON_COUNT);
+	begin("a.example");
+	expect(second_hello("b.example", 9999), PARSE_OK, false, REASON_HELLO_CHANGED);
 }
 
 static void test_unreadable(void **state)
@@ -103,7 +128,15 @@ static void test_unreadable(void **state)
 	begin("a.example");
 	struct packet p = initial("a.example", retry_id, 0, 9999);
 	out.at[out.len - 1] ^= 1;
+	expect(p, PARSE_MORE, true, REASON_COUNT);
+	out.at[out.len - 1] ^= 1;
+	out.at[4] = 9; /* a version that the server may know, and we don't */
+	while (out.len < 1200)
+		put_number(&out, 0, 1);
+	p = udp(out.at, out.len);
 	expect(p, PARSE_BAD, false, REASON_QUIC_UNREADABLE);
+	flow.evidence = EVIDENCE_ADDRESS; /* allowed by it, and perhaps never QUIC */
+	expect(p, PARSE_MORE, true, REASON_COUNT);
 }
 
 /* No stream is left to join the second hello in: it does not pass unread. */
@@ -111,20 +144,18 @@ static void test_pool_empty(void **state)
 {
 	begin("a.example");
 	struct stream *taken = stream_get(namer.streams);
-	size_t first = message.len;
-	struct seal s = {&seal_versions[0], first_id, 8, first_id, 8, NULL, 2, 4, false};
-	plain.len = out.len = 0;
-	put_crypto(&plain, first, message.at, 60);
-	put_initial(&out, &s, plain.at, plain.len);
-	expect(udp(out.at, out.len), PARSE_BAD, false, REASON_QUIC_UNREADABLE);
+	expect(second_hello("a.example", 60), PARSE_BAD, false, REASON_QUIC_UNREADABLE);
 	stream_put(namer.streams, taken);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_repeat),      cmocka_unit_test(test_retry_same),
-		cmocka_unit_test(test_retry_other), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_repeat),
+		cmocka_unit_test(test_retry_same),
+		cmocka_unit_test(test_another_connection),
+		cmocka_unit_test(test_retry_hello),
+		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_pool_empty),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
