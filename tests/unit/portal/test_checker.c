@@ -46,6 +46,7 @@ static struct request *ask(const char *user, const char *secret)
 	struct request *r = calloc(1, sizeof *r);
 	assert_true(r && (r->sign_in = calloc(1, sizeof *r->sign_in)));
 	r->portal = &portal;
+	r->config = &config;
 	r->gate = gate_of(&config);
 	r->now = clock_now();
 	assert_true(address_parse("10.0.1.7", &r->peer));
