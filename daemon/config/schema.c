@@ -135,7 +135,7 @@ static const struct option line_options[] = {
 	{"owner", OPTION_TEXT, AT(struct config_line, owner), .max = 63,
 	 .help = "Whom to ask about the line; shown to who is denied by it."},
 	{"note", OPTION_TEXT, AT(struct config_line, note), .max = 200,
-	 .help = "Why the line is there."},
+	 .help = "Why the line is there; shown to who is denied by it."},
 	{"expires", OPTION_DATE, AT(struct config_line, expires),
 	 .help = "The last day (UTC) on which the line holds."},
 };

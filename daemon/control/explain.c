@@ -226,6 +226,8 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	set_text(to, "needs", why->needs);
 	set_text(to, "nearest", why->nearest);
 	set_text(to, "nearest_owner", why->nearest_owner);
+	set_text(to, "note", why->note);
+	set_text(to, "nearest_note", why->nearest_note);
 	set_text(to, "user", q->user);
 	set_text(to, "tier", q->tier);
 	set_text(to, "evidence", evidence_text(q->facts.evidence));

@@ -33,11 +33,13 @@ static void show(const json_t *r)
 	puts(user[0] || tier[0] ? "" : "  who:      nobody signed in, no segment");
 	line("  rule:     ", ctl_text(r, "rule"), "\n");
 	line("  owner:    ", ctl_text(r, "owner"), "\n");
+	line("  note:     ", ctl_text(r, "note"), "\n");
 	line("  site:     ", ctl_text(r, "site"), "\n");
 	line("  needs:    ", ctl_text(r, "needs"), " evidence\n");
 	line("  nearest:  ", ctl_text(r, "nearest"), "");
 	line(", owner ", ctl_text(r, "nearest_owner"), "");
 	fputs(ctl_text(r, "nearest")[0] ? "\n" : "", stdout);
+	line("    note    ", ctl_text(r, "nearest_note"), "\n");
 	json_array_foreach(obstacles, i, o) line("    but     ", json_string_value(o), "\n");
 	if (strcmp(ctl_text(r, "mode"), "observe") == 0)
 		puts("  (observe mode: nothing is denied)");

@@ -325,6 +325,7 @@ static bool compile_line(struct compile *c, struct line *l, const struct config_
 	snprintf(l->name, sizeof l->name, "%s:%d", from->place.file ? from->place.file : "",
 		 from->place.line);
 	copy_name(l->owner, sizeof l->owner, from->owner);
+	l->note = snapshot_text(c->snapshot, from->note ? from->note : "");
 	l->evidence = from->evidence;
 	l->mismatch = from->mismatch;
 	l->expires = from->expires ? from->expires : INT64_MAX;
@@ -335,7 +336,8 @@ static bool compile_line(struct compile *c, struct line *l, const struct config_
 		if (!l->when)
 			FAULT(c, from->place, "no such schedule \"%s\"", from->when);
 	}
-	return line_tiers(c, l, from) && line_sites(c, l, from) && line_ports(c, l, from);
+	return l->note && line_tiers(c, l, from) && line_sites(c, l, from) &&
+	       line_ports(c, l, from);
 }
 
 static bool compile_lines(struct compile *c)

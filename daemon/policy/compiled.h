@@ -18,6 +18,7 @@
 struct line {
 	char name[RULE_MAX]; /* "policy.conf:12" */
 	char owner[64];
+	const char *note; /* "" where there is none */
 	bool deny;
 	uint8_t *tiers; /* a byte a tier: does the line hold for it, includes spread out */
 	bool every_tier;

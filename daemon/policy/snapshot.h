@@ -32,6 +32,7 @@ void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *i
 /* Place and names of an outcome's line and site; "" where there is none. */
 const char *snapshot_rule_name(const struct snapshot *s, uint32_t rule);  /* "policy.conf:12" */
 const char *snapshot_rule_owner(const struct snapshot *s, uint32_t rule); /* or "" */
+const char *snapshot_rule_note(const struct snapshot *s, uint32_t rule);  /* or "" */
 const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
 
 /* Next time after now at which a schedule or an `expires` could change an outcome; 0: never. */

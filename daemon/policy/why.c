@@ -222,6 +222,7 @@ static void explain_nearest(const struct question *q, struct why *out)
 	}
 	strcpy(out->nearest, l->name);
 	strcpy(out->nearest_owner, l->owner);
+	out->nearest_note = l->note;
 	out->needs = wants_text(evidence_for(l, tier_of(q)));
 	for (unsigned i = 0; i < sizeof distance / sizeof *distance; i++) {
 		struct buf b = BUF_OF(text);
@@ -248,6 +249,7 @@ void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, 
 	strcpy(out->rule, snapshot_rule_name(s, out->outcome.rule));
 	strcpy(out->site, snapshot_site_name(s, out->outcome.site));
 	strcpy(out->owner, snapshot_rule_owner(s, out->outcome.rule));
+	out->note = snapshot_rule_note(s, out->outcome.rule);
 	if (out->outcome.action == ACTION_ALLOW) {
 		if (out->outcome.rule != RULE_NONE)
 			out->needs =

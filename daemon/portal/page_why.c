@@ -25,11 +25,13 @@ static enum text reason_of(const char *code)
 	return TEXT_REASON_OTHER;
 }
 
-/* What the daemon says of a site and this device now; NULL where it cannot. */
-static json_t *explain(struct request *r, const char *to)
+/* What the daemon says of a site and this device now; NULL where it cannot. port may be NULL. */
+static json_t *explain(struct request *r, const char *to, const char *port)
 {
 	json_t *m = gate_address(&r->peer);
 	json_object_set_new(m, "to", json_string(to));
+	if (port)
+		json_object_set_new(m, "port", json_string(port));
 	return gate_ask(&r->gate, "why", m);
 }
 
@@ -38,6 +40,13 @@ static const char *owner_of(const struct request *r, const json_t *why)
 	const char *owner = gate_text(why, "owner"), *nearest = gate_text(why, "nearest_owner");
 	const char *contact = r->config->contact;
 	return owner[0] ? owner : nearest[0] ? nearest : contact ? contact : "";
+}
+
+/* Of the line that denies; else of the one that would allow. */
+static const char *note_of(const json_t *why)
+{
+	const char *note = gate_text(why, "note");
+	return note[0] ? note : gate_text(why, "nearest_note");
 }
 
 static void row(struct request *r, enum text label, const char *value)
@@ -55,6 +64,7 @@ static void explanation(struct request *r, const char *reason, const char *rule,
 {
 	row(r, TEXT_WHY_REASON, reason[0] ? say(r, reason_of(reason)) : "");
 	row(r, TEXT_WHY_RULE, rule);
+	row(r, TEXT_WHY_NOTE, note_of(why));
 	row(r, TEXT_CONTACT, owner_of(r, why));
 }
 
@@ -62,7 +72,7 @@ static void explanation(struct request *r, const char *reason, const char *rule,
 
 static void answer(struct request *r, const char *to)
 {
-	json_t *why = explain(r, to), *sentence;
+	json_t *why = explain(r, to, NULL), *sentence;
 	size_t i;
 	if (!why)
 		return;
@@ -129,9 +139,22 @@ static bool came_before(const json_t *list, size_t until, const char *user)
 	return false;
 }
 
+/* "tcp/443"; NULL for protocols without ports. */
+static const char *port_of(const json_t *d, char out[static 16])
+{
+	const char *transport = gate_text(d, "network.transport");
+	long long port = json_integer_value(json_object_get(d, "destination.port"));
+	if (strcmp(transport, "tcp") != 0 && strcmp(transport, "udp") != 0)
+		return NULL;
+	snprintf(out, 16, "%s/%lld", transport, port);
+	return port > 0 && port <= UINT16_MAX ? out : NULL;
+}
+
 static void denial(struct request *r, const json_t *d)
 {
-	json_t *why = explain(r, destination(d));
+	char port[16], address[ADDRESS_TEXT + 16];
+	const char *where = port_of(d, port);
+	json_t *why = explain(r, destination(d), where);
 	const char *would = gate_text(d, "tiergate.would");
 	html(r, "<li>\n<h2>");
 	html_text(r, destination(d));
@@ -140,6 +163,9 @@ static void denial(struct request *r, const json_t *d)
 	html(r, "</dt><dd>");
 	html_time(r, gate_time(gate_text(d, "@timestamp")));
 	html(r, "</dd></div>\n");
+	snprintf(address, sizeof address, "%s %s", gate_text(d, "destination.ip"),
+		 where ? where : gate_text(d, "network.transport"));
+	row(r, TEXT_WHY_ADDRESS, address);
 	explanation(r, would[0] ? would : gate_text(d, "event.reason"), gate_text(d, "rule.name"),
 		    why);
 	html(r, "</dl>\n</li>\n");

@@ -42,6 +42,8 @@
 	X(WHY, "why", "Why was I denied?")                                                         \
 	X(WHY_INTRO, "why-intro", "What this device was last denied, newest first.")               \
 	X(WHY_NONE, "why-none", "Nothing was denied to this device lately.")                       \
+	X(WHY_ADDRESS, "why-address", "Address")                                                   \
+	X(WHY_NOTE, "why-note", "Note")                                                            \
 	X(WHY_RULE, "why-rule", "Rule")                                                            \
 	X(WHY_REASON, "why-reason", "Reason")                                                      \
 	X(WHY_TIME, "why-time", "Time")                                                            \

@@ -115,7 +115,10 @@ def portal_lab(gateway=(), **over):
             done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
                            socket=False, input=PASSWORD + "\n")
             check(done.returncode == 0, done.stdout, done.stderr)
-        lab.start(on_deny="redirect", portal=["10.77.1.1:80", "[fd77:1::1]:80"], **dict(gateway))
+        lab.start(**{"on_deny": "redirect", "portal": ["10.77.1.1:80", "[fd77:1::1]:80"],
+                     "allow": [{"tiers": ["guest"], "sites": ["good"]},
+                               {"tiers": ["staff"], "sites": ["social"], "owner": "the press office",
+                                "note": "for those who write"}], **dict(gateway)})
         end = threading.Event()
         threading.Thread(target=listen, args=(lab, end), daemon=True).start()
         lab.portal = Portal(lab)
@@ -319,13 +322,22 @@ def test_why(lab):
     check("nobody is signed in on this device" in page.body, page.body)
     check("the lab&#39;s desk" in page.body, page.body)
     check(denied not in Browser(lab, "10.77.1.5").get("/why").body, "another's denial")
+    lab.resolve("www.social.example", OTHER)  # this client is told the name: it is shown, too
+    lab.curl("https://www.social.example/", OTHER)
+    wait_for(lambda: "<h2>www.social.example</h2>" in b.get("/why").body, 5, "the name of a first packet's denial")
+    page = b.get("/why").body
+    part = page[page.index("<h2>www.social.example</h2>"):].split("</li>")[0]
+    for piece in (SITES["www.social.example"] + " tcp/443", "the press office", "for those who write", "nobody is signed in"):
+        check(piece in part, piece, "is not in", part)
+    page = b.get("/why?to=www.social.example").body
+    check("the press office" in page and "for those who write" in page, page)
     equal(b.sign_in("bob").status, 303)
     lab.curl("https://www.social.example/", OTHER)
     lab.record(source__ip=OTHER, destination__domain="www.social.example", user__name="bob")
-    wait_for(lambda: "www.social.example" in b.get("/why").body, 5, "bob's denial")
+    wait_for(lambda: "no rule allows it" in b.get("/why").body, 5, "bob's denial")
     equal(b.sign_out().status, 303)
     equal(b.sign_in("ann").status, 303)
-    check("www.social.example" not in b.get("/why").body, "ann sees what bob was denied")
+    check("no rule allows it" not in b.get("/why").body, "ann sees what bob was denied")
     check("is allowed to you now" in b.get("/why?to=www.social.example").body, "why?to=")
     check("neither a host name" in b.get("/why?to=%3Cb%3E").body and
           "<b>" not in b.get("/why?to=%3Cb%3E").body, "markup comes back")

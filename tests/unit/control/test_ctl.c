@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char policy[] =
-	"tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"
-	"sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; } );\n"
-	"allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; owner = \"comms\"; } );\n";
+static const char policy[] = "tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"
+			     "sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; } );\n"
+			     "allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; owner = "
+			     "\"comms\"; note = \"for news\"; } );\n";
 
 static char dir[64], program[512];
 static pid_t daemon_pid;
@@ -228,8 +228,10 @@ static void signs_in_and_out(void **state)
 static void tells_why(void **state)
 {
 	char line[256];
-	want("why --tier press --to www.youtube.com", 0, "rule:     conf:3\n  owner:    comms\n");
-	want("why --tier guest --to www.youtube.com", 1, "nearest:  conf:3, owner comms\n    but ");
+	want("why --tier press --to www.youtube.com", 0,
+	     "rule:     conf:3\n  owner:    comms\n  note:     for news\n");
+	want("why --tier guest --to www.youtube.com", 1,
+	     "nearest:  conf:3, owner comms\n    note    for news\n    but ");
 	want("why --tier kings --to www.youtube.com", 2, "there is no tier kings");
 	want("why --tier press --to www.youtube.com --json", 0, "{\"action\":\"allow\"");
 	/* the same from a file, without the daemon */

@@ -20,9 +20,11 @@ static struct snapshot *policy(void)
 	struct config_line *l = build_line(&c, ALLOW, "staff", "social", "tcp/443 udp/443");
 	l->when = strdup("office");
 	l->owner = strdup("comms desk");
+	l->note = strdup("for the news");
 	build_line(&c, ALLOW, "guest", "wiki", "");
 	build_line(&c, ALLOW, "guest", "nets", "tcp/22")->expires = MONDAY;
 	build_line(&c, DENY, "staff", "wiki", "")->owner = strdup("head");
+	c.deny[0].note = strdup("exams");
 	return build_snapshot(&c);
 }
 
@@ -67,6 +69,7 @@ static void test_allowed(void **state)
 	assert_string_equal(w.rule, "t.conf:101");
 	assert_string_equal(w.site, "social");
 	assert_string_equal(w.owner, "comms desk");
+	assert_string_equal(w.note, "for the news");
 	assert_string_equal(w.needs, "name");
 	assert_string_equal(told(&w), "");
 	w = explain(s, NULL, "10.1.1.1", 443, EVIDENCE_ADDRESS, MONDAY);
@@ -83,6 +86,8 @@ static void test_time_and_tier(void **state)
 	assert_string_equal(told(&w), "t.conf:101 | the line holds only mon-fri 08:00-18:00 "
 				      "Europe/Sofia; it is Sat 11:05 there");
 	assert_string_equal(w.nearest_owner, "comms desk");
+	assert_string_equal(w.nearest_note, "for the news");
+	assert_string_equal(w.note, "");
 	assert_string_equal(w.rule, "");
 	w = explain(s, "guest", "youtube.com", 80, EVIDENCE_SNI, SATURDAY);
 	assert_string_equal(told(&w),
@@ -134,6 +139,8 @@ static void test_deny_line(void **state)
 	struct why w = explain(s, "staff", "wikipedia.org", 443, EVIDENCE_SNI, MONDAY);
 	assert_string_equal(w.rule, "t.conf:201");
 	assert_string_equal(w.owner, "head");
+	assert_string_equal(w.note, "exams");
+	assert_string_equal(w.nearest_note, "");
 	assert_string_equal(told(&w), "t.conf:102 | the deny line t.conf:201 matches, and a deny "
 				      "beats any allow");
 	snapshot_free(s);
