@@ -1,16 +1,16 @@
 // portal.js: a real browser's way through the portal; prints TAP. Run by test_portal.py, which makes the
-// network: BASE, SITE, SHOTS (a folder), LOGOUT (a command that signs ann out as an operator does).
+// network: BASE, SITE, SHOTS (a folder), LOGOUT and LOGIN (commands of an operator: out goes who is in, in comes ann).
 "use strict";
 const { execSync } = require("child_process");
 const fs = require("fs");
 const { chromium } = require("playwright-core");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const { BASE, SITE, SHOTS, LOGOUT, PASSWORD } = process.env;
+const { BASE, SITE, SHOTS, LOGOUT, LOGIN, PASSWORD } = process.env;
 
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 	"--disable-background-networking"];
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
-let browser, number = 0;
+let browser, quic, number = 0;
 
 function check(condition, what) {
 	if (!condition) throw new Error(what);
@@ -23,7 +23,7 @@ async function test(name, run, options = {}) {
 	const said = [];
 	page.on("console", m => said.push(m.text()));
 	page.on("pageerror", e => said.push(String(e)));
-	page.on("request", r => said.push(...(/^(https:\/\/gate\.|https?:\/\/www\.)/.test(r.url())
+	page.on("request", r => said.push(...(/^(https:\/\/gate\.|https?:\/\/www\.|http:\/\/(10\.77\.1\.1|\[fd77:1::1\])\/blocked\?)/.test(r.url())
 		? [] : ["asks " + r.url()])));
 	try {
 		await run(page, context);
@@ -75,23 +75,97 @@ async function failure(context, url) {
 	return said;
 }
 
+// Opens the site in a page of its own, by the protocol that is wanted, and leaves an answer open there
+// that never ends.
+async function openStream(context, protocol) {
+	const page = await context.newPage();
+	const got = await page.goto(`https://${SITE}/`);
+	check(got.status() === 200, "status " + got.status());
+	const spoken = await page.evaluate(() => performance.getEntriesByType("navigation")[0].nextHopProtocol);
+	check(spoken === protocol, `the site came over ${spoken}, not ${protocol}`);
+	await page.evaluate(() => {
+		window.stream = { bytes: 0, last: 0, ended: "" };
+		fetch("/stream").then(async answer => {
+			const reader = answer.body.getReader();
+			for (;;) {
+				const { done, value } = await reader.read();
+				if (done) throw new Error("done");
+				window.stream.bytes += value.length;
+				window.stream.last = performance.timeOrigin + performance.now();
+			}
+		}).catch(e => window.stream.ended = String(e));
+	});
+	await page.waitForFunction(() => window.stream.bytes > 100);
+	return page;
+}
+
+// Waits until the open answer has ended (TCP: it is reset) or nothing more comes (HTTP/3); says when
+// the last of it came.
+async function streamEnds(page, since, reset) {
+	await page.waitForFunction(mayBeSilent => window.stream.ended ||
+		(mayBeSilent && performance.timeOrigin + performance.now() - window.stream.last > 2000),
+		!reset, { timeout: 15000 });
+	const stream = await page.evaluate(() => window.stream);
+	console.log(`# ${reset ? "TCP" : "HTTP/3"}: the last bytes ${Math.round(stream.last - since)} ms after, ${stream.ended || "silent"}`);
+	check(!reset || /Error/.test(stream.ended), "no reset: " + stream.ended);
+}
+
 const tests = [
-	["denied site, portal, sign in, the site loads, sign out, its connection ends", async (page, context) => {
-		const failed = await failure(context, `https://${SITE}/`);
-		check(/ERR_CONNECTION_RESET|ERR_CONNECTION_REFUSED/.test(failed), "not denied: " + failed);
+	["denied site, portal, sign in, the site loads over TCP and HTTP/3, sign out, open answers end", async (page, context) => {
+		const other = await quic.newContext();
+		for (const c of [context, other]) {
+			const failed = await failure(c, `https://${SITE}/`);
+			check(/ERR_/.test(failed), "not denied: " + failed);
+		}
 		await page.goto(`http://${SITE}/`);
 		check(page.url() === `${BASE}/blocked?to=${SITE}`, "at " + page.url());
 		await look(page, "blocked");
 		await signIn(page);
 		await page.getByRole("heading", { name: "You are signed in" }).waitFor();
 		await look(page, "signed-in");
-		const site = await context.newPage();
-		const got = await site.goto(`https://${SITE}/`);
-		check(got.status() === 200, "status " + got.status());
+		const tcp = await openStream(context, "h2"), udp = await openStream(other, "h3");
+		const since = Date.now();
 		await page.getByRole("button", { name: "Sign out" }).click();
+		await streamEnds(tcp, since, true);
+		await streamEnds(udp, since, false);
 		await page.getByRole("heading", { name: "You are signed out" }).waitFor();
 		await look(page, "signed-out");
-		check(/ERR_/.test(await failure(context, `https://${SITE}/again`)), "still there");
+		for (const c of [context, other])
+			check(/ERR_/.test(await failure(c, `https://${SITE}/again`)), "still there");
+		await other.close();
+	}],
+	["the link to the site leads on to it", async page => {
+		await page.goto(`http://${SITE}/`);
+		await signIn(page);
+		await page.getByRole("link", { name: SITE }).click();
+		await page.waitForURL(`https://${SITE}/`);
+	}],
+	["a session expires: the open answer ends, and the page asks to sign in again", async (page, context) => {
+		await page.goto(BASE + "/");
+		await signIn(page);
+		await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+		const address = await page.locator("dt", { hasText: "This device" }).locator("xpath=../dd").textContent();
+		const tcp = await openStream(context, "h2");
+		execSync(`${LOGIN} --address ${address} --for 2s`, { stdio: "ignore" });
+		await streamEnds(tcp, Date.now() + 2000, true);
+		await page.reload();
+		await page.getByRole("heading", { name: "Sign in" }).waitFor();
+		await look(page, "expired");
+		await signIn(page);
+		await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+	}],
+	["a tier's denied plain request shows the page that says why", async page => {
+		await page.goto(BASE + "/");
+		await signIn(page, "bob");
+		await page.getByRole("heading", { name: "You are signed in" }).waitFor();
+		await page.goto("http://www.denied.example/some/path");
+		check(page.url() === `${BASE}/blocked?to=www.denied.example`, "at " + page.url());
+		await page.getByText("no rule allows it").waitFor();
+		await look(page, "blocked-by-tier");
+		await page.goto(`${BASE}/why?to=${SITE}`);
+		await page.getByText("the press office").first().waitFor();
+		await page.getByText("for those who write").first().waitFor();
+		await look(page, "why-whom-to-ask");
 	}],
 	["wrong password: said, and the fields are there again", async page => {
 		await page.goto(BASE + "/");
@@ -185,9 +259,12 @@ const tests = [
 
 (async () => {
 	console.log(`1..${tests.length}`);
-	browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: flags });
+	const launch = more => chromium.launch({ executablePath: "/usr/bin/chromium", args: [...flags, ...more] });
+	browser = await launch(["--disable-quic"]);
+	quic = await launch(["--enable-quic", `--origin-to-force-quic-on=${SITE}:443`]);
 	for (const [name, run, options] of tests) await test(name, run, options);
 	await browser.close();
+	await quic.close();
 })().catch(e => {
 	console.log("# " + e.stack);
 	process.exit(1);

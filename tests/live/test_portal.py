@@ -107,10 +107,10 @@ def listen(lab, end):
 
 
 @contextlib.contextmanager
-def portal_lab(gateway=(), **over):
+def portal_lab(gateway=(), sites=SITES, bare=(), **over):
     if not (BUILD / "tiergate-portal").exists():
         raise Skip("build/tiergate-portal is not built")
-    with Lab({**SITES, "gate.example": "10.77.1.1"}) as lab:
+    with Lab({**sites, "gate.example": "10.77.1.1"}, bare) as lab:
         for user, tier in (("ann", "staff"), ("bob", "guest")):
             done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
                            socket=False, input=PASSWORD + "\n")
