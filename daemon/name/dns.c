@@ -15,20 +15,29 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-/* Eight bytes at a time: a byte of `upper` has its high bit where the text has 'A' to 'Z'. */
-static void copy_lower(uint8_t *to, const uint8_t *from, unsigned n)
+/* A byte of `upper` has its high bit where the text has 'A' to 'Z'. */
+static void copy_lower8(uint8_t *to, const uint8_t *from)
 {
 	const uint64_t each = UINT64_MAX / 255;
-	for (; n >= 8; n -= 8, to += 8, from += 8) {
-		uint64_t text;
-		memcpy(&text, from, 8);
-		uint64_t low = text & each * 0x7f;
-		uint64_t upper = (low + each * (0x80 - 'A')) ^ (low + each * (0x7f - 'Z'));
-		text |= (upper & ~text & each * 0x80) >> 2;
-		memcpy(to, &text, 8);
+	uint64_t text;
+	memcpy(&text, from, 8);
+	uint64_t low = text & each * 0x7f;
+	uint64_t upper = (low + each * (0x80 - 'A')) ^ (low + each * (0x7f - 'Z'));
+	text |= (upper & ~text & each * 0x80) >> 2;
+	memcpy(to, &text, 8);
+}
+
+/* Eight bytes at a time; the last eight may overlap those before. */
+static void copy_lower(uint8_t *to, const uint8_t *from, size_t n)
+{
+	if (n < 8) {
+		for (size_t i = 0; i < n; i++)
+			to[i] = lower(from[i]);
+		return;
 	}
-	for (unsigned i = 0; i < n; i++)
-		to[i] = lower(from[i]);
+	for (size_t i = 0; i + 8 < n; i += 8)
+		copy_lower8(to + i, from + i);
+	copy_lower8(to + n - 8, from + n - 8);
 }
 
 static struct cursor message_at(const struct dns_message *m, size_t offset)
@@ -55,24 +64,29 @@ static struct labels labels_at(const struct dns_message *m, const struct cursor 
 	return (struct labels){*c, offset_of(m, c)};
 }
 
+static bool follow_pointers(const struct dns_message *m, struct labels *l)
+{
+	while (cursor_peek(&l->c) >= 0xc0) {
+		size_t target = cursor_u16(&l->c) & 0x3fff;
+		if (l->c.bad || target >= l->start || target < HEADER)
+			return false;
+		l->start = target;
+		l->c = message_at(m, target);
+	}
+	return true;
+}
+
 /* Returns the next label's length, 0 at the root, -1 where the name is malformed. */
 static int next_label(const struct dns_message *m, struct labels *l, const uint8_t **label)
 {
+	if (!follow_pointers(m, l))
+		return -1;
 	uint8_t n = cursor_u8(&l->c);
-	while (n >= 0xc0) {
-		size_t target = (size_t)(n & 0x3f) << 8 | cursor_u8(&l->c);
-		if (l->c.bad || target >= l->start || target < HEADER)
-			return -1;
-		l->start = target;
-		l->c = message_at(m, target);
-		n = cursor_u8(&l->c);
-	}
 	*label = cursor_bytes(&l->c, n);
 	return l->c.bad || n > 63 ? -1 : n;
 }
 
-/* Moves past a name without looking where its pointer leads. */
-static bool skip_name(struct cursor *c)
+static bool skip_labels(struct cursor *c)
 {
 	for (;;) {
 		uint8_t n = cursor_u8(c);
@@ -85,23 +99,43 @@ static bool skip_name(struct cursor *c)
 	}
 }
 
+/* Moves past a name without looking where its pointer leads; most are one pointer. */
+static inline bool skip_name(struct cursor *c)
+{
+	return cursor_peek(c) >= 0xc0 ? cursor_skip(c, 2) : skip_labels(c);
+}
+
+/* Copies labels until a pointer or the root, at once: their lengths are no letters. */
+static bool copy_labels(struct cursor *c, struct dns_name *out, size_t *len)
+{
+	struct cursor run = *c, at = *c;
+	uint8_t n;
+	while ((n = cursor_peek(&at)) > 0 && n < 64)
+		cursor_skip(&at, 1u + n);
+	size_t size = cursor_left(&run) - cursor_left(&at);
+	if (at.bad || (n && n < 0xc0) || *len + size >= sizeof out->wire)
+		return false;
+	copy_lower(out->wire + *len, cursor_bytes(&run, size), size);
+	*len += size;
+	*c = at;
+	return true;
+}
+
 /* Reads a name and moves past it. */
 static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
 {
 	struct labels l = labels_at(m, c);
-	const uint8_t *label;
-	int n;
-	unsigned len = 0;
-	while ((n = next_label(m, &l, &label)) > 0) {
-		if (len + 1u + (unsigned)n >= sizeof out->wire)
-			return false;
-		out->wire[len++] = (uint8_t)n;
-		copy_lower(out->wire + len, label, (unsigned)n);
-		len += (unsigned)n;
-	}
+	size_t len = 0;
+	bool good = copy_labels(&l.c, out, &len);
+	*c = l.c;
+	cursor_skip(c, cursor_peek(c) ? 2 : 1);
+	while (good && cursor_peek(&l.c))
+		good = follow_pointers(m, &l) && copy_labels(&l.c, out, &len);
+	if (!good || c->bad || cursor_left(&l.c) == 0)
+		return false;
 	out->wire[len++] = 0;
 	out->len = (uint8_t)len;
-	return n == 0 && skip_name(c);
+	return true;
 }
 
 struct record {
@@ -115,12 +149,15 @@ static bool read_record(struct cursor *c, struct record *r)
 	r->owner = *c;
 	if (!skip_name(c))
 		return false;
-	r->type = cursor_u16(c);
-	r->class = cursor_u16(c);
-	r->ttl = cursor_u32(c);
+	struct cursor fields = cursor_sub(c, 10);
+	if (fields.bad)
+		return false;
+	r->type = cursor_u16(&fields);
+	r->class = cursor_u16(&fields);
+	r->ttl = cursor_u32(&fields);
 	if (r->ttl > TTL_MAX) /* RFC 2181 section 8 */
 		r->ttl = 0;
-	r->data = cursor_sub(c, cursor_u16(c));
+	r->data = cursor_sub(c, cursor_u16(&fields));
 	return !c->bad;
 }
 
@@ -195,7 +232,7 @@ static bool follow_dname(struct dns_message *m, struct record *r, bool *followed
  * one on are given up. */
 static void follow_once(struct dns_message *m, unsigned *steps, bool *passed_over)
 {
-	struct cursor c = m->next;
+	struct cursor c = m->records;
 	*passed_over = false;
 	for (uint16_t i = 0; i < m->answers; i++) {
 		struct record r;
@@ -231,11 +268,6 @@ static void follow_chain(struct dns_message *m)
 	}
 }
 
-static bool host_byte(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
 /* RFC 9460 section 2.3: _8443._https.www.example.com asks for www.example.com. */
 static size_t service_prefix(const struct dns_name *n)
 {
@@ -248,30 +280,29 @@ static size_t service_prefix(const struct dns_name *n)
 	return at;
 }
 
+/* What a byte may be in a host name; zero: it has no place there. */
+enum { IN_HOST = 1, DIGIT = 3 };
+static const uint8_t host_byte[256] = {
+	['a' ... 'z'] = IN_HOST, ['0' ... '9'] = DIGIT, ['-'] = IN_HOST, ['_'] = IN_HOST};
+
 /* Leaves out->len 0 where the name is the root, has other bytes than host names have, or ends in a
  * number as an address does. */
 static void name_to_host(const struct dns_name *n, size_t from, struct host *out)
 {
+	uint8_t all = IN_HOST, last = 0; /* what is true of every byte: of all, of the last label */
 	size_t len = 0;
-	bool number = false;
-	out->len = 0;
-	out->text[0] = '\0';
 	for (size_t at = from; n->wire[at];) {
 		uint8_t label = n->wire[at++];
 		if (len)
 			out->text[len++] = '.';
-		number = true;
-		for (; label; label--) {
+		for (last = DIGIT; label; label--) {
 			uint8_t c = n->wire[at++];
-			if (!host_byte(c)) {
-				out->text[0] = '\0';
-				return;
-			}
-			number &= c >= '0' && c <= '9';
+			last &= host_byte[c];
 			out->text[len++] = (char)c;
 		}
+		all &= last;
 	}
-	if (number)
+	if (!all || last == DIGIT)
 		len = 0;
 	out->text[len] = '\0';
 	out->len = (uint8_t)len;
@@ -297,9 +328,7 @@ static enum parse read_question(struct dns_message *m, struct cursor *c)
 void dns_rewind(struct dns_message *m)
 {
 	m->left = m->answers;
-	m->next = message_at(m, HEADER);
-	skip_name(&m->next);
-	cursor_skip(&m->next, 4);
+	m->next = m->records;
 	m->hint4 = m->hint6 = m->configs = (struct cursor){0};
 }
 
@@ -324,9 +353,9 @@ enum parse dns_message(struct cursor c, struct dns_message *m)
 	if (parsed != PARSE_OK)
 		return parsed;
 	m->chain_ttl = TTL_MAX;
+	m->records = c;
 	if (m->response && m->rcode == 0 && m->question.len) {
 		m->answers = answers;
-		m->next = c;
 		follow_chain(m);
 	}
 	dns_rewind(m);

@@ -29,7 +29,7 @@ struct dns_message {
 	bool damaged;         /* the answer section is malformed from some record on */
 
 	/* the walk's own */
-	struct cursor whole, next; /* the message, and the records that are left */
+	struct cursor whole, records, next; /* the message, its records, and those that are left */
 	uint16_t answers, left;    /* good records, and those of them not yet walked */
 	struct dns_name asked; /* the question's name, then the name that the chain has reached */
 	uint16_t asked_at;     /* where the message has that name; 0: nowhere as it is */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define DNS_PORT 53
+#define AT_ONCE  16          /* addresses that are stored together */
 #define TTL_MAX  (7 * 86400) /* s; resolvers keep nothing longer (RFC 8767 section 4) */
 
 struct dns_watch {
@@ -47,11 +48,19 @@ static int64_t ttl_ns(uint32_t ttl)
 unsigned dns_note(struct seen *seen, const struct address *client, struct dns_message *m,
 		  int64_t now)
 {
+	struct seen_told told[AT_ONCE];
 	struct dns_address d;
 	struct dns_ech e;
 	unsigned count = 0;
-	for (; dns_next(m, &d) == PARSE_OK; count++)
-		seen_add(seen, client, &d.address, &m->question, ttl_ns(d.ttl), now);
+	size_t n = 0;
+	for (; dns_next(m, &d) == PARSE_OK; count++) {
+		if (n == AT_ONCE) {
+			seen_add_all(seen, client, &m->question, told, n, now);
+			n = 0;
+		}
+		told[n++] = (struct seen_told){d.address, ttl_ns(d.ttl)};
+	}
+	seen_add_all(seen, client, &m->question, told, n, now);
 	if (m->type != DNS_HTTPS && m->type != DNS_SVCB)
 		return count;
 	dns_rewind(m);

@@ -131,6 +131,11 @@ uint32_t intern_get(struct intern *in, const struct intern_key *key)
 	return i;
 }
 
+void intern_hold(struct intern *in, uint32_t name)
+{
+	in->use[name].count++;
+}
+
 void intern_put(struct intern *in, uint32_t name)
 {
 	if (--in->use[name].count)

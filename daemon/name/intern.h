@@ -28,6 +28,7 @@ void intern_key(const struct intern *in, const struct host *host, struct intern_
 
 /* Writer: one more use of the name, which is added where it is not there. INTERN_NONE: no room. */
 uint32_t intern_get(struct intern *in, const struct intern_key *key);
+void intern_hold(struct intern *in, uint32_t name); /* one more use of a name that is there */
 void intern_put(struct intern *in, uint32_t name);
 
 /* Readers. */

@@ -1,22 +1,19 @@
 #include "name/seen.h"
 #include "base/clock.h"
 #include "base/table.h"
+#include "name/chain.h"
 #include "name/intern.h"
-#include "name/seqlock.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #define ENTRIES_MIN 8
-#define SHARE       8    /* a client with more than 1/SHARE of a full table drops its own */
-#define CHANCES     8    /* entries used since, that may stay at one eviction */
-#define WALK_MAX    1024 /* entries of a pair that seen_names looks at */
-
-struct bucket {
-	struct seqlock lock;
-	_Atomic uint32_t head;
-};
+#define SHARE       8  /* a client with more than 1/SHARE of a full table drops its own */
+#define CHANCES     8  /* entries used since, that may stay at one eviction */
+#define FRESH       16 /* what is among the newest 1/FRESH of a full table is not moved again */
+#define CLIENTS(n)  ((n) + 1) /* a newcomer is there before an entry leaves for it */
+#define WALK_MAX    1024      /* entries of a pair that seen_names looks at */
 
 /* A doubly linked list, newest first, through links that stand in each entry. */
 struct list {
@@ -26,12 +23,11 @@ struct links {
 	uint32_t newer, older;
 };
 
-/* (client, address, host). Linked from the bucket of all three, and in its pair's list. One cache
- * line. */
+/* (client, address, host). In the chain of all three, and in its pair's list. One cache line. */
 struct entry {
 	_Atomic uint64_t good; /* until when, in ms << 16; below, the slot's generation */
 	_Atomic uint64_t hash;
-	_Atomic uint32_t pair, host, hash_next, older;
+	_Atomic uint32_t pair, host, older, spare;
 	_Atomic uint32_t used; /* by a reader, since it was last moved */
 	uint32_t newer;        /* in the pair's list */
 	struct links by_age, by_client;
@@ -42,21 +38,17 @@ _Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
 /* (client, address), and its entries, newest first. */
 struct pair {
 	_Atomic uint64_t key[4];
-	_Atomic uint32_t hash_next, newest;
-	uint32_t client, spare;
-	uint64_t hash, more;
+	_Atomic uint32_t newest;
+	uint32_t client;
+	uint64_t hash, spare[2];
 };
 _Static_assert(sizeof(struct pair) == 64, "a pair is a cache line");
 
 struct client { /* the writer's own */
 	struct address address;
 	struct list entries;
-	uint32_t count, hash_next;
+	uint32_t count;
 	uint64_t hash;
-};
-
-struct slots { /* 1 .. entries: those given back, then those never used */
-	uint32_t fresh, free;
 };
 
 struct seen {
@@ -64,14 +56,12 @@ struct seen {
 	uint64_t seed[2];
 	int64_t grace;
 	bool any_client;
-	uint32_t entries, mask;
-	struct bucket *entry_bucket, *pair_bucket;
-	uint32_t *client_bucket;
+	uint32_t entries;
+	struct chains by_all, by_pair, by_address; /* of entries, pairs, clients */
 	struct entry *entry;
 	struct pair *pair;
 	struct client *client;
 	struct intern *hosts;
-	struct slots entry_slots, pair_slots, client_slots;
 	struct list by_age;
 	uint64_t order;
 	_Atomic uint64_t count, added, evicted;
@@ -80,9 +70,13 @@ struct seen {
 /* What any client was told is kept once more as told to everyone. */
 static const struct address everyone;
 
+/* Who was told, and what an entry is found by besides its host's text or (the writer) number. */
+struct asker {
+	uint64_t address[2], hash;
+};
 struct key {
-	uint64_t pair[4], pair_hash, hash;
-	struct intern_key host;
+	const struct asker *asker;
+	uint64_t address[2], pair_hash, hash;
 };
 
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
@@ -92,26 +86,19 @@ struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
 		return NULL;
 	if (entries < ENTRIES_MIN)
 		entries = ENTRIES_MIN;
-	uint32_t buckets = ENTRIES_MIN;
-	while (buckets < entries && buckets < 1u << 31)
-		buckets *= 2;
 	if (getrandom(s->seed, sizeof s->seed, 0) != sizeof s->seed)
 		goto fail;
 	pthread_mutex_init(&s->writing, NULL);
 	s->grace = grace;
 	s->any_client = any_client;
 	s->entries = entries;
-	s->mask = buckets - 1;
-	s->entry_bucket = table_new(buckets, sizeof *s->entry_bucket);
-	s->pair_bucket = table_new(buckets, sizeof *s->pair_bucket);
-	s->client_bucket = table_new(buckets, sizeof *s->client_bucket);
 	s->entry = table_new(entries + 1ul, sizeof *s->entry);
 	s->pair = table_new(entries + 1ul, sizeof *s->pair);
-	s->client = table_new(entries + 1ul, sizeof *s->client);
+	s->client = table_new(CLIENTS(entries) + 1ul, sizeof *s->client);
 	s->hosts = intern_new(entries, s->seed);
-	s->entry_slots.fresh = s->pair_slots.fresh = s->client_slots.fresh = 1;
-	if (s->entry_bucket && s->pair_bucket && s->client_bucket && s->entry && s->pair &&
-	    s->client && s->hosts)
+	if (chains_init(&s->by_all, entries) && chains_init(&s->by_pair, entries) &&
+	    chains_init(&s->by_address, CLIENTS(entries)) && s->entry && s->pair && s->client &&
+	    s->hosts)
 		return s;
 fail:
 	seen_free(s);
@@ -123,42 +110,36 @@ void seen_free(struct seen *s)
 	if (!s)
 		return;
 	pthread_mutex_destroy(&s->writing);
-	size_t buckets = s->mask + 1ul, slots = s->entries + 1ul;
-	table_free(s->entry_bucket, buckets, sizeof *s->entry_bucket);
-	table_free(s->pair_bucket, buckets, sizeof *s->pair_bucket);
-	table_free(s->client_bucket, buckets, sizeof *s->client_bucket);
-	table_free(s->entry, slots, sizeof *s->entry);
-	table_free(s->pair, slots, sizeof *s->pair);
-	table_free(s->client, slots, sizeof *s->client);
+	chains_deinit(&s->by_all);
+	chains_deinit(&s->by_pair);
+	chains_deinit(&s->by_address);
+	table_free(s->entry, s->entries + 1ul, sizeof *s->entry);
+	table_free(s->pair, s->entries + 1ul, sizeof *s->pair);
+	table_free(s->client, CLIENTS(s->entries) + 1ul, sizeof *s->client);
 	intern_free(s->hosts);
 	free(s);
 }
 
 /* Keys and times */
 
-static void key_of_pair(const struct seen *s, const struct address *client,
-			const struct address *address, struct key *out)
+static struct asker asker_of(const struct seen *s, const struct address *client)
 {
-	memset(out->pair, 0, 16);
+	struct asker a = {0};
 	if (!s->any_client)
-		memcpy(out->pair, client, 16);
-	memcpy(out->pair + 2, address, 16);
-	out->pair_hash = hash_words(s->seed, out->pair, 4, 0);
+		memcpy(a.address, client, 16);
+	a.hash = hash_words(s->seed, a.address, 2, 1);
+	return a;
 }
 
-/* The host of the key is there already. */
-static void key_complete(const struct seen *s, const struct address *client,
-			 const struct address *address, struct key *out)
+/* host_hash: 0 where the pair alone is looked for. */
+static inline struct key key_of(const struct seen *s, const struct asker *asker,
+				const struct address *address, uint64_t host_hash)
 {
-	key_of_pair(s, client, address, out);
-	out->hash = hash_mix(out->pair_hash ^ s->seed[1], out->host.hash | 1);
-}
-
-static void key_of(const struct seen *s, const struct address *client,
-		   const struct address *address, const struct host *host, struct key *out)
-{
-	intern_key(s->hosts, host, &out->host);
-	key_complete(s, client, address, out);
+	struct key k = {.asker = asker};
+	memcpy(k.address, address, 16);
+	k.pair_hash = hash_words(s->seed, k.address, 2, asker->hash);
+	k.hash = hash_mix(k.pair_hash ^ s->seed[1], host_hash | 1);
+	return k;
 }
 
 static uint64_t good_word(int64_t until, uint64_t generation)
@@ -176,25 +157,28 @@ static int64_t good_until(uint64_t word)
 
 static bool pair_is(const struct pair *p, const struct key *key)
 {
-	return seq_load(&p->key[3]) == key->pair[3] && seq_load(&p->key[1]) == key->pair[1] &&
-	       seq_load(&p->key[2]) == key->pair[2] && seq_load(&p->key[0]) == key->pair[0];
+	return seq_load(&p->key[0]) == key->asker->address[0] &&
+	       seq_load(&p->key[1]) == key->asker->address[1] &&
+	       seq_load(&p->key[2]) == key->address[0] && seq_load(&p->key[3]) == key->address[1];
 }
 
-static bool entry_is(const struct seen *s, const struct entry *e, const struct key *key)
+static bool entry_is(const struct seen *s, const struct entry *e, const struct key *key,
+		     const struct intern_key *host)
 {
 	return seq_load(&e->hash) == key->hash && pair_is(&s->pair[seq_load(&e->pair)], key) &&
-	       intern_is(s->hosts, seq_load(&e->host), &key->host);
+	       intern_is(s->hosts, seq_load(&e->host), host);
 }
 
 /* The entry of a key and its word `good`; 0: none. */
-static uint32_t find(const struct seen *s, const struct key *key, uint64_t *good)
+static uint32_t find(const struct seen *s, const struct key *key, const struct intern_key *host,
+		     uint64_t *good)
 {
-	const struct bucket *b = &s->entry_bucket[key->hash & s->mask];
+	const struct bucket *b = chain_bucket(&s->by_all, key->hash);
 	for (;;) {
 		uint32_t count = seq_read_begin(&b->lock);
-		uint32_t i = seq_load(&b->head);
-		while (i && !seq_changed(&b->lock, count) && !entry_is(s, &s->entry[i], key))
-			i = seq_load(&s->entry[i].hash_next);
+		uint32_t i = chain_first(&s->by_all, b, count, key->hash);
+		while (i && !entry_is(s, &s->entry[i], key, host))
+			i = chain_next(&s->by_all, b, count, i, key->hash);
 		*good = seq_load(&s->entry[i].good);
 		if (!seq_changed(&b->lock, count))
 			return i;
@@ -204,9 +188,9 @@ static uint32_t find(const struct seen *s, const struct key *key, uint64_t *good
 static uint32_t find_pair(const struct seen *s, const struct key *key, const struct bucket *b,
 			  uint32_t count)
 {
-	uint32_t i = seq_load(&b->head);
-	while (i && !seq_changed(&b->lock, count) && !pair_is(&s->pair[i], key))
-		i = seq_load(&s->pair[i].hash_next);
+	uint32_t i = chain_first(&s->by_pair, b, count, key->pair_hash);
+	while (i && !pair_is(&s->pair[i], key))
+		i = chain_next(&s->by_pair, b, count, i, key->pair_hash);
 	return i;
 }
 
@@ -216,17 +200,25 @@ static void mark_used(struct entry *e)
 		seq_store(&e->used, 1);
 }
 
+/* The entry of a client's answer and its word `good`. */
+static uint32_t find_for(const struct seen *s, const struct address *client,
+			 const struct address *address, const struct intern_key *host,
+			 uint64_t *good)
+{
+	struct asker asker = asker_of(s, client);
+	struct key key = key_of(s, &asker, address, host->hash);
+	return find(s, &key, host, good);
+}
+
 bool seen_agrees(struct seen *s, const struct address *client, const struct address *address,
 		 const struct host *host, int64_t now)
 {
-	struct key key;
+	struct intern_key name;
 	uint64_t good;
-	key_of(s, client, address, host, &key);
-	uint32_t i = find(s, &key, &good);
-	if (!i || good_until(good) < now) {
-		key_complete(s, &everyone, address, &key);
-		i = find(s, &key, &good);
-	}
+	intern_key(s->hosts, host, &name);
+	uint32_t i = find_for(s, client, address, &name, &good);
+	if (!i || good_until(good) < now)
+		i = find_for(s, &everyone, address, &name, &good);
 	if (!i || good_until(good) < now)
 		return false;
 	mark_used(&s->entry[i]);
@@ -236,9 +228,9 @@ bool seen_agrees(struct seen *s, const struct address *client, const struct addr
 size_t seen_names(struct seen *s, const struct address *client, const struct address *address,
 		  int64_t now, struct host *out, size_t max)
 {
-	struct key key;
-	key_of_pair(s, client, address, &key);
-	const struct bucket *b = &s->pair_bucket[key.pair_hash & s->mask];
+	struct asker asker = asker_of(s, client);
+	struct key key = key_of(s, &asker, address, 0);
+	const struct bucket *b = chain_bucket(&s->by_pair, key.pair_hash);
 	for (;;) {
 		uint32_t count = seq_read_begin(&b->lock);
 		uint32_t pair = find_pair(s, &key, b, count);
@@ -261,26 +253,22 @@ size_t seen_names(struct seen *s, const struct address *client, const struct add
 
 /* The generation in `good` keeps this from a slot that was given to another entry meanwhile. Who
  * comes in between has just renewed or dropped the entry, so there is no second try. */
-static void refresh(struct seen *s, const struct key *key, int64_t until)
-{
-	uint64_t good;
-	uint32_t slot = find(s, key, &good);
-	if (!slot)
-		return;
-	mark_used(&s->entry[slot]);
-	uint64_t later = good_word(until, good);
-	if (later > good)
-		atomic_compare_exchange_strong(&s->entry[slot].good, &good, later);
-}
-
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now)
 {
-	struct key key;
-	key_of(s, client, address, host, &key);
-	refresh(s, &key, now + s->grace);
-	key_complete(s, &everyone, address, &key);
-	refresh(s, &key, now + s->grace);
+	const struct address *told[] = {client, &everyone};
+	struct intern_key name;
+	uint64_t good;
+	intern_key(s->hosts, host, &name);
+	for (int i = 0; i < 2; i++) {
+		uint32_t slot = find_for(s, told[i], address, &name, &good);
+		uint64_t later = good_word(now + s->grace, good);
+		if (!slot)
+			continue;
+		mark_used(&s->entry[slot]);
+		if (later > good)
+			atomic_compare_exchange_strong(&s->entry[slot].good, &good, later);
+	}
 }
 
 /* Lists of the writer's own */
@@ -330,79 +318,56 @@ static void make_newest(struct seen *s, uint32_t i)
 	seq_store(&s->entry[i].used, 0);
 }
 
-static uint32_t slot_take(struct slots *l, uint32_t next_free)
-{
-	if (!l->free)
-		return l->fresh++;
-	uint32_t i = l->free;
-	l->free = next_free;
-	return i;
-}
-
-static void chain_push(struct bucket *b, _Atomic uint32_t *next, uint32_t i)
-{
-	seq_write_begin(&b->lock);
-	seq_store(next, seq_load(&b->head));
-	seq_store(&b->head, i);
-	seq_write_end(&b->lock);
-}
-
 /* Clients */
 
-static uint32_t client_get(struct seen *s, const struct key *key)
+static uint32_t client_get(struct seen *s, const struct asker *a)
 {
-	uint64_t hash = hash_words(s->seed, key->pair, 2, 1);
-	uint32_t *bucket = &s->client_bucket[hash & s->mask];
-	for (uint32_t i = *bucket; i; i = s->client[i].hash_next)
-		if (memcmp(&s->client[i].address, key->pair, 16) == 0)
-			return i;
-	uint32_t i = slot_take(&s->client_slots, s->client[s->client_slots.free].hash_next);
-	s->client[i] = (struct client){.hash = hash, .hash_next = *bucket};
-	memcpy(&s->client[i].address, key->pair, 16);
-	*bucket = i;
+	const struct bucket *b = chain_bucket(&s->by_address, a->hash);
+	uint32_t count = seq_load(&b->lock.count);
+	uint32_t i = chain_first(&s->by_address, b, count, a->hash);
+	while (i && memcmp(&s->client[i].address, a->address, 16) != 0)
+		i = chain_next(&s->by_address, b, count, i, a->hash);
+	if (i)
+		return i;
+	i = chain_take(&s->by_address);
+	s->client[i] = (struct client){.hash = a->hash};
+	memcpy(&s->client[i].address, a->address, 16);
+	chain_push(&s->by_address, a->hash, i);
 	return i;
 }
 
 static void client_drop(struct seen *s, uint32_t i)
 {
-	uint32_t *link = &s->client_bucket[s->client[i].hash & s->mask];
-	while (*link != i)
-		link = &s->client[*link].hash_next;
-	*link = s->client[i].hash_next;
-	s->client[i].hash_next = s->client_slots.free;
-	s->client_slots.free = i;
+	chain_drop(&s->by_address, s->client[i].hash, i);
+	chain_give(&s->by_address, i);
 }
 
 /* Pairs. All changes to a pair's list are made under the pair's bucket. */
 
 static struct bucket *pair_bucket(struct seen *s, const struct pair *p)
 {
-	return &s->pair_bucket[p->hash & s->mask];
+	return chain_bucket(&s->by_pair, p->hash);
 }
 
 static uint32_t pair_get(struct seen *s, const struct key *key, uint32_t client)
 {
-	struct bucket *b = &s->pair_bucket[key->pair_hash & s->mask];
+	struct bucket *b = chain_bucket(&s->by_pair, key->pair_hash);
 	uint32_t i = find_pair(s, key, b, seq_load(&b->lock.count));
 	if (i)
 		return i;
-	i = slot_take(&s->pair_slots, seq_load(&s->pair[s->pair_slots.free].hash_next));
+	i = chain_take(&s->by_pair);
 	struct pair *p = &s->pair[i];
-	for (int k = 0; k < 4; k++)
-		seq_store(&p->key[k], key->pair[k]);
+	for (int k = 0; k < 2; k++) {
+		seq_store(&p->key[k], key->asker->address[k]);
+		seq_store(&p->key[2 + k], key->address[k]);
+	}
 	seq_store(&p->newest, 0);
 	p->hash = key->pair_hash;
 	p->client = client;
-	chain_push(b, &p->hash_next, i);
+	seq_write_begin(&b->lock);
+	chain_push(&s->by_pair, key->pair_hash, i);
+	seq_write_end(&b->lock);
 	return i;
-}
-
-static void chain_drop_pair(struct seen *s, struct bucket *b, uint32_t i)
-{
-	_Atomic uint32_t *link = &b->head;
-	while (seq_load(link) != i)
-		link = &s->pair[seq_load(link)].hash_next;
-	seq_store(link, seq_load(&s->pair[i].hash_next));
 }
 
 static void pair_push(struct seen *s, struct pair *p, uint32_t i)
@@ -433,24 +398,20 @@ static void pair_leave(struct seen *s, uint32_t i)
 	pair_unlink(s, p, i);
 	bool empty = !seq_load(&p->newest);
 	if (empty)
-		chain_drop_pair(s, b, at);
+		chain_drop(&s->by_pair, p->hash, at);
 	seq_write_end(&b->lock);
-	if (empty) {
-		seq_store(&p->hash_next, s->pair_slots.free);
-		s->pair_slots.free = at;
-	}
+	if (empty)
+		chain_give(&s->by_pair, at);
 }
 
 /* Entries */
 
-static void chain_drop_entry(struct seen *s, uint32_t i)
+static void entry_unchain(struct seen *s, uint32_t i)
 {
-	struct bucket *b = &s->entry_bucket[seq_load(&s->entry[i].hash) & s->mask];
-	_Atomic uint32_t *link = &b->head;
-	while (seq_load(link) != i)
-		link = &s->entry[seq_load(link)].hash_next;
+	uint64_t hash = seq_load(&s->entry[i].hash);
+	struct bucket *b = chain_bucket(&s->by_all, hash);
 	seq_write_begin(&b->lock);
-	seq_store(link, seq_load(&s->entry[i].hash_next));
+	chain_drop(&s->by_all, hash, i);
 	seq_write_end(&b->lock);
 }
 
@@ -461,14 +422,13 @@ static void evict(struct seen *s, uint32_t i, uint32_t keep)
 	list_drop(s, &s->by_age, i, BY_AGE);
 	list_drop(s, &c->entries, i, BY_CLIENT);
 	c->count--;
-	chain_drop_entry(s, i);
+	entry_unchain(s, i);
 	pair_leave(s, i);
 	intern_put(s->hosts, seq_load(&s->entry[i].host));
 	seq_store(&s->entry[i].host, INTERN_NONE); /* what tells a free slot */
 	if (c->count == 0 && c != &s->client[keep])
 		client_drop(s, (uint32_t)(c - s->client));
-	seq_store(&s->entry[i].hash_next, s->entry_slots.free);
-	s->entry_slots.free = i;
+	chain_give(&s->by_all, i);
 	seq_store(&s->count, seq_load(&s->count) - 1);
 	seq_store(&s->evicted, seq_load(&s->evicted) + 1);
 }
@@ -482,15 +442,14 @@ static void evict_for(struct seen *s, uint32_t client)
 	evict(s, l->oldest, client);
 }
 
-static void entry_new(struct seen *s, const struct key *key, int64_t until)
+static void entry_new(struct seen *s, const struct key *key, uint32_t host, int64_t until)
 {
-	uint32_t client = client_get(s, key), host;
+	uint32_t client = client_get(s, key->asker);
 	if (seq_load(&s->count) == s->entries)
 		evict_for(s, client);
-	while ((host = intern_get(s->hosts, &key->host)) == INTERN_NONE)
-		evict_for(s, client);
+	intern_hold(s->hosts, host);
 	uint32_t pair = pair_get(s, key, client);
-	uint32_t i = slot_take(&s->entry_slots, seq_load(&s->entry[s->entry_slots.free].hash_next));
+	uint32_t i = chain_take(&s->by_all);
 	struct entry *e = &s->entry[i];
 	seq_store(&e->good, good_word(until, seq_load(&e->good) + 1));
 	seq_store(&e->hash, key->hash);
@@ -499,8 +458,11 @@ static void entry_new(struct seen *s, const struct key *key, int64_t until)
 	seq_store(&e->used, 0);
 	e->order = ++s->order;
 
-	chain_push(&s->entry_bucket[key->hash & s->mask], &e->hash_next, i);
-	struct bucket *b = pair_bucket(s, &s->pair[pair]);
+	struct bucket *b = chain_bucket(&s->by_all, key->hash);
+	seq_write_begin(&b->lock);
+	chain_push(&s->by_all, key->hash, i);
+	seq_write_end(&b->lock);
+	b = pair_bucket(s, &s->pair[pair]);
 	seq_write_begin(&b->lock);
 	pair_push(s, &s->pair[pair], i);
 	seq_write_end(&b->lock);
@@ -518,10 +480,13 @@ static void entry_renew(struct seen *s, uint32_t i, int64_t until)
 	uint64_t good = seq_load(&e->good), later = good_word(until, good);
 	while (later > good && !atomic_compare_exchange_weak(&e->good, &good, later))
 		;
+	struct pair *p = &s->pair[seq_load(&e->pair)];
+	bool newest = seq_load(&p->newest) == i;
+	if (newest && s->order - e->order < s->entries / FRESH)
+		return;
 	e->order = ++s->order;
 	make_newest(s, i);
-	struct pair *p = &s->pair[seq_load(&e->pair)];
-	if (seq_load(&p->newest) == i)
+	if (newest)
 		return;
 	struct bucket *b = pair_bucket(s, p);
 	seq_write_begin(&b->lock);
@@ -530,41 +495,78 @@ static void entry_renew(struct seen *s, uint32_t i, int64_t until)
 	seq_write_end(&b->lock);
 }
 
-static void add(struct seen *s, const struct key *key, int64_t until)
+/* For the writer, under whom no chain changes. */
+static uint32_t entry_find(const struct seen *s, const struct key *key, uint32_t host)
 {
-	uint64_t good;
-	uint32_t i = find(s, key, &good);
+	const struct bucket *b = chain_bucket(&s->by_all, key->hash);
+	uint32_t count = seq_load(&b->lock.count);
+	uint32_t i = chain_first(&s->by_all, b, count, key->hash);
+	while (i && (seq_load(&s->entry[i].host) != host ||
+		     !pair_is(&s->pair[seq_load(&s->entry[i].pair)], key)))
+		i = chain_next(&s->by_all, b, count, i, key->hash);
+	return i;
+}
+
+static void add(struct seen *s, const struct key *key, uint32_t host, int64_t until)
+{
+	uint32_t i = entry_find(s, key, host);
 	if (i)
 		entry_renew(s, i, until);
 	else
-		entry_new(s, key, until);
+		entry_new(s, key, host, until);
+}
+
+/* The name's number, which is good until it is put back. */
+static uint32_t hold_host(struct seen *s, const struct asker *asker, const struct intern_key *name)
+{
+	uint32_t host;
+	while ((host = intern_get(s->hosts, name)) == INTERN_NONE)
+		evict_for(s, client_get(s, asker));
+	return host;
+}
+
+void seen_add_all(struct seen *s, const struct address *client, const struct host *host,
+		  const struct seen_told *told, size_t count, int64_t now)
+{
+	struct asker own = asker_of(s, client), all = asker_of(s, &everyone);
+	struct intern_key name;
+	if (host->len == 0 || count == 0)
+		return;
+	intern_key(s->hosts, host, &name);
+	pthread_mutex_lock(&s->writing);
+	uint32_t number = hold_host(s, &own, &name);
+	for (size_t i = 0; i < count; i++) {
+		struct key key = key_of(s, &own, &told[i].address, name.hash);
+		int64_t until = now + told[i].ttl + s->grace;
+		add(s, &key, number, until);
+		if (s->any_client)
+			continue;
+		key = key_of(s, &all, &told[i].address, name.hash);
+		add(s, &key, number, until);
+	}
+	intern_put(s->hosts, number);
+	seq_store(&s->added, seq_load(&s->added) + count);
+	pthread_mutex_unlock(&s->writing);
 }
 
 void seen_add(struct seen *s, const struct address *client, const struct address *address,
 	      const struct host *host, int64_t ttl, int64_t now)
 {
-	struct key key;
-	if (host->len == 0)
-		return;
-	key_of(s, client, address, host, &key);
-	pthread_mutex_lock(&s->writing);
-	add(s, &key, now + ttl + s->grace);
-	if (!s->any_client) {
-		key_complete(s, &everyone, address, &key);
-		add(s, &key, now + ttl + s->grace);
-	}
-	seq_store(&s->added, seq_load(&s->added) + 1);
-	pthread_mutex_unlock(&s->writing);
+	seen_add_all(s, client, host, &(struct seen_told){*address, ttl}, 1, now);
 }
 
 void seen_restore(struct seen *s, const struct seen_entry *e)
 {
-	struct key key;
+	struct intern_key name;
 	if (e->host.len == 0)
 		return;
-	key_of(s, &e->client, &e->address, &e->host, &key);
+	intern_key(s->hosts, &e->host, &name);
+	struct asker asker = asker_of(s, &e->client);
+	struct key key = key_of(s, &asker, &e->address, name.hash);
 	pthread_mutex_lock(&s->writing);
-	add(s, &key, e->good_until);
+	uint32_t host = hold_host(s, &asker, &name);
+	add(s, &key, host, e->good_until);
+	intern_put(s->hosts, host);
 	pthread_mutex_unlock(&s->writing);
 }
 
@@ -574,7 +576,7 @@ bool seen_each(struct seen *s, uint32_t *slot, struct seen_entry *out)
 {
 	bool found = false;
 	pthread_mutex_lock(&s->writing);
-	while (!found && ++*slot < s->entry_slots.fresh) {
+	while (!found && ++*slot < s->by_all.fresh) {
 		struct entry *e = &s->entry[*slot];
 		found = seq_load(&e->host) != INTERN_NONE;
 		if (!found)

@@ -8,7 +8,7 @@
  * A full table drops its least recently used entry; a client that alone has more than an eighth of
  * the table drops its own, so no client can make the gateway forget another's names. Nothing else
  * is bounded: a name may have any number of addresses, an address any number of names. An entry
- * takes about 250 bytes of address space, of which a busy table touches 130 to 200 (names, clients
+ * takes about 300 bytes of address space, of which a busy table touches 130 to 200 (names, clients
  * and pairs of client and address are kept once). Times are kept to the millisecond, rounded up.
  */
 #pragma once
@@ -23,7 +23,15 @@ struct seen;
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client);
 void seen_free(struct seen *s);
 
-/* An answer that client got: host has address for ttl nanoseconds from now. */
+/* What an answer tells of a host. */
+struct seen_told {
+	struct address address;
+	int64_t ttl; /* ns from now */
+};
+
+/* An answer that client got: host has these addresses; or one. */
+void seen_add_all(struct seen *s, const struct address *client, const struct host *host,
+		  const struct seen_told *told, size_t count, int64_t now);
 void seen_add(struct seen *s, const struct address *client, const struct address *address,
 	      const struct host *host, int64_t ttl, int64_t now);
 

@@ -313,6 +313,17 @@ static void twin_evict(struct twin *t, unsigned client)
 	}
 }
 
+/* Of the names that its client was told for its address. */
+static bool twin_is_newest(const struct twin *t, int i)
+{
+	const struct twin_entry *e = &t->list[i];
+	for (unsigned k = 0; k < t->count; k++)
+		if (t->list[k].client == e->client && t->list[k].address == e->address &&
+		    t->list[k].order > e->order)
+			return false;
+	return true;
+}
+
 static void twin_add(struct twin *t, unsigned client, unsigned address, unsigned host, int64_t good)
 {
 	int i = twin_find(t, client, address, host);
@@ -324,6 +335,8 @@ static void twin_add(struct twin *t, unsigned client, unsigned address, unsigned
 	}
 	if (t->list[i].good < good)
 		t->list[i].good = good;
+	if (t->list[i].order && t->order - t->list[i].order < TWIN / 16 && twin_is_newest(t, i))
+		return;
 	t->list[i].order = ++t->order;
 	twin_to_front(t, (unsigned)i);
 }
