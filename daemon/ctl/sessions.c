@@ -14,6 +14,15 @@ static const char *count(const json_t *row, const char *key, char space[static 3
 	return space;
 }
 
+/* Characters of UTF-8, each as wide as one column: near enough for names. */
+static int width_of(const char *text)
+{
+	int n = 0;
+	for (; *text; text++)
+		n += (*text & 0xc0) != 0x80;
+	return n;
+}
+
 /* The address is the session's i-th; all else is written beside the first only. */
 static const char *cell(const json_t *row, int column, size_t i, char space[static 32])
 {
@@ -47,7 +56,7 @@ static void table(const json_t *rows)
 		size_t addresses = json_array_size(json_object_get(row, "addresses"));
 		for (size_t i = 0; i < addresses; i++)
 			for (int c = 0; c < COLUMNS; c++) {
-				int len = (int)strlen(cell(row, c, i, space));
+				int len = width_of(cell(row, c, i, space));
 				width[c] = len > width[c] ? len : width[c];
 			}
 	}
@@ -61,8 +70,8 @@ static void table(const json_t *rows)
 			for (int c = 0; c < COLUMNS; c++) {
 				const char *text = cell(row, c, i, space);
 				ctl_put(stdout, text);
-				printf("%*s",
-				       c < COLUMNS - 1 ? width[c] - (int)strlen(text) + 2 : 0, "");
+				printf("%*s", c < COLUMNS - 1 ? width[c] - width_of(text) + 2 : 0,
+				       "");
 				if (c == COLUMNS - 1)
 					putchar('\n');
 			}

@@ -260,7 +260,8 @@ def test_user_names(lab):
         equal(lab.record(source__ip=HERE, user__name=name)["event.action"], "allow")
         why = lab.ctl("--json", "why", "--user", name, "--to", "www.allowed.example")
         equal((why.returncode, json.loads(why.stdout)["user"]), (0, name), why.stderr)
-        check(name in lab.ctl("sessions", "--user", name).stdout, "sessions")
+        table = lab.ctl("sessions", "--user", name).stdout.splitlines()
+        check(table[1].startswith(name + "  ") and table[1].index(HERE) == table[0].index("ADDRESS"), table)
         check(nas.send("Interim-Update", f"n{i}", written, Acct_Session_Time=1))
         equal(len(sessions(lab)), 1)
         replayed = subprocess.run([BUILD / "tiergated", "replay", "--config", lab.config_file, "--session",
