@@ -275,9 +275,9 @@ def test_dns(lab):
             check(ask(lab, source, server), "no answer over UDP")
             check(ask(lab, source, server, socket.SOCK_STREAM), "no answer over TCP")
             for proto in (17, 6):
-                check(dns.packets(proto=proto, src=source, dst=server, dport=53), "no query came up")
-                answers = dns.packets(proto=proto, src=server, dst=source, sport=53)
-                check(any(int(a["payload"]) > 40 for a in answers), "no answer came up", answers)
+                wait_for(lambda: dns.packets(proto=proto, src=source, dst=server, dport=53), 5, "a query")
+                wait_for(lambda: any(int(a["payload"]) > 40 for a in dns.packets(
+                    proto=proto, src=server, dst=source, sport=53)), 5, "an answer")
         equal(worker.packets(), [], "packets in the worker's queue")
 
 
