@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import BUILD, ROOT, SITES, Lab, libconfig, v6, wait_for  # noqa: E402
+from pcapgen import client_hello  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 
 GUEST, NOBODY, OTHER = "10.77.1.2", "10.77.1.7", "10.77.1.8"
@@ -518,6 +519,86 @@ class Kept:
     def get(self, path="/"):
         self.send(f"GET {path} HTTP/1.1\nHost: gate.example\n\n")
         return self.answer()
+
+
+GET = "GET / HTTP/1.1\nHost: gate.example\n"
+FORM = "POST /sign-in HTTP/1.1\nHost: gate.example\nContent-Type: application/x-www-form-urlencoded\n"
+
+
+@shared
+def test_request_edges(lab):
+    "requests at and beyond every bound are answered or cut off, and the next one is served"
+    for text, want in (
+            (GET + "a: b\n" * 100 + "\n", {200}),
+            (GET + "a: b\n" * 20000 + "\n", {400, 413, 431, None}),
+            (GET + "a: " + "b" * 20000 + "\n\n", {200}),
+            (GET + "a: " + "b" * 200000 + "\n\n", {400, 413, 431, None}),
+            (GET.replace("/ ", "/?to=" + "a" * 20000 + " ") + "\n", {200}),
+            (GET.replace("/ ", "/?to=" + "a" * 200000 + " ") + "\n", {400, 413, 414, 431, None}),
+            (GET.replace("/ ", "/?" + "a=1&" * 20000 + " ") + "\n", {200, 400, 413, 414, 431, None}),
+            (GET + "Cookie: " + "a=b; " * 3000 + "\n\n", {200, 400, 413, 431, None}),
+            ("GET / HTTP/1.0\n\n", {421}),
+            ("GET / HTTP/1.1\n\n", {400, 421}),
+            ("\x00\x01\x02\n\n", {400, None}),
+            (FORM + "Content-Length: 99999999999999999999999\n\n", {400, 413, None}),
+            (FORM + "Content-Length: -1\n\n", {400, 413, None}),
+            (FORM + "Content-Length: 5\nTransfer-Encoding: chunked\n\n5\nuser=\n0\n\n", {400, 403, None}),
+            (FORM + "Transfer-Encoding: chunked\n\nfffffffffffffffff\n", {400, 413, None}),
+            (FORM + "Content-Length: 8192\n\n" + "a" * 8192, {403}),
+            (FORM + "Content-Length: 8193\n\n" + "a" * 8193, {413})):
+        k = Kept(lab, OTHER)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            k.send(text)
+        got = k.answer()
+        check((got and got[0]) in want, got and got[0], "for", text[:60], "... of", len(text), "want", want)
+        k.tls.close()
+        check(Browser(lab).get("/").ok, "another client is not served after", text[:60])
+    k = Kept(lab, OTHER)
+    k.send((GET + "\n") * 20)
+    for _ in range(20):
+        equal(k.answer()[0], 200, "a request that did not wait for the answer before")
+
+
+@shared
+def test_slow_kinds(lab):
+    "while one address is slow or silent in every way it may, others are served, by TLS and by plain HTTP"
+    hello = client_hello("gate.example")
+    head = b"GET / HTTP/1.1\r\nHost: gate.example\r\n" + b"a: b\r\n" * 500
+    idle = Kept(lab, OTHER)
+    equal(idle.get()[0], 200)  # and then nothing: kept alive, but not for good
+    unread = Kept(lab, OTHER)
+    with contextlib.suppress(ConnectionError, ssl.SSLError, socket.timeout):
+        unread.tls.settimeout(1)
+        unread.send((GET + "\n") * 2000)  # and reads none of the answers
+    slow = [(lab.connect("10.77.1.1", 443, OTHER), hello), (lab.connect("10.77.1.1", 80, OTHER), head)]
+    slow += [(lab.connect("10.77.1.1", port, OTHER), b"") for port in (443, 80) for _ in range(20)]
+    open_, sent = dict(slow[:2]), 0
+
+    def all_ended():
+        nonlocal sent
+        for s, what in list(open_.items()):
+            s.settimeout(0.2)
+            try:
+                s.sendall(what[sent:sent + 1])
+                if s.recv(100):
+                    continue
+            except socket.timeout:
+                continue
+            except ConnectionError:
+                pass
+            del open_[s]
+        sent += 1
+        check(Browser(lab).get("/").ok, "a page is not served")
+        equal(lab.curl("http://gate.example/", NOBODY).status, 302, "plain HTTP")
+        return not open_
+    wait_for(all_ended, 30, "the end of those that send a byte at a time")
+    for s in [s for s, _ in slow[2:]] + [idle.tls, unread.tls]:
+        s.settimeout(20)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while s.recv(65536):
+                pass
+        s.close()
+    check(Browser(lab, OTHER).get("/").ok, "the address is shut out for good")
 
 
 @shared
