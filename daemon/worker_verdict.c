@@ -19,7 +19,8 @@ void identify(struct worker *w, struct flow *f)
 {
 	struct session s;
 	/* Another host at the address is not the session's, before the neighbour table tells. */
-	if (session_at(w->o.sessions, &f->key.client, w->now, &s) &&
+	if ((session_at(w->o.sessions, &f->key.client, w->now, &s) ||
+	     (f->has_mac && session_of_host(w->o.sessions, &f->key.client, f->mac, w->now, &s))) &&
 	    (!s.has_mac || !f->has_mac || memcmp(s.mac, f->mac, sizeof s.mac) == 0)) {
 		memcpy(f->user, s.user, sizeof f->user);
 		memcpy(f->tier, s.tier, sizeof f->tier);

@@ -228,7 +228,9 @@ static const struct option main_options[] = {
 	{"host_change", OPTION_WORD, AT(struct config, host_change), .words = host_change_words,
 	 .fallback = "\"end\"",
 	 .help = "A session has all addresses of a host, told by the MAC address in the neighbour "
-		 "table, unless that has several IPv4 addresses. Where an address gets another "
+		 "table, unless that has several IPv4 addresses; and a new IPv6 address of it, in "
+		 "a /64 where the host is known, from its first packet on. Where an address gets "
+		 "another "
 		 "MAC address the session ends there with \"end\" and stays with \"move\", "
 		 "which also takes it along to the host's next IPv4 address. \"ignore\" does "
 		 "not look: a session has the address that signed in."},

@@ -221,10 +221,24 @@ static void give(struct neighbours *n, const struct host_view *h, struct entry *
 	n->counters.joined++;
 }
 
+/* Where the host is known, its next address is its own from the first packet on: IPv6 hosts take
+ * new ones every day (RFC 8981). */
+static void know(struct neighbours *n, const struct host_view *h)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		struct entry *e = h->entry[i];
+		if (!address_is4(&e->address) && h->session && e->here)
+			session_add_network(n->o.sessions, h->session, &e->address, e->host.mac);
+		else if (!address_is4(&e->address) && !h->session)
+			session_drop_network(n->o.sessions, &e->address, e->host.mac);
+	}
+}
+
 /* Several hosts after all: each address is by itself again. */
 static void part(struct neighbours *n, const struct host_view *h)
 {
 	for (unsigned i = 0; i < h->count; i++) {
+		session_drop_network(n->o.sessions, &h->entry[i]->address, h->entry[i]->host.mac);
 		if (h->entry[i]->joined)
 			session_drop_address(n->o.sessions, &h->entry[i]->address);
 		h->entry[i]->joined = false;
@@ -261,6 +275,7 @@ static void share(struct neighbours *n, struct entry *e, int64_t now)
 	for (unsigned i = 0; h.session && i < h.count; i++)
 		if (h.entry[i]->here && !session_at(n->o.sessions, &h.entry[i]->address, now, &s))
 			give(n, &h, h.entry[i], h.entry[i] == e, now);
+	know(n, &h);
 }
 
 /* A session at the address of another host ends there; one that has no host yet gets this one. */

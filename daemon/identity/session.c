@@ -48,8 +48,9 @@ struct traffic {
 
 /* What only the writer looks at. */
 struct owner {
-	uint32_t where[SESSION_ADDRESSES]; /* bucket * BUCKET_ENTRIES + entry */
-	uint32_t count, next_free;
+	uint32_t where[SESSION_ADDRESSES];  /* bucket * BUCKET_ENTRIES + entry */
+	uint32_t network[SESSION_NETWORKS]; /* the same */
+	uint32_t count, networks, next_free;
 	/* round: open flows, as this round tells; shown: all, as of the last round */
 	struct traffic ended, round, shown;
 	bool summed;
@@ -63,7 +64,7 @@ struct sessions {
 	uint32_t capacity, bucket_mask;
 	uint32_t used_to; /* slots from here on were never used */
 	uint32_t free;    /* first of the list of slots used before */
-	uint64_t seed, serial;
+	uint64_t seed, host_seed, serial;
 	_Atomic uint32_t count;
 	_Atomic uint64_t generation;
 };
@@ -87,8 +88,9 @@ struct sessions *sessions_new(uint32_t capacity)
 	s->capacity = capacity;
 	s->bucket_mask = buckets - 1;
 	s->free = SLOT_NONE;
-	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed)
-		s->seed = (uint64_t)clock_now();
+	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed ||
+	    getrandom(&s->host_seed, sizeof s->host_seed, 0) != sizeof s->host_seed)
+		s->seed = s->host_seed = (uint64_t)clock_now();
 	s->buckets = table_new(1, bucket_bytes(s));
 	s->slots = table_new(capacity, sizeof *s->slots);
 	s->owners = table_new(capacity, sizeof *s->owners);
@@ -126,6 +128,20 @@ static struct key key_of(const struct sessions *s, const struct address *a)
 	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
 	k.bucket = (uint32_t)(h >> 32) & s->bucket_mask;
 	return k;
+}
+
+/* What stands in the index for a host's MAC address in a /64: no address that anybody could choose.
+ */
+static struct address host_network(const struct sessions *s, const struct address *a,
+				   const uint8_t mac[6])
+{
+	struct address out = {0};
+	uint64_t high;
+	memcpy(&high, a->bytes, sizeof high);
+	high ^= s->host_seed;
+	memcpy(out.bytes, &high, sizeof high);
+	memcpy(out.bytes + 8, mac, 6);
+	return out;
 }
 
 #define ACQUIRE(p)    atomic_load_explicit(p, memory_order_acquire)
@@ -207,6 +223,13 @@ bool session_at(struct sessions *s, const struct address *a, int64_t now, struct
 			continue;
 		return used && now < end_of(out);
 	}
+}
+
+bool session_of_host(struct sessions *s, const struct address *a, const uint8_t mac[6], int64_t now,
+		     struct session *out)
+{
+	const struct address network = host_network(s, a, mac);
+	return !address_is4(a) && session_at(s, &network, now, out);
 }
 
 void session_touch(struct sessions *s, const struct address *a, int64_t now)
@@ -344,6 +367,8 @@ static void close_slot(struct sessions *s, uint32_t slot)
 	struct owner *o = &s->owners[slot];
 	while (o->count)
 		index_remove(s, o->where[--o->count]);
+	while (o->networks)
+		index_remove(s, o->network[--o->networks]);
 	slot_write(&s->slots[slot], &(struct session){0}, false);
 	slot_give(s, slot);
 	atomic_fetch_sub_explicit(&s->count, 1, memory_order_release);
@@ -391,7 +416,7 @@ int session_open(struct sessions *s, const struct address *a, const struct sessi
 	session.id = ++s->serial << 32 | slot;
 	slot_write(&s->slots[slot], &session, true);
 	struct owner *o = &s->owners[slot];
-	o->count = 0;
+	o->count = o->networks = 0;
 	forget_traffic(o);
 	if (index_add(s, &k, slot, &o->where[0]) < 0) {
 		slot_write(&s->slots[slot], &(struct session){0}, false);
@@ -458,6 +483,40 @@ bool session_drop_address(struct sessions *s, const struct address *a)
 	memmove(&o->where[i], &o->where[i + 1], (o->count - i) * sizeof o->where[0]);
 	changed(s);
 	return true;
+}
+
+void session_drop_network(struct sessions *s, const struct address *a, const uint8_t mac[6])
+{
+	const struct address network = host_network(s, a, mac);
+	struct key k = key_of(s, &network);
+	uint32_t slot = find(s, &k), i = 0;
+	if (slot == SLOT_NONE)
+		return;
+	struct owner *o = &s->owners[slot];
+	for (; i < o->networks; i++) {
+		struct address at = address_where(s, o->network[i]);
+		if (address_equal(&at, &network))
+			break;
+	}
+	index_remove(s, o->network[i]);
+	o->network[i] = o->network[--o->networks];
+	changed(s);
+}
+
+void session_add_network(struct sessions *s, uint64_t id, const struct address *a,
+			 const uint8_t mac[6])
+{
+	const struct address network = host_network(s, a, mac);
+	struct key k = key_of(s, &network);
+	uint32_t slot = slot_by_id(s, id), there = find(s, &k);
+	if (slot == SLOT_NONE || there == slot || address_is4(a))
+		return;
+	if (there != SLOT_NONE)
+		session_drop_network(s, a, mac);
+	struct owner *o = &s->owners[slot];
+	if (o->networks < SESSION_NETWORKS && index_add(s, &k, slot, &o->network[o->networks]) == 0)
+		o->networks++;
+	changed(s);
 }
 
 void session_bind(struct sessions *s, uint64_t id, const uint8_t mac[6])

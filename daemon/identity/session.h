@@ -4,6 +4,7 @@
 #include "base/decision.h"
 
 #define SESSION_ADDRESSES 8 /* addresses of one session, at most */
+#define SESSION_NETWORKS  4 /* IPv6 /64s where its host is known by its MAC address, at most */
 
 struct session {
 	char user[USER_MAX];
@@ -28,6 +29,12 @@ void sessions_free(struct sessions *s);
  * still good at now (*out is then undefined). */
 bool session_at(struct sessions *s, const struct address *a, int64_t now, struct session *out);
 
+/* The same for an IPv6 address that has no session of its own, by the MAC address that it comes
+ * from: a host's new address is known before the neighbour table tells of it (session_add_network).
+ */
+bool session_of_host(struct sessions *s, const struct address *a, const uint8_t mac[6], int64_t now,
+		     struct session *out);
+
 /* Notes traffic, for idle timeouts. Any thread, no lock. */
 void session_touch(struct sessions *s, const struct address *a, int64_t now);
 
@@ -44,6 +51,11 @@ int session_open(struct sessions *s, const struct address *a, const struct sessi
 int session_add_address(struct sessions *s, uint64_t id, const struct address *a);
 /* Takes an address from its session, which ends with its last one; whether one had it. */
 bool session_drop_address(struct sessions *s, const struct address *a);
+/* The session's host (by MAC address) is known in the /64 of an IPv6 address, or no longer. An
+ * address beyond SESSION_NETWORKS changes nothing. */
+void session_add_network(struct sessions *s, uint64_t id, const struct address *a,
+			 const uint8_t mac[6]);
+void session_drop_network(struct sessions *s, const struct address *a, const uint8_t mac[6]);
 /* From now on the session (by id) is the host's that has this MAC address. */
 void session_bind(struct sessions *s, uint64_t id, const uint8_t mac[6]);
 /* These return how many sessions ended. */

@@ -259,7 +259,7 @@ def test_host(lab):
             for a in (V4, V6):
                 wait_for(lambda: covered(lab, a), 10, f"{a} after a login at {at}")
             addresses(lab, "add", PRIVACY)
-            wait_for(lambda: covered(lab, PRIVACY), 10, "the privacy address")
+            check(covered(lab, PRIVACY), "the privacy address's first connection")
             equal(lab.record(source__ip=PRIVACY, event__action="allow")["user.name"], "ann")
             equal(sorted(sessions(lab)[0]["addresses"]), sorted([V4, V6, PRIVACY]))
             check(lab.curl(f"http://{SOCIAL}/", GUEST).refused, "another host has it too")

@@ -116,6 +116,14 @@ static const char *who(const char *address)
 	return session_at(f.sessions, &a, T0, &s) ? s.user : "";
 }
 
+/* Whose an address is that the kernel has not told of, by the sender's MAC address. */
+static const char *new_at(const char *address, const char *mac)
+{
+	static struct session s;
+	struct address a = addr(address);
+	return session_of_host(f.sessions, &a, (const uint8_t *)mac, T0, &s) ? s.user : "";
+}
+
 static uint64_t known(void)
 {
 	struct neighbour_counters c;
@@ -217,6 +225,33 @@ static void several_ipv4_addresses_are_several_people(void **state)
 	is_gone("10.0.0.2", MACA);
 	is_here("2001:db8::a2", MACA);
 	assert_string_equal(who("2001:db8::a2"), "anna");
+}
+
+static void a_new_address_is_known_by_its_host(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	assert_string_equal(new_at("2001:db8::a9", MACA), ""); /* not met in this network */
+	is_here("2001:db8::a1", MACA);
+	is_here("2001:db8::b1", MACB);
+	assert_string_equal(new_at("2001:db8::a9", MACA), "anna");
+	assert_string_equal(new_at("2001:db8::a9", MACB), "");
+	assert_string_equal(new_at("2001:db8:0:1::a9", MACA), ""); /* routed by the host, perhaps */
+	assert_string_equal(new_at("10.0.0.9", MACA), "");
+	is_here("10.0.0.2", MACA); /* several people */
+	assert_string_equal(new_at("2001:db8::a9", MACA), "");
+	is_gone("10.0.0.2", MACA);
+	is_here("2001:db8::a2", MACA);
+	assert_string_equal(new_at("2001:db8::a9", MACA), "anna");
+	sign_in("bob", "2001:db8::a3");
+	is_here("2001:db8::a3", MACA); /* two sessions: whose it is cannot be told */
+	assert_string_equal(new_at("2001:db8::a9", MACA), "");
+	struct address a = addr("2001:db8::a3");
+	assert_int_equal(session_close_address(f.sessions, &a), 1);
+	is_here("2001:db8::a2", MACA);
+	assert_string_equal(new_at("2001:db8::a9", MACA), "anna");
+	assert_int_equal(session_close_user(f.sessions, "anna"), 1);
+	assert_string_equal(new_at("2001:db8::a9", MACA), "");
 }
 
 static void an_ipv4_address_that_was_left_counts_no_more(void **state)
@@ -397,6 +432,7 @@ int main(void)
 		TEST(another_host_after_a_while),
 		TEST(who_signs_in_again_has_the_host_that_is_there),
 		TEST(several_ipv4_addresses_are_several_people),
+		TEST(a_new_address_is_known_by_its_host),
 		TEST(an_ipv4_address_that_was_left_counts_no_more),
 		TEST(two_sessions_of_a_host_stay_apart),
 		TEST(the_least_used_address_makes_room),

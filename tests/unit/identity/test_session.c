@@ -197,6 +197,46 @@ static void owns_several_addresses(void **state)
 	sessions_free(s);
 }
 
+static void a_host_is_known_in_its_networks(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10}, other[6] = {2, 0, 0, 0, 0, 11};
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct session_view view;
+	struct address a = addr(1), b = addr(2), six;
+	uint32_t slot = 0;
+	assert_true(address_parse("2001:db8::1", &six));
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_int_equal(session_open(s, &b, &bob, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	for (uint8_t i = 0; i < SESSION_NETWORKS + 2; i++) {
+		six.bytes[7] = i;
+		session_add_network(s, out.id, &six, mac);
+		assert_true(session_of_host(s, &six, mac, T0, &out) == (i < SESSION_NETWORKS));
+		assert_false(session_of_host(s, &six, other, T0, &out));
+		assert_true(session_at(s, &a, T0, &out));
+	}
+	assert_true(session_each(s, &slot, &view));
+	assert_int_equal(view.address_count, 1); /* none of them is an address */
+	six.bytes[7] = 1;
+	session_drop_network(s, &six, mac);
+	session_drop_network(s, &six, mac);
+	assert_false(session_of_host(s, &six, mac, T0, &out));
+	assert_true(session_at(s, &b, T0, &out));
+	session_add_network(s, out.id, &six, mac);
+	six.bytes[7] = 0;
+	session_add_network(s, out.id, &six, mac); /* bob has the host now */
+	assert_true(session_of_host(s, &six, mac, T0, &out));
+	assert_string_equal(out.user, "bob");
+	assert_int_equal(session_close_user(s, "bob"), 1);
+	assert_false(session_of_host(s, &six, mac, T0, &out));
+	six.bytes[7] = 2;
+	assert_true(session_of_host(s, &six, mac, T0, &out));
+	assert_int_equal(session_close_user(s, "anna"), 1);
+	assert_false(session_of_host(s, &six, mac, T0, &out));
+	sessions_free(s);
+}
+
 static void refuses_when_full(void **state)
 {
 	struct sessions *s = sessions_new(3);
@@ -387,6 +427,7 @@ int main(void)
 		cmocka_unit_test(drops_an_address),
 		cmocka_unit_test(traffic_is_counted_and_keeps_from_idling),
 		cmocka_unit_test(owns_several_addresses),
+		cmocka_unit_test(a_host_is_known_in_its_networks),
 		cmocka_unit_test(refuses_when_full),
 		cmocka_unit_test(ends_at_its_time),
 		cmocka_unit_test(ends_when_idle),
