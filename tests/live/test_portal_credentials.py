@@ -120,6 +120,13 @@ def test_pam_refused(lab):
     sign_out(lab)
 
 
+class Patient(Browser):
+    """A browser that waits as long as it takes."""
+
+    def get(self, url, *options, timeout=120):
+        return super().get(url, *options, timeout=timeout)
+
+
 def test_pam_slow(lab):
     "while every checker waits for a module, pages, the API and sign-outs are served; then the others have their turn"
     own, got = lab.dir / "pam", {}
@@ -127,7 +134,7 @@ def test_pam_slow(lab):
     equal(signed.sign_in("petra").status, 303)
 
     def sign_in(user, address):
-        got[user] = Browser(lab, address).sign_in(user)
+        got[user] = Patient(lab, address).sign_in(user)
     waiting = [threading.Thread(target=sign_in, args=a) for a in zip(("slow1", "slow2"), SLOW)]
     for t in waiting:
         t.start()
@@ -145,12 +152,12 @@ def test_pam_slow(lab):
     threading.Event().wait(4)  # longer than request_time: who waits for a check is not slow
     equal(got, {}, "answers while the modules wait")
     (own / "gate-slow1").write_text("go\n")
-    third.join(20)
+    third.join(60)
     equal(got["ann"].status, 303)
-    equal(got["slow1"].status if "slow1" in got else wait_for(lambda: "slow1" in got, 10) and got["slow1"].status, 303)
+    check("slow2" not in got, "an answer while the module waits")
     (own / "gate-slow2").write_text("go\n")
     for t in waiting:
-        t.join(20)
+        t.join(60)
     equal({u: g.status for u, g in got.items()}, {"ann": 303, "slow1": 303, "slow2": 303})
     equal(signed_in(lab, SLOW[1]), ["slow2"])
     sign_out(lab)
