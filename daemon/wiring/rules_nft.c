@@ -274,8 +274,7 @@ static void portal(const struct rules *r, FILE *to)
 		     "meta nfproto %s meta l4proto tcp meta mark & %#x == %#x "
 		     "dnat %s to %s%s%s:%u",
 		     six ? "ipv6" : "ipv4", r->kind_mask, r->kind[MARK_REDIRECT],
-		     six ? "ip6" : "ip", six ? "[" : "", text, six ? "]" : "",
-		     c->portal[six].port);
+		     six ? "ip6" : "ip", six ? "[" : "", text, six ? "]" : "", c->portal[six].port);
 	}
 	end(to);
 }
