@@ -55,8 +55,8 @@ static inline uint32_t chain_next(const struct chains *c, const struct bucket *b
 		       : chain_match(c, b, count, seq_load(&c->link[i].next), hash);
 }
 
-/* The writer's. take: a free slot, of which there must be one. push and drop stand in a write
- * section of the hash's bucket. */
+/* The writer's. take: a free slot, of which there must be one. push and drop are a write section
+ * of the hash's bucket; unlink stands in one. */
 
 static inline uint32_t chain_take(struct chains *c)
 {
@@ -76,15 +76,25 @@ static inline void chain_give(struct chains *c, uint32_t i)
 static inline void chain_push(struct chains *c, uint64_t hash, uint32_t i)
 {
 	struct bucket *b = chain_bucket(c, hash);
+	seq_write_begin(&b->lock);
 	seq_store(&c->link[i].tag, (uint32_t)(hash >> 32));
 	seq_store(&c->link[i].next, seq_load(&b->head));
 	seq_store(&b->head, i);
+	seq_write_end(&b->lock);
 }
 
-static inline void chain_drop(struct chains *c, uint64_t hash, uint32_t i)
+static inline void chain_unlink(struct chains *c, uint64_t hash, uint32_t i)
 {
 	_Atomic uint32_t *link = &chain_bucket(c, hash)->head;
 	while (seq_load(link) != i)
 		link = &c->link[seq_load(link)].next;
 	seq_store(link, seq_load(&c->link[i].next));
+}
+
+static inline void chain_drop(struct chains *c, uint64_t hash, uint32_t i)
+{
+	struct bucket *b = chain_bucket(c, hash);
+	seq_write_begin(&b->lock);
+	chain_unlink(c, hash, i);
+	seq_write_end(&b->lock);
 }

@@ -125,6 +125,7 @@ static bool copy_labels(struct cursor *c, struct dns_name *out, size_t *len)
 static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
 {
 	struct labels l = labels_at(m, c);
+	out->at = l.start <= 0x3fff ? (uint16_t)l.start : 0;
 	size_t len = 0;
 	bool good = copy_labels(&l.c, out, &len);
 	*c = l.c;
@@ -161,15 +162,16 @@ static bool read_record(struct cursor *c, struct record *r)
 	return !c->bad;
 }
 
-/* Whether a record is the asked name's: PARSE_OK or PARSE_ABSENT. Most owners are one pointer to
- * where that name stands, and of the others most differ in the first label. */
-static enum parse is_asked(const struct dns_message *m, const struct record *r)
+/* Whether a record is this name's: PARSE_OK or PARSE_ABSENT. Most owners are one pointer to where
+ * the name stands, and of the others most differ in the first label. */
+static enum parse is_of(const struct dns_message *m, const struct record *r,
+			const struct dns_name *name)
 {
 	struct cursor c = r->owner;
-	if (m->asked_at && cursor_u16(&c) == (0xc000 | m->asked_at))
+	if (name->at && cursor_u16(&c) == (0xc000 | name->at))
 		return PARSE_OK;
 	struct labels l = labels_at(m, &r->owner);
-	const uint8_t *label, *asked = m->asked.wire;
+	const uint8_t *label, *asked = name->wire;
 	uint8_t text[64];
 	int n;
 	while ((n = next_label(m, &l, &label)) == *asked) {
@@ -190,8 +192,7 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 static bool follow_cname(struct dns_message *m, struct record *r, bool *followed)
 {
-	enum parse asked = is_asked(m, r);
-	size_t at = offset_of(m, &r->data);
+	enum parse asked = is_of(m, r, &m->asked);
 	struct dns_name target;
 	if (asked != PARSE_OK)
 		return asked == PARSE_ABSENT;
@@ -199,8 +200,8 @@ static bool follow_cname(struct dns_message *m, struct record *r, bool *followed
 		return false;
 	memcpy(m->asked.wire, target.wire, target.len);
 	m->asked.len = target.len;
-	m->asked_at = at <= 0x3fff ? (uint16_t)at : 0;
-	m->chain_ttl = least(m->chain_ttl, r->ttl);
+	m->asked.at = target.at;
+	m->asked.ttl = least(m->asked.ttl, r->ttl);
 	*followed = true;
 	return true;
 }
@@ -222,8 +223,8 @@ static bool follow_dname(struct dns_message *m, struct record *r, bool *followed
 		return true;
 	memcpy(m->asked.wire + cut, target.wire, target.len);
 	m->asked.len = (uint8_t)(cut + target.len);
-	m->asked_at = 0;
-	m->chain_ttl = least(m->chain_ttl, r->ttl);
+	m->asked.at = 0;
+	m->asked.ttl = least(m->asked.ttl, r->ttl);
 	*followed = true;
 	return true;
 }
@@ -315,7 +316,6 @@ static bool is_service(uint16_t type)
 
 static enum parse read_question(struct dns_message *m, struct cursor *c)
 {
-	m->asked_at = HEADER;
 	bool good = read_name(m, c, &m->asked);
 	m->type = cursor_u16(c);
 	uint16_t class = cursor_u16(c);
@@ -325,46 +325,9 @@ static enum parse read_question(struct dns_message *m, struct cursor *c)
 	return class == CLASS_IN ? PARSE_OK : PARSE_ABSENT;
 }
 
-void dns_rewind(struct dns_message *m)
-{
-	m->left = m->answers;
-	m->next = m->records;
-	m->hint4 = m->hint6 = m->configs = (struct cursor){0};
-}
-
-enum parse dns_message(struct cursor c, struct dns_message *m)
-{
-	m->whole = c;
-	m->damaged = false;
-	m->question.len = 0;
-	m->answers = 0;
-	m->id = cursor_u16(&c);
-	uint16_t flags = cursor_u16(&c), questions = cursor_u16(&c);
-	uint16_t answers = cursor_u16(&c);
-	cursor_skip(&c, 4); /* authority and additional: no client takes an address from there */
-	if (c.bad)
-		return PARSE_BAD;
-	m->response = flags & 0x8000;
-	m->truncated = flags & 0x0200;
-	m->rcode = flags & 0x0f;
-	if (flags & 0x7800 || questions == 0)
-		return PARSE_ABSENT;
-	enum parse parsed = questions == 1 ? read_question(m, &c) : PARSE_BAD;
-	if (parsed != PARSE_OK)
-		return parsed;
-	m->chain_ttl = TTL_MAX;
-	m->records = c;
-	if (m->response && m->rcode == 0 && m->question.len) {
-		m->answers = answers;
-		follow_chain(m);
-	}
-	dns_rewind(m);
-	return PARSE_OK;
-}
-
 /* What an HTTPS or SVCB record holds for us (RFC 9460 section 2.2). */
 struct service {
-	struct cursor hint4, hint6, ech;
+	struct cursor target, hint4, hint6, ech;
 };
 
 /* False where the record is malformed, which clients then ignore (section 2.2). */
@@ -372,6 +335,7 @@ static bool read_service(struct cursor data, struct service *out)
 {
 	*out = (struct service){0};
 	uint16_t priority = cursor_u16(&data);
+	out->target = data;
 	if (!skip_name(&data))
 		return false;
 	int last = -1;
@@ -393,27 +357,142 @@ static bool read_service(struct cursor data, struct service *out)
 	return !data.bad && cursor_left(&out->hint4) % 4 == 0 && cursor_left(&out->hint6) % 16 == 0;
 }
 
+/* Whose record it is: the asked name's (at the chain's end) or a target's. */
+static enum parse owner_of(const struct dns_message *m, const struct record *r,
+			   const struct dns_name **out)
+{
+	*out = &m->asked;
+	enum parse parsed = is_of(m, r, *out);
+	for (unsigned i = 0; parsed == PARSE_ABSENT && i < m->targets; i++) {
+		*out = &m->target[i];
+		parsed = is_of(m, r, *out);
+	}
+	return parsed;
+}
+
+static void add_target(struct dns_message *m, struct cursor name, uint32_t ttl)
+{
+	if (m->targets == DNS_TARGETS)
+		return;
+	struct dns_name *t = &m->target[m->targets];
+	if (!read_name(m, &name, t) || t->len == 1) /* ".": the owner itself */
+		return;
+	for (unsigned i = 0; i < m->targets; i++)
+		if (m->target[i].len == t->len && memcmp(m->target[i].wire, t->wire, t->len) == 0)
+			return;
+	t->ttl = ttl;
+	m->targets++;
+}
+
+/* One pass over all sections: where the records of what is known so far lead. */
+static bool follow_services_once(struct dns_message *m)
+{
+	struct cursor c = m->records;
+	for (uint32_t i = 0; i < m->answers + m->beyond; i++) {
+		struct record r;
+		struct service s;
+		const struct dns_name *owner;
+		if (!read_record(&c, &r))
+			return false;
+		if (r.class != CLASS_IN || !(r.type == m->type || r.type == DNS_CNAME) ||
+		    owner_of(m, &r, &owner) != PARSE_OK)
+			continue;
+		if (r.type == m->type && read_service(r.data, &s))
+			add_target(m, s.target, least(owner->ttl, r.ttl));
+		else if (r.type == DNS_CNAME && owner != &m->asked)
+			add_target(m, r.data, least(owner->ttl, r.ttl));
+	}
+	return true;
+}
+
+/* RFC 9460 sections 2.4 and 4: a client connects to a target under the name that it asked for, and
+ * a resolver adds what it knows of targets. */
+static void follow_services(struct dns_message *m)
+{
+	unsigned before;
+	do {
+		before = m->targets;
+		if (!follow_services_once(m)) {
+			m->beyond = 0;
+			m->damaged = true;
+			return;
+		}
+	} while (m->targets > before);
+}
+
+void dns_rewind(struct dns_message *m)
+{
+	m->left = (uint32_t)m->answers + m->beyond;
+	m->next = m->records;
+	m->hint4 = m->hint6 = m->configs = (struct cursor){0};
+}
+
+enum parse dns_message(struct cursor c, struct dns_message *m)
+{
+	m->whole = c;
+	m->damaged = false;
+	m->question.len = 0;
+	m->answers = m->targets = 0;
+	m->beyond = 0;
+	m->id = cursor_u16(&c);
+	uint16_t flags = cursor_u16(&c), questions = cursor_u16(&c), answers = cursor_u16(&c);
+	uint32_t beyond = cursor_u16(&c);
+	beyond += cursor_u16(&c);
+	if (c.bad)
+		return PARSE_BAD;
+	m->response = flags & 0x8000;
+	m->truncated = flags & 0x0200;
+	m->rcode = flags & 0x0f;
+	if (flags & 0x7800 || questions == 0)
+		return PARSE_ABSENT;
+	enum parse parsed = questions == 1 ? read_question(m, &c) : PARSE_BAD;
+	if (parsed != PARSE_OK)
+		return parsed;
+	m->asked.ttl = TTL_MAX;
+	m->records = c;
+	if (m->response && m->rcode == 0 && m->question.len) {
+		m->answers = answers;
+		follow_chain(m);
+		if (is_service(m->type) && !m->damaged) {
+			m->beyond = beyond;
+			follow_services(m);
+		}
+	}
+	dns_rewind(m);
+	return PARSE_OK;
+}
+
 /* The next good record that answers the question; false at the end. A chain that ends at a name
  * with a CNAME is a loop. */
 static bool next_record(struct dns_message *m, struct record *r)
 {
+	bool services = is_service(m->type);
 	while (m->left) {
-		m->left--;
+		bool in_answers = m->left-- > m->beyond;
 		if (!read_record(&m->next, r))
 			return false;
-		bool alias = r->type == DNS_CNAME && m->type != DNS_CNAME;
-		if (r->class != CLASS_IN || !(alias || r->type == m->type || m->type == DNS_ANY))
+		bool wanted = r->type == m->type || m->type == DNS_ANY ||
+			      (services && (r->type == DNS_A || r->type == DNS_AAAA));
+		bool alias = in_answers && r->type == DNS_CNAME && m->type != DNS_CNAME;
+		if (r->class != CLASS_IN || !(wanted || alias))
 			continue;
-		enum parse asked = is_asked(m, r);
-		if (asked == PARSE_BAD || (asked == PARSE_OK && alias)) {
+		const struct dns_name *owner;
+		enum parse asked = owner_of(m, r, &owner);
+		if (asked == PARSE_BAD || (asked == PARSE_OK && alias && owner == &m->asked)) {
 			m->damaged = true;
 			m->left = 0;
-		} else if (asked == PARSE_OK) {
-			m->record_ttl = least(m->chain_ttl, r->ttl);
+		} else if (asked == PARSE_OK && !alias) {
+			m->record_ttl = least(owner->ttl, r->ttl);
 			return true;
 		}
 	}
 	return false;
+}
+
+void dns_target(const struct dns_message *m, unsigned i, struct host *out, uint32_t *ttl)
+{
+	name_to_host(&m->target[i], 0, out);
+	*ttl = m->target[i].ttl;
 }
 
 static enum parse take(struct dns_message *m, struct cursor *c, unsigned size, bool hint,

@@ -14,8 +14,12 @@
 #define DNS_HTTPS 65
 #define DNS_ANY   255
 
+#define DNS_TARGETS 8 /* names that an HTTPS or SVCB answer leads to; more are not followed */
+
 /* A name in wire form, lower case, uncompressed, with the root's zero. */
 struct dns_name {
+	uint16_t at;  /* where the message has it; 0: nowhere as it is */
+	uint32_t ttl; /* the least on the way to it */
 	uint8_t len;
 	uint8_t wire[255];
 };
@@ -30,10 +34,11 @@ struct dns_message {
 
 	/* the walk's own */
 	struct cursor whole, records, next; /* the message, its records, and those that are left */
-	uint16_t answers, left;    /* good records, and those of them not yet walked */
+	uint16_t answers;                   /* good records */
+	uint32_t beyond, left; /* records of the other sections that count; those not yet walked */
 	struct dns_name asked; /* the question's name, then the name that the chain has reached */
-	uint16_t asked_at;     /* where the message has that name; 0: nowhere as it is */
-	uint32_t chain_ttl;
+	unsigned targets;      /* of HTTPS and SVCB */
+	struct dns_name target[DNS_TARGETS];
 	struct cursor hint4, hint6, configs; /* what is left of the last HTTPS or SVCB record */
 	uint32_t record_ttl;
 };
@@ -50,10 +55,15 @@ struct dns_address {
 };
 
 /* The next address that the answer gives for the question: records of the asked type (all, where
- * ANY was asked) and ipv4hint and ipv6hint. PARSE_ABSENT at the end, and for queries, errors and
- * questions that are no host name; PARSE_BAD at the end of a damaged answer (addresses given
- * before stay good). */
+ * ANY was asked); of an answer to HTTPS or SVCB ipv4hint and ipv6hint, and the addresses of the
+ * names that its records lead to, in any section (RFC 9460 section 4.2). PARSE_ABSENT at the end,
+ * and for queries, errors and questions that are no host name; PARSE_BAD at the end of a damaged
+ * answer (addresses given before stay good). */
 enum parse dns_next(struct dns_message *m, struct dns_address *out);
+
+/* The host (len 0: no host name) that a client may ask for next, to connect there under the asked
+ * name: the target of an HTTPS or SVCB record, or its alias. i: below m->targets. */
+void dns_target(const struct dns_message *m, unsigned i, struct host *out, uint32_t *ttl);
 
 /* One ECHConfig (RFC 9849 section 4) that the answer gives for the question. */
 struct dns_ech {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define DNS_PORT 53
+#define ORIGINS  4           /* names that lead to the asked one; the newest count */
 #define AT_ONCE  16          /* addresses that are stored together */
 #define TTL_MAX  (7 * 86400) /* s; resolvers keep nothing longer (RFC 8767 section 4) */
 
@@ -45,27 +46,67 @@ static int64_t ttl_ns(uint32_t ttl)
 	return (ttl < TTL_MAX ? ttl : TTL_MAX) * NS_PER_S;
 }
 
+/* An answer, and the names that a client connects under to what it gives: the asked one, and those
+ * whose HTTPS or SVCB record led to it. */
+struct note {
+	struct seen *seen;
+	const struct address *client;
+	int64_t now;
+	const struct host *asked;
+	size_t origins;
+	struct host origin[ORIGINS];
+};
+
+static void note_addresses(const struct note *n, const struct seen_told *told, size_t count)
+{
+	seen_add_all(n->seen, n->client, n->asked, told, count, n->now);
+	for (size_t i = 0; i < n->origins; i++)
+		seen_add_all(n->seen, n->client, &n->origin[i], told, count, n->now);
+}
+
+static void note_services(const struct note *n, struct dns_message *m)
+{
+	struct dns_ech e;
+	dns_rewind(m);
+	while (dns_next_ech(m, &e) == PARSE_OK)
+		seen_add_ech(n->seen, n->client, &e.public_name, e.config_id, ttl_ns(e.ttl),
+			     n->now);
+	for (unsigned t = 0; t < m->targets; t++) {
+		struct host target;
+		uint32_t ttl;
+		dns_target(m, t, &target, &ttl);
+		int64_t good = ttl_ns(ttl);
+		seen_add_target(n->seen, n->client, &target, n->asked, good, n->now);
+		for (size_t i = 0; i < n->origins; i++)
+			seen_add_target(n->seen, n->client, &target, &n->origin[i], good, n->now);
+	}
+}
+
 unsigned dns_note(struct seen *seen, const struct address *client, struct dns_message *m,
 		  int64_t now)
 {
+	struct note note;
 	struct seen_told told[AT_ONCE];
 	struct dns_address d;
-	struct dns_ech e;
 	unsigned count = 0;
 	size_t n = 0;
+	if (m->answers == 0)
+		return 0;
+	note.seen = seen;
+	note.client = client;
+	note.now = now;
+	note.asked = &m->question;
+	note.origins = seen_origins(seen, client, note.asked, now, note.origin, ORIGINS);
 	for (; dns_next(m, &d) == PARSE_OK; count++) {
 		if (n == AT_ONCE) {
-			seen_add_all(seen, client, &m->question, told, n, now);
+			note_addresses(&note, told, n);
 			n = 0;
 		}
 		told[n++] = (struct seen_told){d.address, ttl_ns(d.ttl)};
 	}
-	seen_add_all(seen, client, &m->question, told, n, now);
-	if (m->type != DNS_HTTPS && m->type != DNS_SVCB)
-		return count;
-	dns_rewind(m);
-	while (dns_next_ech(m, &e) == PARSE_OK)
-		seen_add_ech(seen, client, &e.public_name, e.config_id, ttl_ns(e.ttl), now);
+	note_addresses(&note, told, n);
+	if (m->type == DNS_HTTPS || m->type == DNS_SVCB)
+		note_services(&note, m);
 	return count;
 }
 

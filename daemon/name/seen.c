@@ -51,11 +51,21 @@ struct client { /* the writer's own */
 	uint64_t hash;
 };
 
+/* Who was told, and what an entry is found by besides its host's text or (the writer) number. */
+struct asker {
+	uint64_t address[2], hash;
+};
+struct key {
+	const struct asker *asker;
+	uint64_t address[2], pair_hash, hash;
+};
+
 struct seen {
 	pthread_mutex_t writing;
 	uint64_t seed[2];
 	int64_t grace;
 	bool any_client;
+	struct asker everyone; /* what any client was told is kept once more as told to this one */
 	uint32_t entries;
 	struct chains by_all, by_pair, by_address; /* of entries, pairs, clients */
 	struct entry *entry;
@@ -67,17 +77,14 @@ struct seen {
 	_Atomic uint64_t count, added, evicted;
 };
 
-/* What any client was told is kept once more as told to everyone. */
-static const struct address everyone;
-
-/* Who was told, and what an entry is found by besides its host's text or (the writer) number. */
-struct asker {
-	uint64_t address[2], hash;
-};
-struct key {
-	const struct asker *asker;
-	uint64_t address[2], pair_hash, hash;
-};
+static struct asker asker_of(const struct seen *s, const struct address *client)
+{
+	struct asker a = {0};
+	if (!s->any_client)
+		memcpy(a.address, client, 16);
+	a.hash = hash_words(s->seed, a.address, 2, 1);
+	return a;
+}
 
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
 {
@@ -91,6 +98,7 @@ struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
 	pthread_mutex_init(&s->writing, NULL);
 	s->grace = grace;
 	s->any_client = any_client;
+	s->everyone = asker_of(s, &(struct address){0});
 	s->entries = entries;
 	s->entry = table_new(entries + 1ul, sizeof *s->entry);
 	s->pair = table_new(entries + 1ul, sizeof *s->pair);
@@ -122,15 +130,6 @@ void seen_free(struct seen *s)
 
 /* Keys and times */
 
-static struct asker asker_of(const struct seen *s, const struct address *client)
-{
-	struct asker a = {0};
-	if (!s->any_client)
-		memcpy(a.address, client, 16);
-	a.hash = hash_words(s->seed, a.address, 2, 1);
-	return a;
-}
-
 /* host_hash: 0 where the pair alone is looked for. */
 static inline struct key key_of(const struct seen *s, const struct asker *asker,
 				const struct address *address, uint64_t host_hash)
@@ -140,6 +139,13 @@ static inline struct key key_of(const struct seen *s, const struct asker *asker,
 	k.pair_hash = hash_words(s->seed, k.address, 2, asker->hash);
 	k.hash = hash_mix(k.pair_hash ^ s->seed[1], host_hash | 1);
 	return k;
+}
+
+uint64_t seen_hash(const struct seen *s, const struct host *host)
+{
+	struct intern_key name;
+	intern_key(s->hosts, host, &name);
+	return name.hash;
 }
 
 static uint64_t good_word(int64_t until, uint64_t generation)
@@ -200,25 +206,25 @@ static void mark_used(struct entry *e)
 		seq_store(&e->used, 1);
 }
 
-/* The entry of a client's answer and its word `good`. */
-static uint32_t find_for(const struct seen *s, const struct address *client,
+/* The entry of what this one was told, and its word `good`. */
+static uint32_t find_for(const struct seen *s, const struct asker *asker,
 			 const struct address *address, const struct intern_key *host,
 			 uint64_t *good)
 {
-	struct asker asker = asker_of(s, client);
-	struct key key = key_of(s, &asker, address, host->hash);
+	struct key key = key_of(s, asker, address, host->hash);
 	return find(s, &key, host, good);
 }
 
 bool seen_agrees(struct seen *s, const struct address *client, const struct address *address,
 		 const struct host *host, int64_t now)
 {
+	struct asker own = asker_of(s, client);
 	struct intern_key name;
 	uint64_t good;
 	intern_key(s->hosts, host, &name);
-	uint32_t i = find_for(s, client, address, &name, &good);
+	uint32_t i = find_for(s, &own, address, &name, &good);
 	if (!i || good_until(good) < now)
-		i = find_for(s, &everyone, address, &name, &good);
+		i = find_for(s, &s->everyone, address, &name, &good);
 	if (!i || good_until(good) < now)
 		return false;
 	mark_used(&s->entry[i]);
@@ -256,7 +262,8 @@ size_t seen_names(struct seen *s, const struct address *client, const struct add
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now)
 {
-	const struct address *told[] = {client, &everyone};
+	struct asker own = asker_of(s, client);
+	const struct asker *told[] = {&own, &s->everyone};
 	struct intern_key name;
 	uint64_t good;
 	intern_key(s->hosts, host, &name);
@@ -364,9 +371,7 @@ static uint32_t pair_get(struct seen *s, const struct key *key, uint32_t client)
 	seq_store(&p->newest, 0);
 	p->hash = key->pair_hash;
 	p->client = client;
-	seq_write_begin(&b->lock);
 	chain_push(&s->by_pair, key->pair_hash, i);
-	seq_write_end(&b->lock);
 	return i;
 }
 
@@ -398,22 +403,13 @@ static void pair_leave(struct seen *s, uint32_t i)
 	pair_unlink(s, p, i);
 	bool empty = !seq_load(&p->newest);
 	if (empty)
-		chain_drop(&s->by_pair, p->hash, at);
+		chain_unlink(&s->by_pair, p->hash, at);
 	seq_write_end(&b->lock);
 	if (empty)
 		chain_give(&s->by_pair, at);
 }
 
 /* Entries */
-
-static void entry_unchain(struct seen *s, uint32_t i)
-{
-	uint64_t hash = seq_load(&s->entry[i].hash);
-	struct bucket *b = chain_bucket(&s->by_all, hash);
-	seq_write_begin(&b->lock);
-	chain_drop(&s->by_all, hash, i);
-	seq_write_end(&b->lock);
-}
 
 /* `keep` is the client of the entry that comes in its place: it stays, even without entries. */
 static void evict(struct seen *s, uint32_t i, uint32_t keep)
@@ -422,7 +418,7 @@ static void evict(struct seen *s, uint32_t i, uint32_t keep)
 	list_drop(s, &s->by_age, i, BY_AGE);
 	list_drop(s, &c->entries, i, BY_CLIENT);
 	c->count--;
-	entry_unchain(s, i);
+	chain_drop(&s->by_all, seq_load(&s->entry[i].hash), i);
 	pair_leave(s, i);
 	intern_put(s->hosts, seq_load(&s->entry[i].host));
 	seq_store(&s->entry[i].host, INTERN_NONE); /* what tells a free slot */
@@ -458,11 +454,8 @@ static void entry_new(struct seen *s, const struct key *key, uint32_t host, int6
 	seq_store(&e->used, 0);
 	e->order = ++s->order;
 
-	struct bucket *b = chain_bucket(&s->by_all, key->hash);
-	seq_write_begin(&b->lock);
 	chain_push(&s->by_all, key->hash, i);
-	seq_write_end(&b->lock);
-	b = pair_bucket(s, &s->pair[pair]);
+	struct bucket *b = pair_bucket(s, &s->pair[pair]);
 	seq_write_begin(&b->lock);
 	pair_push(s, &s->pair[pair], i);
 	seq_write_end(&b->lock);
@@ -528,7 +521,7 @@ static uint32_t hold_host(struct seen *s, const struct asker *asker, const struc
 void seen_add_all(struct seen *s, const struct address *client, const struct host *host,
 		  const struct seen_told *told, size_t count, int64_t now)
 {
-	struct asker own = asker_of(s, client), all = asker_of(s, &everyone);
+	struct asker own = asker_of(s, client);
 	struct intern_key name;
 	if (host->len == 0 || count == 0)
 		return;
@@ -541,7 +534,7 @@ void seen_add_all(struct seen *s, const struct address *client, const struct hos
 		add(s, &key, number, until);
 		if (s->any_client)
 			continue;
-		key = key_of(s, &all, &told[i].address, name.hash);
+		key = key_of(s, &s->everyone, &told[i].address, name.hash);
 		add(s, &key, number, until);
 	}
 	intern_put(s->hosts, number);
@@ -587,6 +580,7 @@ bool seen_each(struct seen *s, uint32_t *slot, struct seen_entry *out)
 			memcpy((k < 2 ? out->client.bytes : out->address.bytes) + k % 2 * 8, &word,
 			       8);
 		}
+		found = !seen_is_target(&out->address);
 		intern_copy(s->hosts, seq_load(&e->host), &out->host);
 		out->good_until = good_until(seq_load(&e->good));
 		out->order = e->order;

@@ -60,6 +60,18 @@ void seen_add_ech(struct seen *s, const struct address *client, const struct hos
 bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,
 		      uint8_t config_id, int64_t now);
 
+/* client was told that an HTTPS or SVCB record of origin leads to target: what target resolves to
+ * is connected to under origin (RFC 9460). Kept as entries of addresses in 100:0:0:1::/64 (RFC
+ * 9780), and not in the state file. seen_origins: the newest of them. */
+void seen_add_target(struct seen *s, const struct address *client, const struct host *target,
+		     const struct host *origin, int64_t ttl, int64_t now);
+size_t seen_origins(struct seen *s, const struct address *client, const struct host *target,
+		    int64_t now, struct host *out, size_t max);
+
+/* For seen_service.c: a keyed hash of a host, and whether an address stands for a target. */
+uint64_t seen_hash(const struct seen *s, const struct host *host);
+bool seen_is_target(const struct address *a);
+
 /* Every entry, for the state file: returns false at the end. *slot starts at 0. Restored in
  * ascending order of `order`, a table answers as before. Not for the packet path. */
 struct seen_entry {

@@ -41,6 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 65535 || dns_message(cursor_of(data, size), &m) != PARSE_OK)
 		return 0;
 	check_host(&m.question);
+	require(m.targets <= DNS_TARGETS);
+	for (unsigned i = 0; i < m.targets; i++) {
+		struct host target;
+		uint32_t ttl;
+		dns_target(&m, i, &target, &ttl);
+		check_host(&target);
+	}
 	size_t count = walk(&m, size, &d);
 	struct address last = d.address;
 	require(count == 0 || (m.question.len && m.response && m.rcode == 0));

@@ -31,10 +31,10 @@ def query(name, kind=A, ident=7):
     return struct.pack("!HHHHHH", ident, 0x100, 1, 0, 0, 0) + dns_name(name) + struct.pack("!HH", kind, 1)
 
 
-def answer(name, records, kind=A, ident=7, flags=0x8180, count=None):
+def answer(name, records, kind=A, ident=7, flags=0x8180, count=None, additional=()):
     count = len(records) if count is None else count
-    return struct.pack("!HHHHHH", ident, flags, 1, count, 0, 0) + dns_name(name) \
-        + struct.pack("!HH", kind, 1) + b"".join(records)
+    return struct.pack("!HHHHHH", ident, flags, 1, count, 0, len(additional)) + dns_name(name) \
+        + struct.pack("!HH", kind, 1) + b"".join([*records, *additional])
 
 
 def ask(c, client, name, records, kind=A, **more):
@@ -122,4 +122,48 @@ def ech_outer(c):
         c.tcp(client, site(1), 443, [client_hello("outer.allowed.example", [ech(config_id)])])
 
 
-CASES = (dns_chains, dns_ignored, dns_tcp, ech_outer)
+def service(owner, priority, target, *params, kind=HTTPS, ttl=300):
+    data = struct.pack("!H", priority) + dns_name(target)
+    return record(owner, kind, data + b"".join(struct.pack("!H", k) + vector(2, v) for k, v in params), ttl)
+
+
+def dns_services(c):
+    """Where an HTTPS record leads, a client connects under the name that it asked for: to what the answer adds
+    (1, 2, 3), to what it asks next (4 to 8), over records of its own (SVCB) and several answers."""
+    def hello(n, name, client=ANN):
+        c.tcp(client, site(n), 443, [client_hello(name)])
+    def ask_https(name, records, additional=(), client=ANN, kind=HTTPS):
+        ask(c, client, name, records, kind, additional=additional)
+    ask_https("one.allowed.example", [service(AT_QUESTION, 1, "svc.cdn.example")],
+              [address("svc.cdn.example", site(1)), address("other.cdn.example", site(101))])
+    ask_https("two.allowed.example", [service(AT_QUESTION, 0, "pool.cdn.example")],  # alias, service, CNAME
+              [service("pool.cdn.example", 1, "node.cdn.example", (4, bytes([203, 0, 113, 3]))),
+               alias("node.cdn.example", "n7.cdn.example"), address("n7.cdn.example", site(2))])
+    for n, name in ((1, "one"), (101, "one"), (2, "two"), (3, "two"), (1, "two")):
+        hello(n, f"{name}.allowed.example")
+    ask_https("four.allowed.example", [service(AT_QUESTION, 1, "svc4.cdn.example")])
+    hello(4, "four.allowed.example")  # not yet
+    ask(c, ANN, "svc4.cdn.example", [alias(AT_QUESTION, "edge.example"), address("edge.example", site(4))])
+    hello(4, "four.allowed.example")
+    hello(4, "svc4.cdn.example")  # it is that, and not on the list
+    ask_https("five.allowed.example", [service(AT_QUESTION, 0, "a5.cdn.example")])  # one hop an answer
+    ask_https("a5.cdn.example", [service(AT_QUESTION, 0, "b5.cdn.example")])
+    ask(c, ANN, "b5.cdn.example", [address(AT_QUESTION, site(5))])
+    hello(5, "five.allowed.example")
+    ask_https("_8443._https.six.allowed.example", [service(AT_QUESTION, 1, "svc6.cdn.example", kind=64)], kind=64)
+    ask(c, ANN, "svc6.cdn.example", [address(AT_QUESTION, site(6))])
+    hello(6, "six.allowed.example")
+    ask_https("seven.allowed.example", [service(AT_QUESTION, 0, "eight.allowed.example")])  # a loop
+    ask_https("eight.allowed.example", [service(AT_QUESTION, 0, "seven.allowed.example")])
+    ask(c, ANN, "eight.allowed.example", [address(AT_QUESTION, site(7))])
+    hello(7, "seven.allowed.example")
+    ask(c, BOB, "svc9.cdn.example", [address(AT_QUESTION, site(9))])  # BOB was told nothing of nine
+    ask_https("nine.allowed.example", [service(AT_QUESTION, 1, "svc9.cdn.example")])
+    hello(9, "nine.allowed.example", BOB)
+    ask(c, ANN, "ten.allowed.example", [address("ten.allowed.example", site(10))],
+        additional=[address("ten.allowed.example", site(110))])  # an A answer's additions do not count
+    hello(10, "ten.allowed.example")
+    hello(110, "ten.allowed.example")
+
+
+CASES = (dns_services, dns_chains, dns_ignored, dns_tcp, ech_outer)

@@ -298,6 +298,90 @@ static void test_hints_of_malformed_records_are_ignored(void **state)
 	assert_string_equal(addresses(&B), "192.0.2.7/60h");
 }
 
+/* The counts of the header: answers and additional records. */
+static void sections(struct build *b, unsigned answers, unsigned additional)
+{
+	b->bytes[6] = (uint8_t)(answers >> 8);
+	b->bytes[7] = (uint8_t)answers;
+	b->bytes[10] = (uint8_t)(additional >> 8);
+	b->bytes[11] = (uint8_t)additional;
+}
+
+static void service(struct build *b, const char *owner, unsigned priority, const char *target)
+{
+	record_end(b, service_begin(b, owner, priority, target));
+}
+
+static void test_addresses_of_targets(void **state)
+{
+	head(&B, 0x8180, 2, "www.example.com", DNS_HTTPS);
+	service(&B, "@12", 1, "pool.example.net");
+	service(&B, "@12", 2, "");
+	a(&B, "POOL.example.net", 30, 1);
+	aaaa(&B, "www.example.com", 90, 2); /* the target is the owner */
+	a(&B, "other.example.net", 30, 3);
+	u8(&B, 0); /* EDNS */
+	u16(&B, 41);
+	u16(&B, 1232);
+	u32(&B, 0);
+	u16(&B, 0);
+	sections(&B, 2, 4);
+	assert_string_equal(addresses(&B), "192.0.2.1/30 2001:db8::2/90");
+	B.bytes[B.len++] = 0; /* what the counts do not say is not looked at */
+	assert_string_equal(addresses(&B), "192.0.2.1/30 2001:db8::2/90");
+	sections(&B, 2, 5); /* a record that is cut: the rest is given up, the answers stay good */
+	assert_string_equal(addresses(&B), "!");
+	head(&B, 0x8180, 1, "www.example.com", DNS_A);
+	a(&B, "@12", 60, 1);
+	a(&B, "@12", 60, 2);
+	sections(&B, 1, 1); /* beside an answer to A nothing is added */
+	assert_string_equal(addresses(&B), "192.0.2.1/60");
+}
+
+static void test_alias_and_cname_of_targets(void **state)
+{
+	head(&B, 0x8180, 2, "www.example.com", DNS_HTTPS);
+	alias(&B, "@12", DNS_CNAME, 300, "front.example");
+	service(&B, "front.example", 0, "svc.example");
+	a(&B, "n1.example", 200, 1); /* before what leads to it */
+	alias(&B, "node.example", DNS_CNAME, 20, "n1.example");
+	service(&B, "svc.example", 1, "node.example");
+	sections(&B, 2, 3);
+	assert_string_equal(addresses(&B), "192.0.2.1/20");
+	struct dns_message m = good(&B);
+	const char *want[] = {"svc.example", "node.example", "n1.example"};
+	const uint32_t ttls[] = {60, 60, 20};
+	assert_int_equal(m.targets, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		struct host target;
+		uint32_t ttl;
+		dns_target(&m, i, &target, &ttl);
+		assert_string_equal(target.text, want[i]);
+		assert_int_equal(ttl, ttls[i]);
+	}
+}
+
+static void test_targets_are_bounded(void **state)
+{
+	char from[16] = "n0.example", to[16];
+	head(&B, 0x8180, 1, from, DNS_HTTPS);
+	for (unsigned i = 0; i <= DNS_TARGETS; i++, strcpy(from, to)) {
+		snprintf(to, sizeof to, "n%u.example", i + 1);
+		service(&B, from, 0, to);
+	}
+	a(&B, "n8.example", 60, 8);
+	a(&B, "n9.example", 60, 9);
+	sections(&B, 1, DNS_TARGETS + 2);
+	assert_string_equal(addresses(&B), "192.0.2.8/60");
+	assert_int_equal(good(&B).targets, DNS_TARGETS);
+	head(&B, 0x8180, 2, "www.example.com", DNS_HTTPS); /* a loop ends */
+	service(&B, "@12", 0, "b.example");
+	service(&B, "b.example", 0, "www.example.com");
+	a(&B, "b.example", 60, 1);
+	sections(&B, 2, 1);
+	assert_string_equal(addresses(&B), "192.0.2.1/60");
+}
+
 static void test_service_names_lose_their_prefix(void **state)
 {
 	head(&B, 0x0100, 0, "_8443._https.www.example.com", DNS_HTTPS);
@@ -580,6 +664,9 @@ int main(void)
 		cmocka_unit_test(test_mapped_address_is_its_ipv4),
 		cmocka_unit_test(test_hints),
 		cmocka_unit_test(test_hints_of_malformed_records_are_ignored),
+		cmocka_unit_test(test_addresses_of_targets),
+		cmocka_unit_test(test_alias_and_cname_of_targets),
+		cmocka_unit_test(test_targets_are_bounded),
 		cmocka_unit_test(test_service_names_lose_their_prefix),
 		cmocka_unit_test(test_ech_public_names),
 		cmocka_unit_test(test_counts),

@@ -133,6 +133,55 @@ static void test_an_answer_to_another_question(void **state)
 	assert_true(agrees(b, "www.example.com"));
 }
 
+/* The client asks HTTPS of `from` and is told that it leads to `to`. */
+static void lead(struct bed *b, const char *from, const char *to)
+{
+	query(&M, 9, from, DNS_HTTPS);
+	udp(b, &b->client, 4009, &b->resolver, 53, &M, 0);
+	head(&M, 0x8180, 1, from, DNS_HTTPS);
+	M.bytes[0] = 0;
+	M.bytes[1] = 9;
+	size_t start = record_begin(&M, "@12", DNS_HTTPS, 60);
+	u16(&M, 1);
+	name(&M, to);
+	record_end(&M, start);
+	udp(b, &b->resolver, 53, &b->client, 4009, &M, 0);
+}
+
+static void test_what_a_target_resolves_to(void **state)
+{
+	struct bed *b = *state;
+	lead(b, "www.example.com", "svc.example");
+	lead(b, "svc.example", "edge.example");
+	assert_false(agrees(b, "www.example.com"));
+	ask(b, 4000, 7, "edge.example");
+	tell(b, 4000, 7, "edge.example");
+	assert_true(agrees(b, "www.example.com"));
+	assert_true(agrees(b, "svc.example"));
+	assert_true(agrees(b, "edge.example"));
+	assert_int_equal(counters(b).addresses, 1);
+	uint32_t slot = 0;
+	for (struct seen_entry e;
+	     seen_each(b->seen, &slot, &e);) /* targets are not for the state */
+		assert_memory_equal(&e.address, &b->site, sizeof b->site);
+}
+
+/* The newest four that lead to a name count, so that one name can't cost more than that. */
+static void test_the_names_that_lead_to_one_are_bounded(void **state)
+{
+	struct bed *b = *state;
+	for (unsigned i = 0; i < 5; i++) {
+		char from[24];
+		snprintf(from, sizeof from, "w%u.example.com", i);
+		lead(b, from, "svc.example");
+	}
+	ask(b, 4000, 7, "svc.example");
+	tell(b, 4000, 7, "svc.example");
+	assert_false(agrees(b, "w0.example.com"));
+	assert_true(agrees(b, "w1.example.com"));
+	assert_true(agrees(b, "w4.example.com"));
+}
+
 static void test_a_late_answer(void **state)
 {
 	struct bed *b = *state;
@@ -411,6 +460,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WATCH_TEST(test_an_answer_to_a_question),
 		WATCH_TEST(test_an_answer_to_another_question),
+		WATCH_TEST(test_what_a_target_resolves_to),
+		WATCH_TEST(test_the_names_that_lead_to_one_are_bounded),
 		WATCH_TEST(test_a_late_answer),
 		WATCH_TEST(test_the_oldest_question_goes),
 		WATCH_TEST(test_both_ports_53),
