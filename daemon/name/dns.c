@@ -281,29 +281,26 @@ static size_t service_prefix(const struct dns_name *n)
 	return at;
 }
 
-/* What a byte may be in a host name; zero: it has no place there. */
-enum { IN_HOST = 1, DIGIT = 3 };
-static const uint8_t host_byte[256] = {
-	['a' ... 'z'] = IN_HOST, ['0' ... '9'] = DIGIT, ['-'] = IN_HOST, ['_'] = IN_HOST};
+static const bool host_byte[256] = {
+	['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['_'] = true};
 
 /* Leaves out->len 0 where the name is the root, has other bytes than host names have, or ends in a
  * number as an address does. */
 static void name_to_host(const struct dns_name *n, size_t from, struct host *out)
 {
-	uint8_t all = IN_HOST, last = 0; /* what is true of every byte: of all, of the last label */
-	size_t len = 0;
+	bool good = true;
+	size_t len = 0, last = 0;
 	for (size_t at = from; n->wire[at];) {
 		uint8_t label = n->wire[at++];
 		if (len)
 			out->text[len++] = '.';
-		for (last = DIGIT; label; label--) {
+		for (last = len; label; label--) {
 			uint8_t c = n->wire[at++];
-			last &= host_byte[c];
+			good &= host_byte[c];
 			out->text[len++] = (char)c;
 		}
-		all &= last;
 	}
-	if (!all || last == DIGIT)
+	if (!good || host_label_is_number(out->text + last, len - last))
 		len = 0;
 	out->text[len] = '\0';
 	out->len = (uint8_t)len;
@@ -453,7 +450,7 @@ enum parse dns_message(struct cursor c, struct dns_message *m)
 	if (m->response && m->rcode == 0 && m->question.len) {
 		m->answers = answers;
 		follow_chain(m);
-		if (is_service(m->type) && !m->damaged) {
+		if (is_service(m->type) && m->answers && !m->damaged) {
 			m->beyond = beyond;
 			follow_services(m);
 		}

@@ -47,9 +47,7 @@ static enum parse literal6(const char *text, size_t len, struct host *out)
 	return memchr(text, ':', len) ? literal(text, len, out) : PARSE_BAD;
 }
 
-/* Numbers, decimal or 0x..., in the last label make a name an IPv4 literal to most resolvers and
- * URL parsers, however it is written. */
-static bool label_is_number(const char *label, size_t len)
+bool host_label_is_number(const char *label, size_t len)
 {
 	bool hex = len >= 2 && label[0] == '0' && label[1] == 'x';
 	for (size_t i = hex ? 2 : 0; i < len; i++) {
@@ -76,7 +74,7 @@ static enum parse read_labels(const uint8_t *in, size_t len, struct host *out)
 	}
 	if (len == label || len - label > LABEL_MAX)
 		return PARSE_BAD;
-	if (label_is_number(out->text + label, len - label))
+	if (host_label_is_number(out->text + label, len - label))
 		return literal((const char *)in, len, out);
 	out->len = (uint8_t)len;
 	return PARSE_OK;

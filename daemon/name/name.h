@@ -9,6 +9,10 @@
  * number, a byte that is no letter, digit, '-' or '_'). There out->len is 0. */
 enum parse host_canonical(const void *bytes, size_t len, struct host *out);
 
+/* Numbers, decimal or 0x..., in the last label (lower case) make a name an IPv4 literal to most
+ * resolvers and URL parsers, however it is written. */
+bool host_label_is_number(const char *label, size_t len);
+
 static inline bool host_equal(const struct host *a, const struct host *b)
 {
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;

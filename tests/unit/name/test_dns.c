@@ -483,8 +483,10 @@ static void test_other_opcodes(void **state)
 
 static void test_names_that_are_no_hosts(void **state)
 {
-	static const char *const names[] = {"",      "a b.example",         "*.example",  "1.2.3.4",
-					    "a\\.b", "caf\xc3\xa9.example", "a.example.8"};
+	static const char *const names[] = {
+		"",      "a b.example",         "*.example",   "1.2.3.4",
+		"a\\.b", "caf\xc3\xa9.example", "a.example.8", "a.0x7f",
+		"0x"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		head(&B, 0x8180, 1, names[i], DNS_A);
 		a(&B, "@12", 60, 1);
