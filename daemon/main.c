@@ -3,6 +3,7 @@
 #include "gateway.h"
 #include "policy/snapshot.h"
 #include "replay.h"
+#include "wiring/wiring.h"
 
 #include "base/clock.h"
 #include <getopt.h>
@@ -33,6 +34,15 @@ static int usage(FILE *to)
 	return to == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 
+static void warn(const struct config *c)
+{
+	struct errors warnings = {0};
+	wiring_warn_of_resolvers(c, &warnings);
+	for (size_t i = 0; i < warnings.count; i++)
+		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
+	errors_deinit(&warnings);
+}
+
 static int check(const char *path, bool print)
 {
 	struct errors errors = {0};
@@ -42,6 +52,8 @@ static int check(const char *path, bool print)
 		snapshot_expect(s, &errors, clock_now());
 	int status = errors.count || !s ? EXIT_NO : EXIT_DONE;
 	errors_print(&errors, stderr);
+	if (status == EXIT_DONE)
+		warn(c);
 	if (status == EXIT_DONE && print)
 		config_print(c, stdout);
 	else if (status == EXIT_DONE)

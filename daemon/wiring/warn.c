@@ -66,17 +66,22 @@ static bool setting_is_on(const char *path)
 	return c == '1';
 }
 
-void wiring_warn(const struct config *c, struct errors *warnings)
+void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings)
 {
 	struct ifaddrs *list;
+	if (c->dnstap_socket || getifaddrs(&list) < 0)
+		return;
+	for (size_t i = 0; i < c->resolvers.count; i++)
+		warn_of_resolver(c, &c->resolvers.item[i], list, warnings);
+	freeifaddrs(list);
+}
+
+void wiring_warn(const struct config *c, struct errors *warnings)
+{
 	if (setting_is_on("/proc/sys/net/ipv4/fwmark_reflect") ||
 	    setting_is_on("/proc/sys/net/ipv6/fwmark_reflect"))
 		errors_add(warnings, NULL, 0,
 			   "fwmark_reflect is on: a reset carries the mark of what it answers, and "
 			   "our backstop drops it");
-	if (getifaddrs(&list) < 0)
-		return;
-	for (size_t i = 0; i < c->resolvers.count; i++)
-		warn_of_resolver(c, &c->resolvers.item[i], list, warnings);
-	freeifaddrs(list);
+	wiring_warn_of_resolvers(c, warnings);
 }

@@ -50,6 +50,9 @@ bool wiring_loaded(const struct config *c, struct errors *errors)
  * need not cross the gateway; fwmark_reflect, which would keep resets from going out. */
 void wiring_warn(const struct config *c, struct errors *warnings);
 
+/* The first of these alone; nothing of interfaces that are not there, nor where dnstap is heard. */
+void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings);
+
 /* Packets that the loaded rules sent up and that passed (open settings) or were dropped without a
  * verdict: no daemon read the queue, or it was full. False where the rules can't be read. */
 bool wiring_undecided(uint64_t *packets) __attribute__((warn_unused_result));

@@ -989,10 +989,18 @@ def test_warnings(lab):
         equal(done.returncode, 0, done.stderr)
         equal([line.split(":")[1].split()[1] for line in done.stderr.splitlines()[:1]], ["10.77.1.9"])
         equal(done.stderr.count("is a neighbour of the clients on lan0"), 2, done.stderr)
+        same = [line for line in done.stderr.splitlines() if "neighbour" in line]
+        done = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)
+        equal(done.stderr.splitlines(), same, "what tiergated check says")
+        done = lab.run("inside", BUILD / "tiergated", "check", "--config", lab.config_file)
+        equal(done.stderr, "", "said on a host without the interface")
         lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=1")
         done = w.ctl("check")
         lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=0")
         check(done.returncode == 0 and "fwmark_reflect is on" in done.stderr, done.stderr)
+        lab.configure(resolvers=["10.77.1.9"], dnstap_socket=str(lab.dir / "dnstap.sock"))
+        done = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)
+        equal(done.stderr, "", "said where dnstap is heard")
 
 
 def test_check_without_root(lab):
