@@ -1,4 +1,5 @@
 #include "packet/held.h"
+#include "packet/share.h"
 
 #include <stdlib.h>
 
@@ -9,17 +10,10 @@ struct slot {
 	uint32_t next; /* of the flow's packets, newest last; or of the free list */
 };
 
-/* How many packets a client holds. A client with none has no entry, so twice as many buckets as
- * packets are enough, and linear probing stays short. */
-struct client {
-	struct address address;
-	uint32_t count;
-};
-
 struct held {
-	uint32_t total, per_client, count, free, buckets;
+	uint32_t count, free;
 	struct slot *slots;
-	struct client *clients;
+	struct shares *shares;
 	struct flow **holding; /* flows with held packets, any order */
 	uint32_t holding_count;
 };
@@ -29,13 +23,10 @@ struct held *held_new(uint32_t total, uint32_t per_client)
 	struct held *h = calloc(1, sizeof *h);
 	if (!h)
 		return NULL;
-	h->total = total;
-	h->per_client = per_client;
-	h->buckets = 2 * total + 1;
 	h->slots = calloc(total, sizeof *h->slots);
-	h->clients = calloc(h->buckets, sizeof *h->clients);
+	h->shares = shares_new(total, per_client);
 	h->holding = calloc(total, sizeof(struct flow *));
-	if (!h->slots || !h->clients || !h->holding) {
+	if (!h->slots || !h->shares || !h->holding) {
 		held_free(h);
 		return NULL;
 	}
@@ -50,47 +41,9 @@ void held_free(struct held *h)
 	if (!h)
 		return;
 	free(h->slots);
-	free(h->clients);
+	shares_free(h->shares);
 	free(h->holding);
 	free(h);
-}
-
-static uint32_t bucket_of(const struct held *h, const struct address *a)
-{
-	uint64_t x, y;
-	memcpy(&x, a->bytes, 8);
-	memcpy(&y, a->bytes + 8, 8);
-	x = (x ^ y * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
-	return (uint32_t)((x >> 32) % h->buckets);
-}
-
-/* The entry of a client, or the empty one where it would stand. */
-static struct client *client_find(struct held *h, const struct address *a)
-{
-	uint32_t i = bucket_of(h, a);
-	while (h->clients[i].count && !address_equal(&h->clients[i].address, a))
-		i = (i + 1) % h->buckets;
-	return &h->clients[i];
-}
-
-/* Empties an entry and moves up those behind it that probing would no longer find. */
-static void client_remove(struct held *h, struct client *gone)
-{
-	uint32_t hole = (uint32_t)(gone - h->clients), i = hole;
-	h->clients[hole].count = 0;
-	for (;;) {
-		i = (i + 1) % h->buckets;
-		if (!h->clients[i].count)
-			return;
-		uint32_t home = bucket_of(h, &h->clients[i].address);
-		uint32_t from_home = (i + h->buckets - home) % h->buckets;
-		uint32_t from_hole = (i + h->buckets - hole) % h->buckets;
-		if (from_home < from_hole)
-			continue;
-		h->clients[hole] = h->clients[i];
-		h->clients[i].count = 0;
-		hole = i;
-	}
 }
 
 static void list_add(struct held *h, struct flow *f)
@@ -108,8 +61,7 @@ static void list_remove(struct held *h, struct flow *f)
 
 bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
 {
-	struct client *c = client_find(h, &f->key.client);
-	if (h->free == NIL || c->count >= h->per_client)
+	if (!share_take(h->shares, &f->key.client))
 		return false;
 	uint32_t slot = h->free;
 	h->free = h->slots[slot].next;
@@ -123,8 +75,6 @@ bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
 	}
 	f->held_last = slot;
 	f->held_count++;
-	c->address = f->key.client;
-	c->count++;
 	h->count++;
 	return true;
 }
@@ -141,9 +91,7 @@ bool held_take(struct held *h, struct flow *f, uint64_t *id)
 	h->count--;
 	if (--f->held_count == 0)
 		list_remove(h, f);
-	struct client *c = client_find(h, &f->key.client);
-	if (--c->count == 0)
-		client_remove(h, c);
+	share_give(h->shares, &f->key.client);
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /* held: packets that wait in the kernel's queue until their flow's hello is whole. Bounded for each
- * client and in all, so that no client can fill a queue; a worker's own, no allocation once made.
- */
+ * client (packet/share.h) and in all, so that no client can fill a queue; a worker's own, no
+ * allocation once made. */
 #pragma once
 #include "packet/flow.h"
 
