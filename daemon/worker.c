@@ -10,7 +10,8 @@
 #include <urcu.h>
 
 enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
-#define WINDOW_MAX (16u << 20)      /* no server offers so much to a flow of so few bytes */
+enum { STREAMS_EACH = 16 };    /* one client has a sixteenth of the streams, as of what is held */
+#define WINDOW_MAX (16u << 20) /* no server offers so much to a flow of so few bytes */
 #define UDP_GRACE  (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
@@ -51,13 +52,13 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 	}
 }
 
-/* A packet of an allowed flow whose later hellos or requests matter; or, where `first`, what else
- * stands in the packet that completed the first of them. */
-static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, bool first,
+/* A packet of an allowed flow whose later hellos or requests matter; or, where it is joined
+ * already, what else stands in the packet that completed the first of them. */
+static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, bool joined,
 			uint64_t id)
 {
 	struct naming n;
-	naming_later(&w->namer, f, first ? NULL : p, &n);
+	naming_later(&w->namer, f, joined ? NULL : p, &n);
 	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
 		naming_weigh(&w->namer, f, &n, w->now);
 		enum verdict v = settle(w, f, judge(w, f, &n), false);
@@ -67,7 +68,9 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 		}
 		naming_later(&w->namer, f, NULL, &n);
 	}
-	if (n.parse == PARSE_MORE && (n.nothing_new || observing(w))) {
+	if (n.parse == PARSE_MORE && n.nothing_new) {
+		pass(w, f, p, id);
+	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
 		naming_passed(f, p);
 		apply(w, f, f->live ? VERDICT_PENDING : VERDICT_ALLOWED, id);
 	} else if (n.parse == PARSE_MORE) {
@@ -91,12 +94,13 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 	}
 	naming_weigh(&w->namer, f, &n, w->now);
 	struct outcome o = judge(w, f, &n);
+	bool joined = f->stream;
 	if (o.action == ACTION_ALLOW)
-		naming_follow(&w->namer, f, p, &n,
+		naming_follow(&w->namer, f, &n,
 			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
 	enum verdict v = settle(w, f, o, false);
 	if (f->live && f->state == FLOW_ALLOWED)
-		later_bytes(w, f, p, true, id);
+		later_bytes(w, f, p, joined || p->transport == IPPROTO_UDP, id);
 	else
 		apply(w, f, v, id);
 }
@@ -173,11 +177,13 @@ static void flow_clear(struct flow *f, int64_t now)
 }
 
 /* Bytes counted from another start would be judged in the place of others: within the server's
- * window a SYN with another number has to wait until the kernel tells that the old flow is over. */
+ * window a SYN with another number has to wait until the kernel tells that the old flow is over, or
+ * its client has reset it. */
 static bool moves_the_start(const struct worker *w, const struct flow *f, const struct packet *p)
 {
 	if (p->transport != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN) || !f->syn_seen || f->ended ||
-	    observing(w) || f->state == FLOW_DENIED || (f->state == FLOW_ALLOWED && !f->live))
+	    f->reset || observing(w) || f->state == FLOW_DENIED ||
+	    (f->state == FLOW_ALLOWED && !f->live))
 		return false;
 	uint32_t ahead = p->seq + 1 - (f->isn + (uint32_t)f->unsent);
 	return p->seq + 1 != f->isn && ahead + WINDOW_MAX < 2 * WINDOW_MAX;
@@ -290,6 +296,8 @@ static void client_packet(struct worker *w, const struct arrival *a)
 		flow_clear(f, w->now);
 		take_mac(f, a);
 	}
+	if (p.transport == IPPROTO_TCP && p.tcp_flags & TCP_RST)
+		f->reset |= p.seq == f->isn + (uint32_t)f->unsent;
 	f->last = w->now;
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
 	session_touch(w->o.sessions, &f->key.client, w->now);
@@ -368,10 +376,12 @@ struct worker *worker_new(const struct worker_options *o)
 	w->flows = flow_table_new(o->config->flows);
 	w->namer.streams = stream_pool_new(o->config->streams);
 	w->namer.seen = o->seen;
+	w->namer.shares = shares_new(o->config->streams, o->config->streams / STREAMS_EACH);
 	w->held = held_new(o->config->held, o->config->held_per_client);
 	w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
 	w->namer.quic = quic_new();
-	if (!w->dns || !w->flows || !w->namer.streams || !w->held || !w->namer.quic) {
+	if (!w->dns || !w->flows || !w->namer.streams || !w->namer.shares || !w->held ||
+	    !w->namer.quic) {
 		worker_free(w);
 		return NULL;
 	}
@@ -384,6 +394,7 @@ void worker_free(struct worker *w)
 		return;
 	flow_table_free(w->flows);
 	stream_pool_free(w->namer.streams);
+	shares_free(w->namer.shares);
 	held_free(w->held);
 	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);

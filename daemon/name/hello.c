@@ -23,6 +23,8 @@ void hello_reset(struct hello *h)
 	h->alpn[0] = 0;
 	h->server_next = false;
 	h->another_may_come = false;
+	h->early_data = false;
+	h->end = 0;
 }
 
 void hello_name(const void *text, size_t len, struct hello *h)
@@ -59,10 +61,12 @@ enum parse hello_tcp(struct cursor bytes, struct hello *out)
 		return answer;
 	if (cursor_peek(&bytes) != 'P')
 		return http_request(bytes, out);
+	size_t have = cursor_left(&bytes);
 	answer = skip_proxy_line(&bytes);
 	if (answer == PARSE_MORE)
 		return answer;
 	answer = tls_records(bytes, out);
+	out->end += have - cursor_left(&bytes);
 	return answer == PARSE_ABSENT ? http_request(bytes, out) : answer;
 }
 
@@ -214,12 +218,15 @@ static enum parse skip_plaintext(uint16_t port, struct cursor *bytes)
 enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out)
 {
 	enum parse answer = PARSE_OK;
+	size_t have = cursor_left(&bytes);
 	hello_reset(out);
 	/* TLS at once, as on the port's twin */
 	if (cursor_peek(&bytes) != 0x16)
 		answer = skip_plaintext(port, &bytes);
-	if (answer == PARSE_OK)
+	if (answer == PARSE_OK) {
 		answer = tls_records(bytes, out);
+		out->end += have - cursor_left(&bytes);
+	}
 	out->server_next = answer == PARSE_MORE && out->protocol == PROTOCOL_NONE;
 	return answer;
 }

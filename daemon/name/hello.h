@@ -23,6 +23,9 @@ struct hello {
 	char alpn[32];      /* cut at 31 bytes, NUL-terminated */
 	bool server_next;   /* also on PARSE_MORE: the server has to answer before more can come */
 	bool another_may_come; /* a later hello or request of this flow can name another host */
+	bool early_data;       /* TLS 1.3: data may follow before the server has answered */
+	size_t end; /* TLS over TCP, on PARSE_OK: bytes from the client's first to the hello's last
+		     */
 };
 
 /* ech: browsers send a made-up ECH extension (GREASE, RFC 9849 section 6.2) on every connection, by

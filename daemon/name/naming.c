@@ -12,15 +12,17 @@ static struct naming naming_none(void)
 	struct naming n;
 	n.parse = PARSE_ABSENT;
 	n.broken = REASON_COUNT;
-	n.nothing_new = false;
+	n.nothing_new = n.may_pass = false;
 	hello_reset(&n.hello);
 	return n;
 }
 
 void naming_drop(struct namer *n, struct flow *f)
 {
-	if (f->stream)
-		stream_put(n->streams, f->stream);
+	if (!f->stream)
+		return;
+	stream_put(n->streams, f->stream);
+	share_give(n->shares, &f->key.client);
 	f->stream = NULL;
 }
 
@@ -30,14 +32,31 @@ static void fail(struct naming *out, enum reason why)
 	out->broken = why;
 }
 
+/* Counts a stream that was taken or put back meanwhile; false, and it is taken from the flow, where
+ * its client has too many. */
+static bool count_stream(struct namer *n, struct flow *f, bool had, struct naming *out)
+{
+	if (had && !f->stream)
+		share_give(n->shares, &f->key.client);
+	if (had || !f->stream || share_take(n->shares, &f->key.client))
+		return true;
+	stream_put(n->streams, f->stream);
+	f->stream = NULL;
+	fail(out, REASON_HELD_FULL);
+	return false;
+}
+
 /* Adds to the flow's stream, whose offset 0 is the client's byte f->next. */
 static bool join(struct namer *n, struct flow *f, uint64_t offset, struct cursor bytes,
 		 struct naming *out)
 {
-	if (!f->stream && !(f->stream = stream_get(n->streams))) {
+	bool had = f->stream;
+	if (!had && !(f->stream = stream_get(n->streams))) {
 		fail(out, REASON_TABLE_FULL);
 		return false;
 	}
+	if (!count_stream(n, f, had, out))
+		return false;
 	switch (stream_add(f->stream, offset, bytes.pos, cursor_left(&bytes))) {
 	case STREAM_OK: return true;
 	case STREAM_CONFLICT: fail(out, REASON_OVERLAP_CONFLICT); break;
@@ -118,7 +137,7 @@ static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, s
 static void read_datagram(struct namer *n, struct flow *f, const struct packet *p,
 			  struct naming *out)
 {
-	bool conflict = false, quic = quic_is_long(p->payload);
+	bool conflict = false, quic = quic_is_long(p->payload), had = f->stream;
 	if (quic)
 		out->parse = quic_datagram(n->quic, &f->quic, p->payload, n->streams, &f->stream,
 					   &conflict, &out->hello);
@@ -129,6 +148,7 @@ static void read_datagram(struct namer *n, struct flow *f, const struct packet *
 		out->broken = REASON_OVERLAP_CONFLICT;
 	else if (out->parse == PARSE_BAD && quic)
 		out->broken = REASON_QUIC_UNREADABLE;
+	count_stream(n, f, had, out);
 }
 
 static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
@@ -146,6 +166,8 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 		tcp_first(n, f, p, out);
 	else if (p->transport == IPPROTO_UDP)
 		udp_first(n, f, p, out);
+	if (out->parse == PARSE_MORE && !out->nothing_new)
+		f->protocol = out->hello.protocol; /* for the record, if no more should come */
 }
 
 bool naming_is_plain(const struct flow *f, const struct naming *in)
@@ -179,7 +201,7 @@ void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int6
 	f->evidence = EVIDENCE_ADDRESS;
 	f->mismatch = false;
 	f->host.len = 0;
-	if (in->parse == PARSE_OK || in->parse == PARSE_BAD || in->hello.protocol != PROTOCOL_NONE)
+	if (in->parse == PARSE_ABSENT || in->hello.protocol != PROTOCOL_NONE)
 		f->protocol = in->hello.protocol;
 	if (in->parse == PARSE_OK && in->hello.name == HELLO_NAME_OK)
 		weigh_hello(n, f, &in->hello, now);
@@ -223,7 +245,7 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		return;
 	}
 	keep_rest(n, f, all, bytes, out);
-	out->nothing_new =
+	out->may_pass =
 		!f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
 }
 
@@ -236,16 +258,21 @@ static bool says_same(const struct flow *f, const struct hello *h)
 	return h->name == HELLO_NAME_OK && host_equal(&h->host, &f->host);
 }
 
-/* After a HelloRetryRequest: the whole stream is looked at again, it is short. */
-static void next_hello(struct flow *f, struct naming *out)
+/* After a HelloRetryRequest; the bytes begin with the record at f->next. */
+static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
 {
-	out->parse = tls_next_hello(stream_head(f->stream), &out->hello);
-	if (out->parse != PARSE_OK)
-		return;
-	if (says_same(f, &out->hello))
+	uint64_t used;
+	out->parse = tls_next_hello(bytes, &f->early, &used, &out->hello);
+	if (out->parse == PARSE_OK && says_same(f, &out->hello))
 		out->parse = PARSE_ABSENT;
-	else
+	else if (out->parse == PARSE_OK)
 		out->broken = REASON_HELLO_CHANGED;
+	if (out->parse != PARSE_MORE)
+		return;
+	f->next += used;
+	cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
+	keep_rest(n, f, used, bytes, out);
+	out->may_pass = out->hello.server_next && !has_hole(f);
 }
 
 /* An Initial after the flow was allowed: a HelloRetryRequest's (the same keys, so it must agree),
@@ -264,7 +291,7 @@ static void next_initial(struct namer *n, struct flow *f, const struct packet *p
 	else if (out->parse == PARSE_ABSENT ||
 		 (out->parse == PARSE_BAD && (f->quic.sealed || nameless)))
 		*out = (struct naming){.parse = PARSE_MORE, .broken = REASON_COUNT};
-	out->nothing_new = out->parse == PARSE_MORE && !f->stream;
+	out->may_pass = !f->stream;
 }
 
 /* After a HelloVerifyRequest. The server has taken the hello once the client sends what is none. */
@@ -280,7 +307,7 @@ static void next_datagram(struct namer *n, struct flow *f, const struct packet *
 		out->parse = PARSE_MORE;
 	else if (out->parse == PARSE_OK)
 		out->broken = REASON_HELLO_CHANGED;
-	out->nothing_new = out->parse == PARSE_MORE && !f->stream;
+	out->may_pass = !f->stream;
 }
 
 bool naming_follows(const struct flow *f, const struct packet *p)
@@ -290,19 +317,19 @@ bool naming_follows(const struct flow *f, const struct packet *p)
 	return cursor_left(&p->payload) && (f->live || initial);
 }
 
-void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
-		   const struct naming *first, bool every_request)
+void naming_follow(struct namer *n, struct flow *f, const struct naming *first, bool every_request)
 {
-	struct naming out = naming_none();
-	bool http = first->hello.protocol == PROTOCOL_HTTP;
-	struct cursor bytes;
-	uint64_t offset;
-	f->live = first->parse == PARSE_OK && first->hello.another_may_come &&
-		  (!http || every_request);
-	if (!f->live || f->stream || p->transport == IPPROTO_UDP)
+	const struct hello *h = &first->hello;
+	f->live = first->parse == PARSE_OK && h->another_may_come &&
+		  (h->protocol != PROTOCOL_HTTP || every_request);
+	if (!f->live || h->protocol != PROTOCOL_TLS)
 		return;
-	if (fresh_bytes(f, p, &bytes, &offset))
-		join(n, f, offset, bytes, &out); /* what naming_later begins with */
+	f->early = h->early_data ? TLS_EARLY_MAX : 0;
+	f->next = h->end;
+	if (f->stream)
+		stream_forget(f->stream, h->end);
+	if (f->stream && stream_end(f->stream) == 0)
+		naming_drop(n, f);
 }
 
 void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
@@ -314,25 +341,18 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		next_datagram(n, f, p, out);
 		return;
 	}
-	if (p && !fresh_bytes(f, p, &bytes, &offset)) {
-		out->parse = PARSE_MORE;
-		out->nothing_new = true;
+	out->parse = PARSE_MORE;
+	out->nothing_new = p && !fresh_bytes(f, p, &bytes, &offset);
+	out->may_pass = !p && !f->stream;
+	if (out->nothing_new || out->may_pass)
 		return;
+	if (f->stream || offset) {
+		if (p && !join(n, f, offset, bytes, out))
+			return;
+		bytes = stream_head(f->stream);
 	}
-	if (p && f->protocol == PROTOCOL_HTTP && !f->stream && offset == 0) {
+	if (f->protocol == PROTOCOL_HTTP)
 		next_request(n, f, bytes, out);
-		return;
-	}
-	if (p && !join(n, f, offset, bytes, out))
-		return;
-	if (!f->stream) {
-		out->parse = PARSE_MORE;
-		out->nothing_new = true;
-	} else if (f->protocol == PROTOCOL_HTTP) {
-		next_request(n, f, stream_head(f->stream), out);
-	} else {
-		next_hello(f, out);
-		/* the first hello's own packet waits for nothing */
-		out->nothing_new = !p || (out->hello.server_next && !has_hole(f));
-	}
+	else
+		next_hello(n, f, bytes, out);
 }

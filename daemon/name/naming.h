@@ -6,11 +6,13 @@
 #include "name/seen.h"
 #include "packet/flow.h"
 #include "packet/packet.h"
+#include "packet/share.h"
 #include "packet/stream.h"
 
 struct namer {
 	struct quic *quic;           /* the worker's */
 	struct stream_pool *streams; /* the worker's */
+	struct shares *shares;       /* the worker's: whose the streams are */
 	struct seen *seen;           /* shared */
 };
 
@@ -18,7 +20,9 @@ struct naming {
 	enum parse parse;
 	enum reason
 		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
-	bool nothing_new;   /* a repeat or a keep-alive: bytes that were judged before */
+	bool nothing_new;   /* a repeat or a keep-alive: bytes that were looked at before; what is
+			     * held waits on */
+	bool may_pass;      /* of naming_later: all that has come may go on, held or not */
 	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
 };
 
@@ -33,19 +37,19 @@ bool naming_is_plain(const struct flow *f, const struct naming *in);
 void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now);
 
 /* After a name was allowed: keeps the flow live where a later hello or request can name another
- * host. p is the packet that completed the first; every_request is the policy's http =
- * "every-request". */
-void naming_follow(struct namer *n, struct flow *f, const struct packet *p,
-		   const struct naming *first, bool every_request);
+ * host. every_request is the policy's http = "every-request". Of a TLS flow no byte is kept: what
+ * follows the hello is waited for with the flow's own fields alone. */
+void naming_follow(struct namer *n, struct flow *f, const struct naming *first, bool every_request);
 
 /* Whether a packet of an allowed flow is to be looked at: the flow is live, or the packet may begin
  * another QUIC connection. */
 bool naming_follows(const struct flow *f, const struct packet *p);
 
-/* A packet of such a flow (NULL: go on with the packet of the call before). PARSE_OK: another name
- * to ask the policy for (REASON_HELLO_CHANGED in broken: one that must not be); call again with
- * NULL. PARSE_MORE: nothing_new tells whether the packet may pass or has to be held. PARSE_ABSENT:
- * nothing more comes, the flow need not be live. PARSE_BAD as above. */
+/* A packet of such a flow, at first the one that completed the first hello (NULL: go on with what
+ * is joined). PARSE_OK: another name to ask the policy for (REASON_HELLO_CHANGED in broken: one
+ * that must not be); call again with NULL. PARSE_MORE: where neither nothing_new nor may_pass is
+ * set, the packet has to be held. PARSE_ABSENT: nothing more comes, the flow need not be live.
+ * PARSE_BAD as above. */
 void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out);
 
 /* The packet went on to the server: what a reset to it has to name next. */

@@ -7,11 +7,9 @@ enum {
 	EXT_ALPN = 16,
 	EXT_EARLY_DATA = 42,
 	EXT_SUPPORTED_VERSIONS = 43,
-	EXT_KEY_SHARE = 51,
 	EXT_ECH = 0xfe0d,
 	EXT_ESNI = 0xffce,
 };
-enum { GROUP_P256 = 23, GROUP_X25519 = 29 };
 
 /* Inlined always: half of a hello's time else goes into passing a part on and back. */
 #define HOT static inline __attribute__((always_inline))
@@ -84,7 +82,7 @@ HOT enum parse part_worse(enum parse a, enum parse b)
 
 /* What the extensions tell beyond struct hello. */
 struct extras {
-	bool named, early_data, tls13, share_common;
+	bool named, tls13;
 };
 
 /* The vector that fills an extension, with a length of 1 or 2 bytes. */
@@ -150,19 +148,6 @@ static enum parse read_versions(struct part ext, struct extras *x, struct hello 
 	return part_worse(part_answer(&ext), part_answer(&list));
 }
 
-/* Whether a share is there that every server takes (RFC 8446 section 9.1). */
-static enum parse read_key_share(struct part ext, struct extras *x)
-{
-	struct part list = part_vector(&ext, 2);
-	while (part_more(&list)) {
-		uint16_t group = part_u16(&list);
-		part_skip(&list, part_u16(&list));
-		if (group == GROUP_X25519 || group == GROUP_P256)
-			x->share_common = true;
-	}
-	return part_worse(part_answer(&ext), part_answer(&list));
-}
-
 /* RFC 9849 section 5: type, HPKE suite, config_id. The inner form (type 1) goes to a server behind
  * the one that decrypts, and its name is true. */
 static enum parse read_ech(struct part ext, struct hello *out)
@@ -182,8 +167,7 @@ static enum parse read_extension(uint16_t type, struct part ext, struct extras *
 	case EXT_SERVER_NAME: return read_server_name(ext, x, out);
 	case EXT_ALPN: return read_alpn(ext, out);
 	case EXT_SUPPORTED_VERSIONS: return read_versions(ext, x, out);
-	case EXT_KEY_SHARE: return read_key_share(ext, x);
-	case EXT_EARLY_DATA: x->early_data = true; return PARSE_OK;
+	case EXT_EARLY_DATA: out->early_data = true; return PARSE_OK;
 	case EXT_ESNI: out->ech = true; return PARSE_OK;
 	case EXT_ECH: return read_ech(ext, out);
 	}
@@ -204,9 +188,9 @@ static enum parse read_extensions(struct part list, struct extras *x, struct hel
 }
 
 /* struct ClientHello of RFC 8446 section 4.1.2, line by line. */
-static enum parse read_hello(struct part hello, bool datagram, struct extras *x, struct hello *out)
+static enum parse read_hello(struct part hello, bool datagram, struct hello *out)
 {
-	*x = (struct extras){0};
+	struct extras x = {0};
 	out->version = part_u16(&hello);
 	if (!hello.at.bad && out->version >> 8 != (datagram ? 0xfe : 0x03))
 		return PARSE_BAD;
@@ -229,14 +213,14 @@ static enum parse read_hello(struct part hello, bool datagram, struct extras *x,
 	if (!hello.at.bad && len != hello.left)
 		return PARSE_BAD;
 	struct part list = part_sub(&hello, len);
-	enum parse answer = read_extensions(list, x, out);
-	out->another_may_come = x->tls13 && !x->share_common;
+	enum parse answer = read_extensions(list, &x, out);
+	/* A server may ask again for any group that has no share, or for a cookie. */
+	out->another_may_come = x.tls13;
 	return part_worse(answer, part_answer(&hello));
 }
 
 /* type and length, then the body, of which all or less has come. */
-static enum parse read_message(struct cursor message, size_t *len, struct extras *x,
-			       struct hello *out)
+static enum parse read_message(struct cursor message, size_t *len, struct hello *out)
 {
 	if (cursor_left(&message) && cursor_peek(&message) != CLIENT_HELLO)
 		return PARSE_BAD;
@@ -249,26 +233,26 @@ static enum parse read_message(struct cursor message, size_t *len, struct extras
 	*len = claims + MESSAGE_HEADER;
 	size_t have = cursor_left(&message);
 	struct part body = {cursor_sub(&message, claims < have ? claims : have), claims, false};
-	enum parse answer = read_hello(body, false, x, out);
+	enum parse answer = read_hello(body, false, out);
 	return part_worse(answer, have < claims ? PARSE_MORE : PARSE_OK);
 }
 
 enum parse tls_client_hello(struct cursor message, size_t *len, struct hello *out)
 {
-	struct extras ignored;
 	size_t unused;
 	hello_reset(out);
 	out->protocol = PROTOCOL_TLS;
-	return read_message(message, len ? len : &unused, &ignored, out);
+	enum parse answer = read_message(message, len ? len : &unused, out);
+	out->another_may_come = false; /* QUIC's comes in an Initial, which is told by itself */
+	return answer;
 }
 
 enum parse tls_datagram_hello(struct cursor body, struct hello *out)
 {
-	struct extras ignored;
 	struct part whole = {body, cursor_left(&body), false};
 	hello_reset(out);
 	out->protocol = PROTOCOL_DTLS;
-	return read_hello(whole, true, &ignored, out);
+	return read_hello(whole, true, out);
 }
 
 struct record {
@@ -297,8 +281,7 @@ static enum parse read_record(struct cursor *stream, struct record *r)
 
 /* Joins the message's records, from *stream on, and reads what has come. A hello ends with its
  * record (RFC 8446 section 5.1). */
-static __attribute__((noinline)) enum parse read_joined(struct cursor *stream, struct extras *x,
-							struct hello *out)
+static __attribute__((noinline)) enum parse read_joined(struct cursor *stream, struct hello *out)
 {
 	uint8_t joined[TLS_HELLO_MAX + RECORD_MAX + 256];
 	size_t len = 0, whole = 0;
@@ -323,11 +306,11 @@ static __attribute__((noinline)) enum parse read_joined(struct cursor *stream, s
 		if (whole > TLS_HELLO_MAX || claims > whole)
 			return PARSE_BAD;
 	}
-	return read_message(cursor_of(joined, len), &whole, x, out);
+	return read_message(cursor_of(joined, len), &whole, out);
 }
 
 /* The hello that begins at *stream, which moves past its last record when it is whole. */
-static enum parse read_handshake(struct cursor *stream, struct extras *x, struct hello *out)
+static enum parse read_handshake(struct cursor *stream, struct hello *out)
 {
 	struct cursor record = *stream;
 	struct record r;
@@ -340,69 +323,69 @@ static enum parse read_handshake(struct cursor *stream, struct extras *x, struct
 	cursor_u8(&header);
 	size_t whole = cursor_u24(&header) + MESSAGE_HEADER;
 	if (header.bad || whole != r.len)
-		return read_joined(stream, x, out);
+		return read_joined(stream, out);
 	size_t have = cursor_left(&record);
 	struct cursor message = cursor_sub(&record, whole < have ? whole : have);
 	*stream = record;
-	return read_message(message, &whole, x, out);
+	return read_message(message, &whole, out);
 }
 
 enum parse tls_records(struct cursor stream, struct hello *out)
 {
-	struct extras ignored;
+	size_t have = cursor_left(&stream);
 	hello_reset(out);
-	if (cursor_left(&stream) == 0)
+	if (have == 0)
 		return PARSE_MORE;
 	if (cursor_peek(&stream) != RECORD_HANDSHAKE)
 		return PARSE_ABSENT;
-	enum parse answer = read_handshake(&stream, &ignored, out);
+	enum parse answer = read_handshake(&stream, out);
 	if (answer != PARSE_ABSENT)
 		out->protocol = PROTOCOL_TLS;
+	out->end = have - cursor_left(&stream);
 	return answer;
 }
 
-/* A ClientHello in clear, and not the encrypted Finished of a TLS 1.2 session resumed, which has
- * the same record type. */
+/* Whether a handshake record begins with a ClientHello. The encrypted Finished of a TLS 1.2 session
+ * resumed has the same record type and begins as chance will have it; that no server takes a hello
+ * of 192 KiB leaves one in 22,000 that looks like one. More is not asked: what is strange in a
+ * hello, a server may well overlook. */
 static enum parse begins_hello(struct cursor record, size_t len)
 {
-	enum { TELLS = MESSAGE_HEADER + 1 };
-	bool more = cursor_left(&record) < TELLS && len >= TELLS;
+	enum { LENGTH_HIGH_MAX = 2 };
+	bool longer = len > 1;
 	if (cursor_left(&record) == 0)
 		return PARSE_MORE;
 	if (cursor_u8(&record) != CLIENT_HELLO)
 		return PARSE_ABSENT;
-	if (more || len < TELLS)
-		return more ? PARSE_MORE : PARSE_OK;
-	cursor_u24(&record);
-	return cursor_u8(&record) == 3 ? PARSE_OK : PARSE_ABSENT;
+	if (longer && cursor_left(&record) == 0)
+		return PARSE_MORE;
+	return longer && cursor_u8(&record) > LENGTH_HIGH_MAX ? PARSE_ABSENT : PARSE_OK;
 }
 
-enum parse tls_next_hello(struct cursor stream, struct hello *out)
+enum parse tls_next_hello(struct cursor stream, uint32_t *early, uint64_t *used, struct hello *out)
 {
-	struct extras x = {0};
-	hello_reset(out);
-	enum parse first = read_handshake(&stream, &x, out);
-	bool possible = x.tls13;
-	hello_reset(out);
-	out->protocol = PROTOCOL_TLS;
-	if (first != PARSE_OK)
-		return first;
-	while (possible) {
+	*used = 0;
+	for (;;) {
 		struct cursor at = stream;
 		struct record r;
-		enum parse record = read_record(&at, &r);
+		hello_reset(out);
+		out->protocol = PROTOCOL_TLS;
+		enum parse answer = read_record(&at, &r);
 		out->server_next = r.type != RECORD_HANDSHAKE;
-		if (record != PARSE_OK)
-			return record == PARSE_MORE ? PARSE_MORE : PARSE_BAD;
+		if (answer != PARSE_OK)
+			return answer == PARSE_MORE ? PARSE_MORE : PARSE_BAD;
 		if (r.type == RECORD_HANDSHAKE) {
-			enum parse begins = begins_hello(at, r.len);
-			return begins == PARSE_OK ? read_handshake(&stream, &x, out) : begins;
+			answer = begins_hello(at, r.len);
+			return answer == PARSE_OK ? read_handshake(&stream, out) : answer;
 		}
-		if (r.type == RECORD_ALERT || (r.type == RECORD_DATA && !x.early_data))
-			break;
+		if (r.type == RECORD_DATA) {
+			if (r.len >= *early)
+				return PARSE_ABSENT;
+			*early -= r.len;
+		}
+		*used += RECORD_HEADER + r.len;
 		if (!cursor_skip(&at, r.len))
 			return PARSE_MORE;
 		stream = at;
 	}
-	return PARSE_ABSENT;
 }

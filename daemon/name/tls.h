@@ -11,10 +11,19 @@
  */
 enum parse tls_records(struct cursor stream, struct hello *out);
 
-/* The same stream, of which tls_records has read the first hello: a second one, sent after a
- * HelloRetryRequest. PARSE_MORE: it may still come (out->server_next: and has not begun);
- * PARSE_ABSENT: none comes any more. */
-enum parse tls_next_hello(struct cursor stream, struct hello *out);
+/* Bytes of early data (RFC 8446 section 4.2.10) that are walked over for a second hello. A server
+ * that asks for one skips no more of them than it would have taken, by default 16 KiB or less with
+ * every library, and ends the connection at more; one that takes them tells nobody but the client.
+ * So this is four times what a server allows, and what a client in a hurry may cost. */
+#define TLS_EARLY_MAX 65536
+
+/* What follows the first hello: a second one, sent after a HelloRetryRequest. change_cipher_spec
+ * and alerts may come before it (a server overlooks some alerts), and data where the first hello
+ * offered early data: *early is how much of it may still come, 0 where none was offered.
+ * PARSE_MORE: it may still come (out->server_next: and has not begun); the first *used bytes, of
+ * which the last may not be there yet, are of no more interest then. PARSE_ABSENT: none comes any
+ * more. */
+enum parse tls_next_hello(struct cursor stream, uint32_t *early, uint64_t *used, struct hello *out);
 
 /* A handshake message without records: type, 24-bit length, ClientHello. *len (may be NULL) is the
  * whole message's, once known; bytes after it are not looked at. */

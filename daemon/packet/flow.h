@@ -46,6 +46,7 @@ struct flow {
 	bool started;  /* a packet with payload was seen */
 	bool live;     /* allowed, but later packets matter: the flow stays unmarked */
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
+	bool reset;    /* TCP: its client reset it, by the number that the server waits for */
 	bool recorded; /* its decision is in the log */
 	bool passed;   /* it was allowed once: its end is worth a record */
 	enum flow_state state;
@@ -59,6 +60,7 @@ struct flow {
 	 * and of the first that the server was not given */
 	uint64_t next, unsent;
 	struct http_follow follow;
+	uint32_t early; /* TLS: bytes of early data that may still come before a second hello */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	char user[USER_MAX], tier[TIER_MAX];
 	struct outcome outcome;

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STREAM_MAX 65536 /* bytes from the start that can be joined */
+/* Bytes from the start that can be joined: a hello of 64 KiB in records of 84 bytes or more, with
+ * what may stand before it. */
+#define STREAM_MAX (65536 + 4096)
 
 struct stream;
 struct stream_pool;

@@ -2,6 +2,7 @@
 #include "state/state.h"
 
 #include "base/log.h"
+#include "name/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ void flow_restore(struct flow *f, const struct flow_memory *m)
 	f->has_mac = m->has_mac;
 	f->isn = m->isn;
 	f->next = f->unsent = m->next;
+	f->early = TLS_EARLY_MAX; /* whether any was offered is not kept */
 	f->first = m->first;
 	f->last = m->last;
 	f->host = m->host;

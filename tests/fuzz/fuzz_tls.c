@@ -43,10 +43,29 @@ static void check(reader *read, const uint8_t *data, size_t size)
 	}
 }
 
+/* What follows a first hello, with and without early data. */
+static enum parse next(struct cursor stream, struct hello *out)
+{
+	uint32_t early = 0;
+	uint64_t used;
+	return tls_next_hello(stream, &early, &used, out);
+}
+
+static enum parse next_early(struct cursor stream, struct hello *out)
+{
+	uint32_t early = TLS_EARLY_MAX;
+	uint64_t used;
+	enum parse answer = tls_next_hello(stream, &early, &used, out);
+	require(early <= TLS_EARLY_MAX);
+	require(answer != PARSE_MORE || !out->server_next || used + 5 > cursor_left(&stream));
+	return answer;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	check(tls_records, data, size);
-	check(tls_next_hello, data, size);
+	check(next, data, size);
+	check(next_early, data, size);
 	if (size > 5)
 		tls_client_hello(cursor_of(data + 5, size - 5), NULL, &(struct hello){0});
 	return 0;

@@ -32,11 +32,11 @@ def old_hello(version, name=None, tail=True):
     return b"\x16\3\1" + vector(2, b"\1" + vector(3, body))
 
 
-def large_hello(name, size):
-    """A hello whose handshake message has `size` bytes, in records of 16384."""
+def large_hello(name, size, record=16384):
+    """A hello whose handshake message has `size` bytes, in records of at most `record`."""
     bare = len(client_hello(name)) - 5
-    records = client_hello(name, [(21, bytes(size - bare - 4))])
-    assert sum(struct.unpack_from("!H", records, at + 3)[0] for at in range(0, len(records), 16389)) == size
+    records = client_hello(name, [(21, bytes(size - bare - 4))], record)
+    assert len(records) == size + 5 * -(-size // record)
     return records
 
 
@@ -95,8 +95,10 @@ def tls_records(c):
 
 
 def tls_large(c):
-    for name, size, order in ((GOOD, 65516, 1), (BAD, 65516, -1), (GOOD, 65517, 1), (GOOD, 65600, 1)):
-        talk, data = Talk(c, 443), large_hello(name, size)
+    for name, size, record, order in ((GOOD, 65536, 16384, 1), (BAD, 65536, 16384, -1), (GOOD, 65536, 100, 1),
+                                      (BAD, 65536, 1000, 1), (GOOD, 65537, 16384, 1), (GOOD, 65537, 100, 1),
+                                      (GOOD, 65536, 60, 1)):
+        talk, data = Talk(c, 443), large_hello(name, size, record)
         for at in list(range(0, len(data), 1400))[::order]:
             talk.at(at, data[at:at + 1400])
 
@@ -111,17 +113,36 @@ def tls_versions(c):
     c.tcp(ANN, WEB, 443, [b"\x80\x1c\1\3\1\0\3\0\0\0\x10\0\0\x2f" + bytes(16)], CCS)  # SSL 2
 
 
+RETRY = b"\x16\3\3" + vector(2, b"\2" + vector(3, b"\3\3" + bytes.fromhex(
+    "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c") + b"\0\x13\1\0" + vector(
+        2, extension(43, b"\3\4"), extension(51, b"\0\x17"))))
+
+
 def hello_retry(c):
-    retry = b"\x16\3\3" + vector(2, b"\2" + vector(3, b"\3\3" + bytes.fromhex(
-        "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c") + b"\0\x13\1\0" + vector(
-            2, extension(43, b"\3\4"), extension(51, b"\0\x17"))))
     share = struct.pack("!HHHHH", 51, 38, 36, 0x1d, 32)
     first = client_hello(GOOD).replace(share, share[:6] + b"\x11\xec" + share[8:])  # a group not all servers have
-    for again in (client_hello(GOOD, [(44, vector(2, b"c"))]), client_hello(BAD), client_hello(None),
-                  client_hello(None, [sni(GOOD + "\0")])):
-        Talk(c, 443).say(first).hear(retry + CCS).say(CCS + again).say(b"\x17\3\3\0\2ok")
-    Talk(c, 443).say(first).hear(CCS).say(CCS + b"\x17\3\3\0\2ok").say(b"\x17\3\3\0\2ok")
-    Talk(c, 443).say(client_hello(GOOD)).hear(CCS).say(CCS + b"\x17\3\3\0\2ok")
+    usual, denied, ok = client_hello(GOOD), client_hello(BAD), b"\x17\3\3\0\2ok"
+    cookie = client_hello(GOOD, [(44, vector(2, b"c"))])
+    for again in (cookie, denied, client_hello(None), client_hello(None, [sni(GOOD + "\0")])):
+        Talk(c, 443).say(first).hear(RETRY + CCS).say(CCS + again).say(ok)
+        Talk(c, 443).say(usual).hear(RETRY + CCS).say(again).say(ok)  # whatever shares the first had
+    Talk(c, 443).say(first).hear(CCS).say(CCS + ok).say(ok)
+    Talk(c, 443).say(usual).hear(CCS).say(CCS + ok)
+    # in parts, the tail first, with the first hello once more: no part of it passes
+    Talk(c, 443).say(usual).hear(RETRY).say(CCS).say(denied[:70]).say(denied[70:])
+    at = len(usual)
+    Talk(c, 443).say(usual).hear(RETRY).at(at + 70, denied[70:]).at(0, usual).at(at, denied[:70])
+    Talk(c, 443).say(usual).hear(RETRY).say(b"\x15\3\3\0\2\1\x5a" + denied)  # after an alert
+
+
+def hello_early(c):
+    """What is said before the server answers, with the first hello and after it."""
+    usual, denied = client_hello(GOOD), client_hello(BAD)
+    Talk(c, 443).say(usual + CCS + denied)
+    # early data: in the first hello's packet and after it, up to a second hello or for good
+    early = client_hello(GOOD, [(42, b"")]) + CCS + b"\x17\3\3\0\x40" + bytes(64) + b"\x17\3\3\0\x40"
+    for again in (usual, denied, b"\x17\3\3\0\x40" + bytes(64)):
+        Talk(c, 443).say(early).say(bytes(64)).hear(RETRY).say(again)
 
 
 # -- DTLS ---------------------------------------------------------------------------------------------
@@ -176,6 +197,10 @@ def starttls(c):
         Talk(c, 110).hear(b"+OK\r\n").say(b"CAPA\r\n").hear(b"+OK\r\n.\r\n").say(b"STLS\r\n").hear(b"+OK\r\n").say(hello)
         Talk(c, 389).say(ldap).hear(b"\x30\x0c\2\1\1\x78\7\n\1\0\4\0\4\0").say(hello)
         Talk(c, 5432).say(struct.pack("!II", 8, 80877103)).hear(b"S").say(hello)
+        # a hole in the plaintext: what lies beyond it waits
+        Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n").at(0, b"EHLO me\r\n").hear(b"220 go\r\n").say(hello)
+        Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n").at(19, hello).at(0, b"EHLO me\r\n")
+    Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n")
     Talk(c, 25).hear(b"220 mail\r\n").say(b"EHLO me\r\n").hear(b"250 ok\r\n").say(b"MAIL FROM:<ann@site>\r\n")
     Talk(c, 110).hear(b"+OK\r\n").say(b"USER ann\r\n")
     Talk(c, 5432).say(struct.pack("!II", 16, 196608) + b"user\0ann")
@@ -264,6 +289,21 @@ def table_full(c):
     Talk(c, 443, client=BOB).say(client_hello(GOOD))
 
 
+def broken_hello(c):
+    """To an address that is allowed, where a name may be denied (443) and where none is (8443)."""
+    data, other, nul = client_hello(GOOD), client_hello(BAD), client_hello(None, [sni(BAD + "\0")])
+    for port in (443, 8443):
+        Talk(c, port, server=ANYHOW).say(data)
+        Talk(c, port, server=ANYHOW).say(b"SSH-2.0-golden\r\n")
+        Talk(c, port, server=ANYHOW).say(data[:5] + b"\x0e" + data[6:])
+        Talk(c, port, server=ANYHOW).say(nul)
+        Talk(c, port, server=ANYHOW).say(large_hello(BAD, 65600)[:1000])
+        Talk(c, port, server=ANYHOW).at(0, data[:90]).at(60, other[60:])
+        Talk(c, port, server=ANYHOW).say(other)
+        Talk(c, port, server=ANYHOW).say(data[:90])
+    c.udp(ANN, ANYHOW, 443, [b"\xc0\x1a\x2a\x3a\x4a\x08" + bytes(1200)])  # QUIC of an unknown version
+
+
 def mismatch(c):
     """Three tiers: mismatch is logged, denied, and denied under name+address; with and without DNS."""
     clients = (ANN, "10.2.0.2", "10.3.0.2")
@@ -346,5 +386,5 @@ def packet_malformed(c):
     Talk(c, 443).say(client_hello(GOOD))
 
 
-CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, dtls, starttls, connect_socks, http_forms,
-         http_every_request, held, table_full, mismatch, early_answer, mid_stream, fragment, packet_malformed)
+CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, dtls, starttls, connect_socks, http_forms,
+         http_every_request, held, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)

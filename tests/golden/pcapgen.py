@@ -15,6 +15,7 @@ import struct
 import time
 
 SYN, FIN, RST, PSH, ACK = 2, 1, 4, 8, 16
+SECOND_FLIGHT = b"\x14\3\3\0\1\1" + b"\x17\3\3\0\2ok"  # change_cipher_spec, and what is encrypted
 MAC_CLIENT, MAC_GATEWAY = bytes.fromhex("020000000001"), bytes.fromhex("0200000000fe")
 
 
@@ -122,7 +123,8 @@ class Capture:
         return self.port
 
     def tcp(self, client, server, port, says=(), answer=b"", close=True):
-        """A connection: handshake, the client's payloads, an answer, and the end."""
+        """A connection: handshake, the client's payloads, an answer (and after a TLS hello the client's
+        second flight), and the end."""
         sport = self.next_port()
         seq, ack = 1000 * sport, 7000 * sport
         there, back = (client, sport, server, port), (server, port, client, sport)
@@ -136,6 +138,9 @@ class Capture:
         if answer:
             self.add(tcp_packet(*back, ack, seq, PSH | ACK, answer), False)
             ack += len(answer)
+            if says and says[0][:2] == b"\x16\3":
+                self.add(tcp_packet(*there, seq, ack, PSH | ACK, SECOND_FLIGHT))
+                seq += len(SECOND_FLIGHT)
         if close:
             self.add(tcp_packet(*there, seq, ack, FIN | ACK))
             self.add(tcp_packet(*back, ack, seq + 1, FIN | ACK), False)

@@ -12,15 +12,18 @@ static const uint8_t first_id[] = {1, 2, 3, 4, 5, 6, 7, 8}, retry_id[] = {8, 7, 
 
 static int setup(void **state)
 {
-	namer = (struct namer){
-		.quic = quic_new(), .streams = stream_pool_new(1), .seen = seen_new(16, 0, false)};
-	return !namer.quic || !namer.streams || !namer.seen;
+	namer = (struct namer){.quic = quic_new(),
+			       .streams = stream_pool_new(1),
+			       .shares = shares_new(1, 1),
+			       .seen = seen_new(16, 0, false)};
+	return !namer.quic || !namer.streams || !namer.shares || !namer.seen;
 }
 
 static int teardown(void **state)
 {
 	quic_free(namer.quic);
 	stream_pool_free(namer.streams);
+	shares_free(namer.shares);
 	seen_free(namer.seen);
 	return 0;
 }
@@ -55,19 +58,19 @@ static void begin(const char *host)
 	naming_first(&namer, &flow, &p, &naming);
 	assert_int_equal(naming.parse, PARSE_OK);
 	naming_weigh(&namer, &flow, &naming, 1);
-	naming_follow(&namer, &flow, &p, &naming, false);
+	naming_follow(&namer, &flow, &naming, false);
 	assert_false(flow.live);
 	assert_true(naming_follows(&flow, &p));
 }
 
-static void expect(struct packet p, enum parse parse, bool nothing_new, enum reason broken)
+static void expect(struct packet p, enum parse parse, bool may_pass, enum reason broken)
 {
 	assert_true(naming_follows(&flow, &p));
 	naming_later(&namer, &flow, &p, &naming);
 	assert_int_equal(naming.parse, parse);
 	assert_int_equal(naming.broken, broken);
 	if (parse == PARSE_MORE)
-		assert_int_equal(naming.nothing_new, nothing_new);
+		assert_int_equal(naming.may_pass, may_pass);
 }
 
 static void test_repeat(void **state)

@@ -445,7 +445,7 @@ static void test_frames(void **state)
 	expect_frames(PARSE_MORE, FRAMES("\6\0\4\1\0\0\x50"));
 	expect_frames(PARSE_MORE, FRAMES("\6\0\0\0"));
 	/* past what can be joined */
-	expect_frames(PARSE_BAD, FRAMES("\6\x80\1\0\0\1x\0"));
+	expect_frames(PARSE_BAD, FRAMES("\6\x80\1\x10\0\1x\0"));
 	expect_frames(PARSE_BAD, FRAMES("\6\xff\xff\xff\xff\xff\xff\xff\xff\1x"));
 	expect_frames(PARSE_BAD, FRAMES("\6\0\xff\xff\xff\xff\xff\xff\xff\xff"));
 }

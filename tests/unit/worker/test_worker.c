@@ -1,223 +1,4 @@
-#include "base/clock.h"
-#include "policy/snapshot.h"
-#include "source/reply.h"
-#include "unit.h"
-#include "wire.h"
-#include "worker.h"
-
-#include <stdlib.h>
-#include <unistd.h>
-#include <urcu.h>
-
-/* A source that hands over one packet a turn and remembers what became of each. */
-struct fake {
-	struct source source;
-	struct wire *packet; /* NULL: nothing comes this turn */
-	int64_t now;
-	uint64_t next_id;
-	enum arrival_kind kind;
-	int verdict[256]; /* by id; -1: none yet */
-	int resets, remarks, remark_room;
-	uint32_t reset_seq;
-	enum verdict remarked;
-	int redirects;
-	struct reply_redirect redirect; /* the last */
-	char redirect_to[HOST_MAX + 1];
-};
-
-static struct fake *of(struct source *s)
-{
-	return (struct fake *)s;
-}
-
-static int fake_receive(struct source *s, struct arrival *list, int max)
-{
-	struct fake *f = of(s);
-	if (!f->packet)
-		return 0;
-	list[0] = (struct arrival){.kind = f->kind,
-				   .id = f->next_id,
-				   .bytes = f->packet->bytes,
-				   .len = f->packet->len,
-				   .now = f->now};
-	f->verdict[f->next_id++] = -1;
-	return 1;
-}
-
-static void fake_verdict(struct source *s, uint64_t id, enum verdict v)
-{
-	assert_int_equal(of(s)->verdict[id], -1); /* exactly one for each */
-	of(s)->verdict[id] = (int)v;
-}
-
-static int64_t fake_now(struct source *s)
-{
-	return of(s)->now;
-}
-
-static void fake_flush(struct source *s)
-{
-}
-
-static void fake_reset(struct source *s, const struct flow_key *key, uint32_t seq)
-{
-	of(s)->resets++;
-	of(s)->reset_seq = seq;
-}
-
-static bool fake_remark(struct source *s, const struct flow *f, enum verdict v)
-{
-	if (of(s)->remark_room == 0)
-		return false;
-	of(s)->remark_room--;
-	of(s)->remarks++;
-	of(s)->remarked = v;
-	return true;
-}
-
-static void fake_redirect(struct source *s, const struct reply_redirect *r)
-{
-	of(s)->redirects++;
-	of(s)->redirect = *r;
-	strcpy(of(s)->redirect_to, r->to);
-}
-
-static const struct source_ops fake_ops = {fake_receive, fake_verdict, fake_now,      fake_flush,
-					   fake_reset,   fake_remark,  fake_redirect, NULL};
-
-struct rig {
-	struct fake source;
-	struct config *config;
-	struct snapshot *snapshot;
-	struct sessions *sessions;
-	struct seen *seen;
-	struct worker *worker;
-	struct decision log[64];
-	unsigned logged;
-	bool full; /* the log takes nothing */
-};
-
-static bool rig_record(void *ctx, const struct decision *d)
-{
-	struct rig *r = ctx;
-	if (r->full)
-		return false;
-	assert_true(r->logged < 64);
-	r->log[r->logged++] = *d;
-	return true;
-}
-
-#define POLICY                                                                                     \
-	"tiers = ( { name = \"guest\"; }, { name = \"press\"; includes = [ \"guest\" ]; } );\n"    \
-	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
-	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"                          \
-	"          { name = \"social\"; hosts = [ \"social.example\" ]; } );\n"                    \
-	"allow = ( { tiers = [ \"guest\" ]; sites = [ \"news\" ]; },\n"                            \
-	"          { tiers = [ \"press\" ]; sites = [ \"social\" ]; } );\n"
-
-static struct config *config_of(const char *text)
-{
-	char path[] = "/tmp/tiergate-worker-XXXXXX";
-	struct errors errors = {0};
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-	struct config *c = config_load(path, CONFIG_FOR_REPLAY, &errors);
-	errors_print(&errors, stderr);
-	assert_non_null(c);
-	unlink(path);
-	errors_deinit(&errors);
-	return c;
-}
-
-static struct snapshot *snapshot_of(struct config *c)
-{
-	struct errors errors = {0};
-	struct snapshot *s = snapshot_compile(c, &errors);
-	errors_print(&errors, stderr);
-	assert_non_null(s);
-	errors_deinit(&errors);
-	return s;
-}
-
-static struct rig *rig_new(const char *more)
-{
-	char text[4096];
-	struct rig *r = calloc(1, sizeof *r);
-	snprintf(text, sizeof text, POLICY "%s", more);
-	r->config = config_of(text);
-	r->snapshot = snapshot_of(r->config);
-	r->sessions = sessions_new(64);
-	r->seen = seen_new(64, 3600 * NS_PER_S, false);
-	r->source.source.ops = &fake_ops;
-	r->source.remark_room = 1000;
-	r->source.now = 1800000000 * NS_PER_S;
-	const struct worker_options o = {
-		.source = &r->source.source,
-		.seen = r->seen,
-		.sessions = r->sessions,
-		.snapshot = &r->snapshot,
-		.config = r->config,
-		.record = rig_record,
-		.ctx = r,
-	};
-	r->worker = worker_new(&o);
-	assert_non_null(r->worker);
-	return r;
-}
-
-static void rig_free(struct rig *r)
-{
-	worker_free(r->worker);
-	seen_free(r->seen);
-	sessions_free(r->sessions);
-	snapshot_free(r->snapshot);
-	config_free(r->config);
-	free(r);
-}
-
-/* Hands over a packet; its verdict, -1 while it is held. */
-static int packet(struct rig *r, struct wire *w)
-{
-	uint64_t id = r->source.next_id;
-	r->source.packet = w;
-	r->source.now += NS_PER_MS;
-	assert_int_equal(worker_turn(r->worker), 0);
-	r->source.packet = NULL;
-	return r->source.verdict[id];
-}
-
-static void wait_ms(struct rig *r, int64_t ms)
-{
-	r->source.now += ms * NS_PER_MS;
-	assert_int_equal(worker_turn(r->worker), 0);
-}
-
-static const char *const guest = "10.9.0.5", *const nobody = "10.8.0.5",
-			 *const site = "203.0.113.7";
-
-static int syn(struct rig *r, const char *client, unsigned port)
-{
-	struct wire w;
-	wire_tcp(&w, client, port, site, 443, TCP_SYN, 1000, NULL, 0);
-	return packet(r, &w);
-}
-
-static int data(struct rig *r, const char *client, unsigned port, uint32_t offset,
-		const void *bytes, size_t len)
-{
-	struct wire w;
-	wire_tcp(&w, client, port, site, 443, TCP_ACK | TCP_PSH, 1001 + offset, bytes, len);
-	return packet(r, &w);
-}
-
-static int hello(struct rig *r, const char *client, unsigned port, const char *name)
-{
-	uint8_t bytes[2048];
-	size_t len = wire_hello(bytes, name, 0);
-	return data(r, client, port, 0, bytes, len);
-}
+#include "rig.h"
 
 static void allows_by_name(void **state)
 {
@@ -498,24 +279,6 @@ static void denial_is_as_configured(void **state)
 	rig_free(r);
 }
 
-static int request(struct rig *r, unsigned port, uint32_t offset, const char *text)
-{
-	struct wire w;
-	wire_tcp(&w, guest, port, site, 80, TCP_ACK | TCP_PSH, 1001 + offset, text, strlen(text));
-	return packet(r, &w);
-}
-
-static void http_syn(struct rig *r, unsigned port)
-{
-	struct wire w;
-	wire_tcp(&w, guest, port, site, 80, TCP_SYN, 1000, NULL, 0);
-	assert_int_equal(packet(r, &w), VERDICT_PENDING);
-}
-
-#define GOOD "GET / HTTP/1.1\r\nHost: news.example\r\n\r\n"
-#define BAD  "GET / HTTP/1.1\r\nHost: social.example\r\n\r\n"
-#define POST "POST / HTTP/1.1\r\nHost: news.example\r\nContent-Length: 10\r\n\r\n"
-
 static void the_first_request_decides_by_default(void **state)
 {
 	struct rig *r = rig_new("");
@@ -639,38 +402,6 @@ static void a_split_later_request_is_held(void **state)
 	rig_free(r);
 }
 
-/* supported_versions: 1.3; key_share: none that every server takes. */
-static const uint8_t retry_likely[] = {0, 43, 0, 3, 2,    3,    4, 0, 51,
-				       0, 7,  0, 5, 0x11, 0xec, 0, 1, 7};
-
-static size_t hello13(uint8_t *out, const char *name)
-{
-	size_t len = wire_hello(out, name, sizeof retry_likely - 4);
-	memcpy(out + len - sizeof retry_likely, retry_likely, sizeof retry_likely);
-	return len;
-}
-
-static void a_second_hello_must_agree(void **state)
-{
-	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
-	uint8_t one[512], two[512];
-	struct rig *r = rig_new("");
-	for (int same = 0; same < 2; same++) {
-		unsigned port = 4000 + (unsigned)same;
-		size_t a = hello13(one, "news.example");
-		memcpy(two, ccs, sizeof ccs);
-		size_t b = sizeof ccs +
-			   hello13(two + sizeof ccs, same ? "news.example" : "b.news.example");
-		syn(r, guest, port);
-		assert_int_equal(data(r, guest, port, 0, one, a), VERDICT_PENDING);
-		assert_int_equal(data(r, guest, port, (uint32_t)a, two, b),
-				 same ? VERDICT_ALLOWED : VERDICT_DENIED);
-		if (!same)
-			assert_int_equal(r->log[r->logged - 1].reason, REASON_HELLO_CHANGED);
-	}
-	rig_free(r);
-}
-
 static void strict_agreement_denies_the_syn(void **state)
 {
 	struct rig *r = rig_new("mismatch = \"deny\";\n");
@@ -791,6 +522,22 @@ static void a_later_request_out_of_order_is_held(void **state)
 	rig_free(r);
 }
 
+/* What came before, sent again, passes alone. */
+static void a_repeat_frees_nothing_that_is_held(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	uint32_t at = strlen(GOOD);
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4000, at, "GET / HTTP/1.1\r\nHost: soc"), -1);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	assert_int_equal(r->source.verdict[first], -1);
+	assert_int_equal(request(r, 4000, at + 25, "ial.example\r\n\r\n"), VERDICT_DROP);
+	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
+	rig_free(r);
+}
+
 /* The server is told to end by the number that it waits for. */
 static void an_empty_packet_moves_no_bytes(void **state)
 {
@@ -874,22 +621,6 @@ static void a_reload_to_observe_frees_what_is_held(void **state)
 	rig_free(r);
 }
 
-/* After HelloRetryRequest too: what lies beyond a hole waits for it. */
-static void a_second_hello_out_of_order_is_held(void **state)
-{
-	uint8_t one[512], two[512];
-	struct rig *r = rig_new("");
-	size_t a = hello13(one, "news.example"), b = hello13(two, "social.example");
-	syn(r, guest, 4000);
-	assert_int_equal(data(r, guest, 4000, 0, one, a), VERDICT_PENDING);
-	uint64_t first = r->source.next_id;
-	assert_int_equal(data(r, guest, 4000, (uint32_t)a + 20, two + 20, b - 20), -1);
-	assert_int_equal(data(r, guest, 4000, (uint32_t)a, two, 20), VERDICT_DROP);
-	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
-	assert_int_equal(r->source.reset_seq, 1001 + a);
-	rig_free(r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -919,18 +650,17 @@ int main(void)
 		cmocka_unit_test(every_request_is_judged_where_asked),
 		cmocka_unit_test(pipelined_requests_are_all_judged),
 		cmocka_unit_test(a_split_later_request_is_held),
-		cmocka_unit_test(a_second_hello_must_agree),
 		cmocka_unit_test(strict_agreement_denies_the_syn),
 		cmocka_unit_test(a_syn_cannot_empty_a_held_stream),
 		cmocka_unit_test(a_second_syn_cannot_move_the_start),
 		cmocka_unit_test(a_logout_while_holding_strands_nothing),
 		cmocka_unit_test(a_live_flow_that_is_revoked_holds_nothing),
 		cmocka_unit_test(a_later_request_out_of_order_is_held),
+		cmocka_unit_test(a_repeat_frees_nothing_that_is_held),
 		cmocka_unit_test(an_empty_packet_moves_no_bytes),
 		cmocka_unit_test(a_revocation_waits_for_room),
 		cmocka_unit_test(a_flow_that_goes_on_after_its_end_is_revoked),
 		cmocka_unit_test(a_reload_to_observe_frees_what_is_held),
-		cmocka_unit_test(a_second_hello_out_of_order_is_held),
 	};
 	rcu_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
