@@ -235,20 +235,43 @@ static void tell_server(struct worker *w, const struct flow *f)
 		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
 }
 
+/* What is broken in a flow's first bytes, so that nobody can tell which name its server reads;
+ * REASON_COUNT where nothing is. */
+static enum reason broken_by(const struct naming *n)
+{
+	if (n->broken != REASON_COUNT)
+		return n->broken;
+	if (n->parse == PARSE_BAD)
+		return REASON_HELLO_MALFORMED;
+	return n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD ? REASON_NAME_BAD
+								       : REASON_COUNT;
+}
+
+/* Bytes that contradict each other are no accident. Any other hello may be broken in a way that its
+ * server does not mind: then a deny line could have matched the name in it. */
+static bool must_be_whole(struct worker *w, const struct flow *f, enum reason broken)
+{
+	const struct facts facts = facts_of(f, false);
+	return broken == REASON_OVERLAP_CONFLICT ||
+	       decide_name_may_deny(w->snapshot, &facts, w->now);
+}
+
 /* A flow that has no name for a reason of its own is denied for that reason, unless the policy
- * takes the address or the DNS answer for it. */
+ * takes the address or the DNS answer for it and denies no name. */
 struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 {
 	struct outcome o = ask(w, f, false);
-	if (o.action == ACTION_ALLOW || f->evidence > EVIDENCE_DNS || o.reason == REASON_NO_TIER ||
-	    o.reason == REASON_DENY_LINE)
+	enum reason broken = broken_by(n);
+	if (f->evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
+	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
 		return o;
-	if (n->broken != REASON_COUNT)
-		o.reason = n->broken;
-	else if (n->parse == PARSE_BAD)
-		o.reason = REASON_HELLO_MALFORMED;
-	else if (n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD)
-		o.reason = REASON_NAME_BAD;
+	if (o.action == ACTION_ALLOW) {
+		if (broken != REASON_COUNT && must_be_whole(w, f, broken))
+			o = (struct outcome){ACTION_DENY, broken, RULE_NONE, SITE_NONE};
+		return o;
+	}
+	if (broken != REASON_COUNT)
+		o.reason = broken;
 	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen &&
 		 (o.reason == REASON_NO_NAME || o.reason == REASON_WEAK_EVIDENCE))
 		o.reason = REASON_NAME_FORGOTTEN;

@@ -186,6 +186,13 @@ struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t n
 	return decide_expiring(s, f, now, now);
 }
 
+bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64_t now)
+{
+	uint32_t tier = snapshot_tier(s, f->tier);
+	struct asked a = asked_of(f, now, now);
+	return tier != TIER_NONE && name_could_match(&s->tiers[tier].deny, &a);
+}
+
 /* Could a line allow whatever name comes, or none? */
 static bool agreement_could_be_waived(const struct snapshot *s, const struct tier *t,
 				      const struct facts *f, int64_t now)

@@ -13,3 +13,7 @@ struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t n
  * agreement, and none of these names is allowed; the first name's reason is given. Waits else. */
 struct outcome decide_early(const struct snapshot *s, const struct facts *f,
 			    const struct host *names, size_t count, int64_t now);
+
+/* Whether some deny line of the tier could match, at this port and time, if only the flow's name
+ * were known: what hides its name must not pass by its address then. */
+bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64_t now);

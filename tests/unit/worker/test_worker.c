@@ -522,22 +522,6 @@ static void a_later_request_out_of_order_is_held(void **state)
 	rig_free(r);
 }
 
-/* What came before, sent again, passes alone. */
-static void a_repeat_frees_nothing_that_is_held(void **state)
-{
-	struct rig *r = rig_new("http = \"every-request\";\n");
-	uint32_t at = strlen(GOOD);
-	http_syn(r, 4000);
-	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
-	uint64_t first = r->source.next_id;
-	assert_int_equal(request(r, 4000, at, "GET / HTTP/1.1\r\nHost: soc"), -1);
-	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
-	assert_int_equal(r->source.verdict[first], -1);
-	assert_int_equal(request(r, 4000, at + 25, "ial.example\r\n\r\n"), VERDICT_DROP);
-	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
-	rig_free(r);
-}
-
 /* The server is told to end by the number that it waits for. */
 static void an_empty_packet_moves_no_bytes(void **state)
 {
@@ -656,7 +640,6 @@ int main(void)
 		cmocka_unit_test(a_logout_while_holding_strands_nothing),
 		cmocka_unit_test(a_live_flow_that_is_revoked_holds_nothing),
 		cmocka_unit_test(a_later_request_out_of_order_is_held),
-		cmocka_unit_test(a_repeat_frees_nothing_that_is_held),
 		cmocka_unit_test(an_empty_packet_moves_no_bytes),
 		cmocka_unit_test(a_revocation_waits_for_room),
 		cmocka_unit_test(a_flow_that_goes_on_after_its_end_is_revoked),
