@@ -33,6 +33,13 @@ def shared(test):
     return run
 
 
+def queued(lab):
+    """How many packets of clients the kernel has queued so far; the last queue is that of DNS."""
+    text = lab.run("gateway", "cat", "/proc/net/netfilter/nfnetlink_queue").stdout
+    rows = sorted((int(line.split()[0]), int(line.split()[7])) for line in text.splitlines())
+    return sum(count for _, count in rows[:-1])
+
+
 def refused(fetch):
     check(fetch.refused, "want a reset, got", fetch)
     note(f"refused after {fetch.ms:.1f} ms")
@@ -237,17 +244,14 @@ def test_idle_handshake(lab):
 @shared
 def test_large(lab):
     "a large download and upload of an allowed flow stay in the kernel"
-    def ids():
-        text = lab.run("gateway", "cat", "/proc/net/netfilter/nfnetlink_queue").stdout
-        return sum(int(line.split()[7]) for line in text.splitlines())
-    before = ids()
+    before = queued(lab)
     got = lab.curl("http://www.allowed.example/8000000", GUEST, timeout=20)
     check(got.ok and len(got.body) >= 8000000, got)
     big = lab.dir / "big"
     big.write_bytes(b"x" * 3000000)
     got = lab.curl("https://www.allowed.example/", GUEST, "--data-binary", f"@{big}", timeout=20)
     equal(got.exit in (0, 56), True, f"upload {got}")
-    used = ids() - before
+    used = queued(lab) - before
     note(f"{used} packets came up")
     check(used < 40, f"{used} packets came up for two allowed flows")
 
@@ -375,6 +379,32 @@ def test_observe(lab):
         equal(lab.record(source__ip=NOBODY)["tiergate.would"], "no-tier")
         check(lab.curl("https://www.allowed.example/", GUEST).ok)
         check("tiergate.would" not in lab.record(destination__domain="www.allowed.example"))
+
+
+def test_hello_retry(lab):
+    "a server may ask for a second hello: it passes, one with another name does not"
+    allow = [{"tiers": ["guest"], "sites": ["good"], "ports": ["tcp/4443", "tcp/4444"]}]
+    with lab.gateway(allow=allow):
+        certificate, key = lab.certificate
+        for port, group in ((4443, "P-256"), (4444, "P-384")):  # curl has a share of P-256 alone
+            lab.spawn("outside", "openssl", "s_server", "-accept", str(port), "-cert", certificate, "-key", key,
+                      "-groups", group, "-www")
+        for port in (4443, 4444):
+            def fetch():
+                return lab.curl(f"https://www.allowed.example:{port}/", GUEST, "--curves", "P-256:P-384")
+            wait_for(lambda: fetch().ok)
+            before, far = queued(lab), lab.sniff()
+            check(fetch().ok, "no answer")
+            sent = [p[4] for f in far.frames() if (p := pcapgen.payload_of(f)) and p[3] == port]
+            hellos = [p for p in sent if b"www.allowed.example" in p]
+            equal(len(hellos), 1 if port == 4443 else 2, f"hellos to a server that takes {group}")
+            # SYN, hello, the client's next packet with data, and what it sends before that has its verdict
+            note(f"{queued(lab) - before} packets came up")
+        far = lab.sniff()
+        lab.say(SITES["allowed.example"], [client_hello("www.allowed.example"), client_hello("www.denied.example")],
+                4443, pause=0.3)
+        equal(lab.record(event__reason="hello-changed")["destination.domain"], "www.allowed.example")
+        check(far.contains("www.allowed.example") and not far.contains("www.denied.example"), "it left the gateway")
 
 
 if __name__ == "__main__":
