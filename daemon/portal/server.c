@@ -71,16 +71,39 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t 
 	return served ? MHD_YES : MHD_NO;
 }
 
+struct held { /* by a connection */
+	struct watched *watched;
+	struct tls_identity *identity;
+};
+
+static struct held *hold(struct server *s, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct held *h = calloc(1, sizeof *h);
+	if (!h)
+		return NULL;
+	h->watched = info ? deadline_begin(s->deadline, info->connect_fd) : NULL;
+	h->identity = tls_hold();
+	return h;
+}
+
+static void drop(struct server *s, struct held *h)
+{
+	if (!h)
+		return;
+	deadline_end(s->deadline, h->watched);
+	tls_drop(h->identity);
+	free(h);
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
 			  enum MHD_ConnectionNotificationCode what)
 {
-	struct server *s = ctx;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *info =
-			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		*own = info ? deadline_begin(s->deadline, info->connect_fd) : NULL;
+		*own = hold(ctx, connection);
 	} else {
-		deadline_end(s->deadline, *own);
+		drop(ctx, *own);
 		*own = NULL;
 	}
 }
@@ -89,7 +112,8 @@ static struct watched *watched_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	return info ? info->socket_context : NULL;
+	const struct held *h = info ? info->socket_context : NULL;
+	return h ? h->watched : NULL;
 }
 
 /* ---- a request ---- */

@@ -1,25 +1,28 @@
 #include "portal/tls.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define CHAIN_MAX 8
 
-struct identity {
+struct tls_identity {
 	gnutls_pcert_st chain[CHAIN_MAX];
 	unsigned count;
 	gnutls_privkey_t key;
+	struct tls_identity *next; /* that replaced it */
+	size_t held;
 };
 
-/* A handshake that began before a reload may still use the identity that it replaced: that one is
- * freed by the next reload. */
-static struct identity *_Atomic current;
-static struct identity *previous;
+/* From the oldest that a connection may still use to the one in use. A handshake takes the one that
+ * is in use at its hello, and needs its key once more when the client has answered: so a connection
+ * holds what was in use when it began, and what came after that stays too. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct tls_identity *oldest, *current;
 
-static void identity_free(struct identity *i)
+static void identity_free(struct tls_identity *i)
 {
 	if (!i)
 		return;
@@ -27,6 +30,15 @@ static void identity_free(struct identity *i)
 		gnutls_pcert_deinit(&i->chain[k]);
 	gnutls_privkey_deinit(i->key);
 	free(i);
+}
+
+static void let_go(void)
+{
+	while (oldest != current && oldest->held == 0) {
+		struct tls_identity *i = oldest;
+		oldest = i->next;
+		identity_free(i);
+	}
 }
 
 static bool load_file(const char *path, gnutls_datum_t *out, struct errors *errors)
@@ -39,7 +51,7 @@ static bool load_file(const char *path, gnutls_datum_t *out, struct errors *erro
 	return false;
 }
 
-static void load_chain(struct identity *i, const char *path, struct errors *errors)
+static void load_chain(struct tls_identity *i, const char *path, struct errors *errors)
 {
 	gnutls_datum_t pem;
 	if (!load_file(path, &pem, errors))
@@ -53,7 +65,7 @@ static void load_chain(struct identity *i, const char *path, struct errors *erro
 	gnutls_free(pem.data);
 }
 
-static void load_key(struct identity *i, const char *path, struct errors *errors)
+static void load_key(struct tls_identity *i, const char *path, struct errors *errors)
 {
 	gnutls_datum_t pem;
 	struct stat st;
@@ -70,7 +82,7 @@ static void load_key(struct identity *i, const char *path, struct errors *errors
 	gnutls_free(pem.data);
 }
 
-static bool belong_together(const struct identity *i)
+static bool belong_together(const struct tls_identity *i)
 {
 	gnutls_pubkey_t public;
 	unsigned char a[64], b[64];
@@ -88,7 +100,7 @@ static bool belong_together(const struct identity *i)
 bool tls_load(const char *certificate, const char *key, struct errors *errors)
 {
 	size_t before = errors->count;
-	struct identity *i = calloc(1, sizeof *i);
+	struct tls_identity *i = calloc(1, sizeof *i);
 	if (!i || gnutls_privkey_init(&i->key) < 0) {
 		free(i);
 		return false;
@@ -101,23 +113,54 @@ bool tls_load(const char *certificate, const char *key, struct errors *errors)
 		identity_free(i);
 		return false;
 	}
-	identity_free(previous);
-	previous = atomic_exchange(&current, i);
+	pthread_mutex_lock(&lock);
+	if (current)
+		current->next = i;
+	else
+		oldest = i;
+	current = i;
+	let_go();
+	pthread_mutex_unlock(&lock);
 	return true;
 }
 
 void tls_unload(void)
 {
-	identity_free(previous);
-	identity_free(atomic_exchange(&current, NULL));
-	previous = NULL;
+	while (oldest) {
+		struct tls_identity *i = oldest;
+		oldest = i->next;
+		identity_free(i);
+	}
+	current = NULL;
+}
+
+struct tls_identity *tls_hold(void)
+{
+	pthread_mutex_lock(&lock);
+	struct tls_identity *i = current;
+	if (i)
+		i->held++;
+	pthread_mutex_unlock(&lock);
+	return i;
+}
+
+void tls_drop(struct tls_identity *i)
+{
+	if (!i)
+		return;
+	pthread_mutex_lock(&lock);
+	i->held--;
+	let_go();
+	pthread_mutex_unlock(&lock);
 }
 
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int ca_count,
 		 const gnutls_pk_algorithm_t *algorithms, int algorithm_count,
 		 gnutls_pcert_st **certificates, unsigned *count, gnutls_privkey_t *key)
 {
-	struct identity *i = atomic_load(&current);
+	pthread_mutex_lock(&lock);
+	struct tls_identity *i = current;
+	pthread_mutex_unlock(&lock);
 	if (!i)
 		return -1;
 	*certificates = i->chain;

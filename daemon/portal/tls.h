@@ -8,7 +8,13 @@
 /* Reads both files; where they are good and belong together, handshakes from now on use them, else
  * what was in use stays. Main thread. */
 bool tls_load(const char *certificate, const char *key, struct errors *errors);
+/* Nothing may be held any more. */
 void tls_unload(void);
+
+/* A connection holds from its begin to its end what it may be served with: reloads free nothing of
+ * it. NULL (nothing is loaded) may be dropped. Any thread. */
+struct tls_identity *tls_hold(void);
+void tls_drop(struct tls_identity *i);
 
 /* A gnutls_certificate_retrieve_function2, for libmicrohttpd. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names, int ca_count,

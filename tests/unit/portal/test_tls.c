@@ -107,6 +107,47 @@ static void a_reload_replaces_what_is_served(void **state)
 	assert_string_equal(served(), "");
 }
 
+/* The chain that a handshake takes now. */
+static gnutls_pcert_st *taken(void)
+{
+	gnutls_pcert_st *chain;
+	unsigned count;
+	gnutls_privkey_t key;
+	assert_int_equal(tls_retrieve(NULL, NULL, 0, NULL, 0, &chain, &count, &key), 0);
+	return chain;
+}
+
+static bool is_a(const gnutls_pcert_st *chain)
+{
+	gnutls_x509_crt_t c;
+	char name[64] = "";
+	size_t len = sizeof name;
+	assert_true(gnutls_x509_crt_init(&c) >= 0);
+	assert_true(gnutls_x509_crt_import(c, &chain[0].cert, GNUTLS_X509_FMT_DER) >= 0);
+	assert_true(gnutls_x509_crt_get_dn_by_oid(c, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name,
+						  &len) >= 0);
+	gnutls_x509_crt_deinit(c);
+	return strcmp(name, "a") == 0;
+}
+
+/* Of a slow handshake, which needs its key again after any number of reloads. */
+static void what_is_held_outlives_reloads(void **state)
+{
+	tls_drop(tls_hold()); /* nothing is there yet */
+	assert_true(load("b.crt", "b.key"));
+	struct tls_identity *slow = tls_hold(); /* its hello comes after the first reload */
+	assert_true(load("a.crt", "a.key"));
+	gnutls_pcert_st *chain = taken();
+	for (int i = 0; i < 3; i++) {
+		assert_true(load("b.crt", "b.key"));
+		tls_drop(tls_hold()); /* a quick one */
+		assert_true(is_a(chain));
+	}
+	tls_drop(slow);
+	assert_string_equal(served(), "b");
+	tls_unload();
+}
+
 static void what_is_wrong_changes_nothing(void **state)
 {
 	put("junk", "no PEM\n", 7);
@@ -145,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reload_replaces_what_is_served),
+		cmocka_unit_test(what_is_held_outlives_reloads),
 		cmocka_unit_test(what_is_wrong_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
