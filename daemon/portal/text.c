@@ -1,7 +1,7 @@
 #include "portal/text.h"
 
-#include "base/cursor.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,28 +32,17 @@ const char *text_english(enum text t)
 
 /* ---- one file ---- */
 
-/* UTF-8 (RFC 3629) without control characters. */
+/* UTF-8 without control characters (C0, C1, DEL). */
 static bool good_text(const char *text)
 {
-	struct cursor c = cursor_of(text, strlen(text));
-	while (cursor_left(&c)) {
-		uint32_t b = cursor_u8(&c), least = 0, more = 0;
-		if (b < 0x20 || b == 0x7f || (b >= 0x80 && b < 0xc2) || b > 0xf4)
+	const unsigned char *p = (const unsigned char *)text;
+	size_t left = strlen(text);
+	while (left) {
+		size_t n = utf8_len(p, left);
+		if (n == 0 || p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0))
 			return false;
-		if (b >= 0xf0)
-			more = 3, least = 0x10000, b &= 7;
-		else if (b >= 0xe0)
-			more = 2, least = 0x800, b &= 15;
-		else if (b >= 0x80)
-			more = 1, least = 0xa0, b &= 31; /* 0x80 to 0x9f are controls */
-		for (; more; more--) {
-			uint8_t next = cursor_u8(&c);
-			if ((next & 0xc0) != 0x80)
-				return false;
-			b = b << 6 | (next & 63);
-		}
-		if (b < least || b > 0x10ffff || (b >= 0xd800 && b < 0xe000))
-			return false;
+		p += n;
+		left -= n;
 	}
 	return true;
 }
