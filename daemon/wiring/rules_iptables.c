@@ -105,10 +105,19 @@ static void dns(const struct file *f)
 
 #define ESTABLISHED_REPLY "-m conntrack --ctstate ESTABLISHED --ctdir REPLY "
 
+/* The end of a flow that the daemon has answered itself: conntrack has not seen the answer. Its
+ * sender would repeat it for minutes, and hears a reset. */
+#define LATE_FIN                                                                                   \
+	"-p tcp -m conntrack --ctstate INVALID -m tcp --tcp-flags FIN,SYN,RST,ACK FIN,ACK"
+
 static void forged(const struct file *f)
 {
 	const char *drop = f->c->mode == CONFIG_OBSERVE ? "RETURN" : "DROP";
 	rule(f, "-A " RULES_PREFIX "INSIDE -m rpfilter --invert -j %s", drop);
+	if (f->c->mode != CONFIG_OBSERVE && f->c->on_deny == CONFIG_REDIRECT) {
+		put_mark(f, "INSIDE", LATE_FIN " ", MARK_DENIED);
+		rule(f, "-A " RULES_PREFIX "INSIDE " LATE_FIN " -j RETURN");
+	}
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate INVALID -j %s", drop);
 }
 

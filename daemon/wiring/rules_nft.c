@@ -101,6 +101,12 @@ static void forged(const struct rules *r, FILE *to)
 	const char *drop = r->config->mode == CONFIG_OBSERVE ? "accept" : "drop";
 	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", drop);
 	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", drop);
+	/* The end of a flow that the daemon has answered itself: conntrack has not seen the answer.
+	 * Its sender would repeat it for minutes, and hears a reset. */
+	if (r->config->mode != CONFIG_OBSERVE && r->config->on_deny == CONFIG_REDIRECT)
+		put_mark(r, to,
+			 "ct state invalid tcp flags & (fin | syn | rst | ack) == (fin | ack)",
+			 MARK_DENIED, " accept");
 	rule(to, "ct state invalid counter %s", drop);
 }
 

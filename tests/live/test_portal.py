@@ -217,6 +217,22 @@ def test_denied_request(lab):
 
 
 @shared
+def test_denied_request_ends(lab):
+    "a client that was answered has its connection off its hands: nothing is repeated for minutes"
+    for source in (GUEST, v6(GUEST)):
+        to = SITES["www.denied.example"]
+        s = lab.connect(v6(to) if ":" in source else to, 80, source)
+        port = s.getsockname()[1]
+        s.sendall(b"GET / HTTP/1.1\r\nHost: www.denied.example\r\n\r\n")
+        s.settimeout(5)
+        answer = b"".join(iter(lambda: s.recv(4096), b""))
+        check(answer.startswith(b"HTTP/1.1 302 ") and answer.endswith(b"\r\n\r\n"), answer)
+        s.close()
+        wait_for(lambda: not lab.run("client", "ss", "-Htan", f"sport = :{port}").stdout, 5,
+                 "the end of the connection")
+
+
+@shared
 def test_redirect_over_ip6(lab):
     "nobody's plain HTTP over IPv6 meets the portal"
     b = Browser(lab, v6(NOBODY))
