@@ -10,7 +10,7 @@
 #define WAYS    16
 #define BUCKETS 1024 /* of each a key has WAYS places; what failed longest ago goes */
 
-enum kind { BY_ADDRESS, BY_USER, KNOWN };
+enum kind { BY_ADDRESS, BY_USER, KNOWN, BY_NETWORK };
 
 struct count {
 	uint8_t key[16];
@@ -43,13 +43,12 @@ void limit_free(struct limit *l)
 	free(l);
 }
 
-/* A host can take any address of its IPv6 /64, so all of it is one. */
-static struct address origin(const struct address *a)
+static struct address network_of(const struct address *a)
 {
-	struct address o = *a;
+	struct address n = *a;
 	if (!address_is4(a))
-		memset(o.bytes + 8, 0, 8);
-	return o;
+		memset(n.bytes + 8, 0, 8);
+	return n;
 }
 
 /* The count of a key. Where there is none, a place is taken for it when `make` says so. */
@@ -58,7 +57,7 @@ static struct count *count_of(struct limit *l, enum kind kind, const struct addr
 {
 	struct sha256_ctx ctx;
 	uint8_t key[SHA256_DIGEST_SIZE], tag = (uint8_t)kind;
-	struct address o = origin(a);
+	struct address o = kind == BY_NETWORK ? network_of(a) : *a;
 	sha256_init(&ctx);
 	sha256_update(&ctx, sizeof l->salt, l->salt);
 	sha256_update(&ctx, 1, &tag);
@@ -99,6 +98,23 @@ static int64_t wait_after(uint32_t failures, uint32_t unpunished, int64_t first)
 	return (wait < LIMIT_LONGEST ? wait : LIMIT_LONGEST) * NS_PER_S;
 }
 
+/* A host can take any address of its IPv6 /64, and so can its neighbours: for all of it, a user is
+ * guessed at as from one address. Other users there do not wait for that, and nor does this one
+ * where they have come from before. NULL: it does not count. */
+static struct count *network(struct limit *l, const struct address *a, const char *user, int64_t now)
+{
+	if (address_is4(a) || !user[0] || count_of(l, KNOWN, a, user, false))
+		return NULL;
+	return fresh(count_of(l, BY_NETWORK, a, user, true), now);
+}
+
+static void fail(struct count *c, int64_t now)
+{
+	c->failures++;
+	c->last = now;
+	c->next = now + wait_after(c->failures, LIMIT_FREE - 1, 1);
+}
+
 static int64_t begin(struct limit *l, const struct address *a, const char *user, int64_t now)
 {
 	struct count *address = fresh(count_of(l, BY_ADDRESS, a, "", true), now);
@@ -107,14 +123,16 @@ static int64_t begin(struct limit *l, const struct address *a, const char *user,
 	struct count *by_user = user[0] ? fresh(count_of(l, BY_USER, a, user, true), now) : NULL;
 	bool guessed = by_user && by_user->failures >= LIMIT_USER;
 	bool stranger = guessed && !count_of(l, KNOWN, a, user, false);
-	address->failures++;
-	address->last = now;
-	address->next = now + (stranger ? wait_after(address->failures, 0, LIMIT_STRANGER)
-					: wait_after(address->failures, LIMIT_FREE - 1, 1));
-	if (by_user) {
-		by_user->failures++;
-		by_user->last = now;
-	}
+	struct count *net = network(l, a, user, now);
+	if (net && net->failures && now < net->next)
+		return net->next - now;
+	fail(address, now);
+	if (stranger)
+		address->next = now + wait_after(address->failures, 0, LIMIT_STRANGER);
+	if (net)
+		fail(net, now);
+	if (by_user)
+		fail(by_user, now);
 	return 0;
 }
 
@@ -141,8 +159,10 @@ static void settle(struct limit *l, const struct address *a, const char *user, i
 	/* Earlier failures stay: else a right password of one's own would buy guesses at others'.
 	 */
 	take_back(count_of(l, BY_ADDRESS, a, "", false));
-	if (user[0])
+	if (user[0]) {
 		take_back(count_of(l, BY_USER, a, user, false));
+		take_back(count_of(l, BY_NETWORK, a, user, false));
+	}
 	if (good && user[0])
 		count_of(l, KNOWN, a, user, true)->last = now;
 	pthread_mutex_unlock(&l->lock);

@@ -205,9 +205,11 @@ static void go_on(struct request *r)
 	char host[HOST_MAX + 1];
 	if (!host_good(request_query(r, "to"), host)[0])
 		return;
+	bool six = strchr(host, ':');
 	html(r, "<p><a class=\"button\" rel=\"noreferrer\" href=\"http://");
+	html(r, six ? "[" : "");
 	html_text(r, host);
-	html(r, "/\">");
+	html(r, six ? "]/\">" : "/\">");
 	html_fill(r, TEXT_CONTINUE, host);
 	html(r, "</a></p>\n");
 }

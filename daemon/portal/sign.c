@@ -144,14 +144,17 @@ bool page_post_sign_in(struct request *r)
 
 /* ---- again ---- */
 
-/* Whether the user of the cookie still has a session at an address; its id goes to *id. */
-static bool is_there(struct request *r, const struct address *a, const char *user, json_int_t *id)
+/* Whether the user of the cookie still has a session at an address, and as the cookie says: a tier
+ * that was taken away does not come back by an older cookie. Its id goes to *id. */
+static bool is_there(struct request *r, const struct address *a, const struct cookie *c,
+		     json_int_t *id)
 {
 	static const struct address none;
 	if (address_equal(a, &none))
 		return false;
 	json_t *who = gate_reach(&r->gate, a);
-	bool same = who && strcmp(gate_text(who, "user"), user) == 0;
+	bool same = who && strcmp(gate_text(who, "user"), c->user) == 0 &&
+		    strcmp(gate_text(who, "tier"), c->tier) == 0;
 	*id = json_integer_value(json_object_get(who, "session"));
 	json_decref(who);
 	return same;
@@ -182,9 +185,9 @@ bool sign_in_again(struct request *r)
 	    !cookies_find(r->portal->cookies, &r->token, r->now, &c))
 		return false;
 	/* A session that has ended, by itself or by an operator, comes back by a password alone. */
-	if (is_there(r, &c.at[six], c.user, &id))
+	if (is_there(r, &c.at[six], &c, &id))
 		done = move(r, &c, &c.at[six]);
-	else if (is_there(r, &c.at[!six], c.user, &id))
+	else if (is_there(r, &c.at[!six], &c, &id))
 		done = add_address(r, id);
 	if (!done)
 		return false;

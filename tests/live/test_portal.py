@@ -160,6 +160,7 @@ def test_denied_to_portal_and_out_again(lab):
     got = b.sign_in(to="www.social.example")
     equal((got.status, got.headers["location"]), (303, "/?to=www.social.example"))
     equal(signed_in(lab), ["ann"])
+    check('href="http://[2001:db8:2::13]/"' in b.get("/?to=2001:db8:2::13").body, "the link to an IPv6 address")
     page = b.get("/?to=www.social.example")
     for piece in ("ann", "staff", NOBODY, "http://www.social.example/", "social"):
         check(piece in page.body, piece, "is not on", page.body)
@@ -313,6 +314,27 @@ def test_roaming(lab):
     equal((signed_in(lab, "10.77.1.9"), signed_in(lab, b.source)), (["ann"], ["ann"]))
     lab.ctl("logout", "--user", "ann")
     check("You are signed in" not in b.get("/").body, "the cookie undid the operator's logout")
+
+
+@shared
+def test_old_cookie(lab):
+    "a browser whose user has lost a tier since does not bring it back"
+    def tier(name):
+        done = lab.ctl("passwd", "--users", lab.dir / "users", "--user", "ann", "--tier", name, "--keep", socket=False)
+        equal(done.returncode, 0, done.stderr)
+    old, new = Browser(lab), Browser(lab)
+    equal(old.sign_in().status, 303)
+    tier("guest")
+    try:
+        lab.ctl("logout", "--user", "ann")
+        equal(new.sign_in().status, 303)
+        old.source = "10.77.1.9"
+        check("You are signed in" not in old.get("/").body, "the old cookie is good again")
+        equal((signed_in(lab), signed_in(lab, "10.77.1.9")), (["ann"], []))
+        new.source = "10.77.1.9"
+        check("You are signed in" in new.get("/").body, "the new one is not")
+    finally:
+        tier("staff")
 
 
 @shared
