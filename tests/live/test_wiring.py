@@ -540,7 +540,7 @@ def test_allowed(lab):
 
 
 def test_udp_allowed(lab):
-    "UDP: the first packet comes up, the answer and the next packets do not"
+    "UDP: the first packet comes up, of the next ones only what can be a QUIC Initial"
     with wired(lab) as w:
         worker = w.reader("data=allowed")
         for source in BOTH:
@@ -551,7 +551,12 @@ def test_udp_allowed(lab):
             for n in range(5):
                 s.sendto(b"%d" % n, (peer(source), 5000))
                 equal(s.recv(100), b"%d" % n, "the echo")
-            equal(len(worker.packets(sport=s.getsockname()[1])), 1, "packets that came up")
+            for first in (0x40, 0x80, 0xe5, 0xf0, 0xc3, 0xd0):  # short, none, Handshake, Retry; Initials of v1, v2
+                s.sendto(bytes([first, 0, 0, 0, 1]), (peer(source), 5000))
+                s.recv(100)
+            up = worker.packets(sport=s.getsockname()[1])
+            equal([p["payload"] for p in up], ["1", "5", "5"], "packets that came up")
+            equal(w.mark_of("-p", "udp", "--orig-src", source), [mark(ALLOWED)], "the flow's mark")
             s.close()
 
 
