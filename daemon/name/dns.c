@@ -3,7 +3,8 @@
 
 #define HEADER      12
 #define CLASS_IN    1
-#define CHAIN_MAX   16 /* CNAME and DNAME steps; resolvers themselves stop at 8 to 16 */
+#define CHAIN_MAX   16  /* CNAME and DNAME steps; resolvers themselves stop at 8 to 16 */
+#define LOOKED_AT   128 /* records of an answer that may lead to targets; each may be asked again */
 #define TTL_MAX     0x7fffffff
 #define KEY_HINT4   4
 #define KEY_ECH     5
@@ -385,7 +386,7 @@ static void add_target(struct dns_message *m, struct cursor name, uint32_t ttl)
 static bool follow_services_once(struct dns_message *m)
 {
 	struct cursor c = m->records;
-	for (uint32_t i = 0; i < m->answers + m->beyond; i++) {
+	for (uint32_t i = 0; i < m->answers + m->beyond && i < LOOKED_AT; i++) {
 		struct record r;
 		struct service s;
 		const struct dns_name *owner;

@@ -62,7 +62,11 @@ def dns_chains(c):
     ask(c, ANN, "six.allowed.example", [address(AT_QUESTION, site(6))], flags=0x8380)  # cut: counts
     ask(c, ANN, "denied.example", [alias(AT_QUESTION, "seven.allowed.example"),  # counts for the asked
                                    address("seven.allowed.example", site(7))])
-    for n in (1, 2, 3, "2001:db8:9::4", 5, "2001:db8:9::5", 6, 7):
+    options = b"\0" + struct.pack("!HHIH", 41, 4096, 0, 4) + struct.pack("!HH", 12, 0)  # EDNS, padding
+    asked = query("eight.allowed.example")
+    c.udp(ANN, RESOLVER, 53, [asked[:10] + b"\0\1" + asked[12:] + options],
+          answer("eight.allowed.example", [address(AT_QUESTION, site(8))], additional=[options]))
+    for n in (1, 2, 3, "2001:db8:9::4", 5, "2001:db8:9::5", 6, 7, 8):
         ssh(c, n, "2001:db8:1::2" if isinstance(n, str) else ANN)
 
 
@@ -82,8 +86,12 @@ def dns_ignored(c):
     c.add(udp_packet(ANN, port, RESOLVER, 53, query(name)))
     late = answer(name, [address(AT_QUESTION, site(10))])
     c.add(udp_packet(RESOLVER, 53, ANN, port, late), False, after=31 * 10**6)
-    for n in range(1, 11):
+    c.add(udp_packet(ANN, port, RESOLVER, 53, query(name)))
+    c.add(udp_packet(RESOLVER, 53, BOB, port, answer(name, [address(AT_QUESTION, site(11))])), False)  # asked by ANN
+    for n in range(1, 12):
         ssh(c, n)
+        if n == 11:
+            ssh(c, n, BOB)
 
 
 def dns_tcp(c):
@@ -123,7 +131,7 @@ def ech_outer(c):
 
 
 def service(owner, priority, target, *params, kind=HTTPS, ttl=300):
-    data = struct.pack("!H", priority) + dns_name(target)
+    data = struct.pack("!H", priority) + (dns_name(target) if target else b"\0")
     return record(owner, kind, data + b"".join(struct.pack("!H", k) + vector(2, v) for k, v in params), ttl)
 
 
@@ -132,6 +140,8 @@ def dns_services(c):
     (1, 2, 3), to what it asks next (4 to 8), over records of its own (SVCB) and several answers."""
     def hello(n, name, client=ANN):
         c.tcp(client, site(n), 443, [client_hello(name)])
+    def hello6(n, name):
+        c.tcp("2001:db8:1::2", f"2001:db8:9::{n}", 443, [client_hello(name)])
     def ask_https(name, records, additional=(), client=ANN, kind=HTTPS):
         ask(c, client, name, records, kind, additional=additional)
     ask_https("one.allowed.example", [service(AT_QUESTION, 1, "svc.cdn.example")],
@@ -162,6 +172,11 @@ def dns_services(c):
     hello(9, "nine.allowed.example", BOB)
     ask(c, ANN, "ten.allowed.example", [address("ten.allowed.example", site(10))],
         additional=[address("ten.allowed.example", site(110))])  # an A answer's additions do not count
+    ask(c, ANN, "FOUR.aLLowed.eXample", [address("four.Allowed.example", "2001:db8:9::4")], AAAA)
+    ask_https("one.allowed.example", [service(AT_QUESTION, 1, "", (6, ipaddress.ip_address("2001:db8:9::5").packed))])
+    hello6(4, "four.allowed.example")
+    hello6(5, "one.allowed.example")
+    hello6(4, "one.allowed.example")
     hello(10, "ten.allowed.example")
     hello(110, "ten.allowed.example")
 

@@ -374,6 +374,13 @@ static void test_targets_are_bounded(void **state)
 	sections(&B, 1, DNS_TARGETS + 2);
 	assert_string_equal(addresses(&B), "192.0.2.8/60");
 	assert_int_equal(good(&B).targets, DNS_TARGETS);
+	head(&B, 0x8180, 130, "www.example.com", DNS_HTTPS);
+	service(&B, "@12", 1, "a.example");
+	for (unsigned i = 0; i < 127; i++)
+		a(&B, "a.example", 60, 1);
+	service(&B, "@12", 1, "b.example"); /* the 129th record */
+	a(&B, "b.example", 60, 1);
+	assert_int_equal(good(&B).targets, 1);
 	head(&B, 0x8180, 2, "www.example.com", DNS_HTTPS); /* a loop ends */
 	service(&B, "@12", 0, "b.example");
 	service(&B, "b.example", 0, "www.example.com");
