@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "name/name.h"
 #include "portal/assets.h"
 #include "portal/request.h"
@@ -37,12 +38,17 @@ static const char *escape_of(char c)
 void html_text(struct request *r, const char *text)
 {
 	struct buf *b = page(r);
-	for (; *text; text++) {
+	for (size_t left = strlen(text), n; left; text += n, left -= n) {
 		const char *escape = escape_of(*text);
+		n = utf8_len(text, left);
+		if (n == 0) { /* what a URL brought need not be text */
+			escape = "\ufffd";
+			n = 1;
+		}
 		if (escape)
 			buf_text(b, escape);
 		else
-			buf_char(b, *text);
+			buf_bytes(b, text, n);
 	}
 }
 

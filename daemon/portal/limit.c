@@ -101,7 +101,8 @@ static int64_t wait_after(uint32_t failures, uint32_t unpunished, int64_t first)
 /* A host can take any address of its IPv6 /64, and so can its neighbours: for all of it, a user is
  * guessed at as from one address. Other users there do not wait for that, and nor does this one
  * where they have come from before. NULL: it does not count. */
-static struct count *network(struct limit *l, const struct address *a, const char *user, int64_t now)
+static struct count *network(struct limit *l, const struct address *a, const char *user,
+			     int64_t now)
 {
 	if (address_is4(a) || !user[0] || count_of(l, KNOWN, a, user, false))
 		return NULL;

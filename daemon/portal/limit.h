@@ -1,8 +1,8 @@
 /* limit: how often may be guessed. An address that fails waits, longer each time; nobody waits for
  * what another address did. Where a user is being guessed from many places, an address from which
- * that user has not come before waits from its first failure on; all of an IPv6 /64 guesses at a user
- * as one address does. So a guesser is slow everywhere, and can lock nobody out who comes from where
- * they came before. Any thread. */
+ * that user has not come before waits from its first failure on; all of an IPv6 /64 guesses at a
+ * user as one address does. So a guesser is slow everywhere, and can lock nobody out who comes from
+ * where they came before. Any thread. */
 #pragma once
 #include "base/address.h"
 #include <stdbool.h>

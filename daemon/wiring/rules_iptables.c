@@ -107,8 +107,7 @@ static void dns(const struct file *f)
 
 /* The end of a flow that the daemon has answered itself: conntrack has not seen the answer. Its
  * sender would repeat it for minutes, and hears a reset. */
-#define LATE_FIN                                                                                   \
-	"-p tcp -m conntrack --ctstate INVALID -m tcp --tcp-flags FIN,SYN,RST,ACK FIN,ACK"
+#define LATE_FIN "-p tcp -m conntrack --ctstate INVALID -m tcp --tcp-flags FIN,SYN,RST,ACK FIN,ACK"
 
 static void forged(const struct file *f)
 {

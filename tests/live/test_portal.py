@@ -317,6 +317,13 @@ def test_roaming(lab):
 
 
 @shared
+def test_what_is_no_text(lab):
+    "bytes of a URL that are no UTF-8 are not on the page, which says that this is no site"
+    body = Browser(lab).get("/why?to=%ff%fea%22%C3").body  # what is no UTF-8 fails here
+    check('value="\ufffd\ufffda&#34;\ufffd"' in body, body)
+
+
+@shared
 def test_old_cookie(lab):
     "a browser whose user has lost a tier since does not bring it back"
     def tier(name):
