@@ -345,21 +345,27 @@ enum parse tls_records(struct cursor stream, struct hello *out)
 	return answer;
 }
 
-/* Whether a handshake record begins with a ClientHello. The encrypted Finished of a TLS 1.2 session
- * resumed has the same record type and begins as chance will have it; that no server takes a hello
- * of 192 KiB leaves one in 22,000 that looks like one. More is not asked: what is strange in a
- * hello, a server may well overlook. */
-static enum parse begins_hello(struct cursor record, size_t len)
+/* Whether the handshake record of len bytes at `at` begins with a ClientHello. The encrypted
+ * Finished of a TLS 1.2 session resumed has the same record type and begins as chance will have it;
+ * no server takes a hello of 192 KiB, nor one whose message goes on with data in between (RFC 8446
+ * section 5.1). More is not asked: what is strange in a hello, a server may well overlook. */
+static enum parse begins_hello(struct cursor at, size_t len)
 {
 	enum { LENGTH_HIGH_MAX = 2 };
-	bool longer = len > 1;
-	if (cursor_left(&record) == 0)
+	size_t have = cursor_left(&at);
+	struct cursor record = at, header = cursor_sub(&record, len < have ? len : have);
+	if (have == 0)
 		return PARSE_MORE;
-	if (cursor_u8(&record) != CLIENT_HELLO)
+	if (cursor_u8(&header) != CLIENT_HELLO)
 		return PARSE_ABSENT;
-	if (longer && cursor_left(&record) == 0)
+	uint32_t high = cursor_u8(&header), body = high << 16 | cursor_u16(&header);
+	if (high > LENGTH_HIGH_MAX)
+		return PARSE_ABSENT;
+	if (!header.bad && body + MESSAGE_HEADER <= len)
+		return PARSE_OK;
+	if (have <= len)
 		return PARSE_MORE;
-	return longer && cursor_u8(&record) > LENGTH_HIGH_MAX ? PARSE_ABSENT : PARSE_OK;
+	return cursor_peek(&record) == RECORD_DATA ? PARSE_ABSENT : PARSE_OK;
 }
 
 enum parse tls_next_hello(struct cursor stream, uint32_t *early, uint64_t *used, struct hello *out)

@@ -402,6 +402,12 @@ static void test_no_second_hello(void **state)
 	assert_int_equal(next("\x16\3\3\0\x28\1\2", 7), PARSE_MORE);
 	assert_false(hello.server_next);
 	assert_int_equal(next("\x16\3\3\0\x28\1", 6), PARSE_MORE);
+	/* until data follow it; a whole hello is one whatever follows */
+	assert_int_equal(next("\x16\3\3\0\5\1\2\0\0\1\x17", 11), PARSE_ABSENT);
+	assert_int_equal(next("\x16\3\3\0\5\1\0\1\0\1\x16", 11), PARSE_MORE);
+	assert_int_equal(next("\x16\3\3\0\5\1\2\0\0\1\x16", 11), PARSE_BAD); /* too long a one */
+	assert_int_equal(next("\x16\3\3\0\5\1\0\1\0\1\x14\3\3\0\1\1", 16), PARSE_BAD);
+	assert_int_equal(next("\x16\3\3\0\5\1\0\0\1\3\x17", 11), PARSE_BAD);
 	assert_int_equal(next("\x15\3\3\0\2\2\x28", 7), PARSE_MORE); /* an alert */
 	assert_true(hello.server_next);
 	assert_int_equal(next("GET / HTTP/1.1\r\n", 16), PARSE_BAD);
