@@ -68,7 +68,9 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 		}
 		naming_later(&w->namer, f, NULL, &n);
 	}
-	if (n.parse == PARSE_MORE && n.nothing_new) {
+	if (n.parse == PARSE_MORE && n.lost && !observing(w)) {
+		give(w, id, VERDICT_DROP);
+	} else if (n.parse == PARSE_MORE && n.nothing_new) {
 		pass(w, f, p, id);
 	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
 		naming_passed(f, p);

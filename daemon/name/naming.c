@@ -12,7 +12,7 @@ static struct naming naming_none(void)
 	struct naming n;
 	n.parse = PARSE_ABSENT;
 	n.broken = REASON_COUNT;
-	n.nothing_new = n.may_pass = false;
+	n.nothing_new = n.may_pass = n.lost = false;
 	hello_reset(&n.hello);
 	return n;
 }
@@ -278,19 +278,25 @@ static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, str
 /* An Initial after the flow was allowed: a HelloRetryRequest's (the same keys, so it must agree),
  * or another connection's, with its own hello to judge; after a Retry or a version negotiation that
  * is the same hello again. What no key of ours opens belongs to a connection that is under way, or,
- * where the flow needed no name, need not be QUIC at all. */
+ * where the flow needed no name, need not be QUIC at all. But where several connections share the
+ * ports, two ones' keys are known, and in an older one's Initial a second hello may stand: it is
+ * lost, which costs an honest client an acknowledgement. */
 static void next_initial(struct namer *n, struct flow *f, const struct packet *p,
 			 struct naming *out)
 {
+	bool had = f->stream;
 	read_datagram(n, f, p, out);
+	if (!had && !f->quic.opened)
+		naming_drop(n, f); /* 0-RTT alone, of a hello that came before we did */
 	bool nameless = f->evidence <= EVIDENCE_DNS && out->broken != REASON_OVERLAP_CONFLICT;
 	if (out->parse == PARSE_OK && says_same(f, &out->hello))
 		out->parse = PARSE_MORE;
 	else if (out->parse == PARSE_OK && !f->quic.anew)
 		out->broken = REASON_HELLO_CHANGED;
 	else if (out->parse == PARSE_ABSENT ||
-		 (out->parse == PARSE_BAD && (f->quic.sealed || nameless)))
+		 (out->parse == PARSE_BAD && (f->quic.sealed || (nameless && !f->quic.opened))))
 		*out = (struct naming){.parse = PARSE_MORE, .broken = REASON_COUNT};
+	out->lost = f->quic.sealed && f->quic.several;
 	out->may_pass = !f->stream;
 }
 

@@ -23,6 +23,7 @@ struct naming {
 	bool nothing_new;   /* a repeat or a keep-alive: bytes that were looked at before; what is
 			     * held waits on */
 	bool may_pass;      /* of naming_later: all that has come may go on, held or not */
+	bool lost;          /* of naming_later: the packet may not, and denies nothing */
 	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
 };
 

@@ -211,21 +211,41 @@ static bool unseal(struct quic *q, const struct packet *p, const uint8_t *dcid, 
 	return memeql_sec(tag, sealed.pos, TAG);
 }
 
-/* Opens an Initial with the flow's keys, or with those of its own destination ID: then it is the
- * flow's first, or it begins anew after a Retry or a version negotiation. */
-static bool open_initial(struct quic *q, struct quic_flow *f, const struct packet *p, bool *anew,
+static bool is_same(const struct quic_connection *a, const struct quic_connection *b)
+{
+	return a->version == b->version && a->dcid_len == b->dcid_len &&
+	       memcmp(a->dcid, b->dcid, a->dcid_len) == 0;
+}
+
+static bool opens(struct quic *q, const struct quic_connection *c, const struct packet *p,
+		  struct cursor *plain)
+{
+	bool own = c->dcid_len == p->dcid_len && memcmp(c->dcid, p->dcid, p->dcid_len) == 0;
+	return c->version && !own && unseal(q, p, c->dcid, c->dcid_len, plain);
+}
+
+/* Opens an Initial with the keys of a connection of the flow, or with those of its own destination
+ * ID: then it is the flow's first, or one begins anew, as after a Retry or a version negotiation.
+ * *other: it is not of the connection of the Initial before it. */
+static bool open_initial(struct quic *q, struct quic_flow *f, const struct packet *p, bool *other,
 			 struct cursor *plain)
 {
-	bool same_id = f->dcid_len == p->dcid_len && memcmp(f->dcid, p->dcid, p->dcid_len) == 0;
-	if (f->version && !same_id && unseal(q, p, f->dcid, f->dcid_len, plain))
+	if (opens(q, &f->now, p, plain))
 		return true;
-	f->sealed = !unseal(q, p, p->dcid, p->dcid_len, plain);
-	if (f->sealed)
+	bool older = opens(q, &f->before, p, plain);
+	if (!older && !unseal(q, p, p->dcid, p->dcid_len, plain))
 		return false;
-	*anew |= !f->version || !same_id || f->version != p->version;
-	f->version = p->version;
-	f->dcid_len = p->dcid_len;
-	memcpy(f->dcid, p->dcid, p->dcid_len);
+	struct quic_connection own = {.version = p->version, .dcid_len = p->dcid_len};
+	memcpy(own.dcid, p->dcid, p->dcid_len);
+	older = older || is_same(&f->before, &own);
+	if (!older && is_same(&f->now, &own))
+		return true;
+	*other = true;
+	f->several |= !older && f->before.version;
+	if (older)
+		own = f->before;
+	f->before = f->now;
+	f->now = own;
 	return true;
 }
 
@@ -323,14 +343,30 @@ static struct cursor join_chunks(struct quic *q, bool *conflict)
 	return cursor_of(q->joined, len);
 }
 
-static enum parse read_hello(struct quic_flow *f, struct cursor joined, struct hello *out)
+/* The offset after the last byte of the datagram at hand, holes or not. */
+static uint64_t end_of_chunks(const struct quic *q)
+{
+	uint64_t end = 0;
+	for (size_t i = 0; i < q->chunk_count; i++) {
+		uint64_t to = q->chunks[i].offset + cursor_left(&q->chunks[i].bytes);
+		end = to > end ? to : end;
+	}
+	return end;
+}
+
+/* end: of all bytes that have come. A client says no more than its hello before the server has
+ * answered; a second hello behind it would be read by the server and not by us. */
+static enum parse read_hello(struct quic_flow *f, struct cursor joined, uint64_t end,
+			     struct hello *out)
 {
 	size_t len = 0;
 	enum parse answer = tls_client_hello(joined, &len, out);
 	out->protocol = PROTOCOL_QUIC;
+	if (answer == PARSE_OK && end > len)
+		return PARSE_BAD;
 	if (answer == PARSE_OK) {
-		f->anew = f->done == 0;
-		f->done += len;
+		f->anew = f->now.done == 0;
+		f->now.done += len;
 	}
 	return answer;
 }
@@ -347,24 +383,43 @@ static enum parse join_stream(struct quic *q, struct quic_flow *f, struct stream
 		if (added != STREAM_OK)
 			return PARSE_BAD;
 	}
-	return read_hello(f, stream_head(crypto), out);
+	return read_hello(f, stream_head(crypto), stream_end(crypto), out);
+}
+
+/* A whole hello once more under the keys of one already told: sent again, or to a server that has
+ * forgotten the first, so it may be another. PARSE_MORE: the datagram has none. */
+static enum parse read_again(struct quic *q, const struct quic_flow *f, bool *conflict,
+			     struct hello *out)
+{
+	size_t len = 0;
+	order_chunks(q, 0);
+	struct cursor joined = join_chunks(q, conflict);
+	if (*conflict)
+		return PARSE_BAD;
+	enum parse answer = tls_client_hello(joined, &len, out);
+	out->protocol = PROTOCOL_QUIC;
+	if (answer != PARSE_OK)
+		return PARSE_MORE;
+	return end_of_chunks(q) > f->now.done ? PARSE_BAD : PARSE_OK;
 }
 
 static enum parse read_chunks(struct quic *q, struct quic_flow *f, struct stream_pool *pool,
 			      struct stream **crypto, bool *conflict, struct hello *out)
 {
-	enum parse answer;
-	order_chunks(q, f->done);
+	enum parse answer = f->now.done ? read_again(q, f, conflict, out) : PARSE_MORE;
+	if (answer != PARSE_MORE)
+		return answer;
+	order_chunks(q, f->now.done);
 	if (q->chunk_count == 0)
 		return PARSE_MORE;
 	if (!*crypto) {
 		struct cursor joined = join_chunks(q, conflict);
-		answer = *conflict ? PARSE_BAD : read_hello(f, joined, out);
+		answer = *conflict ? PARSE_BAD : read_hello(f, joined, end_of_chunks(q), out);
 		if (answer != PARSE_MORE)
 			return answer;
 		*crypto = pool ? stream_get(pool) : NULL;
 		if (!*crypto)
-			return f->done ? PARSE_BAD : PARSE_MORE;
+			return f->now.done ? PARSE_BAD : PARSE_MORE;
 	}
 	answer = join_stream(q, f, *crypto, conflict, out);
 	if (answer == PARSE_OK) {
@@ -387,10 +442,11 @@ bool quic_is_long(struct cursor datagram)
 
 /* All packets of a datagram: of one version, to one destination (RFC 9000 12.2). */
 static enum parse read_packets(struct quic *q, struct quic_flow *f, struct cursor datagram,
-			       bool *anew)
+			       bool *other)
 {
 	struct packet first = {0};
 	enum parse answer = PARSE_ABSENT;
+	bool sealed = false;
 	while (cursor_left(&datagram) && (cursor_peek(&datagram) & 0x80)) {
 		struct packet p;
 		struct cursor plain;
@@ -405,12 +461,18 @@ static enum parse read_packets(struct quic *q, struct quic_flow *f, struct curso
 			answer = PARSE_MORE;
 		if (p.type != dialects[p.dialect].initial)
 			continue;
-		if (!open_initial(q, f, &p, anew, &plain) || !read_frames(q, plain))
+		if (!open_initial(q, f, &p, other, &plain)) {
+			sealed = true;
+			continue;
+		}
+		f->opened = true;
+		if (!read_frames(q, plain))
 			return PARSE_BAD;
 		q->plain_used += cursor_left(&plain);
 		answer = PARSE_MORE;
 	}
-	return answer;
+	f->sealed = sealed && !f->opened;
+	return sealed ? PARSE_BAD : answer;
 }
 
 enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor datagram,
@@ -418,8 +480,8 @@ enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor data
 			 struct hello *out)
 {
 	struct cursor header = datagram;
-	bool anew = false;
-	*conflict = f->sealed = false;
+	bool other = false;
+	*conflict = f->opened = f->sealed = false;
 	hello_reset(out);
 	if (!quic_is_long(datagram))
 		return PARSE_ABSENT;
@@ -428,17 +490,15 @@ enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor data
 	if (cursor_u32(&header) == 0)
 		return PARSE_ABSENT;
 	q->chunk_count = q->plain_used = 0;
-	enum parse answer = read_packets(q, f, datagram, &anew);
+	enum parse answer = read_packets(q, f, datagram, &other);
 	if (answer != PARSE_MORE)
 		return answer;
-	if (anew) {
-		f->done = 0;
-		if (*crypto)
-			stream_put(pool, *crypto);
+	if (other && *crypto) {
+		stream_put(pool, *crypto);
 		*crypto = NULL;
 	}
 	answer = read_chunks(q, f, pool, crypto, conflict, out);
-	if (answer == PARSE_MORE && !*crypto && pool && f->done == 0)
+	if (answer == PARSE_MORE && !*crypto && pool && f->now.done == 0)
 		*crypto = stream_get(pool);
 	return answer;
 }

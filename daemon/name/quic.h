@@ -27,8 +27,8 @@ static inline bool quic_may_be_initial(struct cursor datagram)
  * keys stay those of the first destination ID, while the client's packets carry another after the
  * server's answer (RFC 9001 5.2); after a Retry or a version negotiation all starts anew.
  *
- * PARSE_OK: a hello is whole; a later OK is another one (HelloRetryRequest; with f->anew Retry, new
- * version, another connection): nothing ties it to the first.
+ * PARSE_OK: a hello is whole; a later OK is the same again or another one (HelloRetryRequest; with
+ * f->anew Retry, new version, another connection): nothing ties it to the first.
  * PARSE_MORE: wait for the next datagram (before the first hello *crypto is set then; if it is
  * NULL the pool is empty, which later is PARSE_BAD). PARSE_ABSENT: not QUIC, a version negotiation
  * packet, or mid-stream (Handshake, short header). PARSE_BAD, out->protocol QUIC: unreadable, by

@@ -22,14 +22,20 @@ enum flow_state {
 	FLOW_DENIED,
 };
 
-/* What quic.c remembers of a flow between its datagrams; all zero at first. */
-struct quic_flow {
+struct quic_connection {
 	uint32_t version; /* 0: no Initial was read yet */
 	uint32_t done;    /* CRYPTO bytes of hellos already told */
 	uint8_t dcid_len;
 	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
-	bool anew;        /* the hello told last was the first under its keys */
-	bool sealed;      /* the last datagram had an Initial that no key opens */
+};
+
+/* What quic.c remembers of a flow between its datagrams; all zero at first. */
+struct quic_flow {
+	struct quic_connection now, before; /* of the last Initial that was read, and another */
+	bool several;                       /* there were more connections than these two */
+	bool anew;                          /* the hello told last was the first under its keys */
+	/* of the last datagram: an Initial that our keys open; nothing but such that none opens */
+	bool opened, sealed;
 };
 
 /* Where http.c is in a connection between packets; zero at a request's start. */

@@ -88,6 +88,14 @@ def quic_another(c):
     for name in (GOOD, BAD):  # a HelloRetryRequest's second hello
         m = message(GOOD)
         flow(c, [one(GOOD), initial(crypto(message(name), len(m)), C, number=1, key_id=A, size=1200), data])
+    m, n, sealed = message(GOOD), message(BAD), initial(b"", B, key_id=C)
+    flow(c, [one(GOOD), sealed + one(BAD, B)])  # behind one that no key opens,
+    flow(c, [one(GOOD), one(GOOD, B), initial(crypto(n, len(m)), C, number=1, key_id=A, size=1200)])  # of the older,
+    flow(c, [initial(crypto(m + n), A, size=1200)])  # behind the first in one datagram,
+    flow(c, [initial(crypto(n, len(m)), A, size=1200), initial(crypto(m), A, number=1, size=1200)])  # or before it,
+    for name in (GOOD, BAD):  # or in its place, under the same keys
+        flow(c, [one(GOOD), data, one(name, number=1)])
+    flow(c, [data, other(1, A, size=1200), data], ANYHOW)  # early data of a connection met mid-stream
     flow(c, [data, one(BAD)], ANYHOW)  # allowed by its address: a name says nothing more
     flow(c, [b"\xc5" + bytes(range(250)) * 5] * 2, ANYHOW)  # and what only looks like an Initial
 

@@ -142,6 +142,21 @@ static void test_unreadable(void **state)
 	expect(p, PARSE_MORE, true, REASON_COUNT);
 }
 
+/* Of more than two connections on the same ports the keys are not all known. */
+static void test_lost(void **state)
+{
+	static const uint8_t third_id[] = {9, 9, 9, 9, 9, 9, 9, 9};
+	begin("a.example");
+	expect(initial("a.example", retry_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+	assert_false(naming.lost);
+	expect(initial("a.example", third_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+	assert_false(naming.lost);
+	struct packet p = initial("a.example", first_id, 0, 9999);
+	out.at[out.len - 1] ^= 1;
+	expect(p, PARSE_MORE, true, REASON_COUNT);
+	assert_true(naming.lost);
+}
+
 /* No stream is left to join the second hello in: it does not pass unread. */
 static void test_pool_empty(void **state)
 {
@@ -159,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_another_connection),
 		cmocka_unit_test(test_retry_hello),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_pool_empty),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
