@@ -22,7 +22,7 @@
 #define HEADER_BYTES (32 * 1024)   /* of a connection: request line, headers and buffers */
 #define PASS_OVER    (1024 * 1024) /* of a body that is too large, so that its sender reads why */
 #define FORM_TYPE    "application/x-www-form-urlencoded"
-#define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA" /* forward secrecy */
 
 /* No script at all, nothing from elsewhere, in nobody's frame. */
 #define POLICY                                                                                     \

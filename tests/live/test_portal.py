@@ -511,17 +511,20 @@ def test_daemon_away(lab):
 
 @shared
 def test_reload(lab):
-    "SIGHUP takes a new certificate; one without its key changes nothing"
-    def serial():
-        done = lab.run("client", "openssl", "s_client", "-connect", "10.77.1.1:443", input="",
+    "SIGHUP takes a new certificate; one without its key changes nothing; TLS 1.2 with forward secrecy only"
+    def client(*options):
+        return lab.run("client", "openssl", "s_client", "-connect", "10.77.1.1:443", *options, input="",
                        check_exit=False).stdout
+
+    def serial():
+        done = client()
         cert = done[done.index("-----BEGIN"):done.index("-----END CERT") + 25]
         return subprocess.run(["openssl", "x509", "-noout", "-serial"], input=cert, text=True,
                               capture_output=True).stdout
     cert, key = lab.certificate
     kept, first = (cert.read_bytes(), key.read_bytes()), serial()
     try:
-        make = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        make = ("openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
                 "-subj /CN=other -keyout other.key -out other.pem")
         subprocess.run(make.split(), cwd=lab.dir, check=True, capture_output=True)
         cert.write_bytes((lab.dir / "other.pem").read_bytes())
@@ -530,6 +533,8 @@ def test_reload(lab):
         key.write_bytes((lab.dir / "other.key").read_bytes())
         lab.portal.hangup("are read again")
         check(serial() != first, "the certificate is still the old one")
+        check("Cipher is ECDHE-RSA" in client("-tls1_2"), client("-tls1_2"))
+        check("Cipher is (NONE)" in client("-tls1_2", "-cipher", "kRSA"), "a key exchange by RSA alone")
     finally:
         cert.write_bytes(kept[0])
         key.write_bytes(kept[1])
