@@ -270,6 +270,14 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 	apply(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
 }
 
+/* A server's socket leaves an urgent byte out of what it reads (RFC 6093 section 3.1), so that it
+ * may read another name than we do; the pointer may come ahead of its byte. */
+static bool is_urgent(const struct flow *f, const struct packet *p)
+{
+	return p->transport == IPPROTO_TCP && p->tcp_flags & TCP_URG && f->state != FLOW_DENIED &&
+	       (f->state != FLOW_ALLOWED || f->live);
+}
+
 static void client_packet(struct worker *w, const struct arrival *a)
 {
 	struct packet p;
@@ -303,12 +311,14 @@ static void client_packet(struct worker *w, const struct arrival *a)
 	f->last = w->now;
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
 	session_touch(w->o.sessions, &f->key.client, w->now);
-	if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED) {
+	if (f->state == FLOW_DENIED || (f->state == FLOW_ALLOWED && !is_urgent(f, &p))) {
 		known_flow(w, f, &p, a->id);
 		return;
 	}
 	identify(w, f);
-	if (p.transport == IPPROTO_TCP)
+	if (is_urgent(f, &p))
+		deny(w, f, REASON_PACKET_MALFORMED, a->id);
+	else if (p.transport == IPPROTO_TCP)
 		tcp_packet(w, f, &p, a->id, was_denied ? &before : NULL);
 	else
 		first_bytes(w, f, &p, a->id);

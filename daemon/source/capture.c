@@ -238,8 +238,7 @@ static struct track *begin(struct capture *c, const struct packet *p, bool *repl
 static bool ends_handshake(const struct track *k, const struct packet *p)
 {
 	return k->confirmed && k->syn && k->syn_ack && k->packets[0] == 2 &&
-	       cursor_left(&p->payload) == 0 &&
-	       (p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK;
+	       cursor_left(&p->payload) == 0 && (p->tcp_flags & ~TCP_PSH) == TCP_ACK;
 }
 
 static enum fate client_fate(struct capture *c, const struct track *k, const struct packet *p)

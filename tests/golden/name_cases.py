@@ -2,7 +2,7 @@
 import hashlib
 import struct
 
-from pcapgen import (client_hello, http_request, tcp_packet, udp_packet, vector, checksum, ACK,
+from pcapgen import (client_hello, http_request, tcp_packet, udp_packet, vector, checksum, ACK, URG,
                      FIN, PSH, SYN)
 
 ANN, BOB, RESOLVER, WEB, ANYHOW = "10.1.0.2", "10.1.0.3", "10.0.0.53", "203.0.113.10", "198.51.100.7"
@@ -384,6 +384,9 @@ def packet_malformed(c):
     tcp(SYN, lambda p: p[:2] + struct.pack("!H", 30) + p[4:])  # an IP length within the TCP header
     c.add(udp_packet(ANN, c.next_port(), WEB, 443, b"x")[:24] + b"\0\x63" + b"\0\0x")  # a UDP length past it
     Talk(c, 443).say(client_hello(GOOD))
+    for first in (b"", client_hello(GOOD)):  # an urgent byte, in the hello and in what follows it
+        talk = Talk(c, 443).say(first)
+        c.add(tcp_packet(*talk.there, talk.seq + 1 + talk.sent, talk.ack + 1, ACK | URG, client_hello(GOOD)))
 
 
 CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, dtls, starttls, connect_socks, http_forms,

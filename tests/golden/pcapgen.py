@@ -14,7 +14,7 @@ import random
 import struct
 import time
 
-SYN, FIN, RST, PSH, ACK = 2, 1, 4, 8, 16
+SYN, FIN, RST, PSH, ACK, URG = 2, 1, 4, 8, 16, 32
 SECOND_FLIGHT = b"\x14\3\3\0\1\1" + b"\x17\3\3\0\2ok"  # change_cipher_spec, and what is encrypted
 MAC_CLIENT, MAC_GATEWAY = bytes.fromhex("020000000001"), bytes.fromhex("0200000000fe")
 
