@@ -57,6 +57,15 @@ static void keep_name(struct worker *w, const struct flow *f)
 		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
 }
 
+/* Denied for the bytes of the flow itself, after they had told a name, or whatever the policy says:
+ * the name that stands in the flow is not what was denied. */
+static bool denied_for_bytes(const struct flow *f)
+{
+	enum reason r = f->outcome.reason;
+	return r == REASON_OVERLAP_CONFLICT ||
+	       (f->evidence > EVIDENCE_DNS && r >= REASON_NAME_BAD && r <= REASON_FRAGMENT);
+}
+
 /* False: the kernel can't be told now; the flow is as it was, and the walk comes back to it. */
 static bool flow_again(struct worker *w, struct flow *f)
 {
@@ -71,7 +80,7 @@ static bool flow_again(struct worker *w, struct flow *f)
 			return false;
 		COUNT(w->counters.again);
 		release(w, f, settle(w, f, o, false));
-	} else if (f->state == FLOW_DENIED && allow) {
+	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
 		if (!s->ops->remark(s, f, VERDICT_PENDING))
 			return false;
 		COUNT(w->counters.again);

@@ -54,9 +54,11 @@ void seen_refresh(struct seen *s, const struct address *client, const struct add
 void seen_add_ech(struct seen *s, const struct address *client, const struct host *public_name,
 		  uint8_t config_id, int64_t ttl, int64_t now);
 
-/* Whether a hello of client that names host may be the outer hello of an encrypted one: then a
+/* Whether a hello of client that names host may be the outer hello of an encrypted one: then this
  * client was told an ECHConfig with that public name, and with the config_id that the hello's ech
- * extension has. Otherwise the extension is GREASE (RFC 9849 section 6.2). */
+ * extension has. Otherwise the extension is GREASE (RFC 9849 section 6.2). What others were told
+ * does not count: anybody's records may claim any public name, and every browser's GREASE would be
+ * taken for encrypted then. */
 bool seen_public_name(struct seen *s, const struct address *client, const struct host *host,
 		      uint8_t config_id, int64_t now);
 

@@ -211,7 +211,7 @@ static void test_public_names(void **state)
 	assert_false(seen_public_name(s, &A, &outer, 78, S));
 	assert_false(seen_public_name(s, &A, &outer, 0, S));
 	assert_false(seen_public_name(s, &A, &other, 77, S));
-	assert_true(seen_public_name(s, &B, &outer, 77, S)); /* the network was told */
+	assert_false(seen_public_name(s, &B, &outer, 77, S)); /* no other client's records */
 	assert_false(seen_public_name(s, &A, &outer, 77, 11 * S));
 	seen_free(s);
 }

@@ -67,6 +67,24 @@ static void a_second_hello_must_agree(void **state)
 	rig_free(r);
 }
 
+/* A new policy, a login or a schedule's edge decides again by the first hello's name, and that was
+ * not what was denied. */
+static void no_walk_lifts_the_denial(void **state)
+{
+	struct side other = retried("social.example");
+	struct rig *r = waiting(&other);
+	struct config *c = config_of(POLICY "name_grace = \"2h\";\n");
+	struct snapshot *old = r->snapshot;
+	assert_int_equal(part(r, &other, other.first, other.len), VERDICT_DENIED);
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 10);
+	assert_int_equal(r->source.remarks, 0);
+	assert_int_equal(part(r, &other, other.first, other.len), VERDICT_DENIED);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
 /* Each flow costs one packet more, and no stream while it waits: there are 64 for 200 flows. */
 static void a_usual_flow_costs_one_packet(void **state)
 {
@@ -428,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_usual_flow_costs_one_packet),
 		cmocka_unit_test(however_it_is_cut),
 		cmocka_unit_test(byte_by_byte),
+		cmocka_unit_test(no_walk_lifts_the_denial),
 		cmocka_unit_test(the_first_hello_sent_again_says_nothing_new),
 		cmocka_unit_test(what_lies_beyond_a_hole_is_held),
 		cmocka_unit_test(overlaps_that_differ),
