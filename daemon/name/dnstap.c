@@ -14,6 +14,8 @@ static enum parse note(struct seen *seen, const Dnstap__Message *tap, int64_t no
 		client = address_from6(tap->query_address.data);
 	else
 		return PARSE_BAD;
+	if (tap->response_message.len == 0) /* its data is NULL then */
+		return PARSE_BAD;
 	struct dns_message m;
 	struct cursor bytes = cursor_of(tap->response_message.data, tap->response_message.len);
 	enum parse parsed = dns_message(bytes, &m);
