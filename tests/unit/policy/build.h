@@ -175,6 +175,7 @@ static inline void build_line_free(struct config_line *l)
 	free(l->ports);
 	free(l->when);
 	free(l->owner);
+	free(l->note);
 }
 
 static inline void build_free(struct config *c)
