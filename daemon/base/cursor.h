@@ -109,3 +109,18 @@ static inline bool cursor_copy(struct cursor *c, void *to, size_t n)
 	memcpy(to, from, n);
 	return true;
 }
+
+/* The text up to the next separator, which is skipped, or the end, as a string in `to`. False where
+ * it has not its size or holds a NUL; the cursor is then where it was. */
+static inline bool cursor_field(struct cursor *c, char separator, char *to, size_t size)
+{
+	size_t len = 0;
+	while (len < cursor_left(c) && c->pos[len] != (uint8_t)separator)
+		len++;
+	if (len >= size || memchr(c->pos, '\0', len))
+		return false;
+	cursor_copy(c, to, len);
+	to[len] = '\0';
+	cursor_skip(c, cursor_left(c) > 0);
+	return true;
+}

@@ -39,33 +39,19 @@ static bool name_valid(const char *name)
 	return user_name_valid(name) && !strchr(name, ':') && name[0] != '#';
 }
 
-/* The text up to the next colon or the end, as a string. */
-static bool take_field(struct cursor *c, char *out, size_t size)
-{
-	size_t len = 0;
-	while (len < cursor_left(c) && c->pos[len] != ':')
-		len++;
-	if (len >= size || memchr(c->pos, '\0', len))
-		return false;
-	cursor_copy(c, out, len);
-	out[len] = '\0';
-	cursor_skip(c, cursor_left(c) > 0); /* the colon */
-	return true;
-}
-
 enum parse users_parse(const char *line, size_t len, struct users_line *out)
 {
 	struct cursor c = cursor_of(line, len);
 	memset(out, 0, sizeof *out);
 	if (len == 0 || line[0] == '#')
 		return PARSE_ABSENT;
-	if (!take_field(&c, out->name, sizeof out->name) ||
-	    !take_field(&c, out->tier, sizeof out->tier))
+	if (!cursor_field(&c, ':', out->name, sizeof out->name) ||
+	    !cursor_field(&c, ':', out->tier, sizeof out->tier))
 		return PARSE_BAD;
 	out->locked = cursor_peek(&c) == '!';
 	cursor_skip(&c, out->locked);
 	size_t left = cursor_left(&c);
-	if (!take_field(&c, out->hash, sizeof out->hash) || strlen(out->hash) != left)
+	if (!cursor_field(&c, ':', out->hash, sizeof out->hash) || strlen(out->hash) != left)
 		return PARSE_BAD; /* a further colon, even at the end */
 	if (!name_valid(out->name) || !tier_name_valid(out->tier))
 		return PARSE_BAD;

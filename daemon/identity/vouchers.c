@@ -66,19 +66,6 @@ static int make_code(char out[static LETTERS + 1])
 
 /* ---- lines ---- */
 
-static bool take_field(struct cursor *c, char *out, size_t size)
-{
-	size_t len = 0;
-	while (len < cursor_left(c) && c->pos[len] != ':')
-		len++;
-	if (len >= size || memchr(c->pos, '\0', len))
-		return false;
-	cursor_copy(c, out, len);
-	out[len] = '\0';
-	cursor_skip(c, cursor_left(c) > 0); /* the colon */
-	return true;
-}
-
 enum parse voucher_parse(const char *line, size_t len, struct voucher *out)
 {
 	struct cursor c = cursor_of(line, len);
@@ -86,9 +73,9 @@ enum parse voucher_parse(const char *line, size_t len, struct voucher *out)
 	memset(out, 0, sizeof *out);
 	if (len == 0 || line[0] == '#')
 		return PARSE_ABSENT;
-	if (!take_field(&c, out->hash, sizeof out->hash) ||
-	    !take_field(&c, out->tier, sizeof out->tier) ||
-	    !take_field(&c, seconds, sizeof seconds) || cursor_left(&c))
+	if (!cursor_field(&c, ':', out->hash, sizeof out->hash) ||
+	    !cursor_field(&c, ':', out->tier, sizeof out->tier) ||
+	    !cursor_field(&c, ':', seconds, sizeof seconds) || cursor_left(&c))
 		return PARSE_BAD;
 	if (strlen(out->hash) != 64 || out->hash[strspn(out->hash, "0123456789abcdef")] ||
 	    !tier_name_valid(out->tier) || !seconds[0] || seconds[strspn(seconds, "0123456789")])

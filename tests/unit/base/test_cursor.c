@@ -87,6 +87,26 @@ static void test_copy(void **state)
 	assert_int_equal(cursor_u8(&c), 4);
 }
 
+static void test_field(void **state)
+{
+	char to[4] = "x";
+	struct cursor c = cursor_of("abc::abcd", 9);
+	assert_true(cursor_field(&c, ':', to, sizeof to));
+	assert_string_equal(to, "abc");
+	assert_true(cursor_field(&c, ':', to, sizeof to));
+	assert_string_equal(to, "");
+	assert_false(cursor_field(&c, ':', to, sizeof to)); /* no room for its end */
+	assert_int_equal(cursor_left(&c), 4);
+	c = cursor_of("a\0b:", 4);
+	assert_false(cursor_field(&c, ':', to, sizeof to));
+	c = cursor_of("ab", 2);
+	assert_true(cursor_field(&c, ':', to, sizeof to));
+	assert_string_equal(to, "ab");
+	assert_int_equal(cursor_left(&c), 0);
+	assert_true(cursor_field(&c, ':', to, sizeof to)); /* nothing is an empty field */
+	assert_string_equal(to, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +116,7 @@ int main(void)
 		cmocka_unit_test(test_bad_stays),
 		cmocka_unit_test(test_sub),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_field),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

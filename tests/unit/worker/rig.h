@@ -208,6 +208,15 @@ static inline void wait_ms(struct rig *r, int64_t ms)
 static const char *const guest = "10.9.0.5", *const nobody = "10.8.0.5",
 			 *const site = "203.0.113.7";
 
+/* The key of a flow from guest to site. */
+static inline struct flow_key guest_key(uint8_t transport, uint16_t from, uint16_t to)
+{
+	struct flow_key key = {.client_port = from, .server_port = to, .transport = transport};
+	address_parse(guest, &key.client);
+	address_parse(site, &key.server);
+	return key;
+}
+
 static inline int syn(struct rig *r, const char *client, unsigned port)
 {
 	struct wire w;

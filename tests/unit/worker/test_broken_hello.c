@@ -195,11 +195,7 @@ static void one_client_cannot_join_all(void **state)
 	}
 	assert_int_equal(mail(r, "10.9.2.1", 4000), VERDICT_DENIED);
 	assert_int_equal(r->log[1].reason, REASON_TABLE_FULL);
-	address_parse(guest, &e.key.client);
-	address_parse(site, &e.key.server);
-	e.key.client_port = 4000;
-	e.key.server_port = 25;
-	e.key.transport = IPPROTO_TCP;
+	e.key = guest_key(IPPROTO_TCP, 4000, 25);
 	worker_flow_ended(r->worker, &e);
 	assert_int_equal(mail(r, guest, 4005), VERDICT_PENDING);
 	rig_free(r);

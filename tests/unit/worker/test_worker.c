@@ -236,11 +236,7 @@ static void a_flow_ends_with_a_record(void **state)
 	struct flow_ended e = {.bytes = 5000, .packets = 12, .first = 1, .last = 2 * NS_PER_S + 1};
 	syn(r, guest, 4000);
 	hello(r, guest, 4000, "news.example");
-	address_parse(guest, &e.key.client);
-	address_parse(site, &e.key.server);
-	e.key.client_port = 4000;
-	e.key.server_port = 443;
-	e.key.transport = IPPROTO_TCP;
+	e.key = guest_key(IPPROTO_TCP, 4000, 443);
 	worker_flow_ended(r->worker, &e);
 	assert_int_equal(r->logged, 2);
 	assert_int_equal(r->log[1].kind, DECISION_ENDED);
@@ -567,13 +563,10 @@ static void a_flow_that_goes_on_after_its_end_is_revoked(void **state)
 {
 	struct rig *r = rig_new("internal = [ \"203.0.113.0/24\" ];\n");
 	struct config *c = config_of(POLICY);
-	struct flow_ended e = {.key = {.client_port = 4000, .server_port = 5000}};
+	struct flow_ended e = {.key = guest_key(IPPROTO_UDP, 4000, 5000)};
 	struct wire w;
 	wire_udp(&w, guest, 4000, site, 5000, "x", 1);
 	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
-	address_parse(guest, &e.key.client);
-	address_parse(site, &e.key.server);
-	e.key.transport = IPPROTO_UDP;
 	worker_flow_ended(r->worker, &e);
 	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
 	struct snapshot *old = r->snapshot;
