@@ -35,16 +35,16 @@ class Probe:
     """A queue_probe that runs; what it printed."""
 
     def __init__(self, lab, queue, *options):
-        self.file = open(lab.dir / f"probe{queue}", "w+")
-        self.process = lab.spawn("gateway", BUILD / "live/queue_probe", queue, f"mask={MASK:#x}",
-                                 *options, stdout=self.file, stderr=subprocess.PIPE)
+        self.path = lab.dir / f"probe{queue}"
+        with open(self.path, "w") as out:  # the probe's alone: an offset shared with a reader would be moved
+            self.process = lab.spawn("gateway", BUILD / "live/queue_probe", queue, f"mask={MASK:#x}",
+                                     *options, stdout=out, stderr=subprocess.PIPE)
         wait_for(lambda: "ready" in self.text() or self.process.poll() is not None,
                  what="the queue's reader")
         check(self.process.poll() is None, f"queue {queue}:", self.process.stderr)
 
     def text(self):
-        self.file.seek(0)
-        return self.file.read()
+        return self.path.read_text()
 
     def packets(self, **want):
         """What came up, as dicts; want: fields that must match."""
@@ -55,7 +55,6 @@ class Probe:
     def close(self):
         self.process.kill()
         self.process.wait()
-        self.file.close()
 
 
 class Wired:
