@@ -887,22 +887,21 @@ def test_ends(lab):
     "ends of marked flows are told, with bytes and packets; of unmarked ones not"
     with wired(lab) as w:
         w.reader()
-        out = open(lab.dir / "ends", "w+")
-        p = lab.spawn("gateway", BUILD / "live/conntrack_probe", hex(MASK), 0, "ends", stdout=out)
-        wait_for(lambda: out.seek(0) or "ready" in out.read(), what="the reader of ends")
+        ends = lab.dir / "ends"
+        with open(ends, "w") as out:
+            p = lab.spawn("gateway", BUILD / "live/conntrack_probe", hex(MASK), 0, "ends", stdout=out)
+        wait_for(lambda: "ready" in ends.read_text(), what="the reader of ends")
         for source in BOTH:
             port, _ = request(lab, source, 50000)
             lab.udp(peer(source, INSIDE), 5000, b"internal", source)
             for proto in ("tcp", "udp"):
                 lab.run("gateway", "conntrack", "-D", "-f", "ipv6" if ":" in source else "ipv4", "-p", proto,
                         "--orig-src", source, check_exit=False)
-            wait_for(lambda: out.seek(0) or f"sport={port}" in out.read(), what="the flow's end")
-            out.seek(0)
-            line = [line for line in out.read().splitlines() if f"sport={port}" in line][0]
+            wait_for(lambda: f"sport={port}" in ends.read_text(), what="the flow's end")
+            line = [line for line in ends.read_text().splitlines() if f"sport={port}" in line][0]
             check(f"src={source}" in line and f"dst={peer(source)} dport=80" in line, line)
             check(int(re.search(r"bytes=(\d+)", line)[1]) > 50000, line)
-        out.seek(0)
-        check("dport=5000" not in out.read(), "the end of an unmarked flow was told")
+        check("dport=5000" not in ends.read_text(), "the end of an unmarked flow was told")
         p.kill()
 
 
