@@ -193,10 +193,17 @@ static enum parse after_postgresql(struct cursor *bytes)
 	}
 }
 
+/* SMTP, submission, IMAP, POP3, LDAP, PostgreSQL */
+const uint16_t hello_starttls_ports[] = {25, 587, 143, 110, 389, 5432};
+const size_t hello_starttls_port_count =
+	sizeof hello_starttls_ports / sizeof hello_starttls_ports[0];
+
 bool hello_has_starttls(uint16_t port)
 {
-	return port == 25 || port == 587 || port == 143 || port == 110 || port == 389 ||
-	       port == 5432;
+	for (size_t i = 0; i < hello_starttls_port_count; i++)
+		if (hello_starttls_ports[i] == port)
+			return true;
+	return false;
 }
 
 static enum parse skip_plaintext(uint16_t port, struct cursor *bytes)

@@ -45,8 +45,10 @@ void hello_name(const void *text, size_t len, struct hello *h);
  * PARSE_MORE: could still become TLS or HTTP, or is not whole. */
 enum parse hello_tcp(struct cursor bytes, struct hello *out);
 
-/* Whether clients of this TCP port may ask for TLS in clear first (SMTP 25, 587; IMAP 143; POP3
- * 110; LDAP 389; PostgreSQL 5432). The server has to answer them before the hello comes. */
+/* The TCP ports whose clients may ask for TLS in clear first: the server has to answer them before
+ * the hello comes, so its first payload answers no hello. The kernel's rules know them, too. */
+extern const uint16_t hello_starttls_ports[];
+extern const size_t hello_starttls_port_count;
 bool hello_has_starttls(uint16_t port);
 
 /* The same for such a port: skips the client's plaintext up to STARTTLS, STLS, LDAP's StartTLS or
