@@ -10,7 +10,7 @@
 #include <urcu.h>
 
 enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
-enum { STREAMS_EACH = 16 };    /* one client has a sixteenth of the streams, as of what is held */
+enum { STREAMS_EACH = 16 };    /* one host has a sixteenth of the streams, as of what is held */
 #define WINDOW_MAX (16u << 20) /* no server offers so much to a flow of so few bytes */
 #define UDP_GRACE  (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
 
@@ -171,6 +171,7 @@ static void flow_clear(struct flow *f, int64_t now)
 		.key = f->key,
 		.used = f->used,
 		.next_ = f->next_,
+		.host_key = f->host_key,
 		.first = now,
 		.repeats = f->repeats,
 		.repeat_said = f->repeat_said,
@@ -240,7 +241,8 @@ static struct flow *flow_of(struct worker *w, const struct flow_key *key, const 
 	struct flow *f = flow_find(w->flows, key);
 	if (f)
 		return f;
-	f = flow_add(w->flows, key, w->now, evicted, w);
+	const struct host_key host = whose(w, &key->client);
+	f = flow_add(w->flows, key, &host, w->now, evicted, w);
 	if (!f)
 		return NULL;
 	COUNT(w->counters.flows);

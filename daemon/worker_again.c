@@ -153,7 +153,8 @@ size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out
 
 void worker_restore(struct worker *w, const struct flow_memory *m)
 {
-	struct flow *f = flow_add(w->flows, &m->key, m->last, NULL, NULL);
+	const struct host_key host = whose(w, &m->key.client);
+	struct flow *f = flow_add(w->flows, &m->key, &host, m->last, NULL, NULL);
 	if (f)
 		flow_restore(f, m);
 }

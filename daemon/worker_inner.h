@@ -43,6 +43,8 @@ static inline void give(struct worker *w, uint64_t id, enum verdict v)
 }
 
 /* worker_verdict.c: from a name to what becomes of the flow. */
+/* Whose share of what is bounded an address takes. */
+struct host_key whose(const struct worker *w, const struct address *client);
 void identify(struct worker *w, struct flow *f);
 struct facts facts_of(const struct flow *f, bool waiting);
 struct outcome ask(struct worker *w, const struct flow *f, bool waiting);

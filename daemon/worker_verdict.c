@@ -15,6 +15,11 @@ static void text_copy(char *to, size_t room, const char *from)
 	to[n] = '\0';
 }
 
+struct host_key whose(const struct worker *w, const struct address *client)
+{
+	return host_key_address(client);
+}
+
 void identify(struct worker *w, struct flow *f)
 {
 	struct session s;

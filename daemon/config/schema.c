@@ -167,23 +167,24 @@ TABLE(expect, "an expectation", struct config_expect);
 	}
 
 static const struct option bound_options[] = {
-	BOUND(flows, 1024, 16777216, 262144, "Flows remembered; the least recently used goes."),
+	BOUND(flows, 1024, 16777216, 262144,
+	      "Flows remembered; the least recently used goes, of a host that has an eighth its "
+	      "own."),
 	BOUND(sessions, 16, 4194304, 65536, "Sessions open at once; a further login is refused."),
 	BOUND(names, 1024, 16777216, 262144,
 	      "Pairs of address and name remembered; the least recently used goes."),
 	BOUND(streams, 64, 1048576, 8192,
 	      "Flows whose first bytes are being gathered; a further one is denied, table-full. "
-	      "One "
-	      "client has a sixteenth; its further one is denied, held-full."),
+	      "One host has a sixteenth; its further one is denied, held-full."),
 	{"held", OPTION_NUMBER, AT(struct config, held), .min = 16, .max = 65536,
 	 .help = "Packets held for a name, a further one is denied, held-full; without it a "
 		 "quarter of "
 		 "queue_length."},
 	{"held_per_client", OPTION_NUMBER, AT(struct config, held_per_client), .min = 4,
 	 .max = 65536,
-	 .help = "The same for one client; without it a sixteenth of held. The addresses of an "
-		 "IPv6 "
-		 "/64 together have half of held, and of streams."},
+	 .help = "The same for one host; without it a sixteenth of held. A host is a MAC address "
+		 "where the neighbour table of a segment of ours has it, else an IPv4 address or "
+		 "an IPv6 /64; the unconfirmed addresses of our segments together are one."},
 	BOUND(log_ring, 64, 4194304, 16384,
 	      "Decision records waiting for the log; a further one is lost and counted."),
 	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,

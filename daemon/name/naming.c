@@ -22,7 +22,7 @@ void naming_drop(struct namer *n, struct flow *f)
 	if (!f->stream)
 		return;
 	stream_put(n->streams, f->stream);
-	share_give(n->shares, &f->key.client);
+	share_give(n->shares, &f->host_key);
 	f->stream = NULL;
 }
 
@@ -37,8 +37,8 @@ static void fail(struct naming *out, enum reason why)
 static bool count_stream(struct namer *n, struct flow *f, bool had, struct naming *out)
 {
 	if (had && !f->stream)
-		share_give(n->shares, &f->key.client);
-	if (had || !f->stream || share_take(n->shares, &f->key.client))
+		share_give(n->shares, &f->host_key);
+	if (had || !f->stream || share_take(n->shares, &f->host_key))
 		return true;
 	stream_put(n->streams, f->stream);
 	f->stream = NULL;

@@ -1,47 +1,45 @@
 #include "packet/flow.h"
 
+#include "base/hash.h"
 #include "base/table.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
-#define NONE UINT32_MAX
+#define NONE  UINT32_MAX
+#define SHARE 8 /* a host with more than 1/SHARE of a full table makes room for others */
 
 /* Neighbours in order of use, apart from the flows so that a touch dirties few cache lines. */
 struct link {
 	uint32_t older, newer;
 };
 
+struct list {
+	uint32_t oldest, newest;
+};
+
+/* A host and its flows; a chain by hash, or the list of what is free. */
+struct holder {
+	struct host_key host;
+	struct list flows;
+	uint32_t count, next;
+};
+
 struct flow_table {
 	struct flow *flow;
-	struct link *link;
-	uint32_t *bucket; /* first flow of a chain, by hash */
+	struct link *all, *own; /* in order of use: of all flows, of its host's */
+	uint32_t *bucket;       /* first flow of a chain, by hash */
 	uint32_t capacity, mask, count;
 	uint32_t fresh;     /* slots from here on were never used */
 	uint32_t free_head; /* slots given back, last first */
-	uint32_t oldest, newest;
-	uint64_t seed[2]; /* decides chains only: never what is evicted, or in what order */
+	struct list use;
+	struct holder *holder;
+	uint32_t *holder_of, *holder_bucket; /* by flow; by hash */
+	uint32_t holders_fresh, holders_free;
+	uint32_t heavy;      /* a host that had more than its share; or NONE */
+	struct hash_key key; /* decides chains only: never what is evicted, or in what order */
 };
 
-static uint64_t rotate(uint64_t x, int bits)
-{
-	return x << bits | x >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32) + v[3];
-	v[2] += v[1];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-1-3: clients choose ports and addresses, and must not be able to choose chains. */
+/* Clients choose ports and addresses, and must not be able to choose chains. */
 static uint64_t hash(const struct flow_table *t, const struct flow_key *key)
 {
 	uint64_t word[5];
@@ -49,17 +47,7 @@ static uint64_t hash(const struct flow_table *t, const struct flow_key *key)
 	memcpy(word + 2, &key->server, 16);
 	word[4] = (uint64_t)key->client_port << 32 | (uint64_t)key->server_port << 16 |
 		  key->transport;
-	uint64_t v[4] = {t->seed[0] ^ 0x736f6d6570736575, t->seed[1] ^ 0x646f72616e646f6d,
-			 t->seed[0] ^ 0x6c7967656e657261, t->seed[1] ^ 0x7465646279746573};
-	for (int i = 0; i < 5; i++) {
-		v[3] ^= word[i];
-		sip_round(v);
-		v[0] ^= word[i];
-	}
-	v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return hash_words13(&t->key, word, 5);
 }
 
 static bool same(const struct flow_key *a, const struct flow_key *b)
@@ -80,17 +68,23 @@ struct flow_table *flow_table_new(uint32_t capacity)
 	*t = (struct flow_table){.capacity = capacity,
 				 .mask = buckets - 1,
 				 .free_head = NONE,
-				 .oldest = NONE,
-				 .newest = NONE};
+				 .use = {NONE, NONE},
+				 .holders_free = NONE,
+				 .heavy = NONE};
 	t->flow = table_new(capacity, sizeof *t->flow);
-	t->link = table_new(capacity, sizeof *t->link);
+	t->all = table_new(capacity, sizeof *t->all);
+	t->own = table_new(capacity, sizeof *t->own);
+	t->holder = table_new(capacity, sizeof *t->holder);
+	t->holder_of = table_new(capacity, sizeof *t->holder_of);
 	t->bucket = table_new(buckets, sizeof *t->bucket);
-	if (!t->flow || !t->link || !t->bucket ||
-	    getrandom(t->seed, sizeof t->seed, 0) != sizeof t->seed) {
+	t->holder_bucket = table_new(buckets, sizeof *t->holder_bucket);
+	if (!t->flow || !t->all || !t->own || !t->holder || !t->holder_of || !t->bucket ||
+	    !t->holder_bucket || !hash_key_random(&t->key)) {
 		flow_table_free(t);
 		return NULL;
 	}
 	memset(t->bucket, 0xff, buckets * sizeof *t->bucket);
+	memset(t->holder_bucket, 0xff, buckets * sizeof *t->holder_bucket);
 	return t;
 }
 
@@ -99,8 +93,12 @@ void flow_table_free(struct flow_table *t)
 	if (!t)
 		return;
 	table_free(t->flow, t->capacity, sizeof *t->flow);
-	table_free(t->link, t->capacity, sizeof *t->link);
+	table_free(t->all, t->capacity, sizeof *t->all);
+	table_free(t->own, t->capacity, sizeof *t->own);
+	table_free(t->holder, t->capacity, sizeof *t->holder);
+	table_free(t->holder_of, t->capacity, sizeof *t->holder_of);
 	table_free(t->bucket, t->mask + 1ul, sizeof *t->bucket);
+	table_free(t->holder_bucket, t->mask + 1ul, sizeof *t->holder_bucket);
 	free(t);
 }
 
@@ -109,18 +107,81 @@ uint32_t flow_slot(const struct flow_table *t, const struct flow *f)
 	return (uint32_t)(f - t->flow);
 }
 
-static void unlink_use(struct flow_table *t, uint32_t slot)
+static void list_drop(struct list *l, struct link *link, uint32_t slot)
 {
-	struct link l = t->link[slot];
-	*(l.older == NONE ? &t->oldest : &t->link[l.older].newer) = l.newer;
-	*(l.newer == NONE ? &t->newest : &t->link[l.newer].older) = l.older;
+	struct link at = link[slot];
+	*(at.older == NONE ? &l->oldest : &link[at.older].newer) = at.newer;
+	*(at.newer == NONE ? &l->newest : &link[at.newer].older) = at.older;
 }
 
-static void link_newest(struct flow_table *t, uint32_t slot)
+static void list_push(struct list *l, struct link *link, uint32_t slot)
 {
-	t->link[slot] = (struct link){.older = t->newest, .newer = NONE};
-	*(t->newest == NONE ? &t->oldest : &t->link[t->newest].newer) = slot;
-	t->newest = slot;
+	link[slot] = (struct link){.older = l->newest, .newer = NONE};
+	*(l->newest == NONE ? &l->oldest : &link[l->newest].newer) = slot;
+	l->newest = slot;
+}
+
+static void list_touch(struct list *l, struct link *link, uint32_t slot)
+{
+	if (slot == l->newest)
+		return;
+	list_drop(l, link, slot);
+	list_push(l, link, slot);
+}
+
+/* ---- hosts ---- */
+
+static uint32_t *holder_chain(const struct flow_table *t, const struct host_key *host)
+{
+	return &t->holder_bucket[hash_words13(&t->key, host->word, 2) & t->mask];
+}
+
+static uint32_t holder_find(const struct flow_table *t, const struct host_key *host)
+{
+	uint32_t i = *holder_chain(t, host);
+	while (i != NONE && !host_key_equal(&t->holder[i].host, host))
+		i = t->holder[i].next;
+	return i;
+}
+
+static uint32_t holder_get(struct flow_table *t, const struct host_key *host)
+{
+	uint32_t i = holder_find(t, host), *chain = holder_chain(t, host);
+	if (i != NONE)
+		return i;
+	i = t->holders_free;
+	if (i == NONE)
+		i = t->holders_fresh++;
+	else
+		t->holders_free = t->holder[i].next;
+	t->holder[i] = (struct holder){.host = *host, .flows = {NONE, NONE}, .next = *chain};
+	*chain = i;
+	return i;
+}
+
+static void holder_add(struct flow_table *t, const struct host_key *host, uint32_t slot)
+{
+	uint32_t i = t->holder_of[slot] = holder_get(t, host);
+	list_push(&t->holder[i].flows, t->own, slot);
+	if (++t->holder[i].count > t->capacity / SHARE)
+		t->heavy = i;
+}
+
+static void holder_drop(struct flow_table *t, uint32_t slot)
+{
+	uint32_t i = t->holder_of[slot];
+	struct holder *h = &t->holder[i];
+	list_drop(&h->flows, t->own, slot);
+	if (--h->count <= t->capacity / SHARE && t->heavy == i)
+		t->heavy = NONE;
+	if (h->count)
+		return;
+	uint32_t *at = holder_chain(t, &h->host);
+	while (*at != i)
+		at = &t->holder[*at].next;
+	*at = h->next;
+	h->next = t->holders_free;
+	t->holders_free = i;
 }
 
 struct flow *flow_find(struct flow_table *t, const struct flow_key *key)
@@ -130,18 +191,34 @@ struct flow *flow_find(struct flow_table *t, const struct flow_key *key)
 		slot = t->flow[slot].next_;
 	if (slot == NONE)
 		return NULL;
-	if (slot != t->newest) {
-		unlink_use(t, slot);
-		link_newest(t, slot);
-	}
+	list_touch(&t->use, t->all, slot);
+	list_touch(&t->holder[t->holder_of[slot]].flows, t->own, slot);
 	return &t->flow[slot];
 }
 
-static bool evict_one(struct flow_table *t, void (*evicted)(void *, struct flow *), void *ctx)
+/* The least recently used that holds no packets; NONE where all do. */
+static uint32_t oldest_free(const struct flow_table *t, uint32_t slot, const struct link *link)
 {
-	uint32_t slot = t->oldest;
 	while (slot != NONE && t->flow[slot].held_count > 0)
-		slot = t->link[slot].newer;
+		slot = link[slot].newer;
+	return slot;
+}
+
+/* The newcomer's own where its host has more than its share, else of another that has. */
+static uint32_t to_evict(const struct flow_table *t, const struct host_key *newcomer)
+{
+	uint32_t i = holder_find(t, newcomer), slot = NONE;
+	if (i == NONE || t->holder[i].count < t->capacity / SHARE)
+		i = t->heavy;
+	if (i != NONE)
+		slot = oldest_free(t, t->holder[i].flows.oldest, t->own);
+	return slot != NONE ? slot : oldest_free(t, t->use.oldest, t->all);
+}
+
+static bool evict_one(struct flow_table *t, const struct host_key *newcomer,
+		      void (*evicted)(void *, struct flow *), void *ctx)
+{
+	uint32_t slot = to_evict(t, newcomer);
 	if (slot == NONE)
 		return false;
 	if (evicted)
@@ -159,17 +236,23 @@ static uint32_t take_slot(struct flow_table *t)
 	return slot;
 }
 
-struct flow *flow_add(struct flow_table *t, const struct flow_key *key, int64_t now,
-		      void (*evicted)(void *ctx, struct flow *), void *ctx)
+struct flow *flow_add(struct flow_table *t, const struct flow_key *key, const struct host_key *host,
+		      int64_t now, void (*evicted)(void *ctx, struct flow *), void *ctx)
 {
-	if (t->count == t->capacity && !evict_one(t, evicted, ctx))
+	if (t->count == t->capacity && !evict_one(t, host, evicted, ctx))
 		return NULL;
 	uint32_t slot = take_slot(t);
 	uint32_t *bucket = &t->bucket[hash(t, key) & t->mask];
 	struct flow *f = &t->flow[slot];
-	*f = (struct flow){.key = *key, .used = true, .next_ = *bucket, .first = now, .last = now};
+	*f = (struct flow){.key = *key,
+			   .host_key = *host,
+			   .used = true,
+			   .next_ = *bucket,
+			   .first = now,
+			   .last = now};
 	*bucket = slot;
-	link_newest(t, slot);
+	list_push(&t->use, t->all, slot);
+	holder_add(t, host, slot);
 	t->count++;
 	return f;
 }
@@ -181,7 +264,8 @@ void flow_remove(struct flow_table *t, struct flow *f)
 	while (*at != slot)
 		at = &t->flow[*at].next_;
 	*at = f->next_;
-	unlink_use(t, slot);
+	list_drop(&t->use, t->all, slot);
+	holder_drop(t, slot);
 	f->used = false;
 	f->next_ = t->free_head;
 	t->free_head = slot;
@@ -200,7 +284,7 @@ struct flow *flow_each(struct flow_table *t, uint32_t *slot)
 
 struct flow *flow_oldest(struct flow_table *t)
 {
-	return t->oldest == NONE ? NULL : &t->flow[t->oldest];
+	return t->use.oldest == NONE ? NULL : &t->flow[t->use.oldest];
 }
 
 uint32_t flow_count(const struct flow_table *t)

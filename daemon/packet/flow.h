@@ -1,8 +1,10 @@
-/* flow: a worker's table of flows: fixed size, least recently used goes, no allocation once made.
- */
+/* flow: a worker's table of flows: fixed size, no allocation once made. Of a full one the least
+ * recently used goes: of the newcomer's host where that has an eighth of the table, else of another
+ * host that has more, else of all: no host can make others' flows forgotten. */
 #pragma once
 #include "base/address.h"
 #include "base/decision.h"
+#include "packet/share.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +63,8 @@ struct flow {
 	struct stream *stream; /* first bytes, while they are being joined */
 	int64_t first, last, held_since;
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
+	struct host_key
+		host_key; /* whose share what it holds is of; changes only while that is none */
 	struct quic_flow quic;
 	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0),
 	 * and of the first that the server was not given */
@@ -88,11 +92,11 @@ void flow_table_free(struct flow_table *t);
 /* The flow of a key, most recently used from now on; NULL where there is none. */
 struct flow *flow_find(struct flow_table *t, const struct flow_key *key);
 
-/* A new flow for a key that is not in the table. Where the table is full the least recently used
- * one that holds no packets goes first: it is passed to `evicted` (may be NULL) while still whole.
- * NULL only where every flow holds packets (reason table-full). */
-struct flow *flow_add(struct flow_table *t, const struct flow_key *key, int64_t now,
-		      void (*evicted)(void *ctx, struct flow *), void *ctx);
+/* A new flow of a host, for a key that is not in the table. Where the table is full one that holds
+ * no packets goes first: it is passed to `evicted` (may be NULL) while still whole. NULL only where
+ * every flow holds packets (reason table-full). */
+struct flow *flow_add(struct flow_table *t, const struct flow_key *key, const struct host_key *host,
+		      int64_t now, void (*evicted)(void *ctx, struct flow *), void *ctx);
 
 void flow_remove(struct flow_table *t, struct flow *f);
 

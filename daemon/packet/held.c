@@ -61,7 +61,7 @@ static void list_remove(struct held *h, struct flow *f)
 
 bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
 {
-	if (!share_take(h->shares, &f->key.client))
+	if (!share_take(h->shares, &f->host_key))
 		return false;
 	uint32_t slot = h->free;
 	h->free = h->slots[slot].next;
@@ -91,7 +91,7 @@ bool held_take(struct held *h, struct flow *f, uint64_t *id)
 	h->count--;
 	if (--f->held_count == 0)
 		list_remove(h, f);
-	share_give(h->shares, &f->key.client);
+	share_give(h->shares, &f->host_key);
 	return true;
 }
 

@@ -1,12 +1,12 @@
 /* held: packets that wait in the kernel's queue until their flow's hello is whole. Bounded for each
- * client (packet/share.h) and in all, so that no client can fill a queue; a worker's own, no
+ * host (packet/share.h) and in all, so that no host can fill a queue; a worker's own, no
  * allocation once made. */
 #pragma once
 #include "packet/flow.h"
 
 struct held;
 
-/* total packets may be held, per_client of one client address; NULL where memory ran out. */
+/* total packets may be held, per_client of one host; NULL where memory ran out. */
 struct held *held_new(uint32_t total, uint32_t per_client);
 void held_free(struct held *h);
 

@@ -1,32 +1,57 @@
 #include "packet/share.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-/* Who has none has no entry. A thing counts for an address and perhaps a network, so four times as
- * many buckets as things are enough, and linear probing stays short. */
+#define ON_SEGMENT (UINT64_C(1) << 63) /* no IPv4 address has it, and no /64 this second word */
+
+struct host_key host_key_mac(const uint8_t mac[static 6])
+{
+	struct host_key k = {{0, ON_SEGMENT}};
+	for (int i = 0; i < 6; i++)
+		k.word[1] |= (uint64_t)mac[i] << 8 * i;
+	return k;
+}
+
+struct host_key host_key_unconfirmed(void)
+{
+	return (struct host_key){{0, ON_SEGMENT | UINT64_C(1) << 48}};
+}
+
+struct host_key host_key_address(const struct address *a)
+{
+	struct host_key k;
+	memcpy(k.word, a->bytes, sizeof k.word);
+	if (!address_is4(a))
+		k.word[1] = 0;
+	return k;
+}
+
+/* Who has none has no entry, so that twice as many buckets as things are enough, and linear probing
+ * stays short. */
 struct entry {
-	struct address address;
-	bool network; /* the /64 that the address begins */
+	struct host_key host;
 	uint32_t count;
 };
 
 struct shares {
-	uint32_t total, per_client, per_network, count, buckets;
+	struct hash_key key;
+	uint32_t total, per_host, count, buckets;
 	struct entry *entries;
 };
 
-struct shares *shares_new(uint32_t total, uint32_t per_client)
+struct shares *shares_new(uint32_t total, uint32_t per_host)
 {
 	struct shares *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->total = total;
-	s->per_client = per_client;
-	s->per_network = total / 2 > per_client ? total / 2 : per_client;
-	s->buckets = 4 * total + 1;
+	s->per_host = per_host;
+	s->buckets = 2 * total + 1;
 	s->entries = calloc(s->buckets, sizeof *s->entries);
-	if (!s->entries) {
+	if (!s->entries || !hash_key_random(&s->key)) {
 		shares_free(s);
 		return NULL;
 	}
@@ -41,21 +66,16 @@ void shares_free(struct shares *s)
 	free(s);
 }
 
-static uint32_t bucket_of(const struct shares *s, const struct entry *e)
+static uint32_t bucket_of(const struct shares *s, const struct host_key *host)
 {
-	uint64_t x, y;
-	memcpy(&x, e->address.bytes, 8);
-	memcpy(&y, e->address.bytes + 8, 8);
-	x = (x ^ (y + e->network) * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
-	return (uint32_t)((x >> 32) % s->buckets);
+	return (uint32_t)((hash_words13(&s->key, host->word, 2) >> 32) % s->buckets);
 }
 
-/* The entry of a client or network, or the empty one where it would stand. */
-static struct entry *find(struct shares *s, const struct entry *e)
+/* The entry of a host, or the empty one where it would stand. */
+static struct entry *find(struct shares *s, const struct host_key *host)
 {
-	uint32_t i = bucket_of(s, e);
-	while (s->entries[i].count && (s->entries[i].network != e->network ||
-				       !address_equal(&s->entries[i].address, &e->address)))
+	uint32_t i = bucket_of(s, host);
+	while (s->entries[i].count && !host_key_equal(&s->entries[i].host, host))
 		i = (i + 1) % s->buckets;
 	return &s->entries[i];
 }
@@ -69,7 +89,7 @@ static void clear(struct shares *s, struct entry *gone)
 		i = (i + 1) % s->buckets;
 		if (!s->entries[i].count)
 			return;
-		uint32_t home = bucket_of(s, &s->entries[i]);
+		uint32_t home = bucket_of(s, &s->entries[i].host);
 		uint32_t from_home = (i + s->buckets - home) % s->buckets;
 		uint32_t from_hole = (i + s->buckets - hole) % s->buckets;
 		if (from_home < from_hole)
@@ -80,47 +100,23 @@ static void clear(struct shares *s, struct entry *gone)
 	}
 }
 
-static struct entry network_of(const struct address *client)
+bool share_take(struct shares *s, const struct host_key *host)
 {
-	struct entry e = {.address = *client, .network = true};
-	memset(e.address.bytes + 8, 0, 8);
-	return e;
-}
-
-static void add(struct shares *s, const struct entry *who)
-{
-	struct entry *e = find(s, who);
-	uint32_t count = e->count + 1;
-	*e = *who;
-	e->count = count;
-}
-
-static void sub(struct shares *s, const struct entry *who)
-{
-	struct entry *e = find(s, who);
-	if (e->count && --e->count == 0)
-		clear(s, e);
-}
-
-bool share_take(struct shares *s, const struct address *client)
-{
-	struct entry one = {.address = *client}, all = network_of(client);
-	bool six = !address_is4(client);
-	if (s->count == s->total || find(s, &one)->count >= s->per_client ||
-	    (six && find(s, &all)->count >= s->per_network))
+	struct entry *e = find(s, host);
+	if (s->count == s->total || e->count >= s->per_host)
 		return false;
-	add(s, &one);
-	if (six)
-		add(s, &all);
+	e->host = *host;
+	e->count++;
 	s->count++;
 	return true;
 }
 
-void share_give(struct shares *s, const struct address *client)
+void share_give(struct shares *s, const struct host_key *host)
 {
-	struct entry one = {.address = *client}, all = network_of(client);
-	sub(s, &one);
-	if (!address_is4(client))
-		sub(s, &all);
+	struct entry *e = find(s, host);
+	if (!e->count)
+		return;
 	s->count--;
+	if (--e->count == 0)
+		clear(s, e);
 }

@@ -125,7 +125,8 @@ struct track *tracks_find(struct tracks *t, const struct packet *p, int64_t now,
 
 struct track *tracks_add(struct tracks *t, const struct flow_key *key, int64_t now)
 {
-	struct flow *f = flow_add(t->flows, key, now, evicted, t);
+	const struct host_key host = host_key_address(&key->client);
+	struct flow *f = flow_add(t->flows, key, &host, now, evicted, t);
 	struct track *k = track_of(t, f);
 	*k = (struct track){.flow = f, .serial = ++t->serial};
 	return k;

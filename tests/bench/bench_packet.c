@@ -73,7 +73,8 @@ static void find(uint32_t count)
 	struct flow_table *t = flow_table_new(count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct flow_key key = key_of(i * 2654435761u);
-		flow_add(t, &key, 0, NULL, NULL);
+		const struct host_key host = host_key_address(&key.client);
+		flow_add(t, &key, &host, 0, NULL, NULL);
 	}
 	uint32_t random = 1;
 	size_t found = 0;
@@ -90,7 +91,8 @@ static void find(uint32_t count)
 	start = now_ns();
 	for (uint32_t i = 0; i < count; i++) {
 		struct flow_key key = key_of((i + count) * 2654435761u);
-		flow_add(t, &key, 0, NULL, NULL);
+		const struct host_key host = host_key_address(&key.client);
+		flow_add(t, &key, &host, 0, NULL, NULL);
 	}
 	snprintf(what, sizeof what, "add to %u flows, the oldest goes", count);
 	say(what, start, count);

@@ -32,7 +32,8 @@ static void evicted(void *ctx, struct flow *f)
 static struct flow *add(struct flow_table *t, uint16_t port, struct evictions *e)
 {
 	struct flow_key key = key_of(port);
-	return flow_add(t, &key, 1000 + port, e ? evicted : NULL, e);
+	const struct host_key host = host_key_address(&key.client);
+	return flow_add(t, &key, &host, 1000 + port, e ? evicted : NULL, e);
 }
 
 static void added_flows_are_found(void **state)
@@ -91,6 +92,63 @@ static void least_recently_used_goes(void **state)
 	assert_non_null(find(t, 1));
 	assert_null(find(t, 2));
 	assert_int_equal(flow_count(t), 3);
+	flow_table_free(t);
+}
+
+/* As `add`, of another host. */
+static struct flow *add_from(struct flow_table *t, uint8_t host, uint16_t port, struct evictions *e)
+{
+	struct flow_key key = key_of(port);
+	const struct host_key k = {{0, host}};
+	return flow_add(t, &key, &k, 0, evicted, e);
+}
+
+static void a_host_with_an_eighth_makes_room_by_itself(void **state)
+{
+	struct flow_table *t = flow_table_new(16);
+	struct evictions e = {0};
+	add_from(t, 1, 1, &e); /* the oldest of all */
+	add_from(t, 2, 2, &e);
+	add_from(t, 2, 3, &e);
+	for (uint16_t port = 4; port <= 16; port++)
+		add_from(t, 3, port, &e);
+	assert_int_equal(e.count, 0);
+	find(t, 4);
+	find(t, 2);
+	add_from(t, 2, 17, &e); /* two of sixteen: its own goes, not the heavy one's */
+	add_from(t, 3, 18, &e);
+	assert_int_equal(e.count, 2);
+	assert_int_equal(e.port[0], 3);
+	assert_int_equal(e.port[1], 5);
+	assert_non_null(find(t, 1));
+	flow_table_free(t);
+}
+
+static void a_small_host_takes_from_a_heavy_one(void **state)
+{
+	struct flow_table *t = flow_table_new(16);
+	struct evictions e = {0};
+	for (uint16_t port = 1; port <= 13; port++)
+		add_from(t, (uint8_t)port, port, &e);
+	for (uint16_t port = 14; port <= 16; port++)
+		add_from(t, 99, port, &e);
+	add_from(t, 50, 17, &e); /* three of sixteen are more than an eighth */
+	assert_int_equal(e.port[0], 14);
+	add_from(t, 51, 18, &e); /* two are not: the oldest of all */
+	assert_int_equal(e.port[1], 1);
+	assert_int_equal(e.count, 2);
+	flow_table_free(t);
+}
+
+static void what_a_heavy_host_holds_stays(void **state)
+{
+	struct flow_table *t = flow_table_new(16);
+	struct evictions e = {0};
+	add_from(t, 1, 1, &e);
+	for (uint16_t port = 2; port <= 16; port++)
+		add_from(t, 2, port, &e)->held_count = 1;
+	assert_non_null(add_from(t, 2, 17, &e));
+	assert_int_equal(e.port[0], 1);
 	flow_table_free(t);
 }
 
@@ -176,6 +234,9 @@ int main(void)
 		cmocka_unit_test(added_flows_are_found),
 		cmocka_unit_test(every_part_of_a_key_counts),
 		cmocka_unit_test(least_recently_used_goes),
+		cmocka_unit_test(a_host_with_an_eighth_makes_room_by_itself),
+		cmocka_unit_test(a_small_host_takes_from_a_heavy_one),
+		cmocka_unit_test(what_a_heavy_host_holds_stays),
 		cmocka_unit_test(flows_that_hold_packets_stay),
 		cmocka_unit_test(walk_is_in_slot_order),
 		cmocka_unit_test(agrees_with_a_naive_twin),

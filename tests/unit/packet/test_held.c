@@ -9,6 +9,7 @@ static struct flow flow_from(uint8_t client)
 {
 	struct flow f = {0};
 	f.key.client = address_from4((uint8_t[]){10, 0, 0, client});
+	f.host_key = host_key_address(&f.key.client);
 	return f;
 }
 

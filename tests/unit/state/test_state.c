@@ -223,7 +223,7 @@ static void keeps_flows(void **state)
 			       .client_port = 40000,
 			       .server_port = 443,
 			       .transport = IPPROTO_TCP};
-	struct flow *f = flow_add(t, &key, T0, NULL, NULL);
+	struct flow *f = flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL);
 	f->state = FLOW_ALLOWED;
 	f->outcome = (struct outcome){ACTION_ALLOW, REASON_ALLOW_LINE, 3, 2};
 	f->evidence = EVIDENCE_SNI_DNS;
@@ -237,9 +237,9 @@ static void keeps_flows(void **state)
 	strcpy(f->user, "anna");
 	strcpy(f->tier, "press");
 	key.client_port++;
-	flow_add(t, &key, T0, NULL, NULL)->state = FLOW_NEW; /* nothing to keep */
+	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state = FLOW_NEW; /* nothing to keep */
 	key.client_port++;
-	flow_add(t, &key, T0, NULL, NULL)->state = FLOW_DENIED;
+	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state = FLOW_DENIED;
 
 	got_count = 0;
 	struct flow_memory kept[4];
