@@ -102,6 +102,20 @@ def test_reload_bad(s):
     s.configure()
 
 
+def test_owners(s):
+    "whatever unit is restarted, the daemon's folders stay its own, and it saves its state there"
+    folders = ("/var/lib/tiergate", "/run/tiergate", "/var/log/tiergate")
+    owners = lambda: s.run("stat", "-c", "%U %a", *folders).stdout.splitlines()  # noqa: E731
+    wanted = ["tiergate 700", "tiergate 750", "tiergate 750"]
+    for unit in ("tiergate-wiring", "tiergated", "tiergate-wiring"):
+        equal(s.systemctl("restart", unit).returncode, 0, s.machine.journal(unit))
+        equal(owners(), wanted, f"after a restart of {unit}")
+        equal(s.systemctl("is-active", "tiergated").stdout.strip(), "active")
+    equal(s.systemctl("restart", "tiergated").returncode, 0)  # which saves at its end
+    check("could not be saved" not in s.machine.journal("tiergated"), s.machine.journal("tiergated"))
+    s.works()
+
+
 def test_restart_policy(s):
     "after a restart with another policy, an open flow that it denies ends, and the others go on"
     s.configure(allow=[{"tiers": ["guest"], "sites": ["good", "social"]}])
