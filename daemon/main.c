@@ -37,6 +37,8 @@ static int usage(FILE *to)
 static void warn(const struct config *c)
 {
 	struct errors warnings = {0};
+	config_warn(c, clock_now(), &warnings);
+	wiring_interfaces(c, &warnings);
 	wiring_warn_of_resolvers(c, &warnings);
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
@@ -54,10 +56,12 @@ static int check(const char *path, bool print)
 	errors_print(&errors, stderr);
 	if (status == EXIT_DONE)
 		warn(c);
-	if (status == EXIT_DONE && print)
+	if (status == EXIT_DONE && print) {
 		config_print(c, stdout);
-	else if (status == EXIT_DONE)
+	} else if (status == EXIT_DONE) {
 		printf("%s: good; policy %s\n", path, snapshot_digest(s));
+		config_count(c, stdout);
+	}
 	snapshot_free(s);
 	config_free(c);
 	errors_deinit(&errors);

@@ -187,5 +187,11 @@ enum config_use { CONFIG_FOR_CHECK, CONFIG_FOR_REPLAY, CONFIG_FOR_RUN };
 struct config *config_load(const char *path, enum config_use use, struct errors *errors);
 void config_free(struct config *c);
 
+/* What is no error but opens or closes everything, or does nothing; now: ns since the epoch. */
+void config_warn(const struct config *c, int64_t now, struct errors *warnings);
+
+/* A line for each site: how many entries each of its lists holds. */
+void config_count(const struct config *c, FILE *to);
+
 /* Writes the normalised configuration, which loads again to the same. */
 void config_print(const struct config *c, FILE *to);

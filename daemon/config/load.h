@@ -1,6 +1,7 @@
 /* load: what the parts of the loader share. Not for other folders: they call config_load. */
 #pragma once
 #include "config/schema.h"
+#include "config/suggest.h"
 
 #include <libconfig.h>
 #include <sys/types.h>
@@ -47,12 +48,6 @@ void names_add(struct names *n, const char *name, const char *file, int line);
 void complain(struct loader *l, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void complaints_pass(struct loader *l, struct errors *to);
-
-/* The candidate that a mistyped word is likely to mean, or NULL. */
-const char *nearest(const char *word, const char *const *candidates, size_t count);
-/* "did you mean ..?" or what there is, for a word that is none of the candidates. */
-void suggest(const char *word, const char *const *candidates, size_t count, const char *what,
-	     struct buf *b);
 
 /* scan.c: finds what libconfig would take without a word: adjacent strings, @include (blanked out
  * of the text), numbers that don't fit, strings and comments without an end. Lines of the values,

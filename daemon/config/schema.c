@@ -197,7 +197,9 @@ TABLE(bound, "bounds", struct config);
 
 static const struct option main_options[] = {
 	{"inside", OPTION_INTERFACES, AT(struct config, inside),
-	 .help = "Interfaces whose traffic is governed; needed to run."},
+	 .help = "Interfaces whose traffic is governed, each by the name of its own that packets "
+		 "arrive by (the bridge, not its ports; no altname); needed to run. One that comes "
+		 "later is governed from then on."},
 	{"internal", OPTION_NETWORKS, AT(struct config, internal),
 	 .fallback = "[ \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"fd00::/8\" ]",
 	 .help = "Destinations that all may reach."},

@@ -49,7 +49,8 @@ static int check(const struct config *c, const struct request *r, struct errors 
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
 	errors_deinit(&warnings);
-	if (!wiring_check(c, errors))
+	bool rules = wiring_check(c, errors), interfaces = wiring_interfaces(c, errors);
+	if (!rules || !interfaces)
 		return NO;
 	puts("the kernel's rules are those of the configuration");
 	return DONE;

@@ -2,6 +2,7 @@
 
 #include "source/conntrack.h"
 #include "source/nfqueue.h"
+#include "wiring/links.h"
 #include "wiring/loaded.h"
 #include "wiring/rules.h"
 #include "wiring/tool.h"
@@ -375,6 +376,12 @@ bool wiring_check(const struct config *c, struct errors *errors)
 		check_whole(c, &l, errors);
 	loaded_deinit(&l);
 	return errors->count == before;
+}
+
+bool wiring_interfaces(const struct config *c, struct errors *errors)
+{
+	size_t before = errors->count;
+	return links_check(&c->inside, errors) && errors->count == before;
 }
 
 bool wiring_undecided(uint64_t *packets)

@@ -46,6 +46,9 @@ bool wiring_check(const struct config *c, struct errors *errors)
 bool wiring_loaded(const struct config *c, struct errors *errors)
 	__attribute__((warn_unused_result));
 
+/* True where packets can arrive by every name of `inside`; else a sentence for each in errors. */
+bool wiring_interfaces(const struct config *c, struct errors *errors);
+
 /* What is no error but may surprise: a resolver on an inside interface's own network, whose answers
  * need not cross the gateway; fwmark_reflect, which would keep resets from going out. */
 void wiring_warn(const struct config *c, struct errors *warnings);

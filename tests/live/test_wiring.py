@@ -996,14 +996,58 @@ def test_warnings(lab):
         done = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)
         equal(done.stderr.splitlines(), same, "what tiergated check says")
         done = lab.run("inside", BUILD / "tiergated", "check", "--config", lab.config_file)
-        equal(done.stderr, "", "said on a host without the interface")
+        check("neighbour" not in done.stderr, "said on a host without the interface")
         lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=1")
         done = w.ctl("check")
         lab.run("gateway", "sysctl", "-qw", "net.ipv4.fwmark_reflect=0")
         check(done.returncode == 0 and "fwmark_reflect is on" in done.stderr, done.stderr)
         lab.configure(resolvers=["10.77.1.9"], dnstap_socket=str(lab.dir / "dnstap.sock"))
         done = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)
-        equal(done.stderr, "", "said where dnstap is heard")
+        check("neighbour" not in done.stderr, "said where dnstap is heard")
+
+
+@contextlib.contextmanager
+def link(lab, name, *kind):
+    """An interface of the gateway's, for a while."""
+    lab.run("gateway", "ip", "link", "add", name, "type", *kind)
+    try:
+        yield
+    finally:
+        lab.run("gateway", "ip", "link", "del", name, check_exit=False)
+
+
+def test_interfaces(lab):
+    "check names every name of inside by which no packet can arrive, and what was meant"
+    def said(inside):
+        lab.configure(inside=inside, resolvers=[], queues=1)
+        done = w.ctl("check")
+        mine = [line for line in done.stderr.splitlines() if line.startswith("inside: ")]
+        warned = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file).stderr
+        equal([line for line in warned.splitlines() if "inside: " in line], ["warning: " + m for m in mine])
+        equal(done.returncode, 1 if mine else 0, f"wiring check: {done.stderr}")
+        return mine
+    with wired(lab, resolvers=[]) as w, link(lab, "br7", "bridge"), link(lab, "port7", "veth", "peer", "other7"):
+        lab.run("gateway", "ip", "link", "set", "port7", "master", "br7")
+        lab.run("gateway", "ip", "link", "property", "add", "dev", "br7", "altname", "enlan7")
+        for inside, words in ((["lan1"], ('no interface is called "lan1"', 'did you mean "lan0"?')),
+                              (["LAN0"], ('no interface is called "LAN0"', 'did you mean "lan0"?')),
+                              (["other7@port7"], ('no interface is called', 'did you mean "other7"?')),
+                              (["uplink9"], ("no interface is called", "interfaces known: lo, ", "lan0", "wan0")),
+                              (["port7"], ('a port of the bridge "br7"', 'write "br7"')),
+                              (["enlan7"], ('another name of "br7"', 'write "br7"')),
+                              (["lo"], ("the gateway's loopback",))):
+            w.up(inside=["lan0", "br7", *inside], resolvers=[])
+            lines = said(["lan0", "br7", *inside])
+            equal(len(lines), 1, f"{inside}: {lines}")
+            for word in words:
+                check(word in lines[0], f"{inside}: {lines[0]}")
+        w.up(inside=["lan0", "late7"], resolvers=[])
+        equal(len(said(["lan0", "late7"])), 1)
+        with link(lab, "late7", "bridge"):  # it comes later: nothing else is to be done
+            equal(said(["lan0", "late7"]), [])
+            lab.run("gateway", "ip", "link", "set", "late7", "name", "late8")
+            equal(len(said(["lan0", "late7"])), 1)
+            lab.run("gateway", "ip", "link", "set", "late8", "name", "late7")
 
 
 def test_check_without_root(lab):

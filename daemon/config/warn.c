@@ -1,0 +1,186 @@
+#include "config/config.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+/* At a family's first bits: half of all addresses, and more, is what nobody means. */
+enum { WIDE4 = 96 + 1, WIDE6 = 3 };
+
+static bool is_wide(const struct network *n)
+{
+	return n->bits <= (address_is4(&n->base) ? WIDE4 : WIDE6);
+}
+
+static const char *text_of(const struct network *n, char out[static ADDRESS_TEXT + 4])
+{
+	struct buf b = {.data = out, .cap = ADDRESS_TEXT + 4};
+	network_format(n, &b);
+	return out;
+}
+
+static void warn_of_wide(const struct networks *list, const char *name, const char *means,
+			 struct errors *warnings)
+{
+	char text[ADDRESS_TEXT + 4];
+	for (size_t i = 0; i < list->count; i++)
+		if (is_wide(&list->item[i]))
+			errors_add(warnings, NULL, 0, "%s: %s is half of all addresses or more: %s",
+				   name, text_of(&list->item[i], text), means);
+}
+
+/* One address that looks like a network's: nothing set where hosts are told apart. */
+static bool lacks_mask(const struct network *n)
+{
+	size_t host = address_is4(&n->base) ? 1 : 8;
+	static const uint8_t zero[8];
+	return n->bits == 128 &&
+	       memcmp(n->base.bytes + sizeof n->base.bytes - host, zero, host) == 0;
+}
+
+static void warn_of_mask(const struct network *n, const struct place *at, const char *name,
+			 struct errors *warnings)
+{
+	char text[ADDRESS_TEXT];
+	if (lacks_mask(n))
+		errors_add(warnings, at ? at->file : NULL, at ? at->line : 0,
+			   "%s: %s is one address and no network; %s/%d would be one", name,
+			   address_format(&n->base, text), text, address_is4(&n->base) ? 24 : 64);
+}
+
+static void warn_of_masks(const struct config *c, struct errors *warnings)
+{
+	for (size_t i = 0; i < c->internal.count; i++)
+		warn_of_mask(&c->internal.item[i], NULL, "internal", warnings);
+	for (size_t i = 0; i < c->segment_count; i++)
+		warn_of_mask(&c->segments[i].network, &c->segments[i].place, "segments", warnings);
+}
+
+static bool is_loopback(const struct network *n)
+{
+	static const uint8_t one[16] = {[15] = 1};
+	return address_is4(&n->base) ? n->bits >= 96 + 8 && n->base.bytes[12] == 127
+				     : n->bits == 128 && memcmp(n->base.bytes, one, 16) == 0;
+}
+
+static void warn_of_loopback(const struct networks *resolvers, struct errors *warnings)
+{
+	char text[ADDRESS_TEXT + 4];
+	for (size_t i = 0; i < resolvers->count; i++)
+		if (is_loopback(&resolvers->item[i]))
+			errors_add(warnings, NULL, 0,
+				   "resolvers: %s is the gateway's loopback, which no client can "
+				   "ask; write the address that the clients ask",
+				   text_of(&resolvers->item[i], text));
+}
+
+static void warn_of_expired(const struct config_line *lines, size_t count, const char *what,
+			    int64_t now, struct errors *warnings)
+{
+	char text[40];
+	for (size_t i = 0; i < count; i++) {
+		struct buf b = BUF_OF(text);
+		if (!lines[i].expires || lines[i].expires > now)
+			continue;
+		clock_format(&b, lines[i].expires - NS_PER_S);
+		errors_add(warnings, lines[i].place.file, lines[i].place.line,
+			   "expires: this line %s nothing since %.10s; take it out, or give it a "
+			   "later day",
+			   what, text);
+	}
+}
+
+static void count_families(const struct network *n, unsigned count[2])
+{
+	count[!address_is4(&n->base)]++;
+}
+
+static void warn_of_family(const char *name, const unsigned count[2], const char *means,
+			   struct errors *warnings)
+{
+	if (!count[0] != !count[1])
+		errors_add(warnings, NULL, 0, "%s: IPv%d networks and none of IPv%d: %s", name,
+			   count[0] ? 4 : 6, count[0] ? 6 : 4, means);
+}
+
+static void warn_of_families(const struct config *c, struct errors *warnings)
+{
+	unsigned internal[2] = {0}, resolvers[2] = {0}, segments[2] = {0};
+	for (size_t i = 0; i < c->internal.count; i++)
+		count_families(&c->internal.item[i], internal);
+	for (size_t i = 0; i < c->resolvers.count; i++)
+		count_families(&c->resolvers.item[i], resolvers);
+	for (size_t i = 0; i < c->segment_count; i++)
+		count_families(&c->segments[i].network, segments);
+	warn_of_family("internal", internal,
+		       "there nobody reaches an internal host unless a line "
+		       "allows it",
+		       warnings);
+	warn_of_family("resolvers", resolvers,
+		       "queries over it are traffic like any other, and "
+		       "what they resolve is not known",
+		       warnings);
+	warn_of_family("segments", segments, "a host that speaks it has no tier by segment",
+		       warnings);
+}
+
+static void warn_of_sites(const struct config *c, struct errors *warnings)
+{
+	char text[ADDRESS_TEXT + 4];
+	for (size_t i = 0; i < c->site_count; i++)
+		for (size_t j = 0; j < c->sites[i].count; j++) {
+			const struct config_list *l = &c->sites[i].list[j];
+			if (!l->count)
+				errors_add(warnings, c->sites[i].place.file, c->sites[i].place.line,
+					   "site \"%s\": %s holds nothing", c->sites[i].name,
+					   l->file);
+			for (size_t k = 0; k < l->count; k++)
+				if (l->item[k].kind == SITE_NETWORK && is_wide(&l->item[k].network))
+					errors_add(warnings, l->file, l->item[k].line,
+						   "%s is half of all addresses or more: site "
+						   "\"%s\" is nearly everywhere",
+						   text_of(&l->item[k].network, text),
+						   c->sites[i].name);
+		}
+}
+
+/* What is missing closes everything, or opens it. */
+static void warn_of_nothing(const struct config *c, struct errors *warnings)
+{
+	if (!c->inside.count)
+		errors_add(warnings, NULL, 0,
+			   "inside: no interface is named, so nobody's traffic is governed, and "
+			   "`tiergated run` refuses it; name those of the clients");
+	if (!c->allow_count)
+		errors_add(warnings, NULL, 0,
+			   "allow: no line%s: nobody reaches more than `internal`",
+			   c->tier_count ? "" : ", and no tier");
+}
+
+void config_warn(const struct config *c, int64_t now, struct errors *warnings)
+{
+	warn_of_nothing(c, warnings);
+	warn_of_wide(&c->internal, "internal", "all may reach them, whatever the policy says",
+		     warnings);
+	warn_of_wide(&c->resolvers, "resolvers",
+		     "whatever is sent there to port 53 passes, and every answer is believed",
+		     warnings);
+	warn_of_loopback(&c->resolvers, warnings);
+	warn_of_masks(c, warnings);
+	warn_of_families(c, warnings);
+	warn_of_sites(c, warnings);
+	warn_of_expired(c->allow, c->allow_count, "allows", now, warnings);
+	warn_of_expired(c->deny, c->deny_count, "denies", now, warnings);
+}
+
+void config_count(const struct config *c, FILE *to)
+{
+	for (size_t i = 0; i < c->site_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		fprintf(to, "site %s:", s->name);
+		for (size_t j = 0; j < s->count; j++)
+			fprintf(to, "%s %zu in %s", j ? "," : "", s->list[j].count,
+				s->list[j].file);
+		fputs(s->count ? "\n" : " nothing\n", to);
+	}
+}
