@@ -102,7 +102,7 @@ static size_t reload(void *ctx, struct errors *errors)
 	if (c && !errors->count)
 		fresh = snapshot_compile(c, errors);
 	if (fresh && !errors->count)
-		snapshot_expect(fresh, errors, clock_now());
+		snapshot_expect(fresh, errors, clock_wall());
 	if (fresh && !errors->count && !wiring_loaded(c, errors))
 		errors_add(errors, NULL, 0, "tiergatectl wiring up, then reload again");
 	g->refused[0] = '\0';
@@ -118,7 +118,7 @@ static size_t reload(void *ctx, struct errors *errors)
 		config_free(g->latest);
 		g->latest = c;
 		identity_reload(g, c);
-		g->loaded = clock_now();
+		g->loaded = clock_wall();
 		log_info("policy %s is in force", snapshot_digest(g->snapshot));
 	}
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
@@ -205,7 +205,7 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 		return false;
 	g->snapshot = s;
 	g->strict = g->config->audit == CONFIG_AUDIT_STRICT;
-	g->started = g->loaded = clock_now();
+	g->started = g->loaded = clock_wall();
 	if (snapshot_expect(s, &failed, g->started)) { /* at start an error, and the daemon runs */
 		for (size_t i = 0; i < failed.count; i++)
 			log_error("%s", failed.lines[i]);

@@ -51,7 +51,7 @@ static int check(const char *path, bool print)
 	struct snapshot *s = NULL;
 	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
 	if (c && (s = snapshot_compile(c, &errors)))
-		snapshot_expect(s, &errors, clock_now());
+		snapshot_expect(s, &errors, clock_wall());
 	int status = errors.count || !s ? EXIT_NO : EXIT_DONE;
 	errors_print(&errors, stderr);
 	if (status == EXIT_DONE)

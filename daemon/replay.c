@@ -62,7 +62,7 @@ static void kernel_denied(void *ctx, const struct arrival *a, const struct flow_
 {
 	struct replay *r = ctx;
 	struct decision d = {
-		.time = a->now,
+		.time = a->now + a->ahead,
 		.kind = DECISION_DECIDED,
 		.action = ACTION_DENY,
 		.reason = reason,

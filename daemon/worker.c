@@ -115,7 +115,7 @@ static struct outcome ask_early(struct worker *w, struct flow *f)
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
 	const struct facts facts = facts_of(f, true);
-	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, w->now);
+	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
 		f->host = w->names[0];
 		f->evidence = EVIDENCE_DNS;
@@ -339,6 +339,12 @@ static void dns_packet(struct worker *w, const struct arrival *a)
 
 /* ---- the turn ---- */
 
+static void take_time(struct worker *w, const struct arrival *a)
+{
+	w->now = a->now;
+	w->ahead = a->ahead;
+}
+
 int worker_turn(struct worker *w)
 {
 	struct source *s = w->o.source;
@@ -348,13 +354,13 @@ int worker_turn(struct worker *w)
 	rcu_read_lock();
 	w->snapshot = rcu_dereference(*w->o.snapshot);
 	if (n)
-		w->now = w->burst[0].now;
+		take_time(w, &w->burst[0]);
 	else if (s->ops->now)
-		w->now = s->ops->now(s);
+		w->now = s->ops->now(s, &w->ahead);
 	decide_again(w);
 	for (int i = 0; i < n; i++) {
 		w->at = &w->burst[i];
-		w->now = w->at->now;
+		take_time(w, w->at);
 		COUNT(w->counters.packets);
 		if (w->burst[i].kind == ARRIVAL_DNS)
 			dns_packet(w, &w->burst[i]);

@@ -25,7 +25,7 @@ struct worker_options {
 struct flow_ended {
 	struct flow_key key;
 	uint64_t bytes, packets; /* both directions; 0 where not accounted */
-	int64_t first, last;
+	int64_t first, last;     /* first 0: not told, as the flow remembers */
 };
 
 /* NULL where memory ran out. The source stays the caller's. */

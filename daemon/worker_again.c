@@ -93,12 +93,13 @@ static bool flow_again(struct worker *w, struct flow *f)
 	return true;
 }
 
-/* When the next walk is due at the latest: a schedule's edge, or names of living flows to keep. */
-static int64_t again_edge(const struct worker *w)
+/* A schedule's edge, names of living flows to keep, or the wall clock was set: past an edge, or
+ * back before one. */
+static bool again_due(const struct worker *w)
 {
-	int64_t edge = snapshot_next_edge(w->snapshot, w->now);
-	int64_t names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
-	return edge && edge < names ? edge : names;
+	int64_t set = w->ahead - w->again_ahead;
+	return (w->again_edge && wall(w) >= w->again_edge) || w->now >= w->again_names ||
+	       set >= NS_PER_S || set <= -NS_PER_S;
 }
 
 /* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
@@ -107,11 +108,12 @@ void decide_again(struct worker *w)
 {
 	uint64_t sessions = sessions_generation(w->o.sessions);
 	const char *policy = snapshot_digest(w->snapshot);
-	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions ||
-	    w->now >= w->again_edge) {
+	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions || again_due(w)) {
 		strcpy(w->again_for, policy);
 		w->again_sessions = sessions;
-		w->again_edge = again_edge(w);
+		w->again_edge = snapshot_next_edge(w->snapshot, wall(w));
+		w->again_names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
+		w->again_ahead = w->ahead;
 		w->again_slot = 0;
 		w->again = true;
 	}

@@ -15,11 +15,12 @@ struct worker {
 	struct held *held;
 	struct dns_watch *dns;
 	struct namer namer;
-	int64_t now, swept;
+	int64_t now, ahead; /* base/clock.h: durations by now; schedules and records by wall(w) */
+	int64_t swept;
 	/* deciding again: what the last walk was for, and where the present one stands */
 	char again_for[17]; /* the policy's digest: a pointer may come back */
 	uint64_t again_sessions;
-	int64_t again_edge;
+	int64_t again_edge, again_names, again_ahead; /* edge: of the wall clock */
 	uint32_t again_slot;
 	bool again;
 	struct worker_counters counters;
@@ -35,6 +36,11 @@ struct worker {
 static inline bool observing(const struct worker *w)
 {
 	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
+}
+
+static inline int64_t wall(const struct worker *w)
+{
+	return w->now + w->ahead;
 }
 
 static inline void give(struct worker *w, uint64_t id, enum verdict v)

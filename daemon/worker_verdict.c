@@ -55,7 +55,7 @@ struct facts facts_of(const struct flow *f, bool waiting)
 struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
 {
 	const struct facts facts = facts_of(f, waiting);
-	return decide(w->snapshot, &facts, w->now);
+	return decide(w->snapshot, &facts, wall(w));
 }
 
 /* ---- record ---- */
@@ -64,7 +64,7 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 		     struct decision *d)
 {
 	memset(d, 0, offsetof(struct decision, host));
-	d->time = w->now;
+	d->time = wall(w);
 	d->kind = kind;
 	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
 	d->reason = f->outcome.reason;
@@ -131,7 +131,7 @@ void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
 	describe(w, f, DECISION_ENDED, &d);
 	d.bytes = e->bytes;
 	d.packets = e->packets;
-	d.duration = e->last - e->first;
+	d.duration = e->last - (e->first ? e->first : f->first);
 	w->o.record(w->o.ctx, &d);
 }
 
@@ -258,7 +258,7 @@ static bool must_be_whole(struct worker *w, const struct flow *f, enum reason br
 {
 	const struct facts facts = facts_of(f, false);
 	return broken == REASON_OVERLAP_CONFLICT ||
-	       decide_name_may_deny(w->snapshot, &facts, w->now);
+	       decide_name_may_deny(w->snapshot, &facts, wall(w));
 }
 
 /* A flow that has no name for a reason of its own is denied for that reason, unless the policy

@@ -1,13 +1,83 @@
 #include "base/clock.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#define SAMPLE_MAX (50 * 1000) /* ns: two clocks read so close together were read at one time */
+
+static int64_t offset;
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+/* The wall clock less CLOCK_BOOTTIME; tried again where something came in between. */
+static int64_t difference(void)
+{
+	int64_t before, wall, after;
+	for (int i = 0; i < 16; i++) {
+		before = read_clock(CLOCK_BOOTTIME);
+		wall = read_clock(CLOCK_REALTIME);
+		after = read_clock(CLOCK_BOOTTIME);
+		if (after - before < SAMPLE_MAX)
+			break;
+	}
+	return wall - after;
+}
+
+static void set_offset(void)
+{
+	offset = difference();
+}
+
+static int64_t offset_of_process(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_offset);
+	return offset;
+}
 
 int64_t clock_now(void)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+	return offset_of_process() + read_clock(CLOCK_BOOTTIME);
+}
+
+int64_t clock_ahead(void)
+{
+	int64_t ahead = difference() - offset_of_process();
+	return (ahead + (ahead < 0 ? -NS_PER_MS : NS_PER_MS) / 2) / NS_PER_MS * NS_PER_MS;
+}
+
+int64_t clock_wall(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+void clock_mark(struct clock_mark *out)
+{
+	*out = (struct clock_mark){
+		.offset = offset_of_process(), .now = clock_now(), .ahead = clock_ahead()};
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, out->boot, sizeof out->boot) != sizeof out->boot)
+		memset(out->boot, 0, sizeof out->boot);
+	close(fd);
+}
+
+int64_t clock_shift(const struct clock_mark *then, const struct clock_mark *now)
+{
+	if (then->boot[0] && memcmp(then->boot, now->boot, sizeof then->boot) == 0)
+		return now->offset - then->offset;
+	int64_t shift = then->ahead - now->ahead;
+	return then->now + shift > now->now ? now->now - then->now : shift;
 }
 
 static void two_digits(char *at, int value)

@@ -18,9 +18,9 @@ struct request {
 	struct control *control;
 	const json_t *body;
 	json_t *id;
-	json_t *result; /* an object to fill */
-	int64_t now;
-	const char *code; /* of a failure */
+	json_t *result;     /* an object to fill */
+	int64_t now, ahead; /* base/clock.h */
+	const char *code;   /* of a failure */
 	char error[256];
 	json_t *errors; /* all of them, where there are several */
 };
@@ -71,13 +71,14 @@ static bool take_address(const struct request *r, const char *key, struct addres
 	return text && address_parse(text, out);
 }
 
-static void set_time(json_t *to, const char *key, int64_t time)
+/* A time of clock_now, by the wall clock. */
+static void set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
 {
 	char text[40] = "";
 	struct buf b = BUF_OF(text);
 	if (time == 0)
 		return;
-	clock_format(&b, time);
+	clock_format(&b, time + ahead);
 	json_object_set_new(to, key, json_string(text));
 }
 
@@ -132,7 +133,7 @@ static enum done login(struct request *r)
 		return fail(r, "full", "the session table is full");
 	if (session_at(o->sessions, &a, r->now, &opened))
 		json_object_set_new(r->result, "session", json_integer((json_int_t)opened.id));
-	set_time(r->result, "until", s.until);
+	set_time(r->result, "until", s.until, r->ahead);
 	o->ops->sessions_changed(o->ctx, &a);
 	return DONE;
 }
@@ -195,7 +196,8 @@ static enum done why(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
 	struct buf error = BUF_OF(r->error);
-	if (!explain(o->ops->snapshot(o->ctx), o->sessions, r->body, r->now, r->result, &error))
+	if (!explain(o->ops->snapshot(o->ctx), o->sessions, r->body, r->now, r->ahead, r->result,
+		     &error))
 		r->code = "bad-request";
 	return DONE;
 }
@@ -218,7 +220,7 @@ static enum done reach_of(struct request *r)
 	struct address a;
 	if (!take_address(r, "address", &a))
 		return fail(r, "bad-request", "address is missing or no address");
-	reach(o->ops->snapshot(o->ctx), o->sessions, &a, r->now, r->result);
+	reach(o->ops->snapshot(o->ctx), o->sessions, &a, r->now, r->ahead, r->result);
 	return DONE;
 }
 
@@ -328,7 +330,7 @@ static bool row_wanted(const json_t *filter, const struct session_view *v)
 	return false;
 }
 
-static json_t *row(const struct session_view *v)
+static json_t *row(const struct session_view *v, int64_t ahead)
 {
 	const struct session *s = &v->session;
 	char text[ADDRESS_TEXT];
@@ -339,9 +341,9 @@ static json_t *row(const struct session_view *v)
 			      "tier", s->tier, "source", s->source, "addresses", addresses);
 	if (!j)
 		return NULL;
-	set_time(j, "since", s->since);
-	set_time(j, "until", s->until);
-	set_time(j, "last_seen", s->last_seen);
+	set_time(j, "since", s->since, ahead);
+	set_time(j, "until", s->until, ahead);
+	set_time(j, "last_seen", s->last_seen, ahead);
 	json_object_set_new(j, "bytes", json_integer((json_int_t)v->bytes));
 	json_object_set_new(j, "flows", json_integer((json_int_t)v->flows));
 	if (s->idle)
@@ -354,6 +356,7 @@ static json_t *row(const struct session_view *v)
 void command_rows(struct client *cl)
 {
 	struct session_view v;
+	int64_t ahead = clock_ahead();
 	for (int n = 0; n < ROWS_TURN && client_room(cl) > CONTROL_OUT_MAX / 2; n++) {
 		if (!session_each(cl->control->o.sessions, &cl->rows.slot, &v)) {
 			json_t *end = json_pack("{sO sb s{sI}}", "id", cl->rows.id, "ok", 1,
@@ -367,8 +370,8 @@ void command_rows(struct client *cl)
 		}
 		if (!row_wanted(cl->rows.filter, &v))
 			continue;
-		json_t *line =
-			json_pack("{sO sb so}", "id", cl->rows.id, "more", 1, "result", row(&v));
+		json_t *line = json_pack("{sO sb so}", "id", cl->rows.id, "more", 1, "result",
+					 row(&v, ahead));
 		client_put_json(cl, line);
 		json_decref(line);
 		cl->rows.count++;
@@ -416,7 +419,7 @@ static json_t *answer_of(struct request *r)
 void command_run(struct client *cl, const char *line, size_t len)
 {
 	struct control *c = cl->control;
-	struct request r = {.client = cl, .control = c, .now = clock_now()};
+	struct request r = {.client = cl, .control = c, .now = clock_now(), .ahead = clock_ahead()};
 	json_t *body = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	enum done done = DONE;
 	c->counters.requests++;

@@ -242,13 +242,13 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 }
 
 bool explain(const struct snapshot *s, struct sessions *sessions, const json_t *question,
-	     int64_t now, json_t *answer, struct buf *error)
+	     int64_t now, int64_t ahead, json_t *answer, struct buf *error)
 {
 	struct question q = {0};
 	struct why why;
 	memset(&why, 0, sizeof why);
 	if (!who_is_meant(s, sessions, question, now, &q, error) ||
-	    !where_to(question, &q, error) || !when_asked(question, now, &q, error))
+	    !where_to(question, &q, error) || !when_asked(question, now + ahead, &q, error))
 		return false;
 	why_explain(s, &q.facts, q.at, &why);
 	answer_with(s, &q, &why, answer);

@@ -31,7 +31,7 @@ static json_t *row(const struct may *m)
 }
 
 void reach(const struct snapshot *s, struct sessions *sessions, const struct address *a,
-	   int64_t now, json_t *to)
+	   int64_t now, int64_t ahead, json_t *to)
 {
 	struct session at;
 	struct may may[REACH_MAX];
@@ -41,13 +41,13 @@ void reach(const struct snapshot *s, struct sessions *sessions, const struct add
 		json_object_set_new(to, "session", json_integer((json_int_t)at.id));
 		set_text(to, "user", at.user);
 		set_text(to, "source", at.source);
-		set_time(to, "since", at.since);
-		set_time(to, "until", at.until);
+		set_time(to, "since", at.since ? at.since + ahead : 0);
+		set_time(to, "until", at.until ? at.until + ahead : 0);
 	}
 	set_text(to, "tier", tier);
 	set_text(to, "mode", snapshot_mode(s) == CONFIG_OBSERVE ? "observe" : "enforce");
 	json_t *list = json_array();
-	size_t count = tier ? snapshot_may(s, tier, now, may, REACH_MAX) : 0;
+	size_t count = tier ? snapshot_may(s, tier, now + ahead, may, REACH_MAX) : 0;
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, row(&may[i]));
 	json_object_set_new(to, "may", list);

@@ -7,6 +7,7 @@
 #define REACH_MAX 64 /* sites in one answer */
 
 /* Sets session, user, tier, source, since and until (where somebody is signed in; the tier of the
- * segment alone otherwise), mode, and `may`: a row a site. Main thread. */
+ * segment alone otherwise), mode, and `may`: a row a site. now and ahead
+ * as base/clock.h has them. Main thread. */
 void reach(const struct snapshot *s, struct sessions *sessions, const struct address *a,
-	   int64_t now, json_t *to);
+	   int64_t now, int64_t ahead, json_t *to);

@@ -55,7 +55,7 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	struct config *c = config_load(file, CONFIG_FOR_CHECK, &errors);
 	struct snapshot *s = c ? snapshot_compile(c, &errors) : NULL;
 	*status = EXIT_NO;
-	if (s && explain(s, NULL, question, clock_now(), answer, &b)) {
+	if (s && explain(s, NULL, question, clock_now(), clock_ahead(), answer, &b)) {
 		*status = EXIT_DONE;
 	} else if (s) {
 		fprintf(stderr, "tiergatectl: %s\n", wrong);

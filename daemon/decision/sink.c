@@ -219,7 +219,7 @@ static void say_lost(struct sink *s)
 	if (lost == s->lost_said || s->failing)
 		return;
 	struct decision d = {
-		.kind = DECISION_LOST, .time = clock_now(), .count = lost - s->lost_said};
+		.kind = DECISION_LOST, .time = clock_wall(), .count = lost - s->lost_said};
 	s->lost_said = lost;
 	put(s, &d);
 	flush(s);

@@ -338,9 +338,9 @@ static bool is_old(const struct entry *e, const struct accounting_report *r)
 	       r->session_time < e->session_time;
 }
 
-static bool is_stale(const struct accounting *a, const struct accounting_report *r, int64_t now)
+static bool is_stale(const struct accounting *a, const struct accounting_report *r)
 {
-	return r->has_time && (r->time < now - a->window || r->time > now + a->window);
+	return r->has_time && (r->time < r->heard - a->window || r->time > r->heard + a->window);
 }
 
 /* The session of a report; one taken over from before this process began becomes the report's. */
@@ -370,7 +370,7 @@ static void begin(struct accounting *a, uint32_t i, const struct accounting_repo
 static enum accounting_result take_update(struct accounting *a, const struct accounting_report *r,
 					  int64_t now)
 {
-	if (is_stale(a, r, now))
+	if (is_stale(a, r))
 		return ACCOUNTING_STALE;
 	uint32_t i = entry_of(a, r);
 	if (i == NONE) {

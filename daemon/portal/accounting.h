@@ -17,7 +17,8 @@ struct accounting_report {
 	char tier[TIER_MAX];                                  /* "": none */
 	struct address address[RADIUS_ADDRESSES];
 	unsigned addresses;
-	int64_t time;  /* ns since the epoch: when it happened, as far as is known */
+	int64_t heard; /* ns since the epoch, by our wall clock */
+	int64_t time;  /* the same: when it happened, as far as is known */
 	bool has_time; /* the client itself said it */
 	bool has_session_time;
 	uint32_t session_time;

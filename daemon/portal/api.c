@@ -21,14 +21,14 @@ void page_api(struct request *r)
 		return;
 	}
 	bool observe = strcmp(gate_text(who, "mode"), "observe") == 0;
-	int64_t until = gate_time(gate_text(who, "until"));
+	int64_t until = gate_time(gate_text(who, "until")), now = r->now + r->ahead;
 	json_open(&j, &b);
 	json_bool(&j, "captive", !gate_text(who, "tier")[0] && !observe);
 	json_text(&j, "user-portal-url", c->url);
 	json_text(&j, "venue-info-url", c->venue_url);
 	if (until)
 		json_uint(&j, "seconds-remaining",
-			  until > r->now ? (uint64_t)((until - r->now) / NS_PER_S) : 0);
+			  until > now ? (uint64_t)((until - now) / NS_PER_S) : 0);
 	json_bool(&j, "can-extend-session", true);
 	json_close(&j);
 	r->reply.status = 200;

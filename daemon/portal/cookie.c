@@ -1,5 +1,6 @@
 #include "portal/cookie.h"
 
+#include "base/clock.h"
 #include "state/store.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #define WAYS    16
 #define BUCKETS (COOKIES_MAX / WAYS)
 #define KIND    "cookies"
-#define VERSION 1
+#define VERSION 2
 
 /* As it is kept on disk, too: the file is read by the program that wrote it. */
 struct slot {
@@ -222,9 +223,13 @@ int cookies_save(struct cookies *c, struct store *s)
 {
 	char *bytes = NULL;
 	size_t len = 0;
+	struct clock_mark mark;
 	pthread_mutex_lock(&c->lock);
 	bool changed = c->changed;
 	FILE *f = changed ? open_memstream(&bytes, &len) : NULL;
+	clock_mark(&mark);
+	if (f)
+		fwrite(&mark, sizeof mark, 1, f);
 	for (size_t i = 0; f && i < COOKIES_MAX; i++)
 		if (c->slots[i].cookie.until)
 			fwrite(&c->slots[i], sizeof c->slots[i], 1, f);
@@ -244,9 +249,14 @@ void cookies_load(struct cookies *c, struct store *s, int64_t now)
 	char *bytes = s->ops->load(s, KIND, VERSION, &len);
 	struct cursor cursor = cursor_of(bytes, bytes ? len : 0);
 	struct slot slot;
+	struct clock_mark then, here;
+	clock_mark(&here);
+	cursor_copy(&cursor, &then, sizeof then);
+	int64_t shift = cursor.bad ? 0 : clock_shift(&then, &here);
 	while (cursor_left(&cursor) >= sizeof slot && cursor_copy(&cursor, &slot, sizeof slot)) {
 		struct cookie *k = &slot.cookie;
 		k->user[USER_MAX - 1] = k->tier[TIER_MAX - 1] = k->source[15] = '\0';
+		k->until = clock_add(k->until, shift);
 		if (k->until > now)
 			*place_for(c, slot.hash) = slot;
 	}

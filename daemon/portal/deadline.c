@@ -5,12 +5,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 struct watched {
 	struct watched *next, **link;
 	int fd;
-	int64_t until; /* by the monotonic clock; INT64_MAX: paused, or shut down already */
+	int64_t until; /* of clock_now; INT64_MAX: paused, or shut down already */
 };
 
 struct deadline {
@@ -18,13 +17,6 @@ struct deadline {
 	int64_t limit;
 	struct watched *first;
 };
-
-static int64_t monotonic(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 struct deadline *deadline_new(int64_t limit)
 {
@@ -53,7 +45,7 @@ void deadline_limit(struct deadline *d, int64_t limit)
 
 static int64_t end(const struct deadline *d)
 {
-	return monotonic() + __atomic_load_n(&d->limit, __ATOMIC_RELAXED);
+	return clock_now() + __atomic_load_n(&d->limit, __ATOMIC_RELAXED);
 }
 
 struct watched *deadline_begin(struct deadline *d, int fd)
@@ -106,7 +98,7 @@ void deadline_pause(struct deadline *d, struct watched *w)
 
 unsigned deadline_sweep(struct deadline *d)
 {
-	int64_t now = monotonic();
+	int64_t now = clock_now();
 	unsigned late = 0;
 	pthread_mutex_lock(&d->lock);
 	for (struct watched *w = d->first; w; w = w->next) {

@@ -75,7 +75,7 @@ void html_element(struct request *r, const char *tag, const char *text)
 
 void html_time_text(struct request *r, int64_t time, char *out, size_t size)
 {
-	time_t t = (time_t)(time / NS_PER_S), now = (time_t)(r->now / NS_PER_S);
+	time_t t = (time_t)(time / NS_PER_S), now = (time_t)((r->now + r->ahead) / NS_PER_S);
 	struct tm at, today;
 	localtime_r(&t, &at);
 	localtime_r(&now, &today);

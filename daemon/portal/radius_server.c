@@ -204,14 +204,16 @@ static void tier_of(const struct portal_config *c, const struct radius_request *
 }
 
 static void report_of(struct radius_server *s, const struct radius_request *r,
-		      const struct network *client, const struct sockaddr_in6 *from, int64_t now,
+		      const struct network *client, const struct sockaddr_in6 *from,
 		      struct accounting_report *out)
 {
 	struct sha256_ctx ctx;
+	int64_t heard = clock_wall();
 	*out = (struct accounting_report){
+		.heard = heard,
 		.status = (enum radius_status)r->status,
 		.addresses = r->addresses,
-		.time = r->has_time ? r->time * NS_PER_S : now - r->delay * NS_PER_S,
+		.time = r->has_time ? r->time * NS_PER_S : heard - r->delay * NS_PER_S,
 		.has_time = r->has_time,
 		.has_session_time = r->has_session_time,
 		.session_time = r->session_time,
@@ -342,7 +344,7 @@ static void take(struct radius_server *s, const struct datagram *d, int64_t now)
 		return;
 	}
 	s->counters.prefix_alone += r.prefix_alone;
-	report_of(s, &r, &client->network, &d->from, now, &report);
+	report_of(s, &r, &client->network, &d->from, &report);
 	enum accounting_result result =
 		adopt(s, now) ? accounting_take(s->accounting, &report, now) : ACCOUNTING_AWAY;
 	told(s, d, result, now);

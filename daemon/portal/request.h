@@ -28,7 +28,7 @@ struct request {
 	struct portal_config *config; /* as it was when the request began */
 	void *connection;             /* of libmicrohttpd */
 	struct address peer;
-	int64_t now;
+	int64_t now, ahead; /* base/clock.h */
 	bool post, head;
 	char *path; /* without the query */
 	char *body;

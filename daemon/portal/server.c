@@ -143,6 +143,7 @@ static struct request *request_new(struct portal *p, struct MHD_Connection *conn
 	r->connection = connection;
 	r->peer = peer_of(connection);
 	r->now = clock_now();
+	r->ahead = clock_ahead();
 	r->post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
 	r->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	r->gate = gate_of(r->config);

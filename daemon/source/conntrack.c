@@ -106,11 +106,9 @@ static void tell_end(struct conntrack *c, const struct nf_conntrack *ct)
 			 nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
 	uint64_t packets = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS) +
 			   nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
-	int64_t first = (int64_t)nfct_get_attr_u64(ct, ATTR_TIMESTAMP_START);
-	int64_t last = (int64_t)nfct_get_attr_u64(ct, ATTR_TIMESTAMP_STOP);
 	c->counters.ended++;
 	if (c->o.ended)
-		c->o.ended(c->o.ctx, &key, bytes, packets, first, last ? last : clock_now());
+		c->o.ended(c->o.ctx, &key, bytes, packets, 0, clock_now());
 }
 
 static int on_event(const struct nlmsghdr *message, void *data)

@@ -95,7 +95,7 @@ static void read_attribute(const struct nlattr *attr, struct packet_attributes *
 
 /* False where the message is not a packet with an id. */
 static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message, int64_t now,
-			struct arrival *out)
+			int64_t ahead, struct arrival *out)
 {
 	struct packet_attributes a = {0};
 	const struct nlattr *attr;
@@ -111,6 +111,7 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 		.bytes = a.payload,
 		.len = a.payload_len,
 		.now = now,
+		.ahead = ahead,
 		.cut = a.cut,
 	};
 	if (a.hardware && ntohs(a.hardware->hw_addrlen) == sizeof out->mac) {
@@ -123,13 +124,13 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 /* A datagram is one packet, or the kernel's complaint about a verdict (its packet was gone: the
  * queue was unbound or its interface went down). */
 static int read_datagram(struct nfqueue *q, const void *bytes, size_t len, int64_t now,
-			 struct arrival *list, int max)
+			 int64_t ahead, struct arrival *list, int max)
 {
 	const struct nlmsghdr *message = bytes;
 	int left = (int)len, found = 0;
 	while (mnl_nlmsg_ok(message, left) && found < max) {
 		if (message->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
-			found += read_packet(q, message, now, &list[found]);
+			found += read_packet(q, message, now, ahead, &list[found]);
 		else if (message->nlmsg_type == NLMSG_ERROR)
 			add(&q->verdict_errors, 1);
 		message = mnl_nlmsg_next(message, &left);
@@ -146,10 +147,10 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 		add(&q->overruns, 1);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
-	int64_t now = clock_now();
+	int64_t now = clock_now(), ahead = clock_ahead();
 	int found = 0;
 	for (int i = 0; i < n; i++)
-		found += read_datagram(q, q->part[i].iov_base, q->message[i].msg_len, now,
+		found += read_datagram(q, q->part[i].iov_base, q->message[i].msg_len, now, ahead,
 				       list + found, max - found);
 	add(&q->bursts, 1);
 	add(&q->packets, (uint64_t)found);
@@ -157,8 +158,9 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 }
 
 /* A schedule's edge and a hello's time limit come on an idle queue, too. */
-static int64_t nfqueue_now(struct source *s)
+static int64_t nfqueue_now(struct source *s, int64_t *ahead)
 {
+	*ahead = clock_ahead();
 	return clock_now();
 }
 

@@ -17,8 +17,8 @@ struct arrival {
 	uint64_t id; /* the source's handle; each arrival gets exactly one verdict, at any time */
 	const uint8_t *bytes; /* from the IP header; valid until the next receive */
 	uint32_t len;
-	int64_t now;
-	uint8_t mac[6]; /* the sender's */
+	int64_t now, ahead; /* base/clock.h */
+	uint8_t mac[6];     /* the sender's */
 	bool has_mac;
 	bool cut; /* bytes are fewer than the packet has */
 };
@@ -41,7 +41,7 @@ struct source_ops {
 	int (*receive)(struct source *s, struct arrival *list, int max);
 	void (*verdict)(struct source *s, uint64_t id, enum verdict v);
 	/* The time, for a turn in which nothing came. NULL: time stands still between packets. */
-	int64_t (*now)(struct source *s);
+	int64_t (*now)(struct source *s, int64_t *ahead);
 	/* Sends the verdicts of a burst (and nothing else): one system call. */
 	void (*flush)(struct source *s);
 	/* Tells the server that a flow ends: a reset that its client could have sent, next in

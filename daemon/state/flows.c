@@ -1,13 +1,14 @@
 #include "state/encode.h"
 #include "state/state.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "name/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define VERSION     1
+#define VERSION     2
 #define POLICY_TEXT 17
 
 enum { BIT_SYN_SEEN = 1, BIT_LIVE = 2, BIT_MISMATCH = 4, BIT_MAC = 8 };
@@ -149,11 +150,11 @@ unsigned state_load_flows(struct store *from, unsigned index, const char *policy
 {
 	char kind[STATE_KIND_MAX], digest[POLICY_TEXT];
 	struct flow_memory m;
-	size_t len;
+	struct cursor c;
+	int64_t shift;
 	unsigned count = 0;
 	kind_of(index, kind);
-	char *bytes = from->ops->load(from, kind, VERSION, &len);
-	struct cursor c = cursor_of(bytes, bytes ? len : 0);
+	char *bytes = blob_load(from, kind, VERSION, &c, &shift);
 	if (bytes)
 		take_text(&c, digest, sizeof digest);
 	bool same = bytes && strcmp(digest, policy) == 0;
@@ -161,6 +162,8 @@ unsigned state_load_flows(struct store *from, unsigned index, const char *policy
 		take_flow(&c, &m);
 		if (c.bad)
 			break;
+		m.first = clock_add(m.first, shift);
+		m.last = clock_add(m.last, shift);
 		if (!same) {
 			m.outcome.rule = RULE_NONE;
 			m.outcome.site = SITE_NONE;

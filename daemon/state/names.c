@@ -1,13 +1,14 @@
 #include "state/encode.h"
 #include "state/state.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define KIND    "names"
-#define VERSION 1
+#define VERSION 2
 
 int state_save_names(struct store *to, struct seen *s)
 {
@@ -26,10 +27,10 @@ int state_save_names(struct store *to, struct seen *s)
 	return blob_save(&b, to, KIND, VERSION);
 }
 
-static void take_entry(struct cursor *c, struct seen_entry *e)
+static void take_entry(struct cursor *c, int64_t shift, struct seen_entry *e)
 {
 	e->order = cursor_u64(c);
-	e->good_until = (int64_t)cursor_u64(c);
+	e->good_until = clock_add((int64_t)cursor_u64(c), shift);
 	take_address(c, &e->client);
 	take_address(c, &e->address);
 	take_host(c, &e->host);
@@ -48,7 +49,7 @@ static int by_order(const void *a, const void *b)
 }
 
 /* Finds every entry that is still good; NULL where memory ran out. */
-static struct spot *find_spots(struct cursor c, int64_t now, size_t *count)
+static struct spot *find_spots(struct cursor c, int64_t shift, int64_t now, size_t *count)
 {
 	size_t cap = 1024;
 	struct spot *spots = malloc(cap * sizeof *spots);
@@ -56,7 +57,7 @@ static struct spot *find_spots(struct cursor c, int64_t now, size_t *count)
 	*count = 0;
 	while (spots && cursor_left(&c)) {
 		struct cursor at = c;
-		take_entry(&c, &e);
+		take_entry(&c, shift, &e);
 		if (c.bad)
 			break;
 		if (e.good_until <= now || e.host.len == 0)
@@ -76,16 +77,18 @@ static struct spot *find_spots(struct cursor c, int64_t now, size_t *count)
 
 unsigned state_load_names(struct store *from, struct seen *s, int64_t now)
 {
-	size_t len, count = 0;
-	char *bytes = from->ops->load(from, KIND, VERSION, &len);
+	size_t count = 0;
+	struct cursor c;
+	int64_t shift;
+	char *bytes = blob_load(from, KIND, VERSION, &c, &shift);
 	if (!bytes)
 		return 0;
-	struct spot *spots = find_spots(cursor_of(bytes, len), now, &count);
+	struct spot *spots = find_spots(c, shift, now, &count);
 	if (count)
 		qsort(spots, count, sizeof *spots, by_order);
 	for (size_t i = 0; i < count; i++) {
 		struct seen_entry e;
-		take_entry(&spots[i].at, &e);
+		take_entry(&spots[i].at, shift, &e);
 		seen_restore(s, &e);
 	}
 	free(spots);

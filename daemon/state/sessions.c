@@ -1,13 +1,14 @@
 #include "state/encode.h"
 #include "state/state.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define KIND    "sessions"
-#define VERSION 2
+#define VERSION 3
 
 static void put_session(FILE *to, const struct session_view *v)
 {
@@ -58,6 +59,15 @@ int state_save_sessions(struct store *to, struct sessions *s)
 	return blob_save(&b, to, KIND, VERSION);
 }
 
+/* To the times of this process. */
+static void move(struct session *s, int64_t shift)
+{
+	s->since = clock_add(s->since, shift);
+	s->last_seen = clock_add(s->last_seen, shift);
+	if (s->until)
+		s->until = clock_add(s->until, shift);
+}
+
 /* False where it has ended, or where the table has no room. */
 static bool restore(struct sessions *s, const struct session_view *v, int64_t now)
 {
@@ -77,14 +87,15 @@ static bool restore(struct sessions *s, const struct session_view *v, int64_t no
 unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now)
 {
 	struct session_view v;
-	size_t len;
+	struct cursor c;
+	int64_t shift;
 	unsigned count = 0, left_out = 0;
-	char *bytes = from->ops->load(from, KIND, VERSION, &len);
-	struct cursor c = cursor_of(bytes, bytes ? len : 0);
+	char *bytes = blob_load(from, KIND, VERSION, &c, &shift);
 	while (cursor_left(&c)) {
 		take_session(&c, &v);
 		if (c.bad)
 			break;
+		move(&v.session, shift);
 		if (restore(s, &v, now))
 			count++;
 		else

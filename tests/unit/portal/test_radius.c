@@ -374,6 +374,7 @@ static struct accounting_report report(enum radius_status status, unsigned sessi
 
 static enum accounting_result take(struct accounting_report r)
 {
+	r.heard = now;
 	return accounting_take(a, &r, now);
 }
 

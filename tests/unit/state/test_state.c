@@ -237,7 +237,8 @@ static void keeps_flows(void **state)
 	strcpy(f->user, "anna");
 	strcpy(f->tier, "press");
 	key.client_port++;
-	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state = FLOW_NEW; /* nothing to keep */
+	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state =
+		FLOW_NEW; /* nothing to keep */
 	key.client_port++;
 	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state = FLOW_DENIED;
 
@@ -288,6 +289,67 @@ static void keeps_flows(void **state)
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* As if another process had kept it, whose clock was 500 s ahead of this one's. */
+static void keep_as_another(const char *kind, uint32_t version)
+{
+	enum { OFFSET_AT = 36 };
+	size_t len;
+	char *bytes = store->ops->load(store, kind, version, &len);
+	assert_non_null(bytes);
+	uint64_t offset = 0;
+	for (int i = 0; i < 8; i++)
+		offset = offset << 8 | (uint8_t)bytes[OFFSET_AT + i];
+	offset += 500 * (uint64_t)NS_PER_S;
+	for (int i = 0; i < 8; i++)
+		bytes[OFFSET_AT + i] = (char)(offset >> (56 - 8 * i));
+	assert_int_equal(store->ops->save(store, kind, version, bytes, len), 0);
+	free(bytes);
+}
+
+static void times_of_another_process_are_moved(void **state)
+{
+	struct address a = addr(1);
+	struct session s = {.user = "anna", .tier = "press", .since = T0, .until = T0 + NS_PER_S};
+	struct session out, endless = {.user = "bob", .tier = "press", .since = T0};
+	struct sessions *sessions = sessions_new(8);
+	session_open(sessions, &a, &s, T0);
+	struct address b = addr(2);
+	session_open(sessions, &b, &endless, T0);
+	assert_int_equal(state_save_sessions(store, sessions), 0);
+	keep_as_another("sessions", 3);
+	session_close_address(sessions, &a);
+	session_close_address(sessions, &b);
+	int64_t t = T0 - 500 * NS_PER_S;
+	assert_int_equal(state_load_sessions(store, sessions, t), 2);
+	assert_true(session_at(sessions, &a, t, &out));
+	assert_int_equal(out.since, t);
+	assert_int_equal(out.last_seen, t);
+	assert_int_equal(out.until, t + NS_PER_S);
+	assert_true(session_at(sessions, &b, t, &out));
+	assert_int_equal(out.until, 0);
+	sessions_free(sessions);
+
+	struct host host = {7, "one.org"};
+	struct seen *seen = seen_new(16, 0, false);
+	seen_add(seen, &a, &b, &host, NS_PER_S, T0);
+	assert_int_equal(state_save_names(store, seen), 0);
+	seen_free(seen);
+	keep_as_another("names", 2);
+	seen = seen_new(16, 0, false);
+	assert_int_equal(state_load_names(store, seen, t), 2);
+	assert_true(seen_agrees(seen, &a, &b, &host, t));
+	assert_false(seen_agrees(seen, &a, &b, &host, t + 2 * NS_PER_S));
+	seen_free(seen);
+
+	struct flow_memory m = {.state = FLOW_ALLOWED, .first = T0, .last = T0 + 1};
+	got_count = 0;
+	assert_int_equal(state_save_flows(store, 0, &m, 1, "p"), 0);
+	keep_as_another("flows-0", 2);
+	assert_int_equal(state_load_flows(store, 0, "p", take, NULL), 1);
+	assert_int_equal(got[0].first, t);
+	assert_int_equal(got[0].last, t + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +362,7 @@ int main(void)
 		WITH(bad_content_is_left_out),
 		WITH(keeps_names_in_their_order),
 		WITH(keeps_flows),
+		WITH(times_of_another_process_are_moved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

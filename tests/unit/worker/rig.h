@@ -15,7 +15,7 @@
 struct fake {
 	struct source source;
 	struct wire *packet; /* NULL: nothing comes this turn */
-	int64_t now;
+	int64_t now, ahead;
 	uint64_t next_id;
 	enum arrival_kind kind;
 	int verdict[4096]; /* by id; -1: none yet */
@@ -42,7 +42,8 @@ static inline int fake_receive(struct source *s, struct arrival *list, int max)
 				   .id = f->next_id,
 				   .bytes = f->packet->bytes,
 				   .len = f->packet->len,
-				   .now = f->now};
+				   .now = f->now,
+				   .ahead = f->ahead};
 	memcpy(list[0].mac, f->mac, sizeof f->mac);
 	list[0].has_mac = memcmp(f->mac, "\0\0\0\0\0", sizeof f->mac) != 0;
 	f->verdict[f->next_id++] = -1;
@@ -55,8 +56,9 @@ static inline void fake_verdict(struct source *s, uint64_t id, enum verdict v)
 	of(s)->verdict[id] = (int)v;
 }
 
-static inline int64_t fake_now(struct source *s)
+static inline int64_t fake_now(struct source *s, int64_t *ahead)
 {
+	*ahead = of(s)->ahead;
 	return of(s)->now;
 }
 
