@@ -117,7 +117,7 @@ static struct waiting *take_waiting(struct capture *c)
 static void mark(struct track *k, enum verdict v)
 {
 	enum mark_kind kind = mark_of_verdict(v);
-	if (kind != MARK_NONE && (kind != MARK_DENIED || k->confirmed))
+	if (kind != MARK_NONE && kind != MARK_PASS && (kind != MARK_DENIED || k->confirmed))
 		k->mark = kind;
 }
 
@@ -127,7 +127,7 @@ static void verdict(struct source *s, uint64_t id, enum verdict v)
 	struct waiting *w = id < c->waiting_count ? &c->waiting[id] : NULL;
 	if (!w || !w->used)
 		return;
-	bool passes = v == VERDICT_PENDING || v == VERDICT_ALLOWED;
+	bool passes = v <= VERDICT_ALLOWED;
 	if (w->track->serial == w->serial) {
 		w->track->confirmed |= passes || v == VERDICT_REDIRECT;
 		mark(w->track, v);

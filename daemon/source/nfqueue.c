@@ -107,6 +107,7 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 		return false;
 	*out = (struct arrival){
 		.kind = q->o.kind,
+		.entry = mark_entry_of(q->o.mark_mask, a.mark, q->o.epoch),
 		.id = (uint64_t)a.mark << 32 | ntohl(a.head->packet_id),
 		.bytes = a.payload,
 		.len = a.payload_len,

@@ -12,8 +12,19 @@ enum arrival_kind {
 	ARRIVAL_DNS,    /* a query to a resolver or its answer: seen, never denied */
 };
 
+/* What the conntrack entry of an arrival's flow was as it came up (mark.h). */
+enum entry {
+	ENTRY_NONE,     /* new, forgotten, or marked by other rules */
+	ENTRY_PENDING,  /* the server has not answered */
+	ENTRY_ANSWERED, /* TCP: it has answered the SYN; after HEARD: it asks for a second hello, or
+			   began its answer in so short a segment that it may */
+	ENTRY_HEARD,    /* a hello passed, and the server has not answered it */
+	ENTRY_ALLOWED,  /* and it has */
+};
+
 struct arrival {
 	enum arrival_kind kind;
+	enum entry entry;
 	uint64_t id; /* the source's handle; each arrival gets exactly one verdict, at any time */
 	const uint8_t *bytes; /* from the IP header; valid until the next receive */
 	uint32_t len;
@@ -25,7 +36,9 @@ struct arrival {
 
 /* What becomes of a packet and of its flow. The source turns it into verdict and mark. */
 enum verdict {
-	VERDICT_PENDING,  /* passes; the flow stays undecided, its next packets come up too */
+	VERDICT_PENDING,  /* passes; the flow is undecided, its next packets come up too */
+	VERDICT_HEARD,    /* passes; the kernel allows the flow when the server answers it */
+	VERDICT_PASS,     /* passes; the flow's mark stays as it is */
 	VERDICT_ALLOWED,  /* passes; the flow stays in the kernel from now on */
 	VERDICT_DENIED,   /* rejected, never forwarded; so are later packets of a confirmed flow */
 	VERDICT_REDIRECT, /* a SYN to port 80 goes to the portal */

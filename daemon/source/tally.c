@@ -74,7 +74,7 @@ static void take_flow(struct tally *t, const struct nlmsghdr *m)
 		}
 	}
 	enum mark_kind kind = mark_kind_of(t->o.mark_mask, mark);
-	if ((kind == MARK_ALLOWED || kind == MARK_PENDING) && client_of(tuple, &client))
+	if (kind >= MARK_PENDING && kind <= MARK_ALLOWED && client_of(tuple, &client))
 		t->o.flow(t->o.ctx, &client, bytes_of(there) + bytes_of(back));
 }
 

@@ -126,8 +126,8 @@ void loaded_deinit(struct loaded *l)
 	*l = (struct loaded){0};
 }
 
-/* In nft's chain "decided" it is the first rule with a counter, in TIERGATE-DECIDED the first that
- * does not just leave what has no mark. */
+/* In nft's chain "sent" it is the only rule with a counter, in TIERGATE-SENT the only one without a
+ * match. */
 static bool count_undecided(const char *listing, uint64_t *packets)
 {
 	char line[LINE_MAX_LEN];
@@ -135,14 +135,13 @@ static bool count_undecided(const char *listing, uint64_t *packets)
 	bool here = false;
 	while (next_line(&listing, line)) {
 		const char *counter = strstr(line, "counter packets ");
-		if (strstr(line, "chain decided {"))
+		if (strstr(line, "chain sent {"))
 			here = true;
 		if (here && counter && sscanf(counter, "counter packets %lu", &n) == 1) {
 			*packets += n;
 			return true;
 		}
-		if (strstr(line, "-A " RULES_PREFIX "DECIDED -m mark ") &&
-		    !strstr(line, "--mark 0x0/") && sscanf(line, "[%lu:", &n) == 1) {
+		if (strstr(line, "-A " RULES_PREFIX "SENT -j ") && sscanf(line, "[%lu:", &n) == 1) {
 			*packets += n;
 			return true;
 		}

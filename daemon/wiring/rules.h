@@ -23,8 +23,8 @@ struct rules {
 	const struct config *config;
 	uint32_t mask;      /* all bits of ours */
 	uint32_t kind_mask; /* those of the kind alone */
-	uint32_t kind[8];   /* a kind, whatever its epoch */
-	uint32_t value[8];  /* a kind of this epoch */
+	uint32_t kind[MARK_KINDS];  /* a kind, whatever its epoch */
+	uint32_t value[MARK_KINDS]; /* a kind of this epoch */
 	unsigned dns_queue;
 	char name[RULES_NAME_MAX]; /* the name chain's */
 };

@@ -3,16 +3,30 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* Classic BPF (xt_bpf): 1 where an IPv4 or IPv6 packet is a TCP segment with ACK alone set and its
- * length is that of its two headers and no more: the handshake's end, told exactly. */
-static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,116 0 0 4,100 0 0 2,"
-			     "12 0 0 0,7 0 0 0,40 0 0 2,29 0 1 0,6 0 0 65535,6 0 0 0";
-static const char empty6[] = "12,48 0 0 6,21 0 9 6,48 0 0 53,21 0 7 16,48 0 0 52,116 0 0 4,"
-			     "100 0 0 2,7 0 0 0,40 0 0 4,29 0 1 0,6 0 0 65535,6 0 0 0";
-/* 1 where the first byte of UDP's payload is 0b110xxxxx; of IPv6 with extension headers, always. */
-static const char initial4[] = "6,177 0 0 0,80 0 0 8,84 0 0 224,21 0 1 192,6 0 0 65535,6 0 0 0";
-static const char initial6[] = "7,48 0 0 6,21 0 3 17,48 0 0 48,84 0 0 224,21 0 1 192,6 0 0 65535,"
-			       "6 0 0 0";
+/* Classic BPF (xt_bpf) reads from the IP header on, and says no where a packet ends before what is
+ * read. Each program finds the TCP payload first; IPv6's say no to extension headers. */
+
+/* A segment with ACK alone set, as long as its two headers and no more: without data, exactly. */
+static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,84 0 0 240,116 0 0 2,"
+			     "12 0 0 0,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
+static const char empty6[] = "13,48 0 0 6,21 0 10 6,48 0 0 53,21 0 8 16,48 0 0 52,84 0 0 240,"
+			     "116 0 0 2,4 0 0 40,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
+/* What mark_of_answer() calls allowed: "HTTP", or 16 03 with a 2 at 5 and not cf21ad74 at 11. */
+static const char answer4[] = "16,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
+			      "64 0 0 0,21 6 0 1213486160,116 0 0 16,21 0 5 5635,80 0 0 5,"
+			      "21 0 3 2,64 0 0 11,21 1 0 3475090804,6 0 0 65535,6 0 0 0";
+static const char answer6[] = "16,48 0 0 6,21 0 13 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
+			      "64 0 0 40,21 6 0 1213486160,116 0 0 16,21 0 5 5635,80 0 0 45,"
+			      "21 0 3 2,64 0 0 51,21 1 0 3475090804,6 0 0 65535,6 0 0 0";
+/* A payload that begins with 16: of those that are left, a HelloRetryRequest or too short. */
+static const char again4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
+			     "80 0 0 0,21 0 1 22,6 0 0 65535,6 0 0 0";
+static const char again6[] = "10,48 0 0 6,21 0 7 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
+			     "80 0 0 40,21 0 1 22,6 0 0 65535,6 0 0 0";
+/* 1 where the first byte of UDP's payload is 0b1xxxxxxx; of IPv6 with extension headers, always. */
+static const char long4[] = "6,177 0 0 0,80 0 0 8,84 0 0 128,21 0 1 128,6 0 0 65535,6 0 0 0";
+static const char long6[] = "7,48 0 0 6,21 0 3 17,48 0 0 48,84 0 0 128,21 0 1 128,6 0 0 65535,"
+			    "6 0 0 0";
 
 bool rules_jump_first(const char *table, const char *chain)
 {
@@ -50,6 +64,17 @@ static const char *flow_mark(const struct file *f, char out[static 64], enum mar
 {
 	snprintf(out, 64, "-m connmark --mark %#x/%#x ", f->r->value[k], f->r->mask);
 	return out;
+}
+
+/* The mark of a flow that has the mark m. What matches is the match's words, or a program for TCP
+ * segments that are no reset and no SYN. */
+static void flow_to(const struct file *f, const char *chain, const char *what, const char *m,
+		    enum mark_kind k)
+{
+	bool words = *what == '-';
+	rule(f, "-A " RULES_PREFIX "%s %s%s%s%s-j CONNMARK --set-xmark %#x/%#x", chain, m,
+	     words ? "" : "-p tcp -m tcp --tcp-flags SYN,RST NONE -m bpf --bytecode \"", what,
+	     words ? "" : "\" ", f->r->value[k], f->r->mask);
 }
 
 static const char *packet_mark(const struct file *f, char out[static 64], enum mark_kind k)
@@ -131,36 +156,96 @@ static void passes(const struct file *f)
 	each_network(f, &f->c->internal, "-A " RULES_PREFIX "INSIDE -d ", "-j RETURN");
 }
 
+/* The server's packets of a flow that an inside client opened. */
+static void server(const struct file *f)
+{
+	char m[64];
+	flow_mark(f, m, MARK_PENDING);
+	flow_to(f, "SERVER",
+		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN,ACK -m conntrack "
+		"--ctstate ESTABLISHED ",
+		m, MARK_ANSWERED);
+	flow_mark(f, m, MARK_HEARD);
+	flow_to(f, "SERVER", "-p udp ", m, MARK_ALLOWED);
+	flow_to(f, "SERVER", f->four ? answer4 : answer6, m, MARK_ALLOWED);
+	flow_to(f, "SERVER", f->four ? again4 : again6, m, MARK_ANSWERED);
+}
+
+/* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287). */
+static void allowed(const struct file *f)
+{
+	rule(f, "-A " RULES_PREFIX "ALLOWED -m conntrack --ctdir REPLY -j RETURN");
+	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -m tcp --tcp-flags SYN,ACK SYN -g " RULES_PREFIX
+		"UNDECIDED");
+	rule(f,
+	     "-A " RULES_PREFIX "ALLOWED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
+	     "UNDECIDED",
+	     f->four ? long4 : long6);
+}
+
+/* A client's ICMP errors about an open flow carry what it likes. An honest one sends few, and none
+ * is longer than hosts make them (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+static void errors(const struct file *f)
+{
+	if (f->c->mode == CONFIG_OBSERVE)
+		return;
+	rule(f, "-A " RULES_PREFIX "ERRORS -m length ! --length 0:%u -j DROP",
+	     f->four ? 576 : 1280);
+	rule(f,
+	     "-A " RULES_PREFIX "ERRORS -m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 5 "
+	     "--hashlimit-mode srcip --hashlimit-srcmask %u --hashlimit-name " RULES_PREFIX
+	     "ERRORS -j RETURN",
+	     f->four ? 32 : 64);
+	rule(f, "-A " RULES_PREFIX "ERRORS -j DROP");
+}
+
+/* A client's packets that the kernel passes by itself while its flow is open. */
+static void open_flow(const struct file *f, enum mark_kind k)
+{
+	char m[64];
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED %s-g " RULES_PREFIX
+	     "ERRORS",
+	     f->four ? "icmp" : "icmpv6", flow_mark(f, m, k));
+	if (k != MARK_PENDING)
+		rule(f,
+		     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED "
+		     "-m bpf --bytecode \"%s\" -j RETURN",
+		     m, f->four ? empty4 : empty6);
+}
+
 static void marks(const struct file *f)
 {
-	const char *icmp = f->four ? "icmp" : "icmpv6";
 	char m[64];
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, m, MARK_REDIRECT));
 	put_mark(f, "INSIDE", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", m);
-	flow_mark(f, m, MARK_PENDING);
-	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctdir REPLY %s-j RETURN", m);
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++)
+		rule(f,
+		     "-A " RULES_PREFIX "INSIDE -m conntrack --ctdir REPLY %s-g " RULES_PREFIX
+		     "SERVER",
+		     flow_mark(f, m, k));
 	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
 	rule(f,
 	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED --ctdir REPLY "
 	     "-j RETURN",
-	     icmp);
-	rule(f, "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED %s-j RETURN", icmp,
-	     m);
-	rule(f,
-	     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED "
-	     "-m bpf --bytecode \"%s\" -j RETURN",
-	     m, f->four ? empty4 : empty6);
+	     f->four ? "icmp" : "icmpv6");
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++)
+		open_flow(f, k);
 	if (f->c->mode != CONFIG_OBSERVE)
 		put_mark(f, "INSIDE", "-m conntrack --ctstate UNTRACKED ", MARK_DENIED);
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate UNTRACKED -j RETURN");
 }
 
+/* A packet that comes up says what its flow is. */
 static void undecided(const struct file *f)
 {
 	const struct config *c = f->c;
 	char text[64];
 	put_mark(f, "UNDECIDED", "", MARK_SENT);
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_ALLOWED; k++)
+		put_mark(f, "UNDECIDED", flow_mark(f, text, k), MARK_SENT | k);
 	if (c->queues > 1)
 		snprintf(text, sizeof text, "--queue-balance %u:%u", c->queue_first,
 			 c->queue_first + c->queues - 1);
@@ -175,12 +260,8 @@ static void inside(const struct file *f)
 	char text[64];
 	forged(f);
 	/* No flow to a resolver has this mark: what most packets have comes early. */
-	flow_mark(f, text, MARK_ALLOWED);
-	rule(f,
-	     "-A " RULES_PREFIX "INSIDE -p udp %s-m conntrack --ctdir ORIGINAL "
-	     "-m bpf --bytecode \"%s\" -g " RULES_PREFIX "UNDECIDED",
-	     text, f->four ? initial4 : initial6);
-	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", text);
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-g " RULES_PREFIX "ALLOWED",
+	     flow_mark(f, text, MARK_ALLOWED));
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
@@ -190,24 +271,38 @@ static void inside(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "INSIDE -g " RULES_PREFIX "UNDECIDED");
 }
 
+/* Our bits are ours: what a packet comes with was set by others and means nothing. */
 static void prerouting(const struct file *f)
 {
 	char m[64];
+	rule(f,
+	     "-A " RULES_PREFIX "PREROUTING -m mark ! --mark 0x0/%#x -j MARK --set-xmark 0x0/%#x",
+	     f->r->mask, f->r->mask);
 	each_inside(f, "-A " RULES_PREFIX "PREROUTING -i ", "-g " RULES_PREFIX "INSIDE");
+	rule(f, "-A " RULES_PREFIX "PREROUTING %s-j RETURN", flow_mark(f, m, MARK_ALLOWED));
 	port53(f, "-A " RULES_PREFIX "PREROUTING ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
 	put_mark(f, "PREROUTING", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
+	rule(f,
+	     "-A " RULES_PREFIX "PREROUTING -m conntrack --ctdir REPLY -g " RULES_PREFIX "SERVER");
+}
+
+/* What comes from the queue with the mark that it went up with was not decided. */
+static void sent(const struct file *f)
+{
+	bool open = f->c->when_down == CONFIG_OPEN || f->c->when_full == CONFIG_OPEN;
+	char m[64];
+	rule(f, "-A " RULES_PREFIX "SENT %s -j RETURN", packet_mark(f, m, MARK_PASS));
+	rule(f, "-A " RULES_PREFIX "SENT %s -j RETURN", packet_mark(f, m, MARK_ANSWER));
+	rule(f, "-A " RULES_PREFIX "SENT -j %s", open ? "RETURN" : "DROP");
 }
 
 /* Later than the queue: what its verdict left on the packet is kept on the flow. */
 static void decided(const struct file *f)
 {
-	bool open = f->c->when_down == CONFIG_OPEN || f->c->when_full == CONFIG_OPEN;
-	char m[64];
 	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark 0x0/%#x -j RETURN", f->r->kind_mask);
-	rule(f, "-A " RULES_PREFIX "DECIDED %s -j %s", packet_mark(f, m, MARK_SENT),
-	     open ? "RETURN" : "DROP");
-	rule(f, "-A " RULES_PREFIX "DECIDED %s -j RETURN", packet_mark(f, m, MARK_ANSWER));
+	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark %#x/%#x -g " RULES_PREFIX "SENT",
+	     f->r->kind[MARK_SENT], f->r->kind[MARK_SENT]);
 	rule(f, "-A " RULES_PREFIX "DECIDED -j CONNMARK --save-mark --nfmask %#x --ctmask %#x",
 	     f->r->mask, f->r->mask);
 }
@@ -226,8 +321,9 @@ static void forward(const struct file *f)
 
 static void mangle(const struct file *f)
 {
-	static const char *const chains[] = {"QUERIES",    "ANSWERS", "UNDECIDED", "INSIDE",
-					     "PREROUTING", "DECIDED", "FORWARD",   "OUTPUT"};
+	static const char *const chains[] = {"QUERIES", "ANSWERS", "UNDECIDED", "ALLOWED",
+					     "ERRORS",  "SERVER",  "INSIDE",    "PREROUTING",
+					     "SENT",    "DECIDED", "FORWARD",   "OUTPUT"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)
@@ -236,8 +332,12 @@ static void mangle(const struct file *f)
 		rule(f, ":" RULES_PREFIX "%s - [0:0]", chains[i]);
 	dns(f);
 	inside(f);
+	allowed(f);
+	server(f);
+	errors(f);
 	undecided(f);
 	prerouting(f);
+	sent(f);
 	decided(f);
 	forward(f);
 	rule(f, "-A PREROUTING -j " RULES_PREFIX "PREROUTING");

@@ -119,40 +119,115 @@ static void passes(const struct rules *r, FILE *to)
 	rule(to, "ip6 daddr @internal6 accept");
 }
 
+static void flow_to(const struct rules *r, FILE *to, const char *match, enum mark_kind k)
+{
+	rule(to, "%s ct mark set ct mark & %#x | %#x accept", match, ~r->mask, r->value[k]);
+}
+
+/* A server's packet that answers a hello: mark_of_answer() in nft's words. */
+static void heard(const struct rules *r, FILE *to)
+{
+	chain(to, "heard", NULL, NULL);
+	flow_to(r, to, "meta l4proto udp", MARK_ALLOWED);
+	rule(to, "meta l4proto != tcp accept");
+	rule(to, "tcp flags & (syn | rst) != 0x0 accept");
+	flow_to(r, to, "@ih,0,32 == 0x48545450", MARK_ALLOWED);
+	flow_to(r, to, "@ih,0,16 == 0x1603 @ih,40,8 == 0x02 @ih,88,32 != 0xcf21ad74", MARK_ALLOWED);
+	flow_to(r, to, "@ih,0,8 == 0x16", MARK_ANSWERED);
+	rule(to, "accept");
+	end(to);
+}
+
+/* The server's packets of a flow that an inside client opened. */
+static void server(const struct rules *r, FILE *to)
+{
+	char m[64], match[160];
+	chain(to, "server", NULL, NULL);
+	flow_mark(r, m, "", MARK_PENDING);
+	snprintf(match, sizeof match,
+		 "%s ct state established tcp flags & (fin | syn | rst | ack) == (syn | ack)", m);
+	flow_to(r, to, match, MARK_ANSWERED);
+	rule(to, "%s accept", m);
+	flow_mark(r, m, "", MARK_ANSWERED);
+	rule(to, "%s accept", m);
+	flow_mark(r, m, "", MARK_HEARD);
+	rule(to, "%s goto heard", m);
+	end(to);
+}
+
+/* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287). */
+static void allowed(FILE *to)
+{
+	chain(to, "allowed", NULL, NULL);
+	rule(to, "ct direction reply accept");
+	rule(to, "tcp flags & (syn | ack) == syn goto undecided");
+	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
+	rule(to, "accept");
+	end(to);
+}
+
+/* A client's ICMP errors about an open flow carry what it likes. An honest one sends few, and none
+ * is longer than hosts make them (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+static void errors(const struct rules *r, FILE *to)
+{
+	if (r->config->mode == CONFIG_OBSERVE)
+		return;
+	for (int v = 4; v <= 6; v += 2)
+		fprintf(to,
+			"\tset errors%d {\n\t\ttype ipv%d_addr; size 65536; "
+			"flags dynamic,timeout; timeout 1m;\n\t}\n",
+			v, v);
+	chain(to, "errors", NULL, NULL);
+	rule(to, "ip length > 576 counter drop");
+	rule(to, "ip6 length > 1240 counter drop");
+	rule(to, "add @errors4 { ip saddr limit rate 1/second burst 5 packets } accept");
+	rule(to, "add @errors6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate 1/second "
+		 "burst 5 packets } accept");
+	rule(to, "counter drop");
+	end(to);
+}
+
 static void marks(const struct rules *r, FILE *to)
 {
+	const char *error = r->config->mode == CONFIG_OBSERVE ? "accept" : "goto errors";
 	char m[64];
 	flow_mark(r, m, "", MARK_REDIRECT);
 	rule(to, "%s accept", m);
 	flow_mark(r, m, "", MARK_DENIED);
 	put_mark(r, to, m, MARK_DENIED, " accept");
-	flow_mark(r, m, "ct direction reply", MARK_PENDING);
-	rule(to, "%s accept", m);
+	rule(to, "ct direction reply jump server");
 	rule(to, "ct direction reply meta l4proto tcp accept");
 	rule(to, "ct direction reply meta l4proto { icmp, ipv6-icmp } ct state related accept");
-	flow_mark(r, m, "", MARK_PENDING);
-	rule(to, "%s meta l4proto { icmp, ipv6-icmp } ct state related accept", m);
-	rule(to, "%s ct state established tcp flags == ack jump empty", m);
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++) {
+		flow_mark(r, m, "", k);
+		rule(to, "%s meta l4proto { icmp, ipv6-icmp } ct state related %s", m, error);
+		if (k != MARK_PENDING)
+			rule(to, "%s ct state established tcp flags == ack jump empty", m);
+	}
 	if (r->config->mode == CONFIG_OBSERVE)
 		rule(to, "ct state untracked accept");
 	else
 		put_mark(r, to, "ct state untracked counter", MARK_DENIED, " accept");
 }
 
+/* A packet that comes up says what its flow is. */
 static void undecided(const struct rules *r, FILE *to)
 {
 	const struct config *c = r->config;
 	char text[64];
 	chain(to, "undecided", NULL, NULL);
 	put_mark(r, to, "counter", MARK_SENT, "");
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_ALLOWED; k++) {
+		flow_mark(r, text, "", k);
+		put_mark(r, to, text, MARK_SENT | k, "");
+	}
 	queue_to(r, text, c->when_down == CONFIG_OPEN, c->queue_first,
 		 c->queue_first + c->queues - 1);
 	rule(to, "%s", text);
 	end(to);
 }
 
-/* What can be a QUIC Initial comes up even of an allowed flow: it may begin another connection, to
- * another host. */
 static void from_inside(const struct rules *r, FILE *to)
 {
 	char text[64];
@@ -160,9 +235,7 @@ static void from_inside(const struct rules *r, FILE *to)
 	forged(r, to);
 	/* No flow to a resolver has this mark: what most packets have comes early. */
 	flow_mark(r, text, "", MARK_ALLOWED);
-	rule(to, "%s meta l4proto udp ct direction original @th,64,8 & 0xe0 == 0xc0 goto undecided",
-	     text);
-	rule(to, "%s accept", text);
+	rule(to, "%s goto allowed", text);
 	queue_to(r, text, true, r->dns_queue, r->dns_queue);
 	rule(to, "ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 %s", text);
 	rule(to, "ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 %s", text);
@@ -174,14 +247,12 @@ static void from_inside(const struct rules *r, FILE *to)
 	end(to);
 }
 
-/* A segment without data, told exactly: the IP length is the two headers' and no more. */
+/* A segment without data, told exactly: its payload has no first byte. */
 static void empty(FILE *to)
 {
 	chain(to, "empty", NULL, NULL);
-	for (unsigned words = 5; words <= 15; words++) {
-		rule(to, "ip hdrlength 5 ip length %u tcp doff %u accept", 20 + words * 4, words);
-		rule(to, "ip6 nexthdr tcp ip6 length %u tcp doff %u accept", words * 4, words);
-	}
+	rule(to, "@ih,0,8 >= 0x00 return");
+	rule(to, "accept");
 	end(to);
 }
 
@@ -197,16 +268,26 @@ static void denied(const struct rules *r, FILE *to)
 	end(to);
 }
 
+/* What comes from the queue with the mark that it went up with was not decided. */
+static void sent(const struct rules *r, FILE *to)
+{
+	const struct config *c = r->config;
+	bool open = c->when_down == CONFIG_OPEN || c->when_full == CONFIG_OPEN;
+	chain(to, "sent", NULL, NULL);
+	rule(to, "meta mark & %#x == { %#x, %#x } accept", r->kind_mask, r->kind[MARK_PASS],
+	     r->kind[MARK_ANSWER]);
+	rule(to, "counter %s", open ? "accept" : "drop");
+	end(to);
+}
+
 /* Later than the queue: what its verdict left on the packet is kept on the flow. */
 static void decided(const struct rules *r, FILE *to)
 {
 	const struct config *c = r->config;
-	bool open = c->when_down == CONFIG_OPEN || c->when_full == CONFIG_OPEN;
 	char match[96];
 	chain(to, "decided", "filter hook prerouting", PRIORITY_DECIDED);
 	rule(to, "meta mark & %#x == 0 accept", r->kind_mask);
-	rule(to, "meta mark & %#x == %#x counter %s", r->kind_mask, r->kind[MARK_SENT],
-	     open ? "accept" : "drop");
+	rule(to, "meta mark & %#x == %#x goto sent", r->kind[MARK_SENT], r->kind[MARK_SENT]);
 	for (int six = 0; six < 2 && c->on_deny == CONFIG_REDIRECT; six++) {
 		if (c->portal[six].port)
 			continue;
@@ -221,14 +302,19 @@ static void decided(const struct rules *r, FILE *to)
 	end(to);
 }
 
+/* Our bits are ours: what a packet comes with was set by others and means nothing. */
 static void prerouting(const struct rules *r, FILE *to)
 {
 	char m[64];
 	chain(to, "prerouting", "filter hook prerouting", PRIORITY_QUEUE);
+	rule(to, "meta mark & %#x != 0 meta mark set meta mark & %#x", r->mask, ~r->mask);
 	inside(r, to, "iifname", "goto from_inside");
+	flow_mark(r, m, "", MARK_ALLOWED);
+	rule(to, "%s accept", m);
 	rule(to, "jump answers");
 	flow_mark(r, m, "", MARK_DENIED);
-	put_mark(r, to, m, MARK_DENIED, "");
+	put_mark(r, to, m, MARK_DENIED, " accept");
+	rule(to, "ct direction reply goto server");
 	end(to);
 }
 
@@ -297,9 +383,14 @@ void rules_nft(const struct rules *r, FILE *to)
 	if (*r->name)
 		fprintf(to, "\tchain %s {\n\t}\n", r->name);
 	empty(to);
+	errors(r, to);
 	answers(r, to);
+	heard(r, to);
+	server(r, to);
 	denied(r, to);
+	sent(r, to);
 	undecided(r, to);
+	allowed(to);
 	from_inside(r, to);
 	prerouting(r, to);
 	decided(r, to);

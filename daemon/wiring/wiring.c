@@ -191,7 +191,7 @@ static bool set_acct(bool on, struct errors *errors)
 
 /* --- up and down --------------------------------------------------------------------------- */
 
-/* A new epoch's number may have been used 16 epochs ago, and marks of other rules may mean anything
+/* A new epoch's number may have been used 8 epochs ago, and marks of other rules may mean anything
  * by these: such marks go first. */
 static bool choose_epoch(const struct config *c, const struct loaded *l, struct rules_name *name,
 			 struct errors *errors)

@@ -3,9 +3,9 @@
  *
  * usage: queue_probe QUEUE [dns] [fail-open] [mask=M] [epoch=E] [length=N] [hold=MS]
  *                    [syn=V] [data=V] [empty=V] [reset]
- * V: pending allowed denied redirect drop drop-denied; data also means all that is not TCP.
- * hold: keeps data packets that long before their verdict. reset: tells the server when data is
- * denied. Prints "ready" once the queue is bound. */
+ * V: pending heard pass allowed denied redirect drop drop-denied; data also means all that is not
+ * TCP. hold: keeps data packets that long before their verdict. reset: tells the server when data
+ * is denied. Prints "ready" once the queue is bound. */
 #include "packet/packet.h"
 #include "source/mark.h"
 #include "source/nfqueue.h"
@@ -23,8 +23,8 @@ static bool resets;
 
 static enum verdict verdict_named(const char *text)
 {
-	static const char *const names[] = {"pending",  "allowed", "denied",
-					    "redirect", "drop",    "drop-denied"};
+	static const char *const names[] = {"pending", "heard",    "pass", "allowed",
+					    "denied",  "redirect", "drop", "drop-denied"};
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(text, names[i]) == 0)
 			return (enum verdict)i;
@@ -64,10 +64,10 @@ static void say(const struct arrival *a, const struct packet *p)
 {
 	char src[ADDRESS_TEXT], dst[ADDRESS_TEXT];
 	printf("packet proto=%u src=%s sport=%u dst=%s dport=%u flags=%02x payload=%zu len=%u "
-	       "mark=%#x mac=%d cut=%d\n",
+	       "mark=%#x entry=%d mac=%d cut=%d\n",
 	       p->transport, address_format(&p->src, src), p->src_port,
 	       address_format(&p->dst, dst), p->dst_port, p->tcp_flags, cursor_left(&p->payload),
-	       a->len, (unsigned)(a->id >> 32), a->has_mac, a->cut);
+	       a->len, (unsigned)(a->id >> 32), a->entry, a->has_mac, a->cut);
 	fflush(stdout);
 }
 

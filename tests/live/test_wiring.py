@@ -22,7 +22,7 @@ CLIENT, OTHER, SERVER, INSIDE, RESOLVER = ("10.77.1.2", "10.77.1.3", "198.51.100
                                            "10.77.3.53")
 GATEWAY, PORTAL = "10.77.1.1", "10.77.1.1"
 MASK, DNS = 0x7f000000, 1
-PENDING, ALLOWED, DENIED, REDIRECT = 1, 2, 3, 4
+PENDING, ANSWERED, HEARD, ALLOWED, DENIED, REDIRECT = range(1, 7)
 BOTH = (CLIENT, v6(CLIENT))
 QUIET = 0.3  # long enough for what should not come to have come; nothing is measured by it
 
@@ -94,8 +94,9 @@ class Wired:
 
     def undecided(self):
         """What passed or was dropped without a verdict."""
-        rules = [line for line in self.rules() if re.search(r"0x0?5000000(/0x7000000 -j (RETURN|DROP)| counter)", line)]
-        return sum(int(n) for line in rules for n in re.findall(r"(?:\[|packets )(\d+)", line))
+        text = "\n".join(self.rules())
+        return sum(int(n) for n in re.findall(r"\[(\d+):\d+\] -A TIERGATE-SENT -j", text) +
+                   re.findall(r"chain sent \{[^}]*\}[^}]*counter packets (\d+)", text))
 
     def rules(self):
         listed = []
@@ -115,7 +116,7 @@ BACKEND = ["--backend", os.environ["TIERGATE_BACKEND"]] if "TIERGATE_BACKEND" in
 
 
 def mark(kind, epoch=0):
-    return (kind | epoch << 3) << 24
+    return (kind | epoch << 4) << 24
 
 
 @contextlib.contextmanager
@@ -539,7 +540,7 @@ def test_allowed(lab):
 
 
 def test_udp_allowed(lab):
-    "UDP: the first packet comes up, of the next ones only what can be a QUIC Initial"
+    "UDP: the first packet comes up, of the next ones only what may begin a QUIC connection"
     with wired(lab) as w:
         worker = w.reader("data=allowed")
         for source in BOTH:
@@ -550,11 +551,11 @@ def test_udp_allowed(lab):
             for n in range(5):
                 s.sendto(b"%d" % n, (peer(source), 5000))
                 equal(s.recv(100), b"%d" % n, "the echo")
-            for first in (0x40, 0x80, 0xe5, 0xf0, 0xc3, 0xd0):  # short, none, Handshake, Retry; Initials of v1, v2
+            for first in (0x40, 0x7f, 0xc3, 0xd0, 0x83, 0x90):  # short ones; Initials of v1, v2; with grease
                 s.sendto(bytes([first, 0, 0, 0, 1]), (peer(source), 5000))
                 s.recv(100)
             up = worker.packets(sport=s.getsockname()[1])
-            equal([p["payload"] for p in up], ["1", "5", "5"], "packets that came up")
+            equal([p["payload"] for p in up], ["1", "5", "5", "5", "5"], "packets that came up")
             equal(w.mark_of("-p", "udp", "--orig-src", source), [mark(ALLOWED)], "the flow's mark")
             s.close()
 

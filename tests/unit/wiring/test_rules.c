@@ -92,17 +92,17 @@ static void closed_and_open(void **state)
 	has(&c, WIRING_NFT, "\tqueue to 4\n", true);
 	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 4\n", true);
 	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 5 --queue-bypass", true);
-	has(&c, WIRING_NFT, "0x500 counter drop", true);
+	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter drop", true);
 	c.when_down = CONFIG_OPEN;
 	c.queues = 3;
 	has(&c, WIRING_NFT, "\tqueue flags bypass to 4-6\n", true);
 	has(&c, WIRING_IPTABLES, "--queue-balance 4:6 --queue-bypass\n", true);
 	has(&c, WIRING_NFT, "queue flags bypass to 7\n", true);
-	has(&c, WIRING_NFT, "0x500 counter accept", true);
+	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter accept", true);
 	c.when_down = CONFIG_CLOSED;
 	c.when_full = CONFIG_OPEN;
 	has(&c, WIRING_NFT, "\tqueue to 4-6\n", true);
-	has(&c, WIRING_IPTABLES, "0x500/0x700 -j RETURN", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-SENT -j RETURN", true);
 }
 
 static void on_deny_decides_the_answer(void **state)
@@ -117,7 +117,7 @@ static void on_deny_decides_the_answer(void **state)
 	c.portal[1].port = 80;
 	assert_true(address_parse("fd00::1", &c.portal[1].address));
 	has(&c, WIRING_NFT, "dnat ip6 to [fd00::1]:80", true);
-	has(&c, WIRING_NFT, "meta nfproto ipv4 meta mark & 0x700 == 0x400 meta mark set", true);
+	has(&c, WIRING_NFT, "meta nfproto ipv4 meta mark & 0xf00 == 0x600 meta mark set", true);
 	has(&c, WIRING_IPTABLES, "--to-destination [fd00::1]:80", true);
 	c.portal[0].port = 8080;
 	assert_true(address_parse("10.0.0.1", &c.portal[0].address));
@@ -125,7 +125,7 @@ static void on_deny_decides_the_answer(void **state)
 		has(&c, b, "10.0.0.1:8080", true);
 		has(&c, b, "[fd00::1]:80", true);
 	}
-	has(&c, WIRING_NFT, "0x400 meta mark set", false); /* none is rejected */
+	has(&c, WIRING_NFT, "0x600 meta mark set", false); /* none is rejected */
 }
 
 static void observe_mode_drops_nothing(void **state)
@@ -155,10 +155,10 @@ static void every_interface_and_network_has_its_rule(void **state)
 static void the_epoch_is_in_flow_marks_alone(void **state)
 {
 	struct config c = base();
-	char *a = text(&c, WIRING_IPTABLES, 0), *b = text(&c, WIRING_IPTABLES, 15);
+	char *a = text(&c, WIRING_IPTABLES, 0), *b = text(&c, WIRING_IPTABLES, 7);
 	size_t filter = (size_t)(strstr(a, "*mangle") - a);
 	assert_memory_equal(a, b, filter);
-	assert_non_null(strstr(b, "--mark 0x7a00/0xff00"));
+	assert_non_null(strstr(b, "--mark 0x7400/0xff00"));
 	free(a);
 	free(b);
 }
@@ -166,13 +166,13 @@ static void the_epoch_is_in_flow_marks_alone(void **state)
 static void names_keep_what_they_say(void **state)
 {
 	struct rules_name in = {
-		.epoch = 11, .acct = true, .rules = "0123abcd", .policy = "ffff0000"};
+		.epoch = 5, .acct = true, .rules = "0123abcd", .policy = "ffff0000"};
 	struct rules_name out;
 	char name[RULES_NAME_MAX];
 	rules_name_format(&in, name);
-	assert_string_equal(name, "TIERGATE-b1-0123abcdffff0000");
+	assert_string_equal(name, "TIERGATE-51-0123abcdffff0000");
 	assert_true(rules_name_parse(name, &out));
-	assert_int_equal(out.epoch, 11);
+	assert_int_equal(out.epoch, 5);
 	assert_true(out.acct);
 	assert_string_equal(out.rules, in.rules);
 	assert_string_equal(out.policy, in.policy);
