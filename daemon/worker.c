@@ -26,6 +26,8 @@ static void hold(struct worker *w, struct flow *f, uint64_t id)
 {
 	if (held_add(w->held, f, id, w->now))
 		COUNT(w->counters.held);
+	else if (naming_waits_for_sender(f))
+		give(w, id, VERDICT_DROP);
 	else
 		deny(w, f, REASON_HELD_FULL, id);
 }

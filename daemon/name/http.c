@@ -1,10 +1,8 @@
 #include "name/http.h"
 #include "name/http2.h"
 #include "name/name.h"
+#include "name/proxy.h"
 #include <strings.h>
-
-#define METHOD_MAX      32
-#define EMPTY_LINES_MAX 4 /* before a request line (RFC 9112 2.2) */
 
 /* tchar of RFC 9110 section 5.6.2 */
 static const bool token[256] = {
@@ -22,7 +20,7 @@ struct head {
 	bool h2;  /* HEADERS after a preface; nothing else is set then */
 	bool upgrade;
 	bool host_folded; /* or otherwise not one plain value */
-	bool sized, coded, body_bad;
+	bool sized, coded, chunked, body_bad;
 	uint64_t length;
 	enum field last; /* that a folded line would go on */
 };
@@ -53,82 +51,151 @@ static enum parse read_line(struct cursor *stream, struct cursor *line)
 	return memchr(line->pos, '\r', len) || memchr(line->pos, 0, len) ? PARSE_BAD : PARSE_OK;
 }
 
-/* A method and a space; what cannot become one is another protocol. */
+/* What some server takes for white space within a line. */
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\v' || c == '\f';
+}
+
+/* A method of any length and what may pass for a space; what cannot become one is another protocol.
+ */
 static enum parse read_method(struct cursor *stream, struct cursor *method)
 {
 	struct cursor c = *stream;
-	size_t len = 0;
-	while (len <= METHOD_MAX && cursor_left(&c) && token[cursor_peek(&c)]) {
+	while (cursor_left(&c) && token[cursor_peek(&c)])
 		cursor_u8(&c);
-		len++;
-	}
-	if (len > METHOD_MAX)
-		return PARSE_ABSENT;
 	if (cursor_left(&c) == 0)
 		return PARSE_MORE;
-	if (len == 0 || cursor_u8(&c) != ' ')
+	if (!is_blank(cursor_peek(&c)))
 		return PARSE_ABSENT;
-	*method = cursor_sub(stream, len);
-	cursor_u8(stream);
+	*method = cursor_sub(stream, (size_t)(c.pos - stream->pos));
 	return PARSE_OK;
 }
 
-/* target SP HTTP-version, alone on the rest of the line. */
+static bool contains(const struct cursor *c, const char *text)
+{
+	size_t len = strlen(text);
+	for (const uint8_t *at = c->pos; at + len <= c->end; at++)
+		if (strncasecmp((const char *)at, text, len) == 0)
+			return true;
+	return false;
+}
+
+/* SP target SP HTTP-version, alone on the rest of the line. Without a version it is a request of
+ * HTTP/0.9 to some, who take its host from the target, or another protocol's. */
 static enum parse read_target(struct cursor line, struct head *h)
 {
 	static const char version[] = " HTTP/1.";
 	enum { VERSION_LEN = sizeof version }; /* with the minor digit */
 	size_t len = cursor_left(&line);
-	if (!len || !memmem(line.pos, len, " HTTP/", 6))
-		return PARSE_ABSENT;
-	if (len <= VERSION_LEN)
+	if (!contains(&line, " HTTP/"))
+		return contains(&line, "://") ? PARSE_BAD : PARSE_ABSENT;
+	if (!cursor_left(&h->method) || cursor_u8(&line) != ' ' || len <= VERSION_LEN + 1)
 		return PARSE_BAD;
-	h->target = cursor_sub(&line, len - VERSION_LEN);
+	h->target = cursor_sub(&line, len - 1 - VERSION_LEN);
 	if (memcmp(line.pos, version, VERSION_LEN - 1) != 0)
 		return PARSE_BAD;
 	cursor_skip(&line, VERSION_LEN - 1);
 	uint8_t minor = cursor_u8(&line);
-	if (minor < '0' || minor > '9' || memchr(h->target.pos, ' ', cursor_left(&h->target)) ||
-	    memchr(h->target.pos, '\t', cursor_left(&h->target)))
+	if (minor < '0' || minor > '9')
 		return PARSE_BAD;
 	h->old = minor == '0';
+	for (struct cursor c = h->target; cursor_left(&c);)
+		if (is_blank(cursor_u8(&c)))
+			return PARSE_BAD;
+	return PARSE_OK;
+}
+
+/* An empty line, of which a server overlooks any number before a request line (RFC 9112 2.2), and
+ * some a lone CR. */
+static enum parse skip_empty_line(struct cursor *stream)
+{
+	struct cursor c = *stream;
+	bool cr = cursor_peek(&c) == '\r';
+	cursor_skip(&c, cr);
+	if (cr && cursor_left(&c) == 0)
+		return PARSE_MORE;
+	if (cursor_peek(&c) != '\n')
+		return cr ? PARSE_BAD : PARSE_ABSENT;
+	cursor_u8(&c);
+	*stream = c;
 	return PARSE_OK;
 }
 
 static enum parse read_request_line(struct cursor *stream, struct head *h)
 {
-	struct cursor line;
-	for (int i = 0; cursor_peek(stream) == '\r' || cursor_peek(stream) == '\n'; i++) {
-		enum parse empty = read_line(stream, &line);
-		if (empty == PARSE_MORE && cursor_left(stream) == 1)
-			return PARSE_MORE;
-		if (empty != PARSE_OK || cursor_left(&line) || i == EMPTY_LINES_MAX)
-			return PARSE_ABSENT;
-	}
-	enum parse answer = read_method(stream, &h->method);
+	struct cursor line = {0};
+	enum parse answer;
+	while ((answer = skip_empty_line(stream)) == PARSE_OK)
+		;
+	if (answer == PARSE_ABSENT)
+		answer = read_method(stream, &h->method);
 	if (answer != PARSE_OK)
 		return answer;
 	answer = read_line(stream, &line);
-	if (answer != PARSE_OK)
-		return answer == PARSE_BAD ? PARSE_ABSENT : answer;
-	return read_target(line, h);
+	if (answer == PARSE_MORE || !line.pos)
+		return answer;
+	enum parse target = read_target(line, h);
+	return answer == PARSE_OK || target == PARSE_ABSENT ? target : PARSE_BAD;
 }
 
-/* Content-Length: one number, or the same one again (RFC 9110 8.6). */
+/* The next element of a list and the comma behind it, without the white space around them; false
+ * at the list's end. */
+static bool next_element(struct cursor *list, struct cursor *element)
+{
+	if (cursor_left(list) == 0)
+		return false;
+	const uint8_t *comma = memchr(list->pos, ',', cursor_left(list));
+	*element = cursor_sub(list, (size_t)((comma ? comma : list->end) - list->pos));
+	cursor_skip(list, comma ? 1 : 0);
+	while (is_space(cursor_peek(element)))
+		cursor_u8(element);
+	while (cursor_left(element) && is_space(element->end[-1]))
+		element->end--;
+	return true;
+}
+
+static bool read_number(struct cursor text, uint64_t *number)
+{
+	size_t digits = cursor_left(&text);
+	*number = 0;
+	while (cursor_left(&text)) {
+		uint8_t c = cursor_u8(&text);
+		if (c < '0' || c > '9')
+			return false;
+		*number = *number * 10 + (c - '0');
+	}
+	return digits > 0 && digits <= 18;
+}
+
+/* Content-Length: one number, or the same one again, in a list or a field (RFC 9110 8.6). */
 static void read_length(struct cursor value, struct head *h)
 {
-	uint64_t length = 0;
-	size_t digits = cursor_left(&value);
-	while (cursor_left(&value)) {
-		uint8_t c = cursor_u8(&value);
-		if (c < '0' || c > '9')
-			h->body_bad = true;
-		length = length * 10 + (c - '0');
+	struct cursor one;
+	h->body_bad |= cursor_left(&value) == 0 || value.end[-1] == ',';
+	while (next_element(&value, &one)) {
+		uint64_t length;
+		bool good = read_number(one, &length);
+		h->body_bad |= !good || (h->sized && h->length != length);
+		h->sized = true;
+		h->length = length;
 	}
-	if (digits == 0 || digits > 18 || (h->sized && h->length != length))
-		h->body_bad = true;
-	h->sized = true;
-	h->length = length;
+}
+
+/* Transfer-Encoding: codings without parameters, of which chunked is the last and stands there once
+ * (RFC 9112 6.1). */
+static void read_coding(struct cursor value, struct head *h)
+{
+	struct cursor one;
+	h->coded = true;
+	h->body_bad |= cursor_left(&value) == 0 || value.end[-1] == ',';
+	while (next_element(&value, &one)) {
+		h->body_bad |= h->chunked || cursor_left(&one) == 0 || is(&one, "identity");
+		h->chunked |= is(&one, "chunked");
+		while (token[cursor_peek(&one)])
+			cursor_u8(&one);
+		h->body_bad |= cursor_left(&one) > 0;
+	}
 }
 
 static enum field field_of(const struct cursor *name)
@@ -162,10 +229,7 @@ static enum parse read_field(struct cursor line, struct head *h)
 		break;
 	case FIELD_UPGRADE: h->upgrade = true; break;
 	case FIELD_LENGTH: read_length(line, h); break;
-	case FIELD_CODING:
-		h->body_bad |= h->coded || !is(&line, "chunked");
-		h->coded = true;
-		break;
+	case FIELD_CODING: read_coding(line, h); break;
 	default: break;
 	}
 	return PARSE_OK;
@@ -237,26 +301,41 @@ static bool target_authority(struct cursor target, struct cursor *authority)
 	return true;
 }
 
+/* Whom a request is for. Where target and Host both say it, they have to agree: most servers take
+ * the target's (RFC 9112 3.2.2), others hand on Host. */
+static void read_name(const struct head *h, struct hello *out)
+{
+	struct cursor authority;
+	struct hello host;
+	bool absolute = target_authority(h->target, &authority);
+	hello_no_name(&host, HELLO_NAME_ABSENT);
+	if (h->hosts)
+		http_authority(h->host, &host);
+	if (absolute)
+		http_authority(authority, out);
+	if (!absolute) {
+		out->name = host.name;
+		out->host = host.host;
+	} else if (h->hosts && (host.name != out->name || !host_equal(&host.host, &out->host))) {
+		hello_no_name(out, HELLO_NAME_BAD);
+	}
+	if (h->hosts > 1 || h->host_folded)
+		hello_no_name(out, HELLO_NAME_BAD);
+}
+
 /* A request's head; *stream moves past it. */
 static enum parse read_head(struct cursor *stream, struct head *h, struct hello *out)
 {
-	struct cursor start = *stream;
+	bool too_long = cursor_left(stream) > HTTP_HEAD_MAX;
 	enum parse answer = read_request_line(stream, h);
+	if (answer == PARSE_OK) {
+		out->protocol = PROTOCOL_HTTP;
+		out->another_may_come = true;
+		answer = read_fields(stream, h);
+	}
 	if (answer != PARSE_OK)
-		return answer;
-	out->protocol = PROTOCOL_HTTP;
-	out->another_may_come = true;
-	answer = read_fields(stream, h);
-	if (answer != PARSE_OK)
-		return answer == PARSE_MORE && cursor_left(&start) > HTTP_HEAD_MAX ? PARSE_BAD
-										   : answer;
-	struct cursor authority;
-	if (h->hosts > 1 || h->host_folded)
-		out->name = HELLO_NAME_BAD;
-	else if (target_authority(h->target, &authority))
-		http_authority(authority, out);
-	else if (h->hosts)
-		http_authority(h->host, out);
+		return answer == PARSE_MORE && too_long ? PARSE_BAD : answer;
+	read_name(h, out);
 	return is(&h->method, "CONNECT") ? PARSE_ABSENT : PARSE_OK;
 }
 
@@ -274,10 +353,14 @@ enum parse http_request(struct cursor stream, struct hello *out)
 	return read_request(&stream, &h, out);
 }
 
-static bool may_be_text(const struct cursor *c)
+/* Whether some server could take the bytes for a request: a method and white space. A WebSocket's
+ * first frame may begin with a letter, but then its second byte is no text (RFC 6455 5.2: MASK). */
+static bool may_be_text(struct cursor c)
 {
-	uint8_t first = cursor_peek(c);
-	return token[first] || first == '\r' || first == '\n';
+	while (cursor_left(&c) && token[cursor_peek(&c)])
+		cursor_u8(&c);
+	uint8_t next = cursor_peek(&c);
+	return cursor_left(&c) == 0 || is_blank(next) || next == '\r' || next == '\n';
 }
 
 /* What cannot be read is refused, as a server might read it; unless the connection was to go on
@@ -286,7 +369,7 @@ static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64
 			    struct hello *out)
 {
 	struct head h = {0};
-	bool text = may_be_text(stream);
+	bool text = may_be_text(*stream);
 	enum parse answer = read_request(stream, &h, out);
 	bool connect = answer == PARSE_ABSENT && out->protocol == PROTOCOL_HTTP;
 	if (answer == PARSE_ABSENT && !connect)
@@ -295,7 +378,7 @@ static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64
 		hello_no_name(out, HELLO_NAME_ABSENT);
 	} else if (answer != PARSE_OK) {
 		return answer;
-	} else if (h.body_bad || (h.coded && (h.sized || h.old))) {
+	} else if (h.body_bad || (h.coded && (!h.chunked || h.sized || h.old))) {
 		return PARSE_BAD;
 	}
 	*body = connect ? 0 : h.length;
@@ -324,18 +407,20 @@ static bool chunk_size(struct cursor line, uint64_t *size)
 	return digits > 0 && digits <= 15;
 }
 
-/* One line between two chunks, or of the trailer. */
+/* One line between two chunks, or of the trailer. Lines of chunks end with CRLF: of those that do
+ * not some servers make one line of two (RFC 9112 7.1). */
 static enum parse next_chunk(struct http_follow *f, struct cursor *stream, uint64_t *body)
 {
 	struct cursor line;
 	bool at_data_end = f->at == HTTP_CHUNK_END;
-	uint8_t first = cursor_peek(stream);
-	if (at_data_end && cursor_left(stream) && first != '\r' && first != '\n')
+	if (at_data_end && cursor_left(stream) && cursor_peek(stream) != '\r')
 		return PARSE_BAD;
 	enum parse answer = read_line(stream, &line);
 	if (answer != PARSE_OK)
 		return answer;
 	bool empty = cursor_left(&line) == 0;
+	if (f->at != HTTP_TRAILER && *line.end != '\r')
+		return PARSE_BAD;
 	if (f->at == HTTP_TRAILER) {
 		f->at = empty ? HTTP_HEAD : HTTP_TRAILER;
 	} else if (at_data_end) {
@@ -353,11 +438,24 @@ static enum parse next_part(struct http_follow *f, struct cursor *stream, uint64
 			    struct hello *out)
 {
 	switch (f->at) {
+	case HTTP_FIRST:
 	case HTTP_HEAD: return next_head(f, stream, body, out);
 	case HTTP_FRAMES: return http2_frame(stream, body);
 	case HTTP_TUNNEL: return PARSE_ABSENT;
 	default: return next_chunk(f, stream, body);
 	}
+}
+
+/* What stands before a request and need not be kept: a proxy's header before the first, empty lines
+ * that a client puts behind a body. */
+static enum parse skip_before(struct http_follow *f, struct cursor *stream)
+{
+	enum parse answer = f->at == HTTP_FIRST ? proxy_header(stream) : PARSE_ABSENT;
+	if (f->at == HTTP_FIRST && (answer == PARSE_OK || answer == PARSE_ABSENT))
+		f->at = HTTP_HEAD;
+	while (f->at == HTTP_HEAD && (answer = skip_empty_line(stream)) == PARSE_OK)
+		;
+	return answer == PARSE_ABSENT ? PARSE_OK : answer;
 }
 
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
@@ -367,6 +465,10 @@ enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *cons
 	*consumed = 0;
 	hello_reset(out);
 	for (;;) {
+		enum parse before = skip_before(f, &stream);
+		*consumed = (uint64_t)(stream.pos - start);
+		if (before != PARSE_OK)
+			return before;
 		uint64_t body = 0;
 		bool head = f->at == HTTP_HEAD;
 		enum parse answer = next_part(f, &stream, &body, out);

@@ -1,8 +1,10 @@
 /* http: the Host of an HTTP/1.0, /1.1 request (RFC 9112), and h2c's :authority (RFC 9113).
  *
- * An absolute-form target wins over Host (RFC 9112 3.2.2). A repeated or folded Host, userinfo, or
- * a port that is no number: the name is bad. No Host, an empty one, an IP literal: absent. A space
- * before a colon, a bare CR, a NUL, a line that folds into the request line: malformed. */
+ * An absolute-form target and Host must say the same: some servers take one, some the other (RFC
+ * 9112 3.2.2). A repeated or folded Host, userinfo, or a port that is no number: the name is bad.
+ * No Host, an empty one, an IP literal: absent. A space before a colon, a bare CR, a NUL, a line
+ * that folds into the request line, a target with a host and no version: malformed. What two
+ * servers may read in two ways is never a name (tests/live/test_differential.py). */
 #pragma once
 #include "name/hello.h"
 #include "packet/flow.h"
@@ -14,11 +16,12 @@
 enum parse http_request(struct cursor stream, struct hello *out);
 
 /* The next request of a connection, for every-request: stream begins where *consumed of the call
- * before (0 at first) ended. *consumed may lie past the stream's end: so many bytes are body and
- * need not be shown. PARSE_OK: a request, *consumed up to the end of its body or to its first
- * chunk; CONNECT is one without a name. PARSE_MORE: *consumed are done with, more are needed.
- * PARSE_ABSENT: no HTTP any more, after CONNECT or an Upgrade. PARSE_BAD: malformed, a body that
- * could be read in two ways, or a second request of an h2c connection (see http2.h). */
+ * before (0 at first, a proxy's header included) ended. *consumed may lie past the stream's end: so
+ * many bytes are body and need not be shown. PARSE_OK: a request, *consumed up to the end of its
+ * body or to its first chunk; CONNECT is one without a name. PARSE_MORE: *consumed are done with,
+ * more are needed. PARSE_ABSENT: no HTTP any more, after CONNECT or an Upgrade. PARSE_BAD:
+ * malformed, a body that could be read in two ways, or a second request of an h2c connection (see
+ * http2.h). */
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
 		     struct hello *out);
 

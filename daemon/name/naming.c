@@ -175,6 +175,11 @@ bool naming_is_plain(const struct flow *f, const struct naming *in)
 	return in->hello.server_next && !has_hole(f);
 }
 
+bool naming_waits_for_sender(const struct flow *f)
+{
+	return f->state == FLOW_ALLOWED && f->key.transport == IPPROTO_TCP && has_hole(f);
+}
+
 static void copy_host(struct flow *f, const struct host *h)
 {
 	f->host.len = h->len;
@@ -338,6 +343,17 @@ void naming_follow(struct namer *n, struct flow *f, const struct naming *first, 
 		naming_drop(n, f);
 }
 
+/* Where a hole is what keeps bytes from being read, those that find no more room are lost: their
+ * sender gives them again when the hole is filled. */
+static void lose(const struct flow *f, struct naming *out)
+{
+	if (out->broken != REASON_HELLO_UNFINISHED || !naming_waits_for_sender(f))
+		return;
+	out->parse = PARSE_MORE;
+	out->broken = REASON_COUNT;
+	out->lost = true;
+}
+
 void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
 {
 	struct cursor bytes;
@@ -353,8 +369,10 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 	if (out->nothing_new || out->may_pass)
 		return;
 	if (f->stream || offset) {
-		if (p && !join(n, f, offset, bytes, out))
+		if (p && !join(n, f, offset, bytes, out)) {
+			lose(f, out);
 			return;
+		}
 		bytes = stream_head(f->stream);
 	}
 	if (f->protocol == PROTOCOL_HTTP)

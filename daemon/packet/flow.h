@@ -40,9 +40,17 @@ struct quic_flow {
 	bool opened, sealed;
 };
 
-/* Where http.c is in a connection between packets; zero at a request's start. */
+/* Where http.c is in a connection between packets; zero at its start. */
 struct http_follow {
-	enum { HTTP_HEAD, HTTP_CHUNK, HTTP_CHUNK_END, HTTP_TRAILER, HTTP_FRAMES, HTTP_TUNNEL } at;
+	enum {
+		HTTP_FIRST,
+		HTTP_HEAD,
+		HTTP_CHUNK,
+		HTTP_CHUNK_END,
+		HTTP_TRAILER,
+		HTTP_FRAMES,
+		HTTP_TUNNEL
+	} at;
 	bool upgrade; /* a request offered to go on with another protocol */
 };
 

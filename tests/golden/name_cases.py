@@ -200,9 +200,27 @@ def starttls(c):
         # a hole in the plaintext: what lies beyond it waits
         Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n").at(0, b"EHLO me\r\n").hear(b"220 go\r\n").say(hello)
         Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n").at(19, hello).at(0, b"EHLO me\r\n")
+        # as clients are met: AUTH before AUTH, a bind before StartTLS, literals in ID, what XMPP and MySQL have
+        bind, bound = b"\x30\x0c\2\1\1\x60\7\2\1\3\4\0\x80\0", b"\x30\x0c\2\1\1\x61\7\n\1\0\4\0\4\0"
+        Talk(c, 389).say(bind).hear(bound).say(ldap).hear(b"\x30\x0c\2\1\1\x78\7\n\1\0\4\0\4\0").say(hello)
+        Talk(c, 143).hear(b"* OK\r\n").say(b'2 ID ("name" {6+}\r\nclient "version" {3}\r\n').hear(b"+\r\n") \
+            .say(b"1.0)\r\n").hear(b"2 OK\r\n").say(b"3 STARTTLS\r\n").hear(b"3 OK\r\n").say(hello)
+        Talk(c, 21).hear(b"220 ftp\r\n").say(b"AUTH SSL\r\n").hear(b"504 no\r\n").say(b"AUTH TLS\r\n").hear(b"234 go\r\n") \
+            .say(hello)
+        Talk(c, 110).hear(b"+OK\r\n").say(b"AUTH\r\n").hear(b"-ERR\r\n").say(b"STLS\r\n").hear(b"+OK\r\n").say(hello)
+        stream = b"<?xml version='1.0'?><stream:stream to='allowed.example' version='1.0'>"
+        Talk(c, 5222).say(stream).hear(b"<stream:features/>").say(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>") \
+            .hear(b"<proceed/>").say(hello)
+        Talk(c, 3306).hear(b"\x4a\0\0\0\n8.0").say(b"\x20\0\0\1\5\xae\xff\x81" + bytes(28)).say(hello)
+        Talk(c, 4190).hear(b"OK\r\n").say(b"STARTTLS\r\n").hear(b"OK\r\n").say(hello)
     Talk(c, 25).hear(b"220 mail\r\n").at(9, b"STARTTLS\r\n")
     Talk(c, 25).hear(b"220 mail\r\n").say(b"EHLO me\r\n").hear(b"250 ok\r\n").say(b"MAIL FROM:<ann@site>\r\n")
     Talk(c, 110).hear(b"+OK\r\n").say(b"USER ann\r\n")
+    # no prelude: a directory is read in clear, a host named in clear, a request of HTTP, too many bytes
+    Talk(c, 389).say(b"\x30\x0c\2\1\2\x63\7\4\0\n\1\2\n\0")
+    Talk(c, 21).hear(b"220 ftp\r\n").say(f"HOST {BAD}\r\n".encode())
+    Talk(c, 25).hear(b"220 mail\r\n").say(f"NOOP http://{BAD}/ HTTP/1.0\r\n".encode())
+    Talk(c, 25).hear(b"220 mail\r\n").say(b"EHLO " + b"x" * 4089 + b"\r\n").hear(b"250 ok\r\n").say(b"STARTTLS\r\n")
     Talk(c, 5432).say(struct.pack("!II", 16, 196608) + b"user\0ann")
 
 
@@ -250,9 +268,27 @@ def http_forms(c):
         PREFACE + frame(4, b"") + h2c(GOOD), PREFACE + frame(4, b"") + h2c(BAD),
         PREFACE + frame(4, b"") + frame(8, b"\0\1\0\0") + h2c(GOOD.upper()),
         f"GET / HTTP/1.1\r\nHost: {GOOD}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-        "HTTP2-Settings: AAMAAABk\r\n\r\n".encode()]
+        "HTTP2-Settings: AAMAAABk\r\n\r\n".encode(),
+        # what some server yet takes for a request, and reads another host in it
+        f"PROXY http://{BAD}/x HTTP/1.0\r\n\r\n".encode() + http_request(GOOD),
+        f"PROXY UNKNOWN http://{BAD}/x HTTP/1.0\r\n".encode() + http_request(GOOD),
+        b"PROXY TCP4 10.1.0.2 203.0.113.10 01 80\r\n" + http_request(GOOD),
+        b"PROXY TCP4 10.1.0.2 203.0.113.10 1 80\r\n" + http_request(GOOD),
+        b"PROXY TCP4 10.1.0.2 203.0.113.10 1 80\r\n" + http_request(BAD),
+        PROXY2 + http_request(GOOD), PROXY2 + http_request(BAD),
+        PROXY2.replace(b"\x21\x11", b"\x21\x41") + http_request(GOOD),
+        b"\r\n" * 6 + http_request(BAD), b"\r" + http_request(GOOD), b" " + http_request(GOOD),
+        f"GET http://{GOOD}/\r\n".encode(), f"GET\thttp://{BAD}/ HTTP/1.0\r\n\r\n".encode(),
+        b"A" * 40 + f" http://{BAD}/ HTTP/1.0\r\n\r\n".encode()]
     for r in requests:
         c.tcp(ANN, WEB, 80, [r], b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+PROXY2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes((10, 1, 0, 2, 203, 0, 113, 10, 0, 1, 0, 80))
+
+
+def websocket(first, data, key=b"\x37\xfa\x21\x3d"):
+    return bytes([first, 0x80 | len(data)]) + key + bytes(b ^ key[i % 4] for i, b in enumerate(data))
 
 
 def http_every_request(c):
@@ -266,6 +302,39 @@ def http_every_request(c):
     Talk(c, 80).say(chunked).hear(answer).say(http_request(GOOD)).hear(answer).say(http_request(BAD))
     Talk(c, 80).say(http_request(GOOD) + http_request(GOOD)).hear(answer)
     Talk(c, 80).say(PREFACE + frame(4, b"") + h2c(GOOD)).hear(frame(4, b"")).say(h2c(BAD, 3))
+    # lines that a client puts behind a body, which then waits for its answer
+    Talk(c, 80).say(post[:-9]).say(post[-9:] + b"\r\n").hear(answer).say(http_request(GOOD)).hear(answer)
+    Talk(c, 80).say(post + b"\r\n").hear(answer).say(b"\n" * 5 + http_request(BAD))
+    zipped = chunked.replace(b"chunked", b"gzip, chunked")
+    Talk(c, 80).say(zipped).hear(answer).say(http_request(GOOD)).hear(answer).say(http_request(BAD))
+    Talk(c, 80).say(post.replace(b"9\r", b"9\r\nTransfer-Encoding: chunked\r")).hear(answer)
+    expect = post.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    Talk(c, 80).say(expect[:-9]).hear(b"HTTP/1.1 100 Continue\r\n\r\n").say(expect[-9:]).hear(answer).say(http_request(BAD))
+    for line in (b"PROXY TCP4 10.1.0.2 203.0.113.10 1 80\r\n", PROXY2):
+        Talk(c, 80).say(line + http_request(GOOD)).hear(answer).say(http_request(BAD))
+    upgrade = f"GET / HTTP/1.1\r\nHost: {GOOD}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".encode()
+    for first in (0x81, 0xc1, 0x41, 0x42):  # RFC 7692: a compressed message in parts
+        Talk(c, 80).say(upgrade).hear(b"HTTP/1.1 101 Go\r\n\r\n").say(websocket(first, b"\xaa\x56")).say(websocket(0x80, b"\0"))
+    Talk(c, 80).say(upgrade).hear(answer).say(http_request(BAD))  # it was refused
+    c.at("2026-03-02 10:00:05")
+    Talk(c, 80).say(http_request(GOOD)).hear(answer)
+
+
+def http_upload_loss(c):
+    """A segment with a chunk's size is lost, and what follows is more than is kept, or waits too long:
+    it is dropped, and its sender gives it again."""
+    head = f"POST / HTTP/1.1\r\nHost: {GOOD}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    body = (b"2000\r\n" + b"x" * 8192 + b"\r\n") * 16 + b"0\r\n\r\n"
+    segments = [(len(head) + i, body[i:i + 1400]) for i in range(0, len(body), 1400)]
+    lost = 5 * 8200 // 1400
+    for behind, wait in ((30, 0), (30, 5), (len(segments) - lost, 0)):
+        talk = Talk(c, 80).say(head)
+        for offset, payload in segments[:lost] + segments[lost + 1:lost + behind]:
+            talk.at(offset, payload)
+        c.now += wait * 10**6
+        for offset, payload in segments[lost:]:
+            talk.at(offset, payload)
+        talk.hear(b"HTTP/1.1 204 No Content\r\n\r\n").say(http_request(BAD))
 
 
 # -- what becomes of a flow ----------------------------------------------------------------------------
@@ -390,4 +459,4 @@ def packet_malformed(c):
 
 
 CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, dtls, starttls, connect_socks, http_forms,
-         http_every_request, held, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)
+         http_every_request, http_upload_loss, held, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)

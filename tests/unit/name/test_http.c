@@ -60,14 +60,22 @@ static const struct example examples[] = {
 	OK("GET / HTTP/1.1\r\nA: b\r\n  folded\r\nHost: example.org\r\n\r\n", "example.org"),
 	OK("GET / HTTP/1.1\r\nXHost: other.net\r\nHost: example.org\r\n\r\n", "example.org"),
 	OK("GET / HTTP/1.1\r\nEmpty:\r\nHost: example.org\r\n\r\nGET", "example.org"),
-	/* an absolute target wins */
-	OK("GET http://target.org/a HTTP/1.1\r\nHost: other.net\r\n\r\n", "target.org"),
-	OK("GET HTTPS://Target.org:8443?q HTTP/1.1\r\nHost: other.net\r\n\r\n", "target.org"),
+	/* leading empty lines, a method of any length */
+	OK("\n\r\n\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "example.org"),
+	OK("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKL / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+	   "example.org"),
+	/* an absolute target and Host have to agree */
+	OK("GET http://target.org/a HTTP/1.1\r\nHost: target.org:80\r\n\r\n", "target.org"),
+	OK("GET HTTPS://Target.org:8443?q HTTP/1.1\r\nHost: target.org\r\n\r\n", "target.org"),
+	BAD_NAME("GET http://target.org/a HTTP/1.1\r\nHost: other.net\r\n\r\n"),
+	BAD_NAME("GET http://target.org/a HTTP/1.1\r\nHost:\r\n\r\n"),
 	OK("GET http://target.org HTTP/1.0\r\n\r\n", "target.org"),
 	OK("GET /http://target.org/ HTTP/1.1\r\nHost: other.net\r\n\r\n", "other.net"),
-	NO_NAME("GET http://192.0.2.1/ HTTP/1.1\r\nHost: other.net\r\n\r\n"),
+	NO_NAME("GET http://192.0.2.1/ HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n"),
+	BAD_NAME("GET http://192.0.2.1/ HTTP/1.1\r\nHost: other.net\r\n\r\n"),
 	BAD_NAME("GET http://allowed.org@evil.net/ HTTP/1.1\r\nHost: evil.net\r\n\r\n"),
-	NO_NAME("GET http:/// HTTP/1.1\r\nHost: other.net\r\n\r\n"),
+	NO_NAME("GET http:/// HTTP/1.0\r\n\r\n"),
+	BAD_NAME("GET http:/// HTTP/1.1\r\nHost: other.net\r\n\r\n"),
 	/* no name */
 	NO_NAME("GET / HTTP/1.0\r\n\r\n"),
 	NO_NAME("GET / HTTP/1.1\r\n\r\n"),
@@ -105,19 +113,29 @@ static const struct example examples[] = {
 	MALFORMED("GET / HTTP/1.x\r\nHost: a.org\r\n\r\n"),
 	MALFORMED("GET / HTTP/2.0\r\nHost: a.org\r\n\r\n"),
 	MALFORMED("GET / HTTP/1.10\r\nHost: a.org\r\n\r\n"),
+	/* what some server yet takes for a request */
+	MALFORMED("\rGET / HTTP/1.1\r\nHost: a.org\r\n\r\n"),
+	MALFORMED(" GET / HTTP/1.1\r\nHost: a.org\r\n\r\n"),
+	MALFORMED("GET\t/ HTTP/1.1\r\nHost: a.org\r\n\r\n"),
+	MALFORMED("GET\t/ HTTP/1.1\r\n"),
+	MALFORMED("GET / http/1.1\r\nHost: a.org\r\n\r\n"),
+	MALFORMED("GET / HTTP/1.1\rHost: a.org\r\n\r\n"),
+	MALFORMED("GET http://a.org/\r\n"),
+	MALFORMED("GET HTTP/1.1\r\nHost: a.org\r\n\r\n"),
+	MALFORMED("GET\vhttp://a.org/\r\n"),
 	/* not HTTP, or a proxy's */
 	OTHER("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"),
 	OTHER("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
 	OTHER("EHLO example.org\r\n"),
 	OTHER("GET /\r\n"),
 	OTHER("GET\r\n"),
-	OTHER("GET HTTP/1.1\r\nHost: a.org\r\n\r\n"),
-	OTHER("GET\t/ HTTP/1.1\r\n"),
 	OTHER("\x05\x01\x00"),
 	OTHER("\x04\x01\x01\xbb"),
-	OTHER("abcdefghijklmnopqrstuvwxyzabcdefghijkl"),
-	OTHER("\r\n\r\n\r\n\r\n\r\n\r\n"),
-	OTHER("\rGET"),
+	OTHER("\r\n\r\n\5"),
+	OTHER("abc\2"),
+	OTHER("abc \1\r\n"),
+	UNFINISHED("abcdefghijklmnopqrstuvwxyzabcdefghijkl"),
+	UNFINISHED("\r\n\r\n\r\n\r\n\r\n\r\n"),
 	UNFINISHED(""),
 	UNFINISHED("\r"),
 	UNFINISHED("G"),
@@ -184,7 +202,12 @@ static void test_too_long(void **state)
 	while (b.len <= HTTP_HEAD_MAX + 4)
 		put_text(&b, "a");
 	assert_int_equal(request(b.at, 10000), PARSE_MORE);
-	assert_int_equal(request(b.at, b.len), PARSE_ABSENT);
+	assert_int_equal(request(b.at, b.len), PARSE_BAD);
+	b.len = 0;
+	while (b.len <= HTTP_HEAD_MAX)
+		put_text(&b, "\r\n");
+	assert_int_equal(request(b.at, HTTP_HEAD_MAX), PARSE_MORE);
+	assert_int_equal(request(b.at, b.len), PARSE_BAD);
 }
 
 /* --- later requests --- */
@@ -249,6 +272,30 @@ static void test_follow(void **state)
 			  "1;x=y\r\nG\r\nA \r\n0123456789\r\n0\r\nHost: t.org\r\n\r\n") B,
 		     "p.org,b.org,", PARSE_MORE);
 	expect_hosts(POST("Content-Length: 1000\r\n", "some of it"), "p.org,", PARSE_MORE);
+	expect_hosts(A "\r\n\n\r\n\r\n\r\n\r\n" B "\r\n", "a.org,b.org,", PARSE_MORE);
+	expect_hosts(POST("Content-Length: 5, 5\r\n", "GET /") B, "p.org,b.org,", PARSE_MORE);
+	expect_hosts(POST("Transfer-Encoding: gzip, chunked\r\n", "1\r\nG\r\n0\r\n\r\n") B,
+		     "p.org,b.org,", PARSE_MORE);
+	expect_hosts(POST("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+			  "1\r\nG\r\n0\r\n\r\n") B,
+		     "p.org,b.org,", PARSE_MORE);
+	expect_hosts(POST("Expect: 100-continue\r\nContent-Length: 5\r\n", "GET /") B,
+		     "p.org,b.org,", PARSE_MORE);
+	expect_hosts("PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\n" A B, "a.org,b.org,", PARSE_MORE);
+}
+
+/* An empty line behind a body is done with as it comes: it is not held, and so is the body's end.
+ */
+static void test_empty_line(void **state)
+{
+	static const char post[] = POST("Content-Length: 5\r\n", "GET /\r\n");
+	struct http_follow f = {0};
+	uint64_t used, all;
+	assert_int_equal(http_next(&f, cursor_of(post, sizeof post - 1), &used, &hello), PARSE_OK);
+	assert_int_equal(used, sizeof post - 3);
+	struct cursor rest = cursor_of(post + used, 2);
+	assert_int_equal(http_next(&f, rest, &all, &hello), PARSE_MORE);
+	assert_int_equal(all, 2);
 }
 
 static void test_follow_bad(void **state)
@@ -262,6 +309,20 @@ static void test_follow_bad(void **state)
 	expect_hosts(POST("Content-Length: 99999999999999999999\r\n", ""), "", PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: gzip\r\n", ""), "", PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked, identity\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: identity, chunked\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked, chunked\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", ""), "",
+		     PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked,\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: ,chunked\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked;q=1\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: \vchunked\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding:\r\n", ""), "", PARSE_BAD);
+	expect_hosts(POST("Content-Length: 5, 6\r\n", "GET /"), "", PARSE_BAD);
+	expect_hosts(POST("Content-Length: 5,\r\n", "GET /"), "", PARSE_BAD);
+	/* a line of two to some, of one to others */
+	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1;\nG\r\n"), "p.org,", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1\r\nG\n0\r\n"), "p.org,", PARSE_BAD);
 	expect_hosts("POST / HTTP/1.0\r\nHost: p.org\r\nTransfer-Encoding: chunked\r\n\r\n", "",
 		     PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "x\r\n"), "p.org,", PARSE_BAD);
@@ -271,7 +332,8 @@ static void test_follow_bad(void **state)
 		     PARSE_BAD);
 	/* what a server might yet read as a request of another host */
 	expect_hosts(A "\x16\x03\x01", "a.org,", PARSE_BAD);
-	expect_hosts(A "\r\n\r\n\r\n\r\n\r\n\r\n" B, "a.org,", PARSE_BAD);
+	expect_hosts(A "\r" B, "a.org,", PARSE_BAD);
+	expect_hosts(A "PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\n" B, "a.org,", PARSE_BAD);
 	expect_hosts(A "GET /\r\n" B, "a.org,", PARSE_BAD);
 }
 
@@ -284,6 +346,10 @@ static void test_follow_upgrade(void **state)
 	expect_hosts(UPGRADE("websocket") B, "a.org,b.org,", PARSE_MORE);
 	expect_hosts(UPGRADE("websocket") B "\x81\x05hello", "a.org,b.org,", PARSE_ABSENT);
 	expect_hosts(UPGRADE("websocket") "GET /\r\n", "a.org,", PARSE_BAD);
+	expect_hosts(UPGRADE("websocket") "A\x84wxyzhello", "a.org,", PARSE_ABSENT);
+	expect_hosts(UPGRADE("websocket") "AB\x84wxyzhello", "a.org,", PARSE_ABSENT);
+	expect_hosts(UPGRADE("websocket") "A\t/ HTTP/1.1\r\n", "a.org,", PARSE_BAD);
+	expect_hosts(A "A\x84wxyzhello", "a.org,", PARSE_BAD);
 	/* CONNECT is asked for as a request without a name; then nothing is read */
 	expect_hosts(A "CONNECT b.org:1 HTTP/1.1\r\nHost: b.org\r\n\r\n" B, "a.org,,",
 		     PARSE_ABSENT);
@@ -485,13 +551,21 @@ static void test_h2c_server_next(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples),        cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_connect_is_http), cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_too_long),        cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_follow_bad),      cmocka_unit_test(test_h2c),
-		cmocka_unit_test(test_h2c_frames),      cmocka_unit_test(test_h2c_bad),
-		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_h2c_real),
-		cmocka_unit_test(test_follow_upgrade),  cmocka_unit_test(test_follow_h2c),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_connect_is_http),
+		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_empty_line),
+		cmocka_unit_test(test_follow_bad),
+		cmocka_unit_test(test_h2c),
+		cmocka_unit_test(test_h2c_frames),
+		cmocka_unit_test(test_h2c_bad),
+		cmocka_unit_test(test_h2c_memory),
+		cmocka_unit_test(test_h2c_real),
+		cmocka_unit_test(test_follow_upgrade),
+		cmocka_unit_test(test_follow_h2c),
 		cmocka_unit_test(test_h2c_server_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
