@@ -76,6 +76,18 @@ static void refuse_fixed(const struct config *a, const struct config *b, struct 
 #undef FIXED
 }
 
+/* Keeps its lists for the next start, and says what is to be looked at. */
+static void config_taken(const struct config *c)
+{
+	struct errors errors = {0};
+	for (size_t i = 0; i < c->notes.count; i++)
+		log_warn("%s", c->notes.lines[i]);
+	if (!config_keep(c, &errors))
+		for (size_t i = 0; i < errors.count; i++)
+			log_warn("%s", errors.lines[i]);
+	errors_deinit(&errors);
+}
+
 static void swap_snapshot(struct gateway *g, struct snapshot *fresh)
 {
 	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, fresh);
@@ -119,6 +131,7 @@ static size_t reload(void *ctx, struct errors *errors)
 		g->latest = c;
 		identity_reload(g, c);
 		g->loaded = clock_wall();
+		config_taken(c);
 		log_info("policy %s is in force", snapshot_digest(g->snapshot));
 	}
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
@@ -197,12 +210,13 @@ static bool load_pseudonym(struct gateway *g, struct errors *errors)
 static bool load_policy(struct gateway *g, struct errors *errors)
 {
 	struct errors failed = {0};
-	g->config = config_load(g->o.config, CONFIG_FOR_RUN, errors);
+	g->config = config_load(g->o.config, CONFIG_FOR_START, errors);
 	if (!g->config)
 		return false;
 	struct snapshot *s = snapshot_compile(g->config, errors);
 	if (!s)
 		return false;
+	config_taken(g->config);
 	g->snapshot = s;
 	g->strict = g->config->audit == CONFIG_AUDIT_STRICT;
 	g->started = g->loaded = clock_wall();

@@ -39,6 +39,8 @@ static void warn(const struct config *c)
 	struct errors warnings = {0};
 	config_warn(c, clock_now(), &warnings);
 	wiring_interfaces(c, &warnings);
+	for (size_t i = 0; i < c->notes.count; i++)
+		fprintf(stderr, "warning: %s\n", c->notes.lines[i]);
 	wiring_warn_of_resolvers(c, &warnings);
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);

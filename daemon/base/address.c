@@ -1,6 +1,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -35,9 +36,20 @@ bool address_parse(const char *text, struct address *out)
 	return inet_pton(AF_INET6, text, out->bytes) == 1 && !address_is4(out);
 }
 
+bool address_is_mapped(const char *text)
+{
+	char copy[ADDRESS_TEXT];
+	struct address a;
+	text += *text == '[';
+	snprintf(copy, sizeof copy, "%.*s", (int)strcspn(text, "/]%"), text);
+	return strchr(copy, ':') && inet_pton(AF_INET6, copy, a.bytes) == 1 && address_is4(&a);
+}
+
 bool network_has(const struct network *n, const struct address *a)
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;
+	if (address_is4(a) && n->bits < 96)
+		return false;
 	if (memcmp(n->base.bytes, a->bytes, whole) != 0)
 		return false;
 	return rest == 0 || ((n->base.bytes[whole] ^ a->bytes[whole]) >> (8 - rest)) == 0;

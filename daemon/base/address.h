@@ -30,7 +30,12 @@ static inline bool address_equal(const struct address *a, const struct address *
  * one address; host bits that are set make it false (the caller says so to the operator). */
 bool address_parse(const char *text, struct address *out);
 bool network_parse(const char *text, struct network *out);
+/* No network of IPv6, not even ::/0, holds an IPv4 address. */
 bool network_has(const struct network *n, const struct address *a);
+
+/* Is the text (an address, a network, [address]:port) one of IPv4 in the form ::ffff:a.b.c.d?
+ * Nothing takes that from a person: which of the two kinds of traffic it means is a guess. */
+bool address_is_mapped(const char *text);
 
 /* Writes the text form (RFC 5952) and returns `out`. */
 const char *address_format(const struct address *a, char out[static ADDRESS_TEXT]);

@@ -119,6 +119,38 @@ int file_read(const char *path, size_t max, char **bytes, size_t *len)
 	return e;
 }
 
+/* Shortens the text in place; a mark and a CR before LF are what goes. */
+static size_t plain_lines(char *text, size_t len)
+{
+	size_t from = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, to = 0;
+	for (; from < len; from++)
+		if (text[from] != '\r')
+			text[to++] = text[from];
+		else if (text[from + 1] != '\n') /* behind the last byte there is a zero */
+			text[to++] = '\n';
+	text[to] = '\0';
+	return to;
+}
+
+int file_read_text(const char *path, size_t max, char **text, size_t *len)
+{
+	int e = file_read(path, max, text, len);
+	if (e < 0)
+		return e;
+	if (*len >= 2 && (memcmp(*text, "\xff\xfe", 2) == 0 || memcmp(*text, "\xfe\xff", 2) == 0)) {
+		free(*text);
+		*text = NULL;
+		return -EILSEQ;
+	}
+	*len = plain_lines(*text, *len);
+	return 0;
+}
+
+const char *file_error(int error)
+{
+	return error == EILSEQ ? "it is UTF-16, not UTF-8" : strerror(error);
+}
+
 int file_folder_lock(const char *file)
 {
 	char copy[PATH_MAX];

@@ -28,3 +28,10 @@ int file_folder_lock(const char *path) __attribute__((warn_unused_result));
  * 0 or -errno, -EFBIG. */
 int file_read(const char *path, size_t max, char **bytes, size_t *len)
 	__attribute__((warn_unused_result));
+
+/* The same of a text that people edit, on whatever machine: without a byte order mark of UTF-8,
+ * each end of a line (LF, CR LF or CR alone) as LF. -EILSEQ: it is UTF-16. */
+int file_read_text(const char *path, size_t max, char **text, size_t *len)
+	__attribute__((warn_unused_result));
+/* What is wrong, for a message: strerror, and words for what a text file can be. */
+const char *file_error(int error);

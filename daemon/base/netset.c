@@ -156,12 +156,19 @@ static const struct node *step(const struct netset *s, const struct node *from, 
 	return &s->nodes[at];
 }
 
+/* The shortest network that can hold an address: IPv4 lies below ::ffff:0:0/96, and a network of
+ * IPv6 that is wider holds none of it. */
+static unsigned widest(const struct address *a)
+{
+	return address_is4(a) ? 96 : 0;
+}
+
 uint32_t netset_find(const struct netset *s, const struct address *a)
 {
 	struct key key = key_of(a);
 	uint32_t found = NETSET_NONE;
 	for (const struct node *n = step(s, NULL, key); n; n = step(s, n, key))
-		if (n->first != NO_LINK)
+		if (n->first != NO_LINK && n->bits >= widest(a))
 			found = s->links[n->first].value;
 	return found;
 }
@@ -171,7 +178,8 @@ size_t netset_all(const struct netset *s, const struct address *a, uint32_t *val
 	struct key key = key_of(a);
 	size_t count = 0;
 	for (const struct node *n = step(s, NULL, key); n; n = step(s, n, key))
-		for (uint32_t l = n->first; l != NO_LINK; l = s->links[l].next, count++)
+		for (uint32_t l = n->bits < widest(a) ? NO_LINK : n->first; l != NO_LINK;
+		     l = s->links[l].next, count++)
 			if (count < max)
 				values[count] = s->links[l].value;
 	return count;

@@ -17,7 +17,8 @@ void netset_free(struct netset *s);
 bool netset_add(struct netset *s, const struct network *n, uint32_t value)
 	__attribute__((warn_unused_result));
 
-/* The value of the longest network that holds a (of several, the first added), or NETSET_NONE. */
+/* The value of the longest network that holds a (of several, the first added), or NETSET_NONE. No
+ * network of IPv6, not even ::/0, holds an IPv4 address. */
 uint32_t netset_find(const struct netset *s, const struct address *a);
 
 /* Values of all networks that hold a, shortest prefix first; at most max are written, the number

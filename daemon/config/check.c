@@ -233,7 +233,7 @@ static void check_bounds(struct loader *l)
 static void check_settings(struct loader *l, enum config_use use)
 {
 	struct config *c = l->c;
-	if (use == CONFIG_FOR_RUN && !c->inside.count)
+	if (use >= CONFIG_FOR_RUN && !c->inside.count)
 		complain(l, l->file, line_of(l, "inside"),
 			 "inside names no interface; write inside = [ \"lan0\" ]");
 	if (c->on_deny == CONFIG_REDIRECT && !c->portal[0].port && !c->portal[1].port)

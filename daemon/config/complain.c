@@ -38,6 +38,16 @@ static int by_place(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
+void complaints_pardon(struct loader *l, size_t first)
+{
+	for (size_t i = first; i < l->complaint_count; i++) {
+		const struct complaint *c = &l->complaints[i];
+		errors_add(&l->c->notes, c->place.file, c->place.line, "%s", c->text);
+		free(c->text);
+	}
+	l->complaint_count = first;
+}
+
 void complaints_pass(struct loader *l, struct errors *to)
 {
 	if (l->complaint_count)

@@ -82,6 +82,7 @@ void config_free(struct config *c)
 	free(c->state_dir);
 	free(c->runtime_dir);
 	strings_free(&c->files);
+	errors_deinit(&c->notes);
 	free(c->path);
 	free(c->folder);
 	free(c);

@@ -80,6 +80,8 @@ struct config_list {
 	char *file; /* as the records name it */
 	struct site_entry *item;
 	size_t count;
+	int64_t changed; /* ns since the epoch: the file's last change; 0: written in place */
+	bool kept;       /* it is the last good one, for the file has a fault */
 };
 
 struct config_site {
@@ -176,10 +178,16 @@ struct config {
 	size_t allow_count, deny_count;
 	struct config_expect *expects;
 	size_t expect_count;
+
+	struct errors notes; /* what is no error and should be looked at, in words */
+	size_t faults;       /* lists that a start took in spite of a fault; the notes say which */
 };
 
-/* What the configuration is for decides which keys are required. */
-enum config_use { CONFIG_FOR_CHECK, CONFIG_FOR_REPLAY, CONFIG_FOR_RUN };
+/* What the configuration is for decides which keys are required. At a start no list keeps the rest
+ * from coming up: one with a fault (a line that is none, an empty file where there was content, a
+ * file that is not there) is replaced by the last good one, else what is good of it counts, and the
+ * notes say so. */
+enum config_use { CONFIG_FOR_CHECK, CONFIG_FOR_REPLAY, CONFIG_FOR_RUN, CONFIG_FOR_START };
 
 /* Reads a file and all that it names. Forms, ranges, names that dangle or are given twice and tiers
  * that include themselves are checked here; lines that can never match and `expect` by policy/.
@@ -192,6 +200,10 @@ void config_warn(const struct config *c, int64_t now, struct errors *warnings);
 
 /* A line for each site: how many entries each of its lists holds. */
 void config_count(const struct config *c, FILE *to);
+
+/* Keeps the lists of a configuration that is in force in its state_dir, for the next start. False
+ * (and an error a list) where one could not be written. */
+bool config_keep(const struct config *c, struct errors *errors);
 
 /* Writes the normalised configuration, which loads again to the same. */
 void config_print(const struct config *c, FILE *to);

@@ -278,7 +278,7 @@ static struct config *config_new(const char *path)
 struct config *config_load(const char *path, enum config_use use, struct errors *errors)
 {
 	struct config *c = config_new(path);
-	struct loader l = {.c = c, .file = c->files.item[0]};
+	struct loader l = {.c = c, .use = use, .file = c->files.item[0]};
 	size_t len;
 	l.lines = must(calloc(schema_main.count, sizeof *l.lines));
 	char *text = config_text(&l, l.file, 0, &len);

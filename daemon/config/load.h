@@ -18,6 +18,7 @@ struct names {
 
 struct loader {
 	struct config *c;
+	enum config_use use;
 	struct complaint {
 		struct place place;
 		size_t file, order; /* which file it is, which complaint it was */
@@ -48,6 +49,8 @@ void names_add(struct names *n, const char *name, const char *file, int line);
 void complain(struct loader *l, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void complaints_pass(struct loader *l, struct errors *to);
+/* Makes notes of the complaints from the first-th on: they no longer refuse the configuration. */
+void complaints_pardon(struct loader *l, size_t first);
 
 /* scan.c: finds what libconfig would take without a word: adjacent strings, @include (blanked out
  * of the text), numbers that don't fit, strings and comments without an end. Lines of the values,
@@ -64,9 +67,14 @@ const char *named_file(struct loader *l, const char *path, int line);
 char *config_path(const struct loader *l, const char *name); /* owned by the caller */
 char *config_text(struct loader *l, const char *name, int line, size_t *len);
 
-/* lists.c: a .sites file into a list. */
+/* lists.c: a .sites file into a list; its text into one that has a file's name, which changes the
+ * text. */
 void list_read(struct loader *l, const char *path, int line, struct config_list *list);
+void list_parse(struct loader *l, char *text, size_t len, struct config_list *list);
 void list_add(struct config_list *list, const struct site_entry *e);
+
+/* kept.c: the last good list of a name into a list without entries; false where there is none. */
+bool list_kept(struct loader *l, const char *name, struct config_list *list);
 
 /* check.c: what can be said only when all files are read. */
 void config_check(struct loader *l, enum config_use use);

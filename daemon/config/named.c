@@ -77,13 +77,13 @@ char *config_path(const struct loader *l, const char *name)
 char *config_text(struct loader *l, const char *name, int line, size_t *len)
 {
 	char *text = NULL, *path = config_path(l, name);
-	int error = -file_read(path, CONFIG_FILE_MAX, &text, len);
+	int error = -file_read_text(path, CONFIG_FILE_MAX, &text, len);
 	if (error && line > 0)
 		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
-			 strerror(error));
+			 file_error(error));
 	else if (error) /* the whole path: it may be another file than the operator means */
 		complain(l, name, 0, "%s can't be read: %s; name a file that can", path,
-			 strerror(error));
+			 file_error(error));
 	free(path);
 	return text;
 }

@@ -41,6 +41,9 @@ static void wrong(const struct reading *r, const config_setting_t *s, const char
 {
 	char value[128], accepts[512];
 	struct buf v = BUF_OF(value), a = BUF_OF(accepts);
+	const char *text = config_setting_get_string(s);
+	if (text && address_is_mapped(text))
+		what = "is IPv4 in the form of IPv6";
 	buf_reset(&v);
 	put_value(s, &v);
 	option_accepts(r->o, &a);

@@ -109,7 +109,8 @@ int ctl_wiring(int argc, char **argv)
 		fputs(usage, stderr);
 		return USAGE;
 	}
-	struct config *c = config_load(r.config, CONFIG_FOR_RUN, &errors);
+	/* as at a start: no list of sites may keep the rules away */
+	struct config *c = config_load(r.config, CONFIG_FOR_START, &errors);
 	if (!c && verbs[i].run != down)
 		return say(&errors, NO);
 	int status = verbs[i].run(c, &r, &errors); /* a broken file must not keep the rules up */

@@ -138,9 +138,9 @@ static void load_one(struct texts *t, const char *folder, const char *name, stru
 		return;
 	if (asprintf(&path, "%s/%s.text", folder, name) < 0)
 		abort();
-	int e = file_read(path, TEXT_FILE_MAX, &bytes, &len);
+	int e = file_read_text(path, TEXT_FILE_MAX, &bytes, &len);
 	if (e < 0) {
-		errors_add(errors, path, 0, "the texts cannot be read: %s", strerror(-e));
+		errors_add(errors, path, 0, "the texts cannot be read: %s", file_error(-e));
 	} else {
 		l = l ? l : &t->language[t->count++];
 		strcpy(l->name, name);

@@ -336,6 +336,34 @@ def test_bad_configuration(lab):
         check("modus" in done.stderr + done.stdout and "queues" in done.stderr + done.stdout, done.stderr)
 
 
+def test_list_with_a_fault(lab):
+    "a start with a list that has a fault uses the last good one and says so; a reload is refused"
+    lists = lab.dir / "social.sites"
+    over = {"sites": [{"name": "good", "hosts": ["allowed.example"]},
+                      {"name": "social", "lists": [str(lists)]}]}
+    lists.write_text("social.example\n")
+    with lab.gateway(**over):
+        check(lab.curl("https://www.social.example/", STAFF).ok)
+        before = lab.policy()
+        lists.write_text("<!DOCTYPE html>\n<h1>404</h1>\n")
+        equal(lab.ctl("reload").returncode, 1, "exit status of a reload")
+        equal(lab.policy(), before, "digest")
+        for fault in ("https://social.example/\n", "", None):
+            lab.stop()
+            if fault is None:
+                lists.unlink()
+            else:
+                lists.write_text(fault)
+            lab.start()  # and wires: no list keeps the rules away either
+            check("the last good one, of 1 entries" in lab.log(), lab.log())
+            equal(lab.status()["lists_with_faults"], 1, "status")
+            equal(lab.policy(), before, "digest")
+            check(lab.curl("https://www.social.example/", STAFF).ok)
+            lists.write_text("social.example\n")
+            lab.reload()
+            check("lists_with_faults" not in lab.status(), lab.status())
+
+
 def test_capabilities(lab):
     "once it runs it has CAP_NET_ADMIN and no other right"
     with lab.gateway():

@@ -37,6 +37,37 @@ static const char *content(void)
 	return text;
 }
 
+static void check_text(const char *bytes, size_t size, const char *want)
+{
+	struct file_new f;
+	char *text;
+	size_t len;
+	assert_int_equal(file_new_open(&f, path, 0640, (gid_t)-1), 0);
+	assert_int_equal(fwrite(bytes, 1, size, f.to), size);
+	assert_int_equal(file_new_commit(&f), 0);
+	assert_int_equal(file_read_text(path, 63, &text, &len), want ? 0 : -EILSEQ);
+	if (!want)
+		return;
+	assert_string_equal(text, want);
+	assert_int_equal(len, strlen(want));
+	free(text);
+}
+#define CHECK_TEXT(bytes, want) check_text(bytes, sizeof bytes - 1, want)
+
+static void test_text(void **state)
+{
+	CHECK_TEXT("", "");
+	CHECK_TEXT("\xef\xbb\xbf"
+		   "a\r\nb\rc\n\rd\r",
+		   "a\nb\nc\n\nd\n");
+	CHECK_TEXT("\xef\xbb", "\xef\xbb");
+	CHECK_TEXT("a\xef\xbb\xbf", "a\xef\xbb\xbf");
+	CHECK_TEXT("\xff\xfe", NULL);
+	CHECK_TEXT("\xfe\xff\0a", NULL);
+	assert_string_equal(file_error(EILSEQ), "it is UTF-16, not UTF-8");
+	assert_string_equal(file_error(ENOENT), strerror(ENOENT));
+}
+
 static void write_file(const char *text, bool commit)
 {
 	struct file_new f;
@@ -99,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_or_not),
+		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_refused),
 	};

@@ -56,16 +56,36 @@ static void test_all(void **state)
 	add(s, "10.0.0.0/8", 6);
 	add(s, "10.0.0.1", 9);
 	assert_true(address_parse("10.0.0.1", &a));
-	assert_int_equal(netset_all(s, &a, values, 4), 4);
-	assert_int_equal(values[0], 1); /* ::/0 is above the mapped IPv4 addresses too */
-	assert_int_equal(values[1], 7);
-	assert_int_equal(values[2], 6);
-	assert_int_equal(values[3], 9);
+	assert_int_equal(netset_all(s, &a, values, 4), 3);
+	assert_int_equal(values[0], 7);
+	assert_int_equal(values[1], 6);
+	assert_int_equal(values[2], 9);
 	assert_int_equal(find(s, "10.0.0.2"), 7);
-	values[2] = 77;
-	assert_int_equal(netset_all(s, &a, values, 2), 4);
-	assert_int_equal(values[2], 77);
+	values[1] = 77;
+	assert_int_equal(netset_all(s, &a, values, 1), 3);
+	assert_int_equal(values[1], 77);
 	netset_free(s);
+}
+
+/* IPv4 is kept below ::ffff:0:0/96, and no network of IPv6 that lies above holds any of it. */
+static void test_versions_apart(void **state)
+{
+	struct netset *s = netset_new();
+	struct network wide, wider;
+	struct address four;
+	add(s, "::/0", 6);
+	add(s, "::/64", 7);
+	assert_int_equal(find(s, "10.0.0.1"), NETSET_NONE);
+	assert_int_equal(find(s, "2001:db8::1"), 6);
+	assert_int_equal(find(s, "::1"), 7);
+	add(s, "0.0.0.0/0", 4);
+	assert_int_equal(find(s, "10.0.0.1"), 4);
+	assert_int_equal(find(s, "::fffe:a00:1"), 7);
+	netset_free(s);
+	assert_true(network_parse("::/0", &wider) && network_parse("0.0.0.0/0", &wide));
+	assert_true(address_parse("10.0.0.1", &four));
+	assert_false(network_has(&wider, &four));
+	assert_true(network_has(&wide, &four));
 }
 
 struct entry {
@@ -140,9 +160,8 @@ static void test_twin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_longest),
-		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_empty), cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_all),   cmocka_unit_test(test_versions_apart),
 		cmocka_unit_test(test_twin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
