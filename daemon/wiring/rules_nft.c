@@ -167,23 +167,21 @@ static void allowed(FILE *to)
 	end(to);
 }
 
+#define ERRORS_RATE "limit rate 1/second burst 5 packets"
+
 /* A client's ICMP errors about an open flow carry what it likes. An honest one sends few, and none
  * is longer than hosts make them (RFC 1812 4.3.2.3, RFC 4443 2.4). */
 static void errors(const struct rules *r, FILE *to)
 {
 	if (r->config->mode == CONFIG_OBSERVE)
 		return;
-	for (int v = 4; v <= 6; v += 2)
-		fprintf(to,
-			"\tset errors%d {\n\t\ttype ipv%d_addr; size 65536; "
-			"flags dynamic,timeout; timeout 1m;\n\t}\n",
-			v, v);
 	chain(to, "errors", NULL, NULL);
 	rule(to, "ip length > 576 counter drop");
 	rule(to, "ip6 length > 1240 counter drop");
-	rule(to, "add @errors4 { ip saddr limit rate 1/second burst 5 packets } accept");
-	rule(to, "add @errors6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate 1/second "
-		 "burst 5 packets } accept");
+	rule(to, "meter errors4 size 65535 { ip saddr timeout 1m " ERRORS_RATE " } accept");
+	rule(to,
+	     "meter errors6 size 65535 { ip6 saddr & ffff:ffff:ffff:ffff:: timeout 1m " ERRORS_RATE
+	     " } accept");
 	rule(to, "counter drop");
 	end(to);
 }

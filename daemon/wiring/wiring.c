@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static const char acct_path[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
+static const char liberal_path[] = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
 
 const char *wiring_backend_name(enum wiring_backend b)
 {
@@ -167,9 +168,9 @@ static bool remove_nft(struct errors *errors)
 
 /* --- nf_conntrack_acct --------------------------------------------------------------------- */
 
-static bool acct_is_on(void)
+static bool is_on(const char *path)
 {
-	FILE *f = fopen(acct_path, "re");
+	FILE *f = fopen(path, "re");
 	int c = f ? fgetc(f) : '0';
 	if (f)
 		fclose(f);
@@ -178,7 +179,7 @@ static bool acct_is_on(void)
 
 static bool set_acct(bool on, struct errors *errors)
 {
-	if (acct_is_on() == on)
+	if (is_on(acct_path) == on)
 		return true;
 	FILE *f = fopen(acct_path, "we");
 	bool ok = f && fputc(on ? '1' : '0', f) != EOF;
@@ -200,7 +201,7 @@ static bool choose_epoch(const struct config *c, const struct loaded *l, struct 
 	bool rules_same = l->named && strcmp(l->name.rules, name->rules) == 0;
 	bool policy_same = l->named && strcmp(l->name.policy, name->policy) == 0;
 	name->epoch = l->named ? l->name.epoch : 0;
-	name->acct = l->named ? l->name.acct : acct_is_on();
+	name->acct = l->named ? l->name.acct : is_on(acct_path);
 	if ((rules_same && policy_same) || nfqueue_bound((uint16_t)c->queue_first, &port))
 		return true;
 	if (l->named)
@@ -347,9 +348,14 @@ static void check_whole(const struct config *c, const struct loaded *l, struct e
 	if (!l->nft && ip6_here())
 		compare(&r, l, 6, errors);
 	loaded_check_order(l, errors);
-	if (!acct_is_on())
+	if (!is_on(acct_path))
 		errors_add(errors, NULL, 0,
 			   "nf_conntrack_acct is off: ends of flows have no byte counts");
+	/* An entry counts as answered by a SYN-ACK whose numbers conntrack has checked. */
+	if (is_on(liberal_path))
+		errors_add(errors, NULL, 0,
+			   "nf_conntrack_tcp_be_liberal is on: conntrack takes answers that no "
+			   "server gave; `sysctl net.netfilter.nf_conntrack_tcp_be_liberal=0`");
 }
 
 bool wiring_loaded(const struct config *c, struct errors *errors)

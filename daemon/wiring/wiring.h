@@ -37,8 +37,8 @@ bool wiring_up(const struct config *c, enum wiring_backend b, const char *policy
 bool wiring_down(const struct config *c, struct errors *errors) __attribute__((warn_unused_result));
 
 /* True where the rules of this configuration are loaded, whole and at their places; else what
- * differs is in errors. Needs CAP_NET_ADMIN only; a line by line comparison is made where a scratch
- * network namespace can be. */
+ * differs is in errors; so is a setting of conntrack that they rely on. Needs CAP_NET_ADMIN only; a
+ * line by line comparison is made where a scratch network namespace can be. */
 bool wiring_check(const struct config *c, struct errors *errors)
 	__attribute__((warn_unused_result));
 

@@ -181,13 +181,15 @@ def device_mac(lab, host, device):
     return bytes.fromhex(text.strip().replace(":", ""))
 
 
-def throw(lab, host, packet, device="eth0", to=None):
+def throw(lab, host, packet, device="eth0", to=None, times=1):
     """Puts a packet on the wire from a host towards the gateway, whatever its addresses say."""
     near = {"client": "lan0", "outside": "wan0", "inside": "dmz0"}[host]
     s = lab.socket(host, socket.AF_PACKET, socket.SOCK_RAW)
     s.bind((device, 0))
     kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
-    s.send((to or device_mac(lab, "gateway", near)) + device_mac(lab, host, device) + kind + packet)
+    frame = (to or device_mac(lab, "gateway", near)) + device_mac(lab, host, device) + kind + packet
+    for _ in range(times):
+        s.send(frame)
     s.close()
 
 
@@ -984,6 +986,10 @@ def test_check(lab):
         lab.run("gateway", "iptables", "-t", "mangle", "-D", "PREROUTING", "-j", "ACCEPT", check_exit=False)
         w.up()
         equal(w.ctl("check").returncode, 0, "check after another up")
+        lab.run("gateway", "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_be_liberal=1")
+        done = w.ctl("check")
+        lab.run("gateway", "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_be_liberal=0")
+        check(done.returncode == 1 and "nf_conntrack_tcp_be_liberal is on" in done.stderr, done.stderr)
 
 
 def test_warnings(lab):
