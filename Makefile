@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: unit golden live live-qemu browser fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: unit golden live live-qemu differential browser fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -99,6 +99,13 @@ golden live conf: tests
 	@$(RUN) $@
 golden-update: all
 	tests/golden/run --update
+# The differential tests with other heads and hellos: SECONDS of each, from SEED on.
+SECONDS ?= 60
+SEED    ?= $(shell date +%s)
+differential: all
+	@scripts/install-deps build test
+	tests/live/test_differential.py $(SEED) $(SECONDS)
+	tests/live/test_differential_tls.py $(SEED) $(SECONDS)
 live-qemu: tests
 	@scripts/install-deps build test qemu
 	@$(RUN) qemu
@@ -186,6 +193,6 @@ install: all
 clean:
 	rm -rf $B
 
-.PHONY: all unit tests check golden golden-update live conf live-qemu browser fuzz fuzz-replay asan ubsan tsan \
+.PHONY: all unit tests check golden golden-update live conf live-qemu differential browser fuzz fuzz-replay asan ubsan tsan \
 	soak-login cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -339,10 +339,12 @@ static enum parse read_head(struct cursor *stream, struct head *h, struct hello 
 	return is(&h->method, "CONNECT") ? PARSE_ABSENT : PARSE_OK;
 }
 
-static enum parse read_request(struct cursor *stream, struct head *h, struct hello *out)
+/* The preface of HTTP/2 begins a connection, or follows an Upgrade; elsewhere it is a request. */
+static enum parse read_request(struct cursor *stream, bool may_be_h2, struct head *h,
+			       struct hello *out)
 {
 	hello_reset(out);
-	enum parse answer = http2_request(stream, out);
+	enum parse answer = may_be_h2 ? http2_request(stream, out) : PARSE_ABSENT;
 	h->h2 = answer != PARSE_ABSENT || out->protocol == PROTOCOL_HTTP;
 	return h->h2 ? answer : read_head(stream, h, out);
 }
@@ -350,7 +352,7 @@ static enum parse read_request(struct cursor *stream, struct head *h, struct hel
 enum parse http_request(struct cursor stream, struct hello *out)
 {
 	struct head h = {0};
-	return read_request(&stream, &h, out);
+	return read_request(&stream, true, &h, out);
 }
 
 /* Whether some server could take the bytes for a request: a method and white space. A WebSocket's
@@ -370,7 +372,7 @@ static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64
 {
 	struct head h = {0};
 	bool text = may_be_text(*stream);
-	enum parse answer = read_request(stream, &h, out);
+	enum parse answer = read_request(stream, !f->begun || f->upgrade, &h, out);
 	bool connect = answer == PARSE_ABSENT && out->protocol == PROTOCOL_HTTP;
 	if (answer == PARSE_ABSENT && !connect)
 		return f->upgrade && !text ? PARSE_ABSENT : PARSE_BAD;
@@ -382,6 +384,7 @@ static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64
 		return PARSE_BAD;
 	}
 	*body = connect ? 0 : h.length;
+	f->begun = true;
 	f->upgrade |= h.upgrade;
 	f->at = h.h2 ? HTTP_FRAMES : connect ? HTTP_TUNNEL : h.coded ? HTTP_CHUNK : HTTP_HEAD;
 	return PARSE_OK;

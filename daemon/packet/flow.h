@@ -51,7 +51,8 @@ struct http_follow {
 		HTTP_FRAMES,
 		HTTP_TUNNEL
 	} at;
-	bool upgrade; /* a request offered to go on with another protocol */
+	bool begun;   /* a request was read */
+	bool upgrade; /* one offered to go on with another protocol */
 };
 
 struct flow {

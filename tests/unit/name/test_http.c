@@ -335,6 +335,7 @@ static void test_follow_bad(void **state)
 	expect_hosts(A "\r" B, "a.org,", PARSE_BAD);
 	expect_hosts(A "PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\n" B, "a.org,", PARSE_BAD);
 	expect_hosts(A "GET /\r\n" B, "a.org,", PARSE_BAD);
+	expect_hosts(A "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "a.org,", PARSE_BAD);
 }
 
 #define UPGRADE(to) "GET / HTTP/1.1\r\nHost: a.org\r\nUpgrade: " to "\r\n\r\n"
