@@ -54,7 +54,7 @@ enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out)
 	size_t have = cursor_left(&bytes);
 	hello_reset(out);
 	/* TLS at once, as on the port's twin */
-	if (cursor_peek(&bytes) != 0x16)
+	if (!tls_may_begin(cursor_peek(&bytes)))
 		answer = starttls_prelude(port, &bytes);
 	bool whole = cursor_left(&bytes) == 0;
 	if (answer == PARSE_OK) {

@@ -1,6 +1,7 @@
 #include "name/starttls.h"
 
 #include "name/hello.h"
+#include "name/tls.h"
 
 #define WORD_MAX 16 /* with its NUL; no command is as long */
 
@@ -144,7 +145,7 @@ static enum parse after_lines(struct cursor *bytes, const struct dialect *d)
 			return PARSE_ABSENT;
 		if (d->literals && skip_literals(bytes, whole) != PARSE_OK)
 			return PARSE_MORE;
-		if (asks && (cursor_left(bytes) == 0 || cursor_peek(bytes) == 0x16))
+		if (asks && (cursor_left(bytes) == 0 || tls_may_begin(cursor_peek(bytes))))
 			return PARSE_OK;
 	}
 }
@@ -222,7 +223,7 @@ static enum parse after_postgresql(struct cursor *bytes)
 		if (len != REQUEST_LEN || (code != SSL && code != GSS))
 			return PARSE_ABSENT;
 		*bytes = c;
-		if (code == SSL && (cursor_left(&c) == 0 || cursor_peek(&c) == 0x16))
+		if (code == SSL && (cursor_left(&c) == 0 || tls_may_begin(cursor_peek(&c))))
 			return PARSE_OK;
 	}
 }
@@ -289,7 +290,7 @@ static enum parse after_xmpp(struct cursor *bytes)
 		char name[WORD_MAX];
 		while (is_space(cursor_peek(bytes)))
 			cursor_u8(bytes);
-		if (asked && cursor_peek(bytes) == 0x16)
+		if (asked && tls_may_begin(cursor_peek(bytes)))
 			return PARSE_OK;
 		enum parse answer = next_tag(bytes, name);
 		if (answer != PARSE_OK)

@@ -330,15 +330,28 @@ static enum parse read_handshake(struct cursor *stream, struct hello *out)
 	return read_message(message, &whole, out);
 }
 
+/* Whether the bytes are records as most servers begin with: of a handshake, of version 3. Others
+ * are malformed as far as some server reads on: GnuTLS behind change_cipher_spec, Go with any
+ * version below 16. */
+static enum parse begins_as_usual(struct cursor c)
+{
+	uint8_t type = cursor_u8(&c), major = cursor_u8(&c);
+	if (!tls_may_begin(type) || major >= 16)
+		return PARSE_ABSENT;
+	if (c.bad)
+		return PARSE_MORE;
+	return type == RECORD_HANDSHAKE && major == 3 ? PARSE_OK : PARSE_BAD;
+}
+
 enum parse tls_records(struct cursor stream, struct hello *out)
 {
 	size_t have = cursor_left(&stream);
 	hello_reset(out);
 	if (have == 0)
 		return PARSE_MORE;
-	if (cursor_peek(&stream) != RECORD_HANDSHAKE)
-		return PARSE_ABSENT;
-	enum parse answer = read_handshake(&stream, out);
+	enum parse answer = begins_as_usual(stream);
+	if (answer == PARSE_OK)
+		answer = read_handshake(&stream, out);
 	if (answer != PARSE_ABSENT)
 		out->protocol = PROTOCOL_TLS;
 	out->end = have - cursor_left(&stream);

@@ -5,9 +5,17 @@
 
 #define TLS_HELLO_MAX 65536 /* bytes of a handshake message; a longer one is malformed */
 
+/* Whether a byte may begin a TLS connection, to some server: a record's type. */
+static inline bool tls_may_begin(uint8_t first)
+{
+	return first >= 0x14 && first <= 0x16;
+}
+
 /* Records from the start of the connection; the hello may span several of them. PARSE_ABSENT: the
- * first bytes are not a TLS handshake record (so an SSLv2 hello, which carries no name). PARSE_BAD
- * as soon as no further byte could make it a hello, so a prefix of a good one is always PARSE_MORE.
+ * first bytes are not a TLS record (so an SSLv2 hello, which carries no name). A record of
+ * change_cipher_spec or an alert before the hello, or of another version than 3.x, is malformed:
+ * some server overlooks it. PARSE_BAD as soon as no further byte could make it a hello, so a prefix
+ * of a good one is always PARSE_MORE.
  */
 enum parse tls_records(struct cursor stream, struct hello *out);
 

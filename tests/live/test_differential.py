@@ -5,6 +5,7 @@ loopback. None may serve another host than the gateway was told is allowed.
     test_differential.py [SEED [SECONDS]]    other seeds, for so long; prints what it finds and goes on
 """
 import contextlib
+import itertools
 import os
 import pathlib
 import re
@@ -35,8 +36,14 @@ internal = [ "10.0.0.0/16" ];
 resolvers = [ "10.0.0.53" ];
 tiers = ( { name = "guest"; } );
 segments = ( { network = "10.1.0.0/16"; tier = "guest"; } );
-sites = ( { name = "good"; hosts = [ "allowed.example" ]; } );
+"""
+NAMED = """sites = ( { name = "good"; hosts = [ "allowed.example" ]; } );
 allow = ( { tiers = [ "guest" ]; sites = [ "good" ]; } );
+"""
+# All but one name: what is read as another protocol, or as no name, passes by its address.
+BUT_ONE = """sites = ( { name = "all"; hosts = [ "203.0.113.0/24" ]; }, { name = "bad"; hosts = [ "denied.example" ]; } );
+allow = ( { tiers = [ "guest" ]; sites = [ "all" ]; evidence = "any"; } );
+deny = ( { tiers = [ "guest" ]; sites = [ "bad" ]; } );
 """
 NGINX = """daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit; user root;
 events { worker_connections 2048; }
@@ -230,10 +237,10 @@ def plain(host):
     return host[:-1] if host.endswith(".") else host
 
 
-def passed(folder, http, streams, port=80):
+def passed(folder, http, policy, streams, port=80):
     """What the gateway let through of each stream, whole and cut."""
-    config, capture, out = folder / f"{http}.conf", folder / "in.pcap", folder / "out.pcap"
-    config.write_text(CONFIG % http)
+    config, capture, out = folder / "tiergate.conf", folder / "in.pcap", folder / "out.pcap"
+    config.write_text(CONFIG % http + policy)
     c = pcapgen.Capture()
     ports = []
     for i, data in enumerate(streams):
@@ -255,10 +262,18 @@ def passed(folder, http, streams, port=80):
     return [went[sport] for sport in ports]
 
 
-def differences(servers, http, streams):
+def is_wrong(host, policy, data):
+    if policy is BUT_ONE:
+        return BAD in host.split(" and ")
+    if host == "" and heads.PREFACE in data:
+        return False  # Go's net/http serves PRI behind an upgrade that it refused: for no host
+    return host != GOOD
+
+
+def differences(servers, http, policy, streams):
     """(what was wrong, the bytes) for each server that serves what the gateway did not see; and how many
     streams passed, and of how many of these a server served something."""
-    went = passed(servers.dir, http, streams)
+    went = passed(servers.dir, http, policy, streams)
     index = [i for i, data in enumerate(went) if data]
     wrong, answered = [], set()
     for name, i, answer in servers.ask([went[i] for i in index]):
@@ -268,9 +283,7 @@ def differences(servers, http, streams):
         if any(h is not None for h in hosts):
             answered.add(i)
         for h in hosts:
-            if h == "" and heads.PREFACE in streams[index[i]]:
-                continue  # Go's net/http serves PRI behind an upgrade that it refused: for no host
-            if h is not None and h != GOOD:
+            if h is not None and is_wrong(h, policy, went[index[i]]):
                 wrong.append((f"{http}: {name} serves {h!r}", went[index[i]]))
                 break
     return wrong, len(index), len(answered)
@@ -301,8 +314,8 @@ def test_servers_tell_their_host(s):
         equal(served, [BAD] if name == "haproxy-accept-proxy" else [], f"{name} behind a PROXY line")
 
 
-def compare(s, http):
-    wrong, went, answered = differences(s, http, [heads.connection(seed) for seed in range(COUNT)])
+def compare(s, http, policy):
+    wrong, went, answered = differences(s, http, policy, [heads.connection(seed) for seed in range(COUNT)])
     note(f"{COUNT} connections, {went} passed, {answered} of them were served")
     for why, data in wrong[:20]:
         note(f"{why}: {data!r}")
@@ -312,12 +325,22 @@ def compare(s, http):
 
 def test_first(s):
     """http = "first": no server serves another host than the first request's name that was allowed"""
-    compare(s, "first")
+    compare(s, "first", NAMED)
+
+
+def test_first_but_one(s):
+    """http = "first", all is allowed but one name: no server serves that one, whatever passed for no request"""
+    compare(s, "first", BUT_ONE)
 
 
 def test_every(s):
     """http = "every-request": no server finds a request in what passed that the gateway did not see"""
-    compare(s, "every-request")
+    compare(s, "every-request", NAMED)
+
+
+def test_every_but_one(s):
+    """http = "every-request", all is allowed but one name: no server serves that one"""
+    compare(s, "every-request", BUT_ONE)
 
 
 def search(first, seconds):
@@ -325,8 +348,8 @@ def search(first, seconds):
     found, count, end = 0, 0, time.monotonic() + seconds
     with servers() as s:
         while time.monotonic() < end:
-            for http in ("first", "every-request"):
-                wrong, _, _ = differences(s, http, [heads.connection(first + count + i) for i in range(1000)])
+            for http, policy in itertools.product(("first", "every-request"), (NAMED, BUT_ONE)):
+                wrong, _, _ = differences(s, http, policy, [heads.connection(first + count + i) for i in range(1000)])
                 for why, data in wrong:
                     print(f"{why}: {data!r}", flush=True)
                 found += len(wrong)

@@ -111,8 +111,8 @@ def servers():
             s.stop()
 
 
-def differences(s, streams):
-    went = http.passed(s.dir, "first", streams, 443)
+def differences(s, policy, streams):
+    went = http.passed(s.dir, "first", policy, streams, 443)
     index = [i for i, data in enumerate(went) if data]
     wrong, answered = [], set()
     for name, i, answer in s.ask([went[i] for i in index], True):
@@ -133,9 +133,8 @@ def test_servers_pick(s):
         check(picked(answer) == (GOOD, BAD)[i], f"{name} shows {picked(answer)} for {(GOOD, BAD)[i]}: {answer[:40]!r}")
 
 
-def test_hellos(s):
-    """no server takes another name than the one that was allowed"""
-    wrong, went, answered = differences(s, [hellos.stream(seed) for seed in range(COUNT)])
+def compare(s, policy):
+    wrong, went, answered = differences(s, policy, [hellos.stream(seed) for seed in range(COUNT)])
     note(f"{COUNT} connections, {went} passed, {answered} of them were answered with a certificate")
     for why, data in wrong[:20]:
         note(f"{why}: {data!r}")
@@ -143,14 +142,25 @@ def test_hellos(s):
     check(answered > COUNT // 8, "the generator's hellos are too odd to be answered")
 
 
+def test_hellos(s):
+    """no server takes another name than the one that was allowed"""
+    compare(s, http.NAMED)
+
+
+def test_hellos_but_one(s):
+    """all is allowed but one name: no server takes that one, whatever passed for no hello"""
+    compare(s, http.BUT_ONE)
+
+
 def search(first, seconds):
     found, count, end = 0, 0, time.monotonic() + seconds
     with servers() as s:
         while time.monotonic() < end:
-            wrong, _, _ = differences(s, [hellos.stream(first + count + i) for i in range(1000)])
-            for why, data in wrong:
-                print(f"{why}: {data!r}", flush=True)
-            found += len(wrong)
+            for policy in (http.NAMED, http.BUT_ONE):
+                wrong, _, _ = differences(s, policy, [hellos.stream(first + count + i) for i in range(1000)])
+                for why, data in wrong:
+                    print(f"{why}: {data!r}", flush=True)
+                found += len(wrong)
             count += 1000
     print(f"{count} hellos from seed {first}: {found} differences", flush=True)
     return 1 if found else 0

@@ -43,7 +43,8 @@ static void test_first_byte(void **state)
 	for (int c = 0; c < 256; c++) {
 		uint8_t byte = (uint8_t)c;
 		bool method = c > 32 && c < 127 && !strchr("\"(),/:;<=>?@[\\]{}", c);
-		bool may = c == 0x16 || (c >= '\t' && c <= '\r') || c == ' ' || method;
+		bool may =
+			(c >= 0x14 && c <= 0x16) || (c >= '\t' && c <= '\r') || c == ' ' || method;
 		if (tcp(&byte, 1) != (may ? PARSE_MORE : PARSE_ABSENT))
 			fail_msg("byte %d", c);
 	}
@@ -55,8 +56,16 @@ static void test_others(void **state)
 	assert_int_equal(tcp("\x04\x01\x01\xbb\1\2\3\4", 8), PARSE_ABSENT); /* SOCKS 4 */
 	assert_int_equal(tcp("CONNECT a.org:443 HTTP/1.1\r\n\r\n", 30), PARSE_ABSENT);
 	assert_int_equal(tcp("SSH-2.0-OpenSSH_9.2\r\n", 21), PARSE_ABSENT);
-	assert_int_equal(tcp("\x16\x02\x01", 3), PARSE_ABSENT);
+	assert_int_equal(tcp("\x16\x10\x01", 3), PARSE_ABSENT);
+	assert_int_equal(tcp("\x16\xfe\xfd", 3), PARSE_ABSENT);
 	assert_int_equal(tcp("\x17\x03\x03", 3), PARSE_ABSENT);
+	/* what some servers overlook in records and before a hello */
+	assert_int_equal(tcp("\x16\x02\x01", 3), PARSE_BAD);
+	assert_int_equal(tcp("\x14", 1), PARSE_MORE);
+	assert_int_equal(tcp("\x14\x03\x03\0\1\1", 6), PARSE_BAD);
+	assert_int_equal(tcp("\x15\x03\x01\0\2\1\0", 7), PARSE_BAD);
+	assert_int_equal(starttls(25, "STARTTLS\r\n\x14\x03\x03\0\1\1", 16), PARSE_BAD);
+	assert_int_equal(starttls(25, "\x14\x03\x03\0\1\1", 6), PARSE_BAD);
 }
 
 /* A load balancer's client says first for whom it speaks. */

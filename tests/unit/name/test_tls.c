@@ -261,7 +261,8 @@ static void test_bad_early(void **state)
 		{"\x16\3\1\0\1\1\x16\4", 8, PARSE_BAD},               /* no record amid it */
 		{"\x16\3\1\0\1\1\x16\3\1\0\0", 11, PARSE_BAD},        /* an empty one amid it */
 		{"\x17\3\1\0\1\1", 6, PARSE_ABSENT},                  /* another record first */
-		{"\x16\4", 2, PARSE_ABSENT},                          /* not TLS */
+		{"\x16\4", 2, PARSE_BAD},                             /* TLS to Go */
+		{"\x16\x10", 2, PARSE_ABSENT},                        /* not TLS */
 		{"\x80\x2e\1\3\1\0\x15\0\0\0\x10", 11, PARSE_ABSENT}, /* SSLv2's hello */
 		{"G", 1, PARSE_ABSENT},
 		{"", 0, PARSE_MORE},
