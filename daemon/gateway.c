@@ -256,6 +256,25 @@ static bool open_sink(struct gateway *g, struct errors *errors)
 	return g->sink != NULL;
 }
 
+static void take_copy(void *ctx, const struct arrival *a)
+{
+	dns_watch_bytes(((struct gateway *)ctx)->dns, a->bytes, a->len, a->now);
+}
+
+static bool open_dns(struct gateway *g, struct errors *errors)
+{
+	const struct copies_options o = {
+		.group = (uint16_t)(g->config->queue_first + g->config->queues),
+		.take = take_copy,
+		.ctx = g,
+	};
+	g->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, g->seen);
+	if (!g->dns)
+		errors_add(errors, NULL, 0, "not enough memory for what DNS is asked");
+	g->copies = g->dns ? copies_open(&o, errors) : NULL;
+	return g->copies != NULL;
+}
+
 static bool open_kernel(struct gateway *g, struct errors *errors)
 {
 	struct errors missing = {0};
@@ -269,6 +288,8 @@ static bool open_kernel(struct gateway *g, struct errors *errors)
 			 "wiring up",
 			 missing.count ? missing.lines[0] : "none are loaded");
 	errors_deinit(&missing);
+	if (!open_dns(g, errors))
+		return false;
 	for (unsigned i = 0; i < g->lane_count; i++)
 		if (!lane_open(g, i, errors))
 			return false;
@@ -359,7 +380,7 @@ static bool start_threads(struct gateway *g, struct errors *errors)
 
 static bool set_up(struct gateway *g, struct errors *errors)
 {
-	g->lane_count = g->config->queues + 1;
+	g->lane_count = g->config->queues;
 	g->seen = seen_new(g->config->names, g->config->name_grace, g->config->dns_any_client);
 	g->sessions = sessions_new(g->config->sessions);
 	if (!g->seen || !g->sessions) {
@@ -393,6 +414,8 @@ static void tear_down(struct gateway *g)
 	}
 	for (unsigned i = 0; i < g->lane_count; i++)
 		lane_close(&g->lanes[i]);
+	copies_close(g->copies);
+	dns_watch_free(g->dns);
 	dnstap_socket_close(g->dnstap);
 	identity_close(g);
 	sink_free(g->sink); /* writes what is there; before control, which its lines go to */

@@ -5,8 +5,10 @@
 #include "decision/sink.h"
 #include "gateway.h"
 #include "identity/neighbour.h"
+#include "name/dns_watch.h"
 #include "policy/snapshot.h"
 #include "source/conntrack.h"
+#include "source/copies.h"
 #include "source/dnstap_socket.h"
 #include "source/tally.h"
 #include "state/state.h"
@@ -16,7 +18,7 @@
 #include <pthread.h>
 #include <systemd/sd-event.h>
 
-#define LANES_MAX 65 /* workers and the DNS worker */
+#define LANES_MAX 64
 
 /* A queue, its worker, its thread, and the rings between it and the main thread. */
 struct lane {
@@ -52,6 +54,8 @@ struct gateway {
 	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
 	struct snapshot *snapshot;
 	struct seen *seen;
+	struct copies *copies; /* of DNS packets, for dns */
+	struct dns_watch *dns;
 	struct sessions *sessions;
 	struct sink *sink;
 	struct control *control;

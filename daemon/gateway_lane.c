@@ -109,16 +109,14 @@ int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx)
 bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 {
 	struct lane *l = &g->lanes[i];
-	bool dns = i == g->config->queues;
 	l->gateway = g;
 	l->records = sink_ring(g->sink, i);
 	l->ended = ring_new(LANE_RING, sizeof(struct flow_ended));
 	l->remarks = ring_new(LANE_RING, sizeof(struct remark));
 	const struct nfqueue_options q = {
 		.queue = (uint16_t)(g->config->queue_first + i),
-		.kind = dns ? ARRIVAL_DNS : ARRIVAL_CLIENT,
 		.length = g->config->queue_length,
-		.fail_open = dns || g->config->when_full == CONFIG_OPEN,
+		.fail_open = g->config->when_full == CONFIG_OPEN,
 		.mark_mask = g->config->mark_mask,
 		.epoch = g->epoch,
 		.raw4 = g->raw4,
@@ -132,6 +130,7 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 	const struct worker_options w = {
 		.source = l->source,
 		.seen = g->seen,
+		.copies = g->copies,
 		.sessions = g->sessions,
 		.snapshot = &g->snapshot,
 		.config = g->config,
@@ -139,8 +138,8 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 		.record = lane_record,
 		.ctx = l,
 	};
-	l->memory = dns ? NULL : calloc(g->config->flows, sizeof *l->memory);
-	l->worker = l->ended && l->remarks && (dns || l->memory) ? worker_new(&w) : NULL;
+	l->memory = calloc(g->config->flows, sizeof *l->memory);
+	l->worker = l->ended && l->remarks && l->memory ? worker_new(&w) : NULL;
 	if (!l->worker)
 		errors_add(errors, NULL, 0, "not enough memory for queue %u", q.queue);
 	return l->worker != NULL;

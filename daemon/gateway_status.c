@@ -63,6 +63,19 @@ static json_t *dnstap_json(const struct dnstap_socket *s)
 			 (json_int_t)c.malformed, "broken", (json_int_t)c.broken);
 }
 
+static json_t *dns_json(const struct gateway *g)
+{
+	struct copies_counters c;
+	struct dns_watch_counters d;
+	copies_count(g->copies, &c);
+	dns_watch_count(g->dns, &d);
+	return json_pack("{sI sI sI sI sI sI sI sI}", "copies", (json_int_t)c.taken, "copies_lost",
+			 (json_int_t)c.lost, "queries", (json_int_t)d.queries, "answers",
+			 (json_int_t)d.answers, "unasked", (json_int_t)d.unasked, "malformed",
+			 (json_int_t)d.malformed, "addresses", (json_int_t)d.addresses,
+			 "connections_lost", (json_int_t)d.lost);
+}
+
 /* Asked of the kernel each time: rules can go without a word (nft flush ruleset). */
 static void wiring_status(const struct gateway *g, json_t *out)
 {
@@ -109,6 +122,7 @@ void gateway_status(void *ctx, json_t *out)
 				      (json_int_t)s.lost_write, "failing", s.failing));
 	if (g->neighbours)
 		json_object_set_new(out, "neighbours", neighbours_json(g->neighbours));
+	json_object_set_new(out, "dns", dns_json(g));
 	if (g->dnstap)
 		json_object_set_new(out, "dnstap", dnstap_json(g->dnstap));
 	json_object_set_new(out, "queues", queues);

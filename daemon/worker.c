@@ -4,12 +4,12 @@
 #include "worker_inner.h"
 
 #include "name/dns_watch.h"
+#include "source/copies.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <urcu.h>
 
-enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 64 };
 enum { STREAMS_EACH = 16 };    /* one host has a sixteenth of the streams, as of what is held */
 #define WINDOW_MAX (16u << 20) /* no server offers so much to a flow of so few bytes */
 #define UDP_GRACE  (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
@@ -332,10 +332,8 @@ static void client_packet(struct worker *w, const struct arrival *a)
  * first connection to it can begin. Never denied. */
 static void dns_packet(struct worker *w, const struct arrival *a)
 {
-	struct packet p;
 	COUNT(w->counters.dns);
-	if (packet_parse(a->bytes, a->len, &p) == PACKET_OK)
-		dns_watch_packet(w->dns, &p, w->now);
+	dns_watch_bytes(w->dns, a->bytes, a->len, w->now);
 	give(w, a->id, VERDICT_PENDING);
 }
 
@@ -353,12 +351,14 @@ int worker_turn(struct worker *w)
 	int n = s->ops->receive(s, w->burst, BURST);
 	if (n < 0)
 		return n;
-	rcu_read_lock();
-	w->snapshot = rcu_dereference(*w->o.snapshot);
 	if (n)
 		take_time(w, &w->burst[0]);
 	else if (s->ops->now)
 		w->now = s->ops->now(s, &w->ahead);
+	if (w->o.copies)
+		copies_read(w->o.copies, w->now);
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
 	decide_again(w);
 	for (int i = 0; i < n; i++) {
 		w->at = &w->burst[i];
@@ -400,10 +400,11 @@ struct worker *worker_new(const struct worker_options *o)
 	w->namer.seen = o->seen;
 	w->namer.shares = shares_new(o->config->streams, o->config->streams / STREAMS_EACH);
 	w->held = held_new(o->config->held, o->config->held_per_client);
-	w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
+	if (!o->copies)
+		w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
 	w->namer.quic = quic_new();
-	if (!w->dns || !w->flows || !w->namer.streams || !w->namer.shares || !w->held ||
-	    !w->namer.quic) {
+	if (!(w->dns || o->copies) || !w->flows || !w->namer.streams || !w->namer.shares ||
+	    !w->held || !w->namer.quic) {
 		worker_free(w);
 		return NULL;
 	}

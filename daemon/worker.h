@@ -7,11 +7,13 @@
 #include "source/source.h"
 #include "state/state.h"
 
+struct copies;
 struct worker;
 
 struct worker_options {
 	struct source *source;
 	struct seen *seen;           /* shared */
+	struct copies *copies;       /* shared: DNS, where the source has none; or NULL */
 	struct sessions *sessions;   /* shared */
 	struct snapshot **snapshot;  /* the current one, read under RCU */
 	const struct config *config; /* bounds */

@@ -157,7 +157,7 @@ struct config {
 
 	/* queues and marks */
 	unsigned queues,
-		queue_first; /* queue_first .. +queues-1; the DNS queue is queue_first+queues */
+		queue_first; /* queue_first .. +queues-1; DNS: NFLOG group queue_first+queues */
 	unsigned queue_length;
 	uint32_t mark_mask;
 	/* bounds, each a table's or buffer's size */

@@ -264,7 +264,8 @@ static const struct option main_options[] = {
 	{"runtime_dir", OPTION_PATH, AT(struct config, runtime_dir), .max = 4000,
 	 .fallback = "\"/run/tiergate\"", .help = "State that does not outlive the machine."},
 	{"queues", OPTION_NUMBER, AT(struct config, queues), .min = 1, .max = 64, .fallback = "2",
-	 .help = "Queues, each with a worker thread; one more is used for DNS."},
+	 .help = "Queues, each with a worker thread; the number after theirs is the NFLOG group of "
+		 "DNS."},
 	{"queue_first", OPTION_NUMBER, AT(struct config, queue_first), .min = 0, .max = 65471,
 	 .fallback = "0", .help = "Number of the first queue."},
 	{"queue_length", OPTION_NUMBER, AT(struct config, queue_length), .min = 64, .max = 1048576,

@@ -18,6 +18,10 @@ struct dns_watch {
 	struct dns_watch_counters count;
 };
 
+/* One writer, readers elsewhere. */
+#define COUNT(w, field, n)                                                                         \
+	__atomic_store_n(&(w)->count.field, (w)->count.field + (n), __ATOMIC_RELAXED)
+
 struct dns_watch *dns_watch_new(uint32_t questions, uint32_t connections, struct seen *seen)
 {
 	struct dns_watch *w = calloc(1, sizeof *w);
@@ -113,14 +117,14 @@ unsigned dns_note(struct seen *seen, const struct address *client, struct dns_me
 static void take_message(struct dns_watch *w, const struct dns_peers *peers, struct dns_message *m)
 {
 	if (!m->response) {
-		w->count.queries++;
+		COUNT(w, queries, 1);
 		question_add(w->questions, peers, m, w->now);
 	} else if (question_take(w->questions, peers, m, w->now)) {
-		w->count.answers++;
-		w->count.malformed += m->damaged;
-		w->count.addresses += dns_note(w->seen, &peers->client, m, w->now);
+		COUNT(w, answers, 1);
+		COUNT(w, malformed, m->damaged);
+		COUNT(w, addresses, dns_note(w->seen, &peers->client, m, w->now));
 	} else {
-		w->count.unasked++;
+		COUNT(w, unasked, 1);
 	}
 }
 
@@ -130,7 +134,7 @@ static void take_tcp(void *ctx, const struct dns_peers *peers, bool from_client,
 	struct dns_watch *w = ctx;
 	struct dns_message m;
 	enum parse parsed = dns_message(bytes, &m);
-	w->count.malformed += parsed == PARSE_BAD;
+	COUNT(w, malformed, parsed == PARSE_BAD);
 	if (parsed == PARSE_OK && m.response == !from_client)
 		take_message(w, peers, &m);
 }
@@ -140,7 +144,7 @@ static void take_udp(struct dns_watch *w, const struct packet *p)
 {
 	struct dns_message m;
 	enum parse parsed = dns_message(p->payload, &m);
-	w->count.malformed += parsed == PARSE_BAD;
+	COUNT(w, malformed, parsed == PARSE_BAD);
 	if (parsed != PARSE_OK)
 		return;
 	struct dns_peers peers = {p->src, p->dst, p->src_port, IPPROTO_UDP};
@@ -157,10 +161,20 @@ void dns_watch_packet(struct dns_watch *w, const struct packet *p, int64_t now)
 		take_udp(w, p);
 	else if (p->transport == IPPROTO_TCP)
 		dns_tcp_packet(w->tcp, p, take_tcp, w);
+	COUNT(w, lost, dns_tcp_lost(w->tcp) - w->count.lost);
+}
+
+void dns_watch_bytes(struct dns_watch *w, const void *bytes, size_t len, int64_t now)
+{
+	struct packet p;
+	if (packet_parse(bytes, len, &p) == PACKET_OK)
+		dns_watch_packet(w, &p, now);
 }
 
 void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out)
 {
-	*out = w->count;
-	out->lost = dns_tcp_lost(w->tcp);
+	const uint64_t *from = (const uint64_t *)&w->count;
+	uint64_t *to = (uint64_t *)out;
+	for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }

@@ -1,11 +1,13 @@
 /* dns_watch: overhears the queries to the configured resolvers and their answers, and notes in
- * `seen` what each client was told. One a DNS queue; one thread. */
+ * `seen` what each client was told. One call at a time. */
 #pragma once
 #include "name/question.h"
 #include "name/seen.h"
 #include "packet/packet.h"
 
 struct dns_watch;
+
+enum { DNS_QUESTIONS = 16384, DNS_CONNECTIONS = 1024 }; /* of a gateway */
 
 /* questions and connections: how many questions wait for answers, how many TCP connections are
  * followed (74 KB each, touched on use). NULL where memory ran out. seen stays the caller's. */
@@ -17,6 +19,9 @@ void dns_watch_free(struct dns_watch *w);
  * them. */
 void dns_watch_packet(struct dns_watch *w, const struct packet *p, int64_t now);
 
+/* The same from its bytes on, which begin at the IP header; what is no packet is nothing. */
+void dns_watch_bytes(struct dns_watch *w, const void *bytes, size_t len, int64_t now);
+
 struct dns_watch_counters {
 	uint64_t queries, answers; /* of class IN with one question; answers to a question seen */
 	uint64_t unasked;          /* answers to none, ignored */
@@ -24,6 +29,7 @@ struct dns_watch_counters {
 	uint64_t addresses;        /* given to `seen` */
 	uint64_t lost;             /* TCP connections that could not be followed */
 };
+/* Any thread. */
 void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out);
 
 /* Notes in `seen` what an answer tells a client; returns how many addresses. For every input. */

@@ -1,5 +1,5 @@
 /* seen: which name a client was told for which address. Shared by all workers: one writer at a time
- * (a lock among writers only: DNS queue, dnstap), lock-free readers, fixed size.
+ * (a lock among writers only: DNS copies, dnstap), lock-free readers, fixed size.
  *
  * An answer is kept twice: as told to its client, whose flows without a name it names, and as told
  * to the network, whose names it confirms. For a client is an address here, and a host has several:

@@ -20,8 +20,7 @@ enum mark_kind {
 	MARK_OWN,         /* made by the daemon's raw sockets */
 	MARK_SENT,        /* | the entry's kind: on its way to a worker's queue */
 	MARK_PASS = 13,   /* a verdict: goes on, and leaves the entry's mark as it is */
-	MARK_ANSWER = 15, /* a resolver's, by the resolver's own route; goes to the DNS queue after
-			     NAT */
+	MARK_ANSWER = 15, /* a resolver's, by the resolver's own route; copied up after NAT */
 };
 #define MARK_KINDS  16
 #define MARK_EPOCHS 8

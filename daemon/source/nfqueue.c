@@ -106,7 +106,7 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 	if (!a.head)
 		return false;
 	*out = (struct arrival){
-		.kind = q->o.kind,
+		.kind = ARRIVAL_CLIENT,
 		.entry = mark_entry_of(q->o.mark_mask, a.mark, q->o.epoch),
 		.id = (uint64_t)a.mark << 32 | ntohl(a.head->packet_id),
 		.bytes = a.payload,
@@ -340,7 +340,7 @@ static int configure_flags(struct nfqueue *q)
 {
 	if (configure_flag(q, NFQA_CFG_F_GSO) < 0)
 		log_warn("queue %u: the kernel does not hand up large packets whole", q->o.queue);
-	if (!q->o.fail_open && q->o.kind != ARRIVAL_DNS)
+	if (!q->o.fail_open)
 		return 0;
 	return configure_flag(q, NFQA_CFG_F_FAIL_OPEN);
 }

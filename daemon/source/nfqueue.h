@@ -9,9 +9,8 @@
 
 struct nfqueue_options {
 	uint16_t queue;
-	enum arrival_kind kind;
 	uint32_t length;    /* packets that may wait */
-	bool fail_open;     /* the kernel passes what a full queue can't take (DNS: always) */
+	bool fail_open;     /* the kernel passes what a full queue can't take */
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
 	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */

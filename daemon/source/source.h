@@ -9,7 +9,9 @@
 
 enum arrival_kind {
 	ARRIVAL_CLIENT, /* a client's packet of an undecided flow */
-	ARRIVAL_DNS,    /* a query to a resolver or its answer: seen, never denied */
+	/* a query to a resolver or its answer: seen, never denied. Of a capture; live the kernel
+	 * passes them, and copies come (copies.h) */
+	ARRIVAL_DNS,
 };
 
 /* What the conntrack entry of an arrival's flow was as it came up (mark.h). */

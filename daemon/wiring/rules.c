@@ -82,7 +82,7 @@ bool rules_init(struct rules *r, const struct config *c, unsigned epoch, struct 
 	if (errors->count != before)
 		return false;
 	*r = (struct rules){
-		.config = c, .mask = c->mark_mask, .dns_queue = c->queue_first + c->queues};
+		.config = c, .mask = c->mark_mask, .dns_group = c->queue_first + c->queues};
 	r->kind_mask = (uint32_t)(MARK_KINDS - 1) << __builtin_ctz(c->mark_mask);
 	for (unsigned k = 0; k < MARK_KINDS; k++) {
 		r->kind[k] = mark_value(c->mark_mask, (enum mark_kind)k, 0);

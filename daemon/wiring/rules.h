@@ -21,12 +21,12 @@ bool rules_name_parse(const char *text, struct rules_name *out);
 
 struct rules {
 	const struct config *config;
-	uint32_t mask;      /* all bits of ours */
-	uint32_t kind_mask; /* those of the kind alone */
+	uint32_t mask;              /* all bits of ours */
+	uint32_t kind_mask;         /* those of the kind alone */
 	uint32_t kind[MARK_KINDS];  /* a kind, whatever its epoch */
 	uint32_t value[MARK_KINDS]; /* a kind of this epoch */
-	unsigned dns_queue;
-	char name[RULES_NAME_MAX]; /* the name chain's */
+	unsigned dns_group;         /* of NFLOG: the number after the queues' */
+	char name[RULES_NAME_MAX];  /* the name chain's */
 };
 
 /* False where the configuration can't be written as rules. */

@@ -103,9 +103,10 @@ static void each_network(const struct file *f, const struct networks *list, cons
 	}
 }
 
-static void to_dns_queue(const struct file *f, char out[static 64])
+/* A copy of a resolver's packet goes up before it goes on. */
+static void copy_to(const struct file *f, char out[static 64])
 {
-	snprintf(out, 64, "-j NFQUEUE --queue-num %u --queue-bypass", f->r->dns_queue);
+	snprintf(out, 64, "-j NFLOG --nflog-group %u --nflog-threshold 1", f->r->dns_group);
 }
 
 static void port53(const struct file *f, const char *before, const char *side, const char *after)
@@ -114,18 +115,22 @@ static void port53(const struct file *f, const char *before, const char *side, c
 	rule(f, "%s-p tcp --%s 53 %s", before, side, after);
 }
 
-/* Answers are marked here and go to the DNS queue in FORWARD, where NAT has given them their
- * client's address. By the resolver's own route: else a client could send itself one. */
+/* Answers are marked here and copied in FORWARD, where NAT has given them their client's address.
+ * By the resolver's own route: else a client could send itself one. */
 static void dns(const struct file *f)
 {
-	char queue[64], mark[64];
-	to_dns_queue(f, queue);
-	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "QUERIES -d ", queue);
+	char copy[64], mark[64];
+	copy_to(f, copy);
+	snprintf(mark, sizeof mark, "-j MARK --set-xmark %#x/%#x", f->r->value[MARK_PENDING],
+		 f->r->mask);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "QUERIES -d ", copy);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "QUERIES -d ", mark);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "QUERIES -d ", "-j ACCEPT");
 	snprintf(mark, sizeof mark, "-j MARK --set-xmark %#x/%#x", f->r->value[MARK_ANSWER],
 		 f->r->mask);
 	rule(f, "-A " RULES_PREFIX "ANSWERS -m rpfilter --invert -j RETURN");
 	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "ANSWERS -s ", mark);
-	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "OUTPUT ! -o lo -s ", queue);
+	each_network(f, &f->c->resolvers, "-A " RULES_PREFIX "OUTPUT ! -o lo -s ", copy);
 }
 
 #define ESTABLISHED_REPLY "-m conntrack --ctstate ESTABLISHED --ctdir REPLY "
@@ -309,9 +314,9 @@ static void decided(const struct file *f)
 
 static void forward(const struct file *f)
 {
-	char m[64], queue[64];
-	to_dns_queue(f, queue);
-	rule(f, "-A " RULES_PREFIX "FORWARD %s %s", packet_mark(f, m, MARK_ANSWER), queue);
+	char m[64], copy[64];
+	copy_to(f, copy);
+	rule(f, "-A " RULES_PREFIX "FORWARD %s %s", packet_mark(f, m, MARK_ANSWER), copy);
 	each_inside(f, "-A " RULES_PREFIX "FORWARD -i ", "-g " RULES_PREFIX "DECIDED");
 	if (f->c->mode != CONFIG_OBSERVE)
 		each_inside(f, "-A " RULES_PREFIX "FORWARD -o ",

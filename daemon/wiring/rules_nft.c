@@ -80,8 +80,15 @@ static const char *queue_to(const struct rules *r, char out[static 64], bool byp
 	return out;
 }
 
-/* Answers are marked here and go to the DNS queue in the forward hook, where NAT has given them
- * their client's address. By the resolver's own route: else a client could send itself one. */
+/* A copy of a resolver's packet goes up before it goes on. */
+static const char *copy_to(const struct rules *r, char out[static 64])
+{
+	snprintf(out, 64, "log group %u queue-threshold 1 accept", r->dns_group);
+	return out;
+}
+
+/* Answers are marked here and copied in the forward hook, where NAT has given them their client's
+ * address. By the resolver's own route: else a client could send itself one. */
 static void answers(const struct rules *r, FILE *to)
 {
 	char match[256];
@@ -226,6 +233,18 @@ static void undecided(const struct rules *r, FILE *to)
 	end(to);
 }
 
+static void queries(const struct rules *r, FILE *to)
+{
+	char match[128], copy[64], then[72];
+	snprintf(then, sizeof then, " %s", copy_to(r, copy));
+	for (int v = 4; v <= 6; v += 2) {
+		snprintf(match, sizeof match,
+			 "%s daddr @resolvers%d meta l4proto { tcp, udp } th dport 53",
+			 v == 4 ? "ip" : "ip6", v);
+		put_mark(r, to, match, MARK_PENDING, then);
+	}
+}
+
 static void from_inside(const struct rules *r, FILE *to)
 {
 	char text[64];
@@ -234,9 +253,7 @@ static void from_inside(const struct rules *r, FILE *to)
 	/* No flow to a resolver has this mark: what most packets have comes early. */
 	flow_mark(r, text, "", MARK_ALLOWED);
 	rule(to, "%s goto allowed", text);
-	queue_to(r, text, true, r->dns_queue, r->dns_queue);
-	rule(to, "ip daddr @resolvers4 meta l4proto { tcp, udp } th dport 53 %s", text);
-	rule(to, "ip6 daddr @resolvers6 meta l4proto { tcp, udp } th dport 53 %s", text);
+	queries(r, to);
 	rule(to, "jump answers");
 	rule(to, "meta mark & %#x == %#x accept", r->kind_mask, r->kind[MARK_ANSWER]);
 	passes(r, to);
@@ -320,8 +337,7 @@ static void forward(const struct rules *r, FILE *to)
 {
 	char text[64];
 	chain(to, "forward", "filter hook forward", PRIORITY_QUEUE);
-	rule(to, "meta mark & %#x == %#x %s", r->kind_mask, r->kind[MARK_ANSWER],
-	     queue_to(r, text, true, r->dns_queue, r->dns_queue));
+	rule(to, "meta mark & %#x == %#x %s", r->kind_mask, r->kind[MARK_ANSWER], copy_to(r, text));
 	if (r->config->mode != CONFIG_OBSERVE) {
 		inside(r, to, "iifname", "accept");
 		inside(r, to, "oifname",
@@ -333,7 +349,7 @@ static void forward(const struct rules *r, FILE *to)
 static void output(const struct rules *r, FILE *to)
 {
 	char text[64];
-	queue_to(r, text, true, r->dns_queue, r->dns_queue);
+	copy_to(r, text);
 	chain(to, "output", "filter hook output", PRIORITY_QUEUE);
 	for (int v = 4; v <= 6; v += 2)
 		rule(to,

@@ -1,12 +1,14 @@
 /* queue_probe: reads one queue through source/nfqueue.c, prints a line for each arrival and gives
- * each the verdict that the command line names for its kind of packet.
+ * each the verdict that the command line names for its kind of packet. dns: QUEUE is an NFLOG
+ * group, read through source/copies.c.
  *
- * usage: queue_probe QUEUE [dns] [fail-open] [mask=M] [epoch=E] [length=N] [hold=MS]
+ * usage: queue_probe QUEUE [dns [room=BYTES]] [fail-open] [mask=M] [epoch=E] [length=N] [hold=MS]
  *                    [syn=V] [data=V] [empty=V] [reset]
  * V: pending heard pass allowed denied redirect drop drop-denied; data also means all that is not
  * TCP. hold: keeps data packets that long before their verdict. reset: tells the server when data
  * is denied. Prints "ready" once the queue is bound. */
 #include "packet/packet.h"
+#include "source/copies.h"
 #include "source/mark.h"
 #include "source/nfqueue.h"
 #include "source/reply.h"
@@ -19,7 +21,8 @@
 
 static enum verdict on_syn = VERDICT_PENDING, on_data = VERDICT_ALLOWED, on_empty = VERDICT_PENDING;
 static unsigned hold_ms;
-static bool resets;
+static bool resets, copied;
+static uint32_t room; /* of the socket for copies; 0: as the daemon has it */
 
 static enum verdict verdict_named(const char *text)
 {
@@ -37,7 +40,9 @@ static void option(struct nfqueue_options *o, const char *text)
 	const char *value = strchr(text, '=');
 	value = value ? value + 1 : "";
 	if (strcmp(text, "dns") == 0)
-		o->kind = ARRIVAL_DNS;
+		copied = true;
+	else if (strncmp(text, "room=", 5) == 0)
+		room = (uint32_t)strtoul(value, NULL, 0);
 	else if (strcmp(text, "fail-open") == 0)
 		o->fail_open = true;
 	else if (strcmp(text, "reset") == 0)
@@ -92,6 +97,34 @@ static void answer(struct source *s, const struct arrival *a)
 	s->ops->verdict(s, a->id, v);
 }
 
+static void say_copy(void *ctx, const struct arrival *a)
+{
+	struct packet p;
+	if (packet_parse(a->bytes, a->len, &p) == PACKET_OK)
+		say(a, &p);
+}
+
+static int read_copies(uint16_t group)
+{
+	struct errors errors = {0};
+	const struct copies_options o = {.group = group, .room = room, .take = say_copy};
+	struct copies_counters before = {0}, now;
+	struct copies *c = copies_open(&o, &errors);
+	if (!c) {
+		errors_print(&errors, stderr);
+		return 3;
+	}
+	puts("ready");
+	fflush(stdout);
+	for (;; usleep(10000), before = now) {
+		copies_read(c, 0);
+		copies_count(c, &now);
+		if (now.lost != before.lost)
+			printf("lost=%u\n", (unsigned)now.lost);
+		fflush(stdout);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct errors errors = {0};
@@ -101,6 +134,8 @@ int main(int argc, char **argv)
 	o.queue = (uint16_t)atoi(argv[1]);
 	for (int i = 2; i < argc; i++)
 		option(&o, argv[i]);
+	if (copied)
+		return read_copies(o.queue);
 	uint32_t own = mark_value(o.mark_mask, MARK_OWN, o.epoch);
 	if (resets && !reply_open(own, &o.raw4, &o.raw6, &errors))
 		errors_print(&errors, stderr);

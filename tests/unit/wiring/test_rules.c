@@ -91,13 +91,14 @@ static void closed_and_open(void **state)
 	struct config c = base();
 	has(&c, WIRING_NFT, "\tqueue to 4\n", true);
 	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 4\n", true);
-	has(&c, WIRING_IPTABLES, "-j NFQUEUE --queue-num 5 --queue-bypass", true);
+	has(&c, WIRING_IPTABLES, "-j NFLOG --nflog-group 5 --nflog-threshold 1\n", true);
+	has(&c, WIRING_NFT, "log group 5 queue-threshold 1 accept\n", true);
 	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter drop", true);
 	c.when_down = CONFIG_OPEN;
 	c.queues = 3;
 	has(&c, WIRING_NFT, "\tqueue flags bypass to 4-6\n", true);
 	has(&c, WIRING_IPTABLES, "--queue-balance 4:6 --queue-bypass\n", true);
-	has(&c, WIRING_NFT, "queue flags bypass to 7\n", true);
+	has(&c, WIRING_NFT, "log group 7 queue-threshold 1 accept\n", true);
 	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter accept", true);
 	c.when_down = CONFIG_CLOSED;
 	c.when_full = CONFIG_OPEN;
