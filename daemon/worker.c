@@ -116,7 +116,7 @@ static struct outcome ask_early(struct worker *w, struct flow *f)
 		seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names, NAMES);
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
-	const struct facts facts = facts_of(f, true);
+	const struct facts facts = facts_of(w, f, true);
 	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
 		f->host = w->names[0];

@@ -6,7 +6,7 @@
 #include "policy/decide.h"
 #include "worker.h"
 
-enum { BURST = 64, NAMES = 16 };
+enum { BURST = 64, NAMES = 64 };
 
 struct worker {
 	struct worker_options o;
@@ -26,7 +26,7 @@ struct worker {
 	struct worker_counters counters;
 	struct arrival burst[BURST];
 	const struct arrival *at; /* of the burst: what is being decided; else NULL */
-	struct host names[NAMES]; /* scratch of ask_early */
+	struct host names[NAMES]; /* scratch of ask and ask_early */
 };
 
 /* One writer, readers elsewhere: a plain store that a reader sees whole. */
@@ -52,8 +52,9 @@ static inline void give(struct worker *w, uint64_t id, enum verdict v)
 /* Whose share of what is bounded an address takes. */
 struct host_key whose(const struct worker *w, const struct address *client);
 void identify(struct worker *w, struct flow *f);
-struct facts facts_of(const struct flow *f, bool waiting);
-struct outcome ask(struct worker *w, const struct flow *f, bool waiting);
+struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting);
+/* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
+struct outcome ask(struct worker *w, struct flow *f, bool waiting);
 /* The policy's answer to a flow whose first bytes are read. */
 struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */

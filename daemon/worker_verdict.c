@@ -37,11 +37,19 @@ void identify(struct worker *w, struct flow *f)
 	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
 }
 
-struct facts facts_of(const struct flow *f, bool waiting)
+/* What the policy is asked about: of NAT64 the IPv4 address, which is somebody else's where it is
+ * one of ours. */
+static struct address server_of(const struct worker *w, const struct flow *f)
+{
+	struct address meant = seen_meant(w->o.seen, &f->key.server);
+	return snapshot_internal(w->snapshot, &meant) ? f->key.server : meant;
+}
+
+struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting)
 {
 	return (struct facts){
 		.client = f->key.client,
-		.server = f->key.server,
+		.server = server_of(w, f),
 		.port = f->key.server_port,
 		.transport = f->key.transport,
 		.tier = f->tier,
@@ -52,10 +60,27 @@ struct facts facts_of(const struct flow *f, bool waiting)
 	};
 }
 
-struct outcome ask(struct worker *w, const struct flow *f, bool waiting)
+/* Where DNS alone names the flow, each name may be meant that its client was told for the address,
+ * whatever was told last: a deny line for one denies, else an allow line for one allows. */
+struct outcome ask(struct worker *w, struct flow *f, bool waiting)
 {
-	const struct facts facts = facts_of(f, waiting);
-	return decide(w->snapshot, &facts, wall(w));
+	struct facts facts = facts_of(w, f, waiting);
+	struct outcome best = decide(w->snapshot, &facts, wall(w));
+	size_t count = 0, meant = NAMES;
+	if (f->evidence == EVIDENCE_DNS)
+		count = seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names,
+				   NAMES);
+	for (size_t i = 0; i < count && best.reason != REASON_DENY_LINE; i++) {
+		facts.host = &w->names[i];
+		struct outcome o = decide(w->snapshot, &facts, wall(w));
+		if (o.reason != REASON_DENY_LINE && o.action <= best.action)
+			continue;
+		best = o;
+		meant = i;
+	}
+	if (meant < NAMES)
+		f->host = w->names[meant];
+	return best;
 }
 
 /* ---- record ---- */
@@ -256,7 +281,7 @@ static enum reason broken_by(const struct naming *n)
  * server does not mind: then a deny line could have matched the name in it. */
 static bool must_be_whole(struct worker *w, const struct flow *f, enum reason broken)
 {
-	const struct facts facts = facts_of(f, false);
+	const struct facts facts = facts_of(w, f, false);
 	return broken == REASON_OVERLAP_CONFLICT ||
 	       decide_name_may_deny(w->snapshot, &facts, wall(w));
 }

@@ -172,7 +172,8 @@ static const struct option bound_options[] = {
 	      "own."),
 	BOUND(sessions, 16, 4194304, 65536, "Sessions open at once; a further login is refused."),
 	BOUND(names, 1024, 16777216, 262144,
-	      "Pairs of address and name remembered; the least recently used goes."),
+	      "Pairs of address and name remembered; the least recently used goes, of a host that "
+	      "has most."),
 	BOUND(streams, 64, 1048576, 8192,
 	      "Flows whose first bytes are being gathered; a further one is denied, table-full. "
 	      "One host has a sixteenth; its further one is denied, held-full."),

@@ -1,89 +1,18 @@
-#include "name/seen.h"
-#include "base/clock.h"
-#include "base/table.h"
-#include "name/chain.h"
-#include "name/intern.h"
+#include "name/seen_inner.h"
 
-#include <pthread.h>
+#include "base/table.h"
+
 #include <stdlib.h>
 #include <sys/random.h>
 
 #define ENTRIES_MIN 8
-#define SHARE       8  /* a client with more than 1/SHARE of a full table drops its own */
 #define CHANCES     8  /* entries used since, that may stay at one eviction */
 #define FRESH       16 /* what is among the newest 1/FRESH of a full table is not moved again */
-#define CLIENTS(n)  ((n) + 1) /* a newcomer is there before an entry leaves for it */
-#define WALK_MAX    1024      /* entries of a pair that seen_names looks at */
+#define HOLDERS(n)  ((n) + 1) /* a newcomer is there before an entry leaves for it */
 
-/* A doubly linked list, newest first, through links that stand in each entry. */
-struct list {
-	uint32_t newest, oldest;
-};
-struct links {
-	uint32_t newer, older;
-};
-
-/* (client, address, host). In the chain of all three, and in its pair's list. One cache line. */
-struct entry {
-	_Atomic uint64_t good; /* until when, in ms << 16; below, the slot's generation */
-	_Atomic uint64_t hash;
-	_Atomic uint32_t pair, host, older, spare;
-	_Atomic uint32_t used; /* by a reader, since it was last moved */
-	uint32_t newer;        /* in the pair's list */
-	struct links by_age, by_client;
-	uint64_t order;
-};
-_Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
-
-/* (client, address), and its entries, newest first. */
-struct pair {
-	_Atomic uint64_t key[4];
-	_Atomic uint32_t newest;
-	uint32_t client;
-	uint64_t hash, spare[2];
-};
-_Static_assert(sizeof(struct pair) == 64, "a pair is a cache line");
-
-struct client { /* the writer's own */
-	struct address address;
-	struct list entries;
-	uint32_t count;
-	uint64_t hash;
-};
-
-/* Who was told, and what an entry is found by besides its host's text or (the writer) number. */
-struct asker {
-	uint64_t address[2], hash;
-};
-struct key {
-	const struct asker *asker;
-	uint64_t address[2], pair_hash, hash;
-};
-
-struct seen {
-	pthread_mutex_t writing;
-	uint64_t seed[2];
-	int64_t grace;
-	bool any_client;
-	struct asker everyone; /* what any client was told is kept once more as told to this one */
-	uint32_t entries;
-	struct chains by_all, by_pair, by_address; /* of entries, pairs, clients */
-	struct entry *entry;
-	struct pair *pair;
-	struct client *client;
-	struct intern *hosts;
-	struct list by_age;
-	uint64_t order;
-	_Atomic uint64_t count, added, evicted;
-};
-
-static struct asker asker_of(const struct seen *s, const struct address *client)
+static struct host_key by_address(void *ctx, const struct address *client)
 {
-	struct asker a = {0};
-	if (!s->any_client)
-		memcpy(a.address, client, 16);
-	a.hash = hash_words(s->seed, a.address, 2, 1);
-	return a;
+	return host_key_address(client);
 }
 
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
@@ -98,14 +27,15 @@ struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client)
 	pthread_mutex_init(&s->writing, NULL);
 	s->grace = grace;
 	s->any_client = any_client;
+	s->whose = by_address;
 	s->everyone = asker_of(s, &(struct address){0});
 	s->entries = entries;
 	s->entry = table_new(entries + 1ul, sizeof *s->entry);
 	s->pair = table_new(entries + 1ul, sizeof *s->pair);
-	s->client = table_new(CLIENTS(entries) + 1ul, sizeof *s->client);
+	s->holder = table_new(HOLDERS(entries) + 1ul, sizeof *s->holder);
 	s->hosts = intern_new(entries, s->seed);
 	if (chains_init(&s->by_all, entries) && chains_init(&s->by_pair, entries) &&
-	    chains_init(&s->by_address, CLIENTS(entries)) && s->entry && s->pair && s->client &&
+	    chains_init(&s->by_host, HOLDERS(entries)) && s->entry && s->pair && s->holder &&
 	    s->hosts)
 		return s;
 fail:
@@ -120,25 +50,19 @@ void seen_free(struct seen *s)
 	pthread_mutex_destroy(&s->writing);
 	chains_deinit(&s->by_all);
 	chains_deinit(&s->by_pair);
-	chains_deinit(&s->by_address);
+	chains_deinit(&s->by_host);
 	table_free(s->entry, s->entries + 1ul, sizeof *s->entry);
 	table_free(s->pair, s->entries + 1ul, sizeof *s->pair);
-	table_free(s->client, CLIENTS(s->entries) + 1ul, sizeof *s->client);
+	table_free(s->holder, HOLDERS(s->entries) + 1ul, sizeof *s->holder);
 	intern_free(s->hosts);
 	free(s);
 }
 
-/* Keys and times */
-
-/* host_hash: 0 where the pair alone is looked for. */
-static inline struct key key_of(const struct seen *s, const struct asker *asker,
-				const struct address *address, uint64_t host_hash)
+void seen_hosts(struct seen *s, struct host_key (*whose)(void *ctx, const struct address *client),
+		void *ctx)
 {
-	struct key k = {.asker = asker};
-	memcpy(k.address, address, 16);
-	k.pair_hash = hash_words(s->seed, k.address, 2, asker->hash);
-	k.hash = hash_mix(k.pair_hash ^ s->seed[1], host_hash | 1);
-	return k;
+	s->whose = whose;
+	s->ctx = ctx;
 }
 
 uint64_t seen_hash(const struct seen *s, const struct host *host)
@@ -148,143 +72,18 @@ uint64_t seen_hash(const struct seen *s, const struct host *host)
 	return name.hash;
 }
 
-static uint64_t good_word(int64_t until, uint64_t generation)
-{
-	int64_t ms = until <= 0 ? 0 : (until - 1) / NS_PER_MS + 1;
-	return (uint64_t)ms << 16 | (generation & 0xffff);
-}
-
-static int64_t good_until(uint64_t word)
-{
-	return (int64_t)(word >> 16) * NS_PER_MS;
-}
-
-/* Readers: each loop starts anew where the chain changed under it. */
-
-static bool pair_is(const struct pair *p, const struct key *key)
-{
-	return seq_load(&p->key[0]) == key->asker->address[0] &&
-	       seq_load(&p->key[1]) == key->asker->address[1] &&
-	       seq_load(&p->key[2]) == key->address[0] && seq_load(&p->key[3]) == key->address[1];
-}
-
-static bool entry_is(const struct seen *s, const struct entry *e, const struct key *key,
-		     const struct intern_key *host)
-{
-	return seq_load(&e->hash) == key->hash && pair_is(&s->pair[seq_load(&e->pair)], key) &&
-	       intern_is(s->hosts, seq_load(&e->host), host);
-}
-
-/* The entry of a key and its word `good`; 0: none. */
-static uint32_t find(const struct seen *s, const struct key *key, const struct intern_key *host,
-		     uint64_t *good)
-{
-	const struct bucket *b = chain_bucket(&s->by_all, key->hash);
-	for (;;) {
-		uint32_t count = seq_read_begin(&b->lock);
-		uint32_t i = chain_first(&s->by_all, b, count, key->hash);
-		while (i && !entry_is(s, &s->entry[i], key, host))
-			i = chain_next(&s->by_all, b, count, i, key->hash);
-		*good = seq_load(&s->entry[i].good);
-		if (!seq_changed(&b->lock, count))
-			return i;
-	}
-}
-
-static uint32_t find_pair(const struct seen *s, const struct key *key, const struct bucket *b,
-			  uint32_t count)
-{
-	uint32_t i = chain_first(&s->by_pair, b, count, key->pair_hash);
-	while (i && !pair_is(&s->pair[i], key))
-		i = chain_next(&s->by_pair, b, count, i, key->pair_hash);
-	return i;
-}
-
-static void mark_used(struct entry *e)
-{
-	if (!seq_load(&e->used))
-		seq_store(&e->used, 1);
-}
-
-/* The entry of what this one was told, and its word `good`. */
-static uint32_t find_for(const struct seen *s, const struct asker *asker,
-			 const struct address *address, const struct intern_key *host,
-			 uint64_t *good)
-{
-	struct key key = key_of(s, asker, address, host->hash);
-	return find(s, &key, host, good);
-}
-
-bool seen_agrees(struct seen *s, const struct address *client, const struct address *address,
-		 const struct host *host, int64_t now)
-{
-	struct asker own = asker_of(s, client);
-	struct intern_key name;
-	uint64_t good;
-	intern_key(s->hosts, host, &name);
-	uint32_t i = find_for(s, &own, address, &name, &good);
-	if (!i || good_until(good) < now)
-		i = find_for(s, &s->everyone, address, &name, &good);
-	if (!i || good_until(good) < now)
-		return false;
-	mark_used(&s->entry[i]);
-	return true;
-}
-
-size_t seen_names(struct seen *s, const struct address *client, const struct address *address,
-		  int64_t now, struct host *out, size_t max)
-{
-	struct asker asker = asker_of(s, client);
-	struct key key = key_of(s, &asker, address, 0);
-	const struct bucket *b = chain_bucket(&s->by_pair, key.pair_hash);
-	for (;;) {
-		uint32_t count = seq_read_begin(&b->lock);
-		uint32_t pair = find_pair(s, &key, b, count);
-		uint32_t i = pair ? seq_load(&s->pair[pair].newest) : 0;
-		size_t n = 0;
-		for (unsigned looked = 0; i && n < max && looked < WALK_MAX; looked++) {
-			struct entry *e = &s->entry[i];
-			if (seq_changed(&b->lock, count))
-				break;
-			if (good_until(seq_load(&e->good)) >= now) {
-				intern_copy(s->hosts, seq_load(&e->host), &out[n++]);
-				mark_used(e);
-			}
-			i = seq_load(&e->older);
-		}
-		if (!seq_changed(&b->lock, count))
-			return n;
-	}
-}
-
-/* The generation in `good` keeps this from a slot that was given to another entry meanwhile. Who
- * comes in between has just renewed or dropped the entry, so there is no second try. */
-void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
-		  const struct host *host, int64_t now)
-{
-	struct asker own = asker_of(s, client);
-	const struct asker *told[] = {&own, &s->everyone};
-	struct intern_key name;
-	uint64_t good;
-	intern_key(s->hosts, host, &name);
-	for (int i = 0; i < 2; i++) {
-		uint32_t slot = find_for(s, told[i], address, &name, &good);
-		uint64_t later = good_word(now + s->grace, good);
-		if (!slot)
-			continue;
-		mark_used(&s->entry[slot]);
-		if (later > good)
-			atomic_compare_exchange_strong(&s->entry[slot].good, &good, later);
-	}
-}
-
 /* Lists of the writer's own */
 
-enum which { BY_AGE, BY_CLIENT };
+enum which { BY_AGE, BY_HOLDER, BY_SIZE };
 
 static struct links *links_of(struct seen *s, uint32_t i, enum which which)
 {
-	return which == BY_AGE ? &s->entry[i].by_age : &s->entry[i].by_client;
+	switch (which) {
+	case BY_AGE: return &s->entry[i].by_age;
+	case BY_HOLDER: return &s->entry[i].by_holder;
+	case BY_SIZE: break;
+	}
+	return &s->holder[i].of_size;
 }
 
 static void list_push(struct seen *s, struct list *l, uint32_t i, enum which which)
@@ -310,43 +109,67 @@ static void list_drop(struct seen *s, struct list *l, uint32_t i, enum which whi
 		l->oldest = at.newer;
 }
 
-static struct client *client_of(struct seen *s, uint32_t i)
-{
-	return &s->client[s->pair[seq_load(&s->entry[i].pair)].client];
-}
-
 static void make_newest(struct seen *s, uint32_t i)
 {
-	struct client *c = client_of(s, i);
+	struct holder *h = &s->holder[s->entry[i].holder];
 	list_drop(s, &s->by_age, i, BY_AGE);
 	list_push(s, &s->by_age, i, BY_AGE);
-	list_drop(s, &c->entries, i, BY_CLIENT);
-	list_push(s, &c->entries, i, BY_CLIENT);
+	list_drop(s, &h->entries, i, BY_HOLDER);
+	list_push(s, &h->entries, i, BY_HOLDER);
 	seq_store(&s->entry[i].used, 0);
 }
 
-/* Clients */
+/* Holders */
 
-static uint32_t client_get(struct seen *s, const struct asker *a)
+static uint32_t holder_get(struct seen *s, const struct address *client)
 {
-	const struct bucket *b = chain_bucket(&s->by_address, a->hash);
+	struct host_key host = s->whose(s->ctx, client);
+	uint64_t hash = hash_words(s->seed, host.word, 2, 2);
+	const struct bucket *b = chain_bucket(&s->by_host, hash);
 	uint32_t count = seq_load(&b->lock.count);
-	uint32_t i = chain_first(&s->by_address, b, count, a->hash);
-	while (i && memcmp(&s->client[i].address, a->address, 16) != 0)
-		i = chain_next(&s->by_address, b, count, i, a->hash);
+	uint32_t i = chain_first(&s->by_host, b, count, hash);
+	while (i && !host_key_equal(&s->holder[i].host, &host))
+		i = chain_next(&s->by_host, b, count, i, hash);
 	if (i)
 		return i;
-	i = chain_take(&s->by_address);
-	s->client[i] = (struct client){.hash = a->hash};
-	memcpy(&s->client[i].address, a->address, 16);
-	chain_push(&s->by_address, a->hash, i);
+	i = chain_take(&s->by_host);
+	s->holder[i] = (struct holder){.host = host, .hash = hash};
+	chain_push(&s->by_host, hash, i);
 	return i;
 }
 
-static void client_drop(struct seen *s, uint32_t i)
+static void holder_drop(struct seen *s, uint32_t i)
 {
-	chain_drop(&s->by_address, s->client[i].hash, i);
-	chain_give(&s->by_address, i);
+	chain_drop(&s->by_host, s->holder[i].hash, i);
+	chain_give(&s->by_host, i);
+}
+
+static struct list *size_list(struct seen *s, uint32_t count)
+{
+	return &s->by_size[31 - __builtin_clz(count)];
+}
+
+static void holder_resize(struct seen *s, uint32_t i, uint32_t count)
+{
+	struct holder *h = &s->holder[i];
+	struct list *from = h->count ? size_list(s, h->count) : NULL;
+	struct list *to = count ? size_list(s, count) : NULL;
+	h->count = count;
+	if (from == to)
+		return;
+	if (from)
+		list_drop(s, from, i, BY_SIZE);
+	if (to)
+		list_push(s, to, i, BY_SIZE);
+}
+
+/* One of those who have the most, give or take a factor of two. */
+static uint32_t holder_largest(struct seen *s)
+{
+	int size = 31;
+	while (!s->by_size[size].newest)
+		size--;
+	return s->by_size[size].newest;
 }
 
 /* Pairs. All changes to a pair's list are made under the pair's bucket. */
@@ -356,7 +179,7 @@ static struct bucket *pair_bucket(struct seen *s, const struct pair *p)
 	return chain_bucket(&s->by_pair, p->hash);
 }
 
-static uint32_t pair_get(struct seen *s, const struct key *key, uint32_t client)
+static uint32_t pair_get(struct seen *s, const struct key *key)
 {
 	struct bucket *b = chain_bucket(&s->by_pair, key->pair_hash);
 	uint32_t i = find_pair(s, key, b, seq_load(&b->lock.count));
@@ -370,7 +193,6 @@ static uint32_t pair_get(struct seen *s, const struct key *key, uint32_t client)
 	}
 	seq_store(&p->newest, 0);
 	p->hash = key->pair_hash;
-	p->client = client;
 	chain_push(&s->by_pair, key->pair_hash, i);
 	return i;
 }
@@ -411,48 +233,60 @@ static void pair_leave(struct seen *s, uint32_t i)
 
 /* Entries */
 
-/* `keep` is the client of the entry that comes in its place: it stays, even without entries. */
+/* `keep` is the holder of the entry that comes in its place: it stays, even without entries. */
 static void evict(struct seen *s, uint32_t i, uint32_t keep)
 {
-	struct client *c = client_of(s, i);
+	uint32_t holder = s->entry[i].holder;
+	struct holder *h = &s->holder[holder];
 	list_drop(s, &s->by_age, i, BY_AGE);
-	list_drop(s, &c->entries, i, BY_CLIENT);
-	c->count--;
+	list_drop(s, &h->entries, i, BY_HOLDER);
+	holder_resize(s, holder, h->count - 1);
 	chain_drop(&s->by_all, seq_load(&s->entry[i].hash), i);
 	pair_leave(s, i);
 	intern_put(s->hosts, seq_load(&s->entry[i].host));
 	seq_store(&s->entry[i].host, INTERN_NONE); /* what tells a free slot */
-	if (c->count == 0 && c != &s->client[keep])
-		client_drop(s, (uint32_t)(c - s->client));
+	if (h->count == 0 && holder != keep)
+		holder_drop(s, holder);
 	chain_give(&s->by_all, i);
 	seq_store(&s->count, seq_load(&s->count) - 1);
 	seq_store(&s->evicted, seq_load(&s->evicted) + 1);
 }
 
-static void evict_for(struct seen *s, uint32_t client)
+/* What is no longer good goes first; else the oldest of a host that has the most, whoever wants the
+ * room: none pushes out one that has less. */
+static void evict_for(struct seen *s, uint32_t newcomer, int64_t now)
 {
-	struct client *c = &s->client[client];
-	struct list *l = c->count > s->entries / SHARE ? &c->entries : &s->by_age;
-	for (int i = 0; i < CHANCES && seq_load(&s->entry[l->oldest].used); i++)
-		make_newest(s, l->oldest);
-	evict(s, l->oldest, client);
+	uint32_t i = s->by_age.oldest;
+	if (good_until(seq_load(&s->entry[i].good)) >= now) {
+		struct list *l = &s->holder[holder_largest(s)].entries;
+		for (int k = 0; k < CHANCES && seq_load(&s->entry[l->oldest].used); k++)
+			make_newest(s, l->oldest);
+		i = l->oldest;
+	}
+	evict(s, i, newcomer);
 }
 
-static void entry_new(struct seen *s, const struct key *key, uint32_t host, int64_t until)
+/* What an answer adds: whose it is, and the times. */
+struct adding {
+	uint32_t holder;
+	int64_t until, now;
+};
+
+static void entry_new(struct seen *s, const struct key *key, uint32_t host, const struct adding *a)
 {
-	uint32_t client = client_get(s, key->asker);
 	if (seq_load(&s->count) == s->entries)
-		evict_for(s, client);
+		evict_for(s, a->holder, a->now);
 	intern_hold(s->hosts, host);
-	uint32_t pair = pair_get(s, key, client);
+	uint32_t pair = pair_get(s, key);
 	uint32_t i = chain_take(&s->by_all);
 	struct entry *e = &s->entry[i];
-	seq_store(&e->good, good_word(until, seq_load(&e->good) + 1));
+	seq_store(&e->good, good_word(a->until, seq_load(&e->good) + 1));
 	seq_store(&e->hash, key->hash);
 	seq_store(&e->pair, pair);
 	seq_store(&e->host, host);
 	seq_store(&e->used, 0);
 	e->order = ++s->order;
+	e->holder = a->holder;
 
 	chain_push(&s->by_all, key->hash, i);
 	struct bucket *b = pair_bucket(s, &s->pair[pair]);
@@ -460,9 +294,10 @@ static void entry_new(struct seen *s, const struct key *key, uint32_t host, int6
 	pair_push(s, &s->pair[pair], i);
 	seq_write_end(&b->lock);
 
+	struct holder *h = &s->holder[a->holder];
 	list_push(s, &s->by_age, i, BY_AGE);
-	list_push(s, &s->client[client].entries, i, BY_CLIENT);
-	s->client[client].count++;
+	list_push(s, &h->entries, i, BY_HOLDER);
+	holder_resize(s, a->holder, h->count + 1);
 	seq_store(&s->count, seq_load(&s->count) + 1);
 }
 
@@ -500,22 +335,30 @@ static uint32_t entry_find(const struct seen *s, const struct key *key, uint32_t
 	return i;
 }
 
-static void add(struct seen *s, const struct key *key, uint32_t host, int64_t until)
+static void add(struct seen *s, const struct key *key, uint32_t host, const struct adding *a)
 {
 	uint32_t i = entry_find(s, key, host);
 	if (i)
-		entry_renew(s, i, until);
+		entry_renew(s, i, a->until);
 	else
-		entry_new(s, key, host, until);
+		entry_new(s, key, host, a);
 }
 
 /* The name's number, which is good until it is put back. */
-static uint32_t hold_host(struct seen *s, const struct asker *asker, const struct intern_key *name)
+static uint32_t hold_host(struct seen *s, const struct intern_key *name, const struct adding *a)
 {
 	uint32_t host;
 	while ((host = intern_get(s->hosts, name)) == INTERN_NONE)
-		evict_for(s, client_get(s, asker));
+		evict_for(s, a->holder, a->now);
 	return host;
+}
+
+/* A holder that got no entry in the end is not kept. */
+static void let_go(struct seen *s, uint32_t number, uint32_t holder)
+{
+	intern_put(s->hosts, number);
+	if (s->holder[holder].count == 0)
+		holder_drop(s, holder);
 }
 
 void seen_add_all(struct seen *s, const struct address *client, const struct host *host,
@@ -527,17 +370,20 @@ void seen_add_all(struct seen *s, const struct address *client, const struct hos
 		return;
 	intern_key(s->hosts, host, &name);
 	pthread_mutex_lock(&s->writing);
-	uint32_t number = hold_host(s, &own, &name);
+	struct adding a = {.holder = holder_get(s, client), .now = now};
+	uint32_t number = hold_host(s, &name, &a);
 	for (size_t i = 0; i < count; i++) {
-		struct key key = key_of(s, &own, &told[i].address, name.hash);
-		int64_t until = now + told[i].ttl + s->grace;
-		add(s, &key, number, until);
+		nat64_told(&s->nat64, host, &told[i].address);
+		struct address plain = nat64_plain(&s->nat64, &told[i].address);
+		struct key key = key_of(s, &own, &plain, name.hash);
+		a.until = now + told[i].ttl + s->grace;
+		add(s, &key, number, &a);
 		if (s->any_client)
 			continue;
-		key = key_of(s, &s->everyone, &told[i].address, name.hash);
-		add(s, &key, number, until);
+		key = key_of(s, &s->everyone, &plain, name.hash);
+		add(s, &key, number, &a);
 	}
-	intern_put(s->hosts, number);
+	let_go(s, number, a.holder);
 	seq_store(&s->added, seq_load(&s->added) + count);
 	pthread_mutex_unlock(&s->writing);
 }
@@ -555,11 +401,14 @@ void seen_restore(struct seen *s, const struct seen_entry *e)
 		return;
 	intern_key(s->hosts, &e->host, &name);
 	struct asker asker = asker_of(s, &e->client);
-	struct key key = key_of(s, &asker, &e->address, name.hash);
 	pthread_mutex_lock(&s->writing);
-	uint32_t host = hold_host(s, &asker, &name);
-	add(s, &key, host, e->good_until);
-	intern_put(s->hosts, host);
+	nat64_told(&s->nat64, &e->host, &e->address);
+	struct address plain = nat64_plain(&s->nat64, &e->address);
+	struct key key = key_of(s, &asker, &plain, name.hash);
+	struct adding a = {.holder = holder_get(s, &e->client), .until = e->good_until};
+	uint32_t number = hold_host(s, &name, &a);
+	add(s, &key, number, &a);
+	let_go(s, number, a.holder);
 	pthread_mutex_unlock(&s->writing);
 }
 

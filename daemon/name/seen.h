@@ -1,18 +1,22 @@
 /* seen: which name a client was told for which address. Shared by all workers: one writer at a time
  * (a lock among writers only: DNS copies, dnstap), lock-free readers, fixed size.
  *
+ * An address of NAT64 means the IPv4 address that it stands for (name/nat64.h).
+ *
  * An answer is kept twice: as told to its client, whose flows without a name it names, and as told
  * to the network, whose names it confirms. For a client is an address here, and a host has several:
  * it asks over IPv4 and connects over IPv6.
  *
- * A full table drops its least recently used entry; a client that alone has more than an eighth of
- * the table drops its own, so no client can make the gateway forget another's names. Nothing else
- * is bounded: a name may have any number of addresses, an address any number of names. An entry
- * takes about 300 bytes of address space, of which a busy table touches 130 to 200 (names, clients
- * and pairs of client and address are kept once). Times are kept to the millisecond, rounded up.
+ * A full table drops what is no longer good, else the least recently used entry of a host that has
+ * most of them: what was told to a host is its own share, so that none can make the gateway forget
+ * the names of one that has less, however many addresses it has. Nothing else is bounded: a name
+ * may have any number of addresses, an address any number of names. An entry takes about 300 bytes
+ * of address space, of which a busy table touches 130 to 200 (names, hosts and pairs of client and
+ * address are kept once). Times are kept to the millisecond, rounded up.
  */
 #pragma once
 #include "base/decision.h"
+#include "packet/share.h"
 #include <stddef.h>
 
 struct seen;
@@ -22,6 +26,11 @@ struct seen;
  * out. */
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client);
 void seen_free(struct seen *s);
+
+/* Which host a client's address is, for the shares; at first each IPv4 address and IPv6 /64. Called
+ * by whoever adds, one at a time. Before the first is added. */
+void seen_hosts(struct seen *s, struct host_key (*whose)(void *ctx, const struct address *client),
+		void *ctx);
 
 /* What an answer tells of a host. */
 struct seen_told {
@@ -84,6 +93,9 @@ struct seen_entry {
 };
 bool seen_each(struct seen *s, uint32_t *slot, struct seen_entry *out);
 void seen_restore(struct seen *s, const struct seen_entry *e);
+
+/* The address that a server's address means: of NAT64 the IPv4 address. Lock-free. */
+struct address seen_meant(const struct seen *s, const struct address *address);
 
 struct seen_counters {
 	uint64_t entries, added, evicted;

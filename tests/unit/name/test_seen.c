@@ -174,16 +174,92 @@ static void test_long_names_push_out_but_never_break(void **state)
 static void test_no_client_pushes_out_another(void **state)
 {
 	struct seen *s = seen_new(256, 0, false);
+	struct address victim = address(1), greedy = address(2);
 	struct host mine = host("mine.example");
-	seen_add(s, &B, &Y, &mine, 3600 * S, 0);
+	seen_add(s, &victim, &Y, &mine, 3600 * S, 0);
 	for (unsigned n = 0; n < 5000; n++) {
 		struct host h = host_number(n, 12);
 		struct address at = address(n);
-		seen_add(s, &A, &at, &h, 3600 * S, 0);
+		seen_add(s, &greedy, &at, &h, 3600 * S, 0);
 	}
 	struct host out;
-	assert_true(seen_agrees(s, &B, &Y, &mine, 0));
+	assert_true(seen_agrees(s, &victim, &Y, &mine, 0));
+	assert_int_equal(seen_names(s, &victim, &Y, 0, &out, 1), 1);
+	seen_free(s);
+}
+
+/* Twenty addresses of one host, and of as many hosts: who has less keeps what it has. */
+static struct host_key one_host(void *ctx, const struct address *client)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	return address_equal(client, &B) ? host_key_address(client) : host_key_mac(mac);
+}
+
+static void fill_from_many(struct seen *s)
+{
+	struct host mine = host("mine.example"), out;
+	seen_add(s, &B, &Y, &mine, 3600 * S, 0);
+	for (unsigned n = 0; n < 5000; n++) {
+		struct host h = host_number(n, 12);
+		struct address from = address(n % 20 + 1000), at = address(n);
+		seen_add(s, &from, &at, &h, 3600 * S, 0);
+	}
+	assert_true(seen_agrees(s, &A, &Y, &mine, 0)); /* as everyone was told */
 	assert_int_equal(seen_names(s, &B, &Y, 0, &out, 1), 1);
+}
+
+static void test_no_host_pushes_out_another(void **state)
+{
+	struct seen *s = seen_new(256, 0, false);
+	seen_hosts(s, one_host, NULL);
+	fill_from_many(s);
+	seen_free(s);
+}
+
+static void test_nor_do_many_hosts(void **state)
+{
+	struct seen *s = seen_new(256, 0, false);
+	fill_from_many(s);
+	seen_free(s);
+}
+
+static void test_what_is_no_longer_good_goes_first(void **state)
+{
+	struct seen *s = seen_new(16, 0, true);
+	struct host old = host("old.example");
+	seen_add(s, &B, &Y, &old, S, 0);
+	for (unsigned n = 0; n < 16; n++) {
+		struct host h = host_number(n, 12);
+		seen_add(s, &A, &X, &h, 3600 * S, 2 * S);
+	}
+	struct host first = host_number(0, 12);
+	assert_true(seen_agrees(s, &A, &X, &first, 2 * S));
+	seen_free(s);
+}
+
+static void test_nat64(void **state)
+{
+	struct seen *s = seen_new(64, 0, false);
+	struct host h = host("www.example.com"), asked = host("ipv4only.arpa"), out[2];
+	struct address four, well_known, own, other, arpa;
+	assert_true(address_parse("203.0.113.10", &four));
+	assert_true(address_parse("64:ff9b::cb00:710a", &well_known));
+	assert_true(address_parse("2001:db8:64:cb00:71:a00::", &own)); /* a /48 */
+	assert_true(address_parse("2001:db8:65:cb00:71:a00::", &other));
+	assert_true(address_parse("2001:db8:64:c000:0:aa00::", &arpa));
+	seen_add(s, &A, &four, &h, S, 0);
+	assert_true(seen_agrees(s, &A, &well_known, &h, 0));
+	assert_int_equal(seen_names(s, &A, &well_known, 0, out, 2), 1);
+	assert_false(seen_agrees(s, &A, &own, &h, 0));
+	struct host before = host("before.example"), after = host("after.example");
+	seen_add(s, &A, &own, &before, S, 0);
+	seen_add(s, &A, &arpa, &asked, S, 0);
+	seen_add(s, &A, &own, &after, S, 0);
+	assert_true(seen_agrees(s, &A, &own, &h, 0));
+	assert_false(seen_agrees(s, &A, &other, &h, 0));
+	assert_true(seen_agrees(s, &A, &own, &before, 0)); /* told before the prefix was known */
+	assert_true(seen_agrees(s, &A, &four, &after, 0));
+	assert_int_equal(seen_names(s, &A, &own, 0, out, 2), 2);
 	seen_free(s);
 }
 
@@ -263,7 +339,7 @@ static void test_an_empty_name_is_nothing(void **state)
 #define EVERYONE 99
 
 struct twin_entry {
-	unsigned client, address, host;
+	unsigned client, address, host, holder;
 	int64_t good;
 	uint64_t order;
 	bool used;
@@ -274,6 +350,9 @@ struct twin {
 	unsigned count;
 	uint64_t order;
 	int64_t grace;
+	unsigned size[4];  /* log2 of what a client brought in, + 1; 0: nothing */
+	uint64_t sized[4]; /* when that changed last */
+	uint64_t resized;
 };
 
 static int twin_find(const struct twin *t, unsigned client, unsigned address, unsigned host)
@@ -293,24 +372,45 @@ static void twin_to_front(struct twin *t, unsigned i)
 	t->list[0] = e;
 }
 
-static void twin_evict(struct twin *t, unsigned client)
+static void twin_resize(struct twin *t, unsigned holder)
 {
-	unsigned own = 0;
+	unsigned count = 0, size = 0;
 	for (unsigned i = 0; i < t->count; i++)
-		own += t->list[i].client == client;
-	for (int chances = 0;; chances++) {
-		unsigned oldest = t->count - 1;
-		while (own > TWIN / 8 && t->list[oldest].client != client)
-			oldest--;
-		if (chances < 8 && t->list[oldest].used) {
+		count += t->list[i].holder == holder;
+	for (; count; count /= 2)
+		size++;
+	if (t->size[holder] != size)
+		t->sized[holder] = ++t->resized;
+	t->size[holder] = size;
+}
+
+static unsigned twin_largest(const struct twin *t)
+{
+	unsigned largest = 0;
+	for (unsigned i = 1; i < 4; i++)
+		if (t->size[i] > t->size[largest] ||
+		    (t->size[i] == t->size[largest] && t->sized[i] > t->sized[largest]))
+			largest = i;
+	return largest;
+}
+
+static void twin_evict(struct twin *t, int64_t now)
+{
+	unsigned oldest = t->count - 1, holder = t->list[oldest].holder;
+	if (t->list[oldest].good >= now) {
+		holder = twin_largest(t);
+		for (int chances = 0;; chances++) {
+			for (oldest = t->count - 1; t->list[oldest].holder != holder;)
+				oldest--;
+			if (chances == 8 || !t->list[oldest].used)
+				break;
 			twin_to_front(t, oldest);
-			continue;
 		}
-		memmove(t->list + oldest, t->list + oldest + 1,
-			(t->count - oldest - 1) * sizeof t->list[0]);
-		t->count--;
-		return;
 	}
+	memmove(t->list + oldest, t->list + oldest + 1,
+		(t->count - oldest - 1) * sizeof t->list[0]);
+	t->count--;
+	twin_resize(t, holder);
 }
 
 /* Of the names that its client was told for its address. */
@@ -324,14 +424,16 @@ static bool twin_is_newest(const struct twin *t, int i)
 	return true;
 }
 
-static void twin_add(struct twin *t, unsigned client, unsigned address, unsigned host, int64_t good)
+static void twin_add(struct twin *t, unsigned client, unsigned holder, unsigned address,
+		     unsigned host, int64_t good, int64_t now)
 {
 	int i = twin_find(t, client, address, host);
 	if (i < 0) {
 		if (t->count == TWIN)
-			twin_evict(t, client);
+			twin_evict(t, now);
 		i = (int)t->count++;
-		t->list[i] = (struct twin_entry){client, address, host, good, 0, false};
+		t->list[i] = (struct twin_entry){client, address, host, holder, good, 0, false};
+		twin_resize(t, holder);
 	}
 	if (t->list[i].good < good)
 		t->list[i].good = good;
@@ -396,8 +498,8 @@ static void test_like_the_naive_twin(void **state)
 		int i = twin_find(&t, client, at, name);
 		if (verb < 8) {
 			seen_add(s, &from, &to, &h, ttl * S, now);
-			twin_add(&t, client, at, name, now + ttl * S + grace);
-			twin_add(&t, EVERYONE, at, name, now + ttl * S + grace);
+			twin_add(&t, client, client, at, name, now + ttl * S + grace, now);
+			twin_add(&t, EVERYONE, client, at, name, now + ttl * S + grace, now);
 		} else if (verb < 11) {
 			if (i < 0 || t.list[i].good < now)
 				i = twin_find(&t, EVERYONE, at, name);
@@ -481,6 +583,10 @@ int main(void)
 		cmocka_unit_test(test_every_length_is_kept_exactly),
 		cmocka_unit_test(test_long_names_push_out_but_never_break),
 		cmocka_unit_test(test_no_client_pushes_out_another),
+		cmocka_unit_test(test_no_host_pushes_out_another),
+		cmocka_unit_test(test_nor_do_many_hosts),
+		cmocka_unit_test(test_what_is_no_longer_good_goes_first),
+		cmocka_unit_test(test_nat64),
 		cmocka_unit_test(test_used_entries_outlive_unused),
 		cmocka_unit_test(test_public_names),
 		cmocka_unit_test(test_state_goes_round),
