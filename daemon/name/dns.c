@@ -1,7 +1,6 @@
 #include "name/dns.h"
 #include "name/name.h"
 
-#define HEADER      12
 #define CLASS_IN    1
 #define CHAIN_MAX   16  /* CNAME and DNAME steps; resolvers themselves stop at 8 to 16 */
 #define LOOKED_AT   128 /* records of an answer that may lead to targets; each may be asked again */
@@ -10,135 +9,6 @@
 #define KEY_ECH     5
 #define KEY_HINT6   6
 #define ECH_VERSION 0xfe0d
-
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-}
-
-/* A byte of `upper` has its high bit where the text has 'A' to 'Z'. */
-static void copy_lower8(uint8_t *to, const uint8_t *from)
-{
-	const uint64_t each = UINT64_MAX / 255;
-	uint64_t text;
-	memcpy(&text, from, 8);
-	uint64_t low = text & each * 0x7f;
-	uint64_t upper = (low + each * (0x80 - 'A')) ^ (low + each * (0x7f - 'Z'));
-	text |= (upper & ~text & each * 0x80) >> 2;
-	memcpy(to, &text, 8);
-}
-
-/* Eight bytes at a time; the last eight may overlap those before. */
-static void copy_lower(uint8_t *to, const uint8_t *from, size_t n)
-{
-	if (n < 8) {
-		for (size_t i = 0; i < n; i++)
-			to[i] = lower(from[i]);
-		return;
-	}
-	for (size_t i = 0; i + 8 < n; i += 8)
-		copy_lower8(to + i, from + i);
-	copy_lower8(to + n - 8, from + n - 8);
-}
-
-static struct cursor message_at(const struct dns_message *m, size_t offset)
-{
-	struct cursor c = m->whole;
-	cursor_skip(&c, offset);
-	return c;
-}
-
-static size_t offset_of(const struct dns_message *m, const struct cursor *c)
-{
-	return (size_t)(c->pos - m->whole.pos);
-}
-
-/* A walk over a name's labels. Each pointer must lead before the labels that it ends, so that a
- * name can't loop. */
-struct labels {
-	struct cursor c;
-	size_t start;
-};
-
-static struct labels labels_at(const struct dns_message *m, const struct cursor *c)
-{
-	return (struct labels){*c, offset_of(m, c)};
-}
-
-static bool follow_pointers(const struct dns_message *m, struct labels *l)
-{
-	while (cursor_peek(&l->c) >= 0xc0) {
-		size_t target = cursor_u16(&l->c) & 0x3fff;
-		if (l->c.bad || target >= l->start || target < HEADER)
-			return false;
-		l->start = target;
-		l->c = message_at(m, target);
-	}
-	return true;
-}
-
-/* Returns the next label's length, 0 at the root, -1 where the name is malformed. */
-static int next_label(const struct dns_message *m, struct labels *l, const uint8_t **label)
-{
-	if (!follow_pointers(m, l))
-		return -1;
-	uint8_t n = cursor_u8(&l->c);
-	*label = cursor_bytes(&l->c, n);
-	return l->c.bad || n > 63 ? -1 : n;
-}
-
-static bool skip_labels(struct cursor *c)
-{
-	for (;;) {
-		uint8_t n = cursor_u8(c);
-		if (n >= 0xc0)
-			return cursor_skip(c, 1);
-		if (n > 63 || !cursor_skip(c, n))
-			return false;
-		if (n == 0)
-			return !c->bad;
-	}
-}
-
-/* Moves past a name without looking where its pointer leads; most are one pointer. */
-static inline bool skip_name(struct cursor *c)
-{
-	return cursor_peek(c) >= 0xc0 ? cursor_skip(c, 2) : skip_labels(c);
-}
-
-/* Copies labels until a pointer or the root, at once: their lengths are no letters. */
-static bool copy_labels(struct cursor *c, struct dns_name *out, size_t *len)
-{
-	struct cursor run = *c, at = *c;
-	uint8_t n;
-	while ((n = cursor_peek(&at)) > 0 && n < 64)
-		cursor_skip(&at, 1u + n);
-	size_t size = cursor_left(&run) - cursor_left(&at);
-	if (at.bad || (n && n < 0xc0) || *len + size >= sizeof out->wire)
-		return false;
-	copy_lower(out->wire + *len, cursor_bytes(&run, size), size);
-	*len += size;
-	*c = at;
-	return true;
-}
-
-/* Reads a name and moves past it. */
-static bool read_name(const struct dns_message *m, struct cursor *c, struct dns_name *out)
-{
-	struct labels l = labels_at(m, c);
-	out->at = l.start <= 0x3fff ? (uint16_t)l.start : 0;
-	size_t len = 0;
-	bool good = copy_labels(&l.c, out, &len);
-	*c = l.c;
-	cursor_skip(c, cursor_peek(c) ? 2 : 1);
-	while (good && cursor_peek(&l.c))
-		good = follow_pointers(m, &l) && copy_labels(&l.c, out, &len);
-	if (!good || c->bad || cursor_left(&l.c) == 0)
-		return false;
-	out->wire[len++] = 0;
-	out->len = (uint8_t)len;
-	return true;
-}
 
 struct record {
 	struct cursor owner, data; /* owner: from the owner's name on */
@@ -149,7 +19,7 @@ struct record {
 static bool read_record(struct cursor *c, struct record *r)
 {
 	r->owner = *c;
-	if (!skip_name(c))
+	if (!dns_name_skip(c))
 		return false;
 	struct cursor fields = cursor_sub(c, 10);
 	if (fields.bad)
@@ -163,29 +33,6 @@ static bool read_record(struct cursor *c, struct record *r)
 	return !c->bad;
 }
 
-/* Whether a record is this name's: PARSE_OK or PARSE_ABSENT. Most owners are one pointer to where
- * the name stands, and of the others most differ in the first label. */
-static enum parse is_of(const struct dns_message *m, const struct record *r,
-			const struct dns_name *name)
-{
-	struct cursor c = r->owner;
-	if (name->at && cursor_u16(&c) == (0xc000 | name->at))
-		return PARSE_OK;
-	struct labels l = labels_at(m, &r->owner);
-	const uint8_t *label, *asked = name->wire;
-	uint8_t text[64];
-	int n;
-	while ((n = next_label(m, &l, &label)) == *asked) {
-		if (n == 0)
-			return PARSE_OK;
-		copy_lower(text, label, (unsigned)n);
-		if (memcmp(text, asked + 1, (size_t)n) != 0)
-			return PARSE_ABSENT;
-		asked += 1 + n;
-	}
-	return n < 0 ? PARSE_BAD : PARSE_ABSENT;
-}
-
 static uint32_t least(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -193,17 +40,17 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 static bool follow_cname(struct dns_message *m, struct record *r, bool *followed)
 {
-	enum parse asked = is_of(m, r, &m->asked);
+	enum parse asked = dns_name_is(&m->whole, r->owner, &m->asked);
 	struct dns_name target;
 	if (asked != PARSE_OK)
 		return asked == PARSE_ABSENT;
-	if (!read_name(m, &r->data, &target))
+	if (!dns_name_read(&m->whole, &r->data, &target))
 		return false;
 	memcpy(m->asked.wire, target.wire, target.len);
 	m->asked.len = target.len;
 	m->asked.at = target.at;
 	m->asked.ttl = least(m->asked.ttl, r->ttl);
-	*followed = true;
+	*followed = m->aliased = true;
 	return true;
 }
 
@@ -211,7 +58,8 @@ static bool follow_cname(struct dns_message *m, struct record *r, bool *followed
 static bool follow_dname(struct dns_message *m, struct record *r, bool *followed)
 {
 	struct dns_name owner, target;
-	if (!read_name(m, &r->owner, &owner) || !read_name(m, &r->data, &target))
+	if (!dns_name_read(&m->whole, &r->owner, &owner) ||
+	    !dns_name_read(&m->whole, &r->data, &target))
 		return false;
 	if (m->asked.len <= owner.len)
 		return true;
@@ -226,7 +74,7 @@ static bool follow_dname(struct dns_message *m, struct record *r, bool *followed
 	m->asked.len = (uint8_t)(cut + target.len);
 	m->asked.at = 0;
 	m->asked.ttl = least(m->asked.ttl, r->ttl);
-	*followed = true;
+	*followed = m->aliased = true;
 	return true;
 }
 
@@ -270,71 +118,34 @@ static void follow_chain(struct dns_message *m)
 	}
 }
 
-/* RFC 9460 section 2.3: _8443._https.www.example.com asks for www.example.com. */
-static size_t service_prefix(const struct dns_name *n)
-{
-	size_t at = 0;
-	for (int label = 0; label < 2; label++) {
-		if (n->wire[at] < 2 || n->wire[at + 1] != '_')
-			return 0;
-		at += 1u + n->wire[at];
-	}
-	return at;
-}
-
-static const bool host_byte[256] = {
-	['a' ... 'z'] = true, ['0' ... '9'] = true, ['-'] = true, ['_'] = true};
-
-/* Leaves out->len 0 where the name is the root, has other bytes than host names have, or ends in a
- * number as an address does. */
-static void name_to_host(const struct dns_name *n, size_t from, struct host *out)
-{
-	bool good = true;
-	size_t len = 0, last = 0;
-	for (size_t at = from; n->wire[at];) {
-		uint8_t label = n->wire[at++];
-		if (len)
-			out->text[len++] = '.';
-		for (last = len; label; label--) {
-			uint8_t c = n->wire[at++];
-			good &= host_byte[c];
-			out->text[len++] = (char)c;
-		}
-	}
-	if (!good || host_label_is_number(out->text + last, len - last))
-		len = 0;
-	out->text[len] = '\0';
-	out->len = (uint8_t)len;
-}
-
 static bool is_service(uint16_t type)
 {
-	return type == DNS_HTTPS || type == DNS_SVCB;
+	return type == DNS_HTTPS || type == DNS_SVCB || type == DNS_SRV || type == DNS_NAPTR;
 }
 
 static enum parse read_question(struct dns_message *m, struct cursor *c)
 {
-	bool good = read_name(m, c, &m->asked);
+	bool good = dns_name_read(&m->whole, c, &m->asked);
 	m->type = cursor_u16(c);
 	uint16_t class = cursor_u16(c);
 	if (!good || c->bad)
 		return PARSE_BAD;
-	name_to_host(&m->asked, is_service(m->type) ? service_prefix(&m->asked) : 0, &m->question);
+	dns_name_host(&m->asked, is_service(m->type) ? dns_name_service(&m->asked) : 0,
+		      &m->question);
 	return class == CLASS_IN ? PARSE_OK : PARSE_ABSENT;
 }
 
-/* What an HTTPS or SVCB record holds for us (RFC 9460 section 2.2). */
+/* What a service's record holds for us. */
 struct service {
 	struct cursor target, hint4, hint6, ech;
 };
 
-/* False where the record is malformed, which clients then ignore (section 2.2). */
-static bool read_service(struct cursor data, struct service *out)
+/* HTTPS and SVCB (RFC 9460 section 2.2). */
+static bool read_binding(struct cursor data, struct service *out)
 {
-	*out = (struct service){0};
 	uint16_t priority = cursor_u16(&data);
 	out->target = data;
-	if (!skip_name(&data))
+	if (!dns_name_skip(&data))
 		return false;
 	int last = -1;
 	while (cursor_left(&data)) {
@@ -355,15 +166,34 @@ static bool read_service(struct cursor data, struct service *out)
 	return !data.bad && cursor_left(&out->hint4) % 4 == 0 && cursor_left(&out->hint6) % 16 == 0;
 }
 
+/* Of SRV priority, weight and port stand before the target; of NAPTR order, preference, flags,
+ * services and a regular expression before the replacement. */
+static bool read_pointer(uint16_t type, struct cursor data, struct service *out)
+{
+	cursor_skip(&data, type == DNS_SRV ? 6 : 4);
+	for (int text = 0; text < 3 && type == DNS_NAPTR; text++)
+		cursor_skip(&data, cursor_u8(&data));
+	out->target = data;
+	return dns_name_skip(&data) && !data.bad && cursor_left(&data) == 0;
+}
+
+/* False where the record is malformed, which clients then ignore. */
+static bool read_service(const struct record *r, struct service *out)
+{
+	*out = (struct service){0};
+	return r->type == DNS_SRV || r->type == DNS_NAPTR ? read_pointer(r->type, r->data, out)
+							  : read_binding(r->data, out);
+}
+
 /* Whose record it is: the asked name's (at the chain's end) or a target's. */
 static enum parse owner_of(const struct dns_message *m, const struct record *r,
 			   const struct dns_name **out)
 {
 	*out = &m->asked;
-	enum parse parsed = is_of(m, r, *out);
+	enum parse parsed = dns_name_is(&m->whole, r->owner, *out);
 	for (unsigned i = 0; parsed == PARSE_ABSENT && i < m->targets; i++) {
 		*out = &m->target[i];
-		parsed = is_of(m, r, *out);
+		parsed = dns_name_is(&m->whole, r->owner, *out);
 	}
 	return parsed;
 }
@@ -373,13 +203,19 @@ static void add_target(struct dns_message *m, struct cursor name, uint32_t ttl)
 	if (m->targets == DNS_TARGETS)
 		return;
 	struct dns_name *t = &m->target[m->targets];
-	if (!read_name(m, &name, t) || t->len == 1) /* ".": the owner itself */
+	if (!dns_name_read(&m->whole, &name, t) || t->len == 1) /* ".": the owner itself */
 		return;
 	for (unsigned i = 0; i < m->targets; i++)
 		if (m->target[i].len == t->len && memcmp(m->target[i].wire, t->wire, t->len) == 0)
 			return;
 	t->ttl = ttl;
 	m->targets++;
+}
+
+/* Whether records of a type lead from the answer's question to a service; of NAPTR SRV go on. */
+static bool leads(const struct dns_message *m, uint16_t type)
+{
+	return type == m->type || (m->type == DNS_NAPTR && type == DNS_SRV);
 }
 
 /* One pass over all sections: where the records of what is known so far lead. */
@@ -392,10 +228,10 @@ static bool follow_services_once(struct dns_message *m)
 		const struct dns_name *owner;
 		if (!read_record(&c, &r))
 			return false;
-		if (r.class != CLASS_IN || !(r.type == m->type || r.type == DNS_CNAME) ||
+		if (r.class != CLASS_IN || !(leads(m, r.type) || r.type == DNS_CNAME) ||
 		    owner_of(m, &r, &owner) != PARSE_OK)
 			continue;
-		if (r.type == m->type && read_service(r.data, &s))
+		if (leads(m, r.type) && read_service(&r, &s))
 			add_target(m, s.target, least(owner->ttl, r.ttl));
 		else if (r.type == DNS_CNAME && owner != &m->asked)
 			add_target(m, r.data, least(owner->ttl, r.ttl));
@@ -428,7 +264,7 @@ void dns_rewind(struct dns_message *m)
 enum parse dns_message(struct cursor c, struct dns_message *m)
 {
 	m->whole = c;
-	m->damaged = false;
+	m->damaged = m->aliased = false;
 	m->question.len = 0;
 	m->answers = m->targets = 0;
 	m->beyond = 0;
@@ -467,8 +303,11 @@ static bool next_record(struct dns_message *m, struct record *r)
 	bool services = is_service(m->type);
 	while (m->left) {
 		bool in_answers = m->left-- > m->beyond;
-		if (!read_record(&m->next, r))
+		if (!read_record(&m->next, r)) {
+			m->damaged = true;
+			m->left = 0;
 			return false;
+		}
 		bool wanted = r->type == m->type || m->type == DNS_ANY ||
 			      (services && (r->type == DNS_A || r->type == DNS_AAAA));
 		bool alias = in_answers && r->type == DNS_CNAME && m->type != DNS_CNAME;
@@ -489,8 +328,18 @@ static bool next_record(struct dns_message *m, struct record *r)
 
 void dns_target(const struct dns_message *m, unsigned i, struct host *out, uint32_t *ttl)
 {
-	name_to_host(&m->target[i], 0, out);
-	*ttl = m->target[i].ttl;
+	const struct dns_name *t = &m->target[i];
+	dns_name_host(t, m->type == DNS_NAPTR ? dns_name_service(t) : 0, out);
+	*ttl = t->ttl;
+}
+
+bool dns_alias(const struct dns_message *m, struct host *out, uint32_t *ttl)
+{
+	if (!m->aliased || m->answers == 0 || m->damaged)
+		return false;
+	dns_name_host(&m->asked, is_service(m->type) ? dns_name_service(&m->asked) : 0, out);
+	*ttl = m->asked.ttl;
+	return true;
 }
 
 static enum parse take(struct dns_message *m, struct cursor *c, unsigned size, bool hint,
@@ -521,7 +370,7 @@ enum parse dns_next(struct dns_message *m, struct dns_address *out)
 			return take(m, &r.data, 4, false, out);
 		if (r.type == DNS_AAAA && size == 16)
 			return take(m, &r.data, 16, false, out);
-		if (is_service(r.type) && read_service(r.data, &s)) {
+		if (is_service(r.type) && read_service(&r, &s)) {
 			m->hint4 = s.hint4;
 			m->hint6 = s.hint6;
 		}
@@ -563,7 +412,7 @@ enum parse dns_next_ech(struct dns_message *m, struct dns_ech *out)
 		}
 		if (!next_record(m, &r))
 			return PARSE_ABSENT;
-		if (is_service(r.type) && read_service(r.data, &s) && cursor_left(&s.ech))
+		if (is_service(r.type) && read_service(&r, &s) && cursor_left(&s.ech))
 			m->configs = cursor_sub(&s.ech, cursor_u16(&s.ech));
 	}
 }

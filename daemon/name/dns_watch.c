@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define DNS_PORT 53
-#define ORIGINS  4           /* names that lead to the asked one; the newest count */
+#define ORIGINS  16          /* names that lead to the asked one; the newest count */
 #define AT_ONCE  16          /* addresses that are stored together */
 #define TTL_MAX  (7 * 86400) /* s; resolvers keep nothing longer (RFC 8767 section 4) */
 
@@ -51,7 +51,8 @@ static int64_t ttl_ns(uint32_t ttl)
 }
 
 /* An answer, and the names that a client connects under to what it gives: the asked one, and those
- * whose HTTPS or SVCB record led to it. */
+ * that led to it: by the record of a service, or by a chain that its answer did not bring to an
+ * end. */
 struct note {
 	struct seen *seen;
 	const struct address *client;
@@ -68,21 +69,25 @@ static void note_addresses(const struct note *n, const struct seen_told *told, s
 		seen_add_all(n->seen, n->client, &n->origin[i], told, count, n->now);
 }
 
+static void note_target(const struct note *n, const struct host *target, uint32_t ttl)
+{
+	seen_add_target(n->seen, n->client, target, n->asked, ttl_ns(ttl), n->now);
+	for (size_t i = 0; i < n->origins; i++)
+		seen_add_target(n->seen, n->client, target, &n->origin[i], ttl_ns(ttl), n->now);
+}
+
 static void note_services(const struct note *n, struct dns_message *m)
 {
 	struct dns_ech e;
+	struct host target;
+	uint32_t ttl;
 	dns_rewind(m);
 	while (dns_next_ech(m, &e) == PARSE_OK)
 		seen_add_ech(n->seen, n->client, &e.public_name, e.config_id, ttl_ns(e.ttl),
 			     n->now);
 	for (unsigned t = 0; t < m->targets; t++) {
-		struct host target;
-		uint32_t ttl;
 		dns_target(m, t, &target, &ttl);
-		int64_t good = ttl_ns(ttl);
-		seen_add_target(n->seen, n->client, &target, n->asked, good, n->now);
-		for (size_t i = 0; i < n->origins; i++)
-			seen_add_target(n->seen, n->client, &target, &n->origin[i], good, n->now);
+		note_target(n, &target, ttl);
 	}
 }
 
@@ -109,8 +114,12 @@ unsigned dns_note(struct seen *seen, const struct address *client, struct dns_me
 		told[n++] = (struct seen_told){d.address, ttl_ns(d.ttl)};
 	}
 	note_addresses(&note, told, n);
-	if (m->type == DNS_HTTPS || m->type == DNS_SVCB)
+	if (m->targets || m->type == DNS_HTTPS || m->type == DNS_SVCB)
 		note_services(&note, m);
+	struct host end;
+	uint32_t ttl;
+	if (count == 0 && dns_alias(m, &end, &ttl))
+		note_target(&note, &end, ttl);
 	return count;
 }
 
@@ -121,8 +130,8 @@ static void take_message(struct dns_watch *w, const struct dns_peers *peers, str
 		question_add(w->questions, peers, m, w->now);
 	} else if (question_take(w->questions, peers, m, w->now)) {
 		COUNT(w, answers, 1);
-		COUNT(w, malformed, m->damaged);
 		COUNT(w, addresses, dns_note(w->seen, &peers->client, m, w->now));
+		COUNT(w, malformed, m->damaged); /* known when all is walked */
 	} else {
 		COUNT(w, unasked, 1);
 	}

@@ -4,8 +4,8 @@ import struct
 
 from pcapgen import client_hello, dns_name, tcp_packet, udp_packet, vector, ACK, FIN, PSH, SYN
 
-ANN, BOB, RESOLVER = "10.1.0.2", "10.1.0.3", "10.0.0.53"
-A, CNAME, AAAA, DNAME, HTTPS = 1, 5, 28, 39, 65
+ANN, BOB, RESOLVER, RESOLVER6 = "10.1.0.2", "10.1.0.3", "10.0.0.53", "2001:db8:0:53::53"
+A, CNAME, AAAA, SRV, NAPTR, DNAME, HTTPS = 1, 5, 28, 33, 35, 39, 65
 AT_QUESTION = b"\xc0\x0c"
 
 
@@ -38,7 +38,8 @@ def answer(name, records, kind=A, ident=7, flags=0x8180, count=None, additional=
 
 
 def ask(c, client, name, records, kind=A, **more):
-    c.udp(client, RESOLVER, 53, [query(name, kind)], answer(name, records, kind, **more))
+    c.udp(client, RESOLVER6 if ":" in client else RESOLVER, 53, [query(name, kind)],
+          answer(name, records, kind, **more))
 
 
 def ssh(c, n, client=ANN):
@@ -181,4 +182,63 @@ def dns_services(c):
     hello(110, "ten.allowed.example")
 
 
-CASES = (dns_services, dns_chains, dns_ignored, dns_tcp, ech_outer)
+def dns_names(c):
+    """Every name that a client was told for an address counts, in whichever order; a deny line for one denies."""
+    for client, names in ((ANN, ("git.allowed.example", "cdn.other.example")),
+                          (BOB, ("cdn.other.example", "git.allowed.example")),
+                          ("10.1.0.4", ("git.allowed.example", "www.social.example")),
+                          ("10.1.0.5", ("www.social.example", "git.allowed.example")),
+                          ("10.1.0.6", ("cdn.other.example", "cdn.elsewhere.example")),
+                          ("10.1.0.7", ("git.allowed.example", *(f"n{n}.other.example" for n in range(40))))):
+        for name in names:
+            ask(c, client, name, [address(AT_QUESTION, site(10))])
+        ssh(c, 10, client)
+
+
+def dns_alone(c):
+    """A CNAME alone, a service's SRV or NAPTR: a client goes on by itself, and connects for the name it began with."""
+    ask(c, ANN, "git.allowed.example", [alias(AT_QUESTION, "edge.cdn.example")])
+    ssh(c, 1)  # not yet
+    ask(c, ANN, "edge.cdn.example", [alias(AT_QUESTION, "node.cdn.example")])
+    ask(c, ANN, "node.cdn.example", [address(AT_QUESTION, site(1))])
+    ssh(c, 1)
+    ask(c, BOB, "node.cdn.example", [address(AT_QUESTION, site(1))])  # BOB did not begin with it
+    ssh(c, 1, BOB)
+    target = struct.pack("!HHH", 10, 5, 5222) + dns_name("xmpp.host.example")
+    ask(c, ANN, "_xmpp-client._tcp.chat.allowed.example", [record(AT_QUESTION, SRV, target)], SRV,
+        additional=[address("xmpp.host.example", site(2))])
+    ssh(c, 2)
+    ask(c, ANN, "xmpp.host.example", [address(AT_QUESTION, site(3))])
+    ssh(c, 3)
+    naptr = struct.pack("!HH", 1, 1) + b"\1S\7SIP+D2T\0" + dns_name("_sip._tcp.voice.example")
+    ask(c, ANN, "phone.allowed.example", [record(AT_QUESTION, NAPTR, naptr)], NAPTR)
+    ask(c, ANN, "_sip._tcp.voice.example",
+        [record(AT_QUESTION, SRV, struct.pack("!HHH", 0, 0, 5060) + dns_name("pbx.voice.example"))], SRV)
+    ask(c, ANN, "pbx.voice.example", [address(AT_QUESTION, site(4))])
+    ssh(c, 4)
+    ask(c, ANN, "none.allowed.example", [alias(AT_QUESTION, "x.cdn.example"),  # it gave an address itself
+                                         address("x.cdn.example", site(5))])
+    ask(c, ANN, "x.cdn.example", [address(AT_QUESTION, site(6))])
+    ssh(c, 5)
+    ssh(c, 6)
+
+
+def dns_nat64(c):
+    """An address of NAT64 means the IPv4 address: under the well-known prefix, and under one of this network's own
+    once ipv4only.arpa has told it; for names, and for the networks of the policy."""
+    six = "2001:db8:1::2"
+
+    def hello(server, name="www.allowed.example"):
+        c.tcp(six, server, 443, [client_hello(name)])
+    ask(c, six, "www.allowed.example", [address(AT_QUESTION, site(10))])
+    hello("64:ff9b::cb00:710a")
+    hello("64:ff9b::cb00:710b")  # another address
+    hello("2001:db8:64::cb00:710a")  # not known yet
+    ask(c, six, "ipv4only.arpa", [address(AT_QUESTION, "2001:db8:64::c000:aa")], AAAA)
+    hello("2001:db8:64::cb00:710a")
+    c.tcp(six, "2001:db8:64::c633:6401", 22, [b"SSH-2.0-golden\r\n"])  # in a network that is allowed
+    c.tcp(six, "64:ff9b::c633:6402", 22, [b"SSH-2.0-golden\r\n"])  # in one that is denied
+    c.tcp(six, "64:ff9b::a00:50", 22, [b"SSH-2.0-golden\r\n"])  # somebody else's 10.0.0.80
+
+
+CASES = (dns_names, dns_alone, dns_nat64, dns_services, dns_chains, dns_ignored, dns_tcp, ech_outer)

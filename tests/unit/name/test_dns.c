@@ -389,6 +389,97 @@ static void test_targets_are_bounded(void **state)
 	assert_string_equal(addresses(&B), "192.0.2.1/60");
 }
 
+/* Behind the records that are looked at for targets, too. */
+static void test_damage_is_told_wherever_it_is(void **state)
+{
+	for (unsigned before = 126; before < 131; before++) {
+		head(&B, 0x8180, before, "www.example.com", DNS_HTTPS);
+		for (unsigned i = 0; i < before; i++)
+			service(&B, "@12", 1, "");
+		a(&B, "@12", 60, 1);
+		u8(&B, 63); /* a name that is not there */
+		sections(&B, before, 2);
+		struct dns_message m = good(&B);
+		struct dns_address d;
+		while (dns_next(&m, &d) == PARSE_OK)
+			;
+		assert_int_equal(dns_next(&m, &d), PARSE_BAD);
+		assert_true(m.damaged);
+	}
+}
+
+static void pointer(struct build *b, const char *owner, unsigned type, const char *target)
+{
+	size_t start = record_begin(b, owner, type, 60);
+	raw(b, "\0\1\0\1", 4);
+	if (type == DNS_SRV)
+		u16(b, 5060);
+	else
+		raw(b, "\1s\7SIP+D2T", 11); /* and no regular expression */
+	name(b, target);
+	record_end(b, start);
+}
+
+static const char *target(const struct build *b, unsigned i)
+{
+	static struct host host;
+	struct dns_message m = good(b);
+	uint32_t ttl;
+	assert_true(i < m.targets);
+	dns_target(&m, i, &host, &ttl);
+	return host.text;
+}
+
+static void test_srv_and_naptr_lead(void **state)
+{
+	head(&B, 0x8180, 2, "_sip._tcp.example.com", DNS_SRV);
+	pointer(&B, "@12", DNS_SRV, "pbx.example.net");
+	pointer(&B, "@12", DNS_SRV, ""); /* no such service */
+	a(&B, "pbx.example.net", 60, 1);
+	a(&B, "other.example.net", 60, 2);
+	sections(&B, 2, 2);
+	assert_string_equal(good(&B).question.text, "example.com");
+	assert_string_equal(addresses(&B), "192.0.2.1/60");
+	assert_string_equal(target(&B, 0), "pbx.example.net");
+	head(&B, 0x8180, 1, "example.com", DNS_NAPTR);
+	pointer(&B, "@12", DNS_NAPTR, "_sip._tcp.example.net");
+	pointer(&B, "_sip._tcp.example.net", DNS_SRV, "pbx.example.net");
+	a(&B, "pbx.example.net", 60, 1);
+	sections(&B, 1, 2);
+	assert_string_equal(addresses(&B), "192.0.2.1/60");
+	assert_string_equal(target(&B, 0), "example.net");
+	assert_string_equal(target(&B, 1), "pbx.example.net");
+	head(&B, 0x8180, 1, "_sip._tcp.example.com", DNS_SRV);
+	pointer(&B, "@12", DNS_SRV, "pbx.example.net");
+	u8(&B, 0); /* a byte too many in the record */
+	record_end(&B, B.len - 24);
+	assert_int_equal(good(&B).targets, 0);
+}
+
+static void test_where_a_chain_ends(void **state)
+{
+	struct host end;
+	uint32_t ttl;
+	head(&B, 0x8180, 2, "www.example.com", DNS_A);
+	alias(&B, "@12", DNS_CNAME, 60, "a.example");
+	alias(&B, "a.example", DNS_CNAME, 30, "b.example");
+	struct dns_message m = good(&B);
+	assert_true(dns_alias(&m, &end, &ttl));
+	assert_string_equal(end.text, "b.example");
+	assert_int_equal(ttl, 30);
+	head(&B, 0x8180, 1, "www.example.com", DNS_A);
+	a(&B, "@12", 60, 1);
+	m = good(&B);
+	assert_false(dns_alias(&m, &end, &ttl));
+	head(&B, 0x8180, 2, "www.example.com", DNS_A); /* a loop */
+	alias(&B, "@12", DNS_CNAME, 60, "a.example");
+	alias(&B, "a.example", DNS_CNAME, 30, "www.example.com");
+	m = good(&B);
+	struct dns_address d;
+	assert_int_equal(dns_next(&m, &d), PARSE_BAD);
+	assert_false(dns_alias(&m, &end, &ttl));
+}
+
 static void test_service_names_lose_their_prefix(void **state)
 {
 	head(&B, 0x0100, 0, "_8443._https.www.example.com", DNS_HTTPS);
@@ -676,6 +767,9 @@ int main(void)
 		cmocka_unit_test(test_addresses_of_targets),
 		cmocka_unit_test(test_alias_and_cname_of_targets),
 		cmocka_unit_test(test_targets_are_bounded),
+		cmocka_unit_test(test_damage_is_told_wherever_it_is),
+		cmocka_unit_test(test_srv_and_naptr_lead),
+		cmocka_unit_test(test_where_a_chain_ends),
 		cmocka_unit_test(test_service_names_lose_their_prefix),
 		cmocka_unit_test(test_ech_public_names),
 		cmocka_unit_test(test_counts),
