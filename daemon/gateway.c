@@ -258,7 +258,7 @@ static bool open_sink(struct gateway *g, struct errors *errors)
 
 static void take_copy(void *ctx, const struct arrival *a)
 {
-	dns_watch_bytes(((struct gateway *)ctx)->dns, a->bytes, a->len, a->now);
+	dns_watch_bytes(((struct gateway *)ctx)->dns, a->bytes, a->len, !a->answer, a->now);
 }
 
 static bool open_dns(struct gateway *g, struct errors *errors)

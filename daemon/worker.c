@@ -333,7 +333,7 @@ static void client_packet(struct worker *w, const struct arrival *a)
 static void dns_packet(struct worker *w, const struct arrival *a)
 {
 	COUNT(w->counters.dns);
-	dns_watch_bytes(w->dns, a->bytes, a->len, w->now);
+	dns_watch_bytes(w->dns, a->bytes, a->len, !a->answer, w->now);
 	give(w, a->id, VERDICT_PENDING);
 }
 

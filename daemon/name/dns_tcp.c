@@ -1,12 +1,19 @@
 #include "name/dns_tcp.h"
 
+#include "base/clock.h"
+#include "base/hash.h"
+#include "packet/owned.h"
+
 #include <netinet/in.h>
 #include <stdlib.h>
 
-#define DNS_PORT    53
 #define QUERIES_MAX 6144        /* the window for a client's bytes */
 #define ANSWERS_MAX (66 * 1024) /* for a resolver's: the largest message and some */
 #define RANGES      8
+#define SHARE       8 /* a host has an eighth of the connections */
+#define QUIET       NS_PER_S
+#define ROOMY       4096 /* a receive window, unscaled, into which a sender that has more sends it */
+#define NONE        UINT32_MAX
 
 struct range {
 	uint32_t from, to;
@@ -22,17 +29,30 @@ struct window {
 	uint8_t *bytes;
 };
 
+/* A connection that was met mid-stream, until its next message is sure to begin. */
+struct loose {
+	bool known, settled; /* `next` is; the client has acknowledged that much, and takes more */
+	uint32_t next;       /* the resolver's next byte */
+	int64_t since;       /* when it was settled */
+};
+
 struct connection {
 	struct dns_peers peers;
-	uint64_t used;  /* 0: free */
+	bool used;
+	uint32_t chain; /* the next of its bucket */
 	uint32_t first; /* sequence number of the client's SYN */
+	bool opened;    /* by a SYN that was seen: the resolver's begins its bytes */
+	struct loose loose;
 	bool finished[2];
 	struct window window[2]; /* the client's, the resolver's */
 };
 
 struct dns_tcp {
-	uint32_t count;
-	uint64_t clock, lost;
+	struct hash_key key;
+	uint32_t count, mask;
+	uint64_t lost;
+	struct owned *owned;
+	uint32_t *bucket;
 	uint8_t *bytes;
 	struct connection connection[];
 };
@@ -42,11 +62,18 @@ struct dns_tcp *dns_tcp_new(uint32_t connections)
 	struct dns_tcp *t = calloc(1, sizeof *t + connections * sizeof t->connection[0]);
 	if (!t)
 		return NULL;
+	for (t->mask = 1; t->mask < connections && t->mask < 1u << 31;)
+		t->mask *= 2;
+	t->mask--;
 	t->bytes = calloc(connections, QUERIES_MAX + ANSWERS_MAX);
-	if (!t->bytes) {
-		free(t);
+	t->bucket = malloc((t->mask + 1ul) * sizeof *t->bucket);
+	t->owned = owned_new(connections, connections / SHARE);
+	if (!t->bytes || !t->bucket || !t->owned || !hash_key_random(&t->key)) {
+		dns_tcp_free(t);
 		return NULL;
 	}
+	for (size_t i = 0; i <= t->mask; i++)
+		t->bucket[i] = NONE;
 	t->count = connections;
 	for (size_t i = 0; i < connections; i++) {
 		uint8_t *bytes = t->bytes + i * (QUERIES_MAX + ANSWERS_MAX);
@@ -61,6 +88,8 @@ void dns_tcp_free(struct dns_tcp *t)
 {
 	if (!t)
 		return;
+	owned_free(t->owned);
+	free(t->bucket);
 	free(t->bytes);
 	free(t);
 }
@@ -160,78 +189,135 @@ static bool window_add(struct connection *c, struct window *w, uint32_t seq, str
 
 /* Connections */
 
-static bool peers_are(const struct connection *c, const struct address *client,
-		      uint16_t client_port, const struct address *resolver)
+static bool same_peers(const struct dns_peers *a, const struct dns_peers *b)
 {
-	return c->used && c->peers.client_port == client_port &&
-	       address_equal(&c->peers.client, client) &&
-	       address_equal(&c->peers.resolver, resolver);
+	return a->client_port == b->client_port && address_equal(&a->client, &b->client) &&
+	       address_equal(&a->resolver, &b->resolver);
 }
 
-static struct connection *find(struct dns_tcp *t, const struct packet *p, bool *from_client)
+/* The link that leads to the connection of these peers, or the end of its chain. */
+static uint32_t *find(struct dns_tcp *t, const struct dns_peers *peers)
 {
-	for (uint32_t i = 0; i < t->count; i++) {
-		struct connection *c = &t->connection[i];
-		*from_client =
-			p->dst_port == DNS_PORT && peers_are(c, &p->src, p->src_port, &p->dst);
-		if (*from_client ||
-		    (p->src_port == DNS_PORT && peers_are(c, &p->dst, p->dst_port, &p->src)))
-			return c;
+	uint64_t words[5] = {[4] = peers->client_port};
+	memcpy(words, &peers->client, 16);
+	memcpy(words + 2, &peers->resolver, 16);
+	uint32_t *link = &t->bucket[hash_words13(&t->key, words, 5) & t->mask];
+	while (*link != NONE && !same_peers(&t->connection[*link].peers, peers))
+		link = &t->connection[*link].chain;
+	return link;
+}
+
+static void forget(struct dns_tcp *t, uint32_t *link)
+{
+	struct connection *c = &t->connection[*link];
+	*link = c->chain;
+	c->used = false;
+}
+
+static void end(struct dns_tcp *t, struct connection *c)
+{
+	forget(t, find(t, &c->peers));
+	owned_give(t->owned, (uint32_t)(c - t->connection));
+}
+
+static struct connection *make(struct dns_tcp *t, const struct dns_peers *peers,
+			       const struct host_key *host)
+{
+	bool evicted;
+	uint32_t i = owned_take(t->owned, host, &evicted);
+	struct connection *c = &t->connection[i];
+	if (evicted) {
+		t->lost++;
+		forget(t, find(t, &c->peers));
 	}
-	return NULL;
-}
-
-static struct connection *make(struct dns_tcp *t, const struct packet *p)
-{
-	struct connection *oldest = &t->connection[0];
-	for (uint32_t i = 1; i < t->count; i++)
-		if (t->connection[i].used < oldest->used)
-			oldest = &t->connection[i];
-	oldest->peers = (struct dns_peers){p->src, p->dst, p->src_port, IPPROTO_TCP};
-	return oldest;
-}
-
-static bool is_open(const struct packet *p)
-{
-	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && p->dst_port == DNS_PORT;
-}
-
-/* A connection's SYN, perhaps with data (RFC 7413). The same one repeated starts nothing anew. */
-static struct connection *open_connection(struct dns_tcp *t, struct connection *c,
-					  const struct packet *p)
-{
-	if (!c)
-		c = make(t, p);
-	else if (c->first == p->seq)
-		return c;
-	c->first = p->seq;
-	window_begin(&c->window[0], p->seq + 1);
-	c->window[1].begun = false;
-	c->finished[0] = c->finished[1] = false;
+	uint32_t *link = find(t, peers);
+	*c = (struct connection){.peers = *peers,
+				 .used = true,
+				 .chain = NONE,
+				 .window = {c->window[0], c->window[1]}};
+	c->window[0].begun = c->window[1].begun = false;
+	*link = i;
 	return c;
 }
 
-void dns_tcp_packet(struct dns_tcp *t, const struct packet *p, dns_tcp_message *give, void *ctx)
+/* A connection's SYN, perhaps with data (RFC 7413). The same one repeated starts nothing anew. */
+static void open_connection(struct connection *c, const struct packet *p)
 {
-	bool from_client, syn = p->tcp_flags & TCP_SYN;
-	struct connection *c = find(t, p, &from_client);
-	if (is_open(p)) {
-		c = open_connection(t, c, p);
-		from_client = true;
+	if (c->opened && c->first == p->seq)
+		return;
+	c->first = p->seq;
+	c->opened = true;
+	window_begin(&c->window[0], p->seq + 1);
+	c->window[1].begun = false;
+	c->finished[0] = c->finished[1] = false;
+}
+
+/* What the resolver sent last, and whether the client waits for more of it. */
+static void watch_loose(struct connection *c, const struct packet *p, bool from_client, int64_t now)
+{
+	struct loose *l = &c->loose;
+	uint32_t end = p->seq + (uint32_t)cursor_left(&p->payload);
+	if (from_client) {
+		if (!l->known)
+			*l = (struct loose){.known = true, .next = p->ack};
+		bool settled = p->ack == l->next && p->window >= ROOMY;
+		if (settled && !l->settled)
+			l->since = now;
+		l->settled = settled;
+	} else if (cursor_left(&p->payload) && (!l->known || (int32_t)(end - l->next) > 0)) {
+		*l = (struct loose){.known = true, .next = end};
+	} else if (cursor_left(&p->payload)) {
+		l->settled = false; /* sent again: it waits for an acknowledgement */
 	}
+}
+
+/* Begins both directions where a client's message is the first after a quiet time. */
+static void take_up(struct connection *c, const struct packet *p, bool from_client, int64_t now)
+{
+	const struct loose *l = &c->loose;
+	if (from_client && cursor_left(&p->payload) && l->settled && p->ack == l->next &&
+	    now - l->since >= QUIET) {
+		window_begin(&c->window[0], p->seq);
+		window_begin(&c->window[1], l->next);
+		return;
+	}
+	watch_loose(c, p, from_client, now);
+}
+
+/* The connection of a packet, which is made where there is none; NULL where it would be over. */
+static struct connection *connection_of(struct dns_tcp *t, const struct packet *p, bool from_client,
+					const struct host_key *host)
+{
+	struct dns_peers peers = {p->src, p->dst, p->src_port, IPPROTO_TCP};
+	if (!from_client)
+		peers = (struct dns_peers){p->dst, p->src, p->dst_port, IPPROTO_TCP};
+	uint32_t i = *find(t, &peers);
+	if (i != NONE) {
+		owned_touch(t->owned, i);
+		return &t->connection[i];
+	}
+	if (p->tcp_flags & (TCP_RST | TCP_FIN))
+		return NULL;
+	return make(t, &peers, host);
+}
+
+void dns_tcp_packet(struct dns_tcp *t, const struct packet *p, bool from_client,
+		    const struct host_key *host, int64_t now, dns_tcp_message *give, void *ctx)
+{
+	bool syn = p->tcp_flags & TCP_SYN;
+	struct connection *c = connection_of(t, p, from_client, host);
 	if (!c)
 		return;
-	c->used = ++t->clock;
+	if (syn && from_client && !(p->tcp_flags & TCP_ACK))
+		open_connection(c, p);
 	struct window *w = &c->window[!from_client];
-	if (syn && !from_client && !w->begun)
+	if (syn && !from_client && c->opened && !w->begun)
 		window_begin(w, p->seq + 1);
-	if (!w->begun)
-		return;
-	if (!window_add(c, w, p->seq + syn, p->payload, give, ctx)) {
-		t->lost++;
-		c->used = 0;
-	}
+	if (!c->opened && !c->window[0].begun)
+		take_up(c, p, from_client, now);
+	bool lost = w->begun && !window_add(c, w, p->seq + syn, p->payload, give, ctx);
+	t->lost += lost;
 	c->finished[!from_client] |= (p->tcp_flags & TCP_FIN) != 0;
-	if (p->tcp_flags & TCP_RST || (c->finished[0] && c->finished[1]))
-		c->used = 0;
+	if (lost || p->tcp_flags & TCP_RST || (c->finished[0] && c->finished[1]))
+		end(t, c);
 }

@@ -12,6 +12,7 @@
 
 struct dns_watch {
 	struct seen *seen;
+	struct host_key host; /* of the client at hand */
 	struct questions *questions;
 	struct dns_tcp *tcp;
 	int64_t now; /* of the packet at hand */
@@ -127,7 +128,7 @@ static void take_message(struct dns_watch *w, const struct dns_peers *peers, str
 {
 	if (!m->response) {
 		COUNT(w, queries, 1);
-		question_add(w->questions, peers, m, w->now);
+		question_add(w->questions, &w->host, peers, m, w->now);
 	} else if (question_take(w->questions, peers, m, w->now)) {
 		COUNT(w, answers, 1);
 		COUNT(w, addresses, dns_note(w->seen, &peers->client, m, w->now));
@@ -148,36 +149,39 @@ static void take_tcp(void *ctx, const struct dns_peers *peers, bool from_client,
 		take_message(w, peers, &m);
 }
 
-/* Which side asked is told by the message, for both ports may be 53. */
-static void take_udp(struct dns_watch *w, const struct packet *p)
+/* A client's message is a query, whatever it says of itself, and a resolver's an answer. */
+static void take_udp(struct dns_watch *w, const struct packet *p, const struct dns_peers *peers,
+		     bool from_client)
 {
 	struct dns_message m;
 	enum parse parsed = dns_message(p->payload, &m);
 	COUNT(w, malformed, parsed == PARSE_BAD);
-	if (parsed != PARSE_OK)
-		return;
-	struct dns_peers peers = {p->src, p->dst, p->src_port, IPPROTO_UDP};
-	if (m.response)
-		peers = (struct dns_peers){p->dst, p->src, p->dst_port, IPPROTO_UDP};
-	if ((m.response ? p->src_port : p->dst_port) == DNS_PORT)
-		take_message(w, &peers, &m);
+	if (parsed == PARSE_OK && m.response == !from_client)
+		take_message(w, peers, &m);
 }
 
-void dns_watch_packet(struct dns_watch *w, const struct packet *p, int64_t now)
+void dns_watch_packet(struct dns_watch *w, const struct packet *p, bool from_client, int64_t now)
 {
+	struct dns_peers peers = {p->src, p->dst, p->src_port, p->transport};
+	if (!from_client)
+		peers = (struct dns_peers){p->dst, p->src, p->dst_port, p->transport};
+	if ((from_client ? p->dst_port : p->src_port) != DNS_PORT)
+		return;
 	w->now = now;
+	w->host = seen_whose(w->seen, &peers.client);
 	if (p->transport == IPPROTO_UDP)
-		take_udp(w, p);
+		take_udp(w, p, &peers, from_client);
 	else if (p->transport == IPPROTO_TCP)
-		dns_tcp_packet(w->tcp, p, take_tcp, w);
+		dns_tcp_packet(w->tcp, p, from_client, &w->host, now, take_tcp, w);
 	COUNT(w, lost, dns_tcp_lost(w->tcp) - w->count.lost);
 }
 
-void dns_watch_bytes(struct dns_watch *w, const void *bytes, size_t len, int64_t now)
+void dns_watch_bytes(struct dns_watch *w, const void *bytes, size_t len, bool from_client,
+		     int64_t now)
 {
 	struct packet p;
 	if (packet_parse(bytes, len, &p) == PACKET_OK)
-		dns_watch_packet(w, &p, now);
+		dns_watch_packet(w, &p, from_client, now);
 }
 
 void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out)

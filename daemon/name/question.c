@@ -1,11 +1,13 @@
 #include "name/question.h"
 #include "base/clock.h"
 #include "name/intern.h"
+#include "packet/owned.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define LIFE (30 * NS_PER_S)
+#define LIFE  (30 * NS_PER_S)
+#define SHARE 8 /* a host has an eighth */
 
 /* A question is known by its print, a hash keyed with a secret of this process: nobody who does not
  * know the key can make two questions of one print. 0: the slot is free. */
@@ -15,10 +17,11 @@ struct slot {
 	uint32_t chain; /* next slot of the bucket, + 1 */
 };
 
-/* Slots are a ring in the order of asking; buckets lead to them. */
+/* Buckets lead to the slots. */
 struct questions {
 	uint64_t seed[2];
-	uint32_t mask, next;
+	uint32_t mask;
+	struct owned *owned;
 	struct slot *slot;
 	uint32_t *bucket; /* slot + 1 */
 };
@@ -34,7 +37,9 @@ struct questions *questions_new(uint32_t size)
 	q->mask = slots - 1;
 	q->slot = calloc(slots, sizeof *q->slot);
 	q->bucket = calloc(slots, sizeof *q->bucket);
-	if (q->slot && q->bucket && getrandom(q->seed, sizeof q->seed, 0) == sizeof q->seed)
+	q->owned = owned_new(slots, slots / SHARE);
+	if (q->slot && q->bucket && q->owned &&
+	    getrandom(q->seed, sizeof q->seed, 0) == sizeof q->seed)
 		return q;
 	questions_free(q);
 	return NULL;
@@ -44,6 +49,7 @@ void questions_free(struct questions *q)
 {
 	if (!q)
 		return;
+	owned_free(q->owned);
 	free(q->slot);
 	free(q->bucket);
 	free(q);
@@ -81,22 +87,23 @@ static void drop(struct questions *q, uint32_t *link)
 	s->print = 0;
 }
 
-void question_add(struct questions *q, const struct dns_peers *peers, const struct dns_message *m,
-		  int64_t now)
+void question_add(struct questions *q, const struct host_key *host, const struct dns_peers *peers,
+		  const struct dns_message *m, int64_t now)
 {
 	uint64_t print = print_of(q, peers, m);
 	uint32_t *link = find(q, print);
+	bool evicted;
 	if (*link) { /* asked again */
 		q->slot[*link - 1].asked = now;
+		owned_touch(q->owned, *link - 1);
 		return;
 	}
-	struct slot *s = &q->slot[q->next];
-	if (s->print)
-		drop(q, find(q, s->print));
+	uint32_t i = owned_take(q->owned, host, &evicted);
+	if (evicted)
+		drop(q, find(q, q->slot[i].print));
 	uint32_t *bucket = &q->bucket[print & q->mask];
-	*s = (struct slot){print, now, *bucket};
-	*bucket = q->next + 1;
-	q->next = (q->next + 1) & q->mask;
+	q->slot[i] = (struct slot){print, now, *bucket};
+	*bucket = i + 1;
 }
 
 bool question_take(struct questions *q, const struct dns_peers *peers, const struct dns_message *m,
@@ -105,7 +112,9 @@ bool question_take(struct questions *q, const struct dns_peers *peers, const str
 	uint32_t *link = find(q, print_of(q, peers, m));
 	if (!*link)
 		return false;
-	bool fresh = now - q->slot[*link - 1].asked <= LIFE;
+	uint32_t i = *link - 1;
+	bool fresh = now - q->slot[i].asked <= LIFE;
 	drop(q, link);
+	owned_give(q->owned, i);
 	return fresh;
 }

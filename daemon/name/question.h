@@ -1,8 +1,9 @@
 /* question: the DNS questions that wait for an answer, so that an answer to none counts for
- * nothing. Fixed size; the oldest goes. One thread. */
+ * nothing. Fixed size: a host has an eighth, of which its oldest goes; one call at a time. */
 #pragma once
 #include "base/address.h"
 #include "name/dns.h"
+#include "packet/share.h"
 
 /* Who asked whom, and over what. */
 struct dns_peers {
@@ -17,8 +18,9 @@ struct questions;
 struct questions *questions_new(uint32_t size);
 void questions_free(struct questions *q);
 
-void question_add(struct questions *q, const struct dns_peers *peers, const struct dns_message *m,
-		  int64_t now);
+/* host: whose share it takes. */
+void question_add(struct questions *q, const struct host_key *host, const struct dns_peers *peers,
+		  const struct dns_message *m, int64_t now);
 
 /* Whether m answers a question (same peers, id, type and name, of the last 30 s) that was not
  * answered before. */

@@ -65,6 +65,11 @@ void seen_hosts(struct seen *s, struct host_key (*whose)(void *ctx, const struct
 	s->ctx = ctx;
 }
 
+struct host_key seen_whose(const struct seen *s, const struct address *client)
+{
+	return s->whose(s->ctx, client);
+}
+
 uint64_t seen_hash(const struct seen *s, const struct host *host)
 {
 	struct intern_key name;

@@ -31,6 +31,7 @@ void seen_free(struct seen *s);
  * by whoever adds, one at a time. Before the first is added. */
 void seen_hosts(struct seen *s, struct host_key (*whose)(void *ctx, const struct address *client),
 		void *ctx);
+struct host_key seen_whose(const struct seen *s, const struct address *client);
 
 /* What an answer tells of a host. */
 struct seen_told {

@@ -33,7 +33,8 @@ static enum packet_parse parse_tcp(struct cursor c, enum mode mode, struct packe
 	out->ack = cursor_u32(&c);
 	size_t header = (size_t)(cursor_u8(&c) >> 4) * 4;
 	out->tcp_flags = cursor_u8(&c);
-	cursor_skip(&c, 6); /* window, checksum, urgent pointer */
+	out->window = cursor_u16(&c);
+	cursor_skip(&c, 4); /* checksum, urgent pointer */
 	if (c.bad || header < 20 || (!cursor_skip(&c, header - 20) && mode == WHOLE))
 		return PACKET_MALFORMED;
 	out->payload = cursor_of(c.pos, cursor_left(&c));

@@ -18,6 +18,7 @@ struct packet {
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint32_t seq, ack;      /* TCP, host byte order */
+	uint16_t window;        /* TCP, as it stands there, unscaled */
 	struct cursor payload;  /* after the L4 header (all after the IP header for others) */
 	const uint8_t *ip;      /* start of the IP header, */
 	uint16_t ip_header_len; /* its length with options and extension headers, */

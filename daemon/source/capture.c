@@ -336,6 +336,8 @@ static int hand_up(struct capture *c, struct track *k, const struct packet *p, e
 	w->track = k;
 	w->serial = k->serial;
 	a->kind = fate == FATE_DNS ? ARRIVAL_DNS : ARRIVAL_CLIENT;
+	a->answer = fate == FATE_DNS && (p->src_port != k->flow->key.client_port ||
+					 !address_equal(&p->src, &k->flow->key.client));
 	a->id = (uint64_t)(w - c->waiting);
 	return 1;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <pthread.h>
@@ -60,6 +61,7 @@ static void count_number(struct copies *c, uint32_t number, int64_t now)
 static void read_attribute(struct copies *c, const struct nlattr *attr, struct arrival *a)
 {
 	const struct nfulnl_msg_packet_hw *hardware;
+	const struct nfulnl_msg_packet_hdr *head;
 	size_t len = mnl_attr_get_payload_len(attr);
 	switch (attr->nla_type & NLA_TYPE_MASK) {
 	case NFULA_PAYLOAD:
@@ -72,6 +74,10 @@ static void read_attribute(struct copies *c, const struct nlattr *attr, struct a
 			len == sizeof *hardware && ntohs(hardware->hw_addrlen) == sizeof a->mac;
 		if (a->has_mac)
 			memcpy(a->mac, hardware->hw_addr, sizeof a->mac);
+		break;
+	case NFULA_PACKET_HDR: /* queries are copied where they come in, answers later */
+		head = mnl_attr_get_payload(attr);
+		a->answer = len >= sizeof *head && head->hook != NF_INET_PRE_ROUTING;
 		break;
 	case NFULA_SEQ:
 		if (len == sizeof(uint32_t))

@@ -33,7 +33,8 @@ struct arrival {
 	int64_t now, ahead; /* base/clock.h */
 	uint8_t mac[6];     /* the sender's */
 	bool has_mac;
-	bool cut; /* bytes are fewer than the packet has */
+	bool answer; /* of ARRIVAL_DNS: from the resolver */
+	bool cut;    /* bytes are fewer than the packet has */
 };
 
 /* What becomes of a packet and of its flow. The source turns it into verdict and mark. */

@@ -154,7 +154,7 @@ static void set_id(struct wire *w, unsigned id)
 static void watched(struct dns_watch *w, struct wire *wire)
 {
 	struct packet p = parsed(wire);
-	dns_watch_packet(w, &p, 0);
+	dns_watch_packet(w, &p, p.dst_port == 53, 0);
 }
 
 /* The whole way of a packet from its IP header, as the DNS worker goes it: a thousand questions,

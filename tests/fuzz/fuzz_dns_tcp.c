@@ -51,6 +51,12 @@ static unsigned plain_walk(struct cursor bytes, size_t come)
 			return count;
 }
 
+static void feed(struct dns_tcp *tcp, const struct packet *p, struct given *given)
+{
+	const struct host_key host = {{1}};
+	dns_tcp_packet(tcp, p, p->dst_port == 53, &host, 0, message, given);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct dns_tcp *tcp;
@@ -65,9 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (c.bad || orders.bad)
 		return 0;
 	struct packet p = packet(true, TCP_SYN, isn += 7, none);
-	dns_tcp_packet(tcp, &p, message, &given);
+	feed(tcp, &p, &given);
 	p = packet(false, TCP_SYN | TCP_ACK, START - 1, none);
-	dns_tcp_packet(tcp, &p, message, &given);
+	feed(tcp, &p, &given);
 	memset(there, 0, size < 65536 ? size + 1 : sizeof there);
 	uint64_t lost = dns_tcp_lost(tcp);
 	size_t come = 0;
@@ -78,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		len = len < cursor_left(&at) ? len : cursor_left(&at);
 		p = packet(false, TCP_ACK, START + (uint32_t)from, cursor_sub(&at, len));
-		dns_tcp_packet(tcp, &p, message, &given);
+		feed(tcp, &p, &given);
 		memset(there + from, 1, len);
 		while (there[come])
 			come++;

@@ -88,6 +88,7 @@ static void tcp_message(void *ctx, const struct dns_peers *peers, bool from_clie
 
 static void frame(struct run *r, struct dns_tcp *tcp, int dlt, const uint8_t *bytes, size_t len)
 {
+	const struct host_key host = {{1}};
 	struct link_frame link;
 	struct packet p;
 	if (link_parse(dlt, bytes, len, &link) != LINK_IP ||
@@ -96,7 +97,7 @@ static void frame(struct run *r, struct dns_tcp *tcp, int dlt, const uint8_t *by
 	if (p.transport == IPPROTO_UDP && p.src_port == 53)
 		compare(r, p.payload);
 	else if (p.transport == IPPROTO_TCP)
-		dns_tcp_packet(tcp, &p, tcp_message, r);
+		dns_tcp_packet(tcp, &p, p.dst_port == 53, &host, 0, tcp_message, r);
 }
 
 static void capture(struct run *r, const char *name)

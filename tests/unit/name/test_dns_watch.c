@@ -26,7 +26,7 @@ static int set_up(void **state)
 	b.other = address_from4(other_bytes);
 	b.site = address_from4(site_bytes);
 	b.seen = seen_new(1024, 0, false);
-	b.watch = dns_watch_new(64, 4, b.seen);
+	b.watch = dns_watch_new(512, 32, b.seen);
 	*state = &b;
 	return b.seen && b.watch ? 0 : -1;
 }
@@ -79,7 +79,7 @@ static void udp(struct bed *b, const struct address *src, unsigned sport, const 
 			   .dst_port = (uint16_t)dport,
 			   .transport = IPPROTO_UDP,
 			   .payload = cursor_of(m->bytes, m->len)};
-	dns_watch_packet(b->watch, &p, now);
+	dns_watch_packet(b->watch, &p, address_equal(src, &b->client), now);
 }
 
 static struct build M;
@@ -266,7 +266,7 @@ static void tcp(struct bed *b, bool from_client, uint32_t seq, unsigned flags, c
 			   .tcp_flags = (uint8_t)flags,
 			   .seq = seq,
 			   .payload = cursor_of(bytes, len)};
-	dns_watch_packet(b->watch, &p, 0);
+	dns_watch_packet(b->watch, &p, from_client, 0);
 }
 
 static void open_tcp(struct bed *b, uint32_t client, uint32_t resolver)
@@ -430,15 +430,101 @@ static void test_tcp_oldest_connection_goes(void **state)
 	struct address clients[5];
 	pipelined(1, 0);
 	for (unsigned i = 0; i < 5; i++) {
-		b->client = address_from4((uint8_t[]){10, 0, 1, (uint8_t)i});
+		b->client = (struct address){{0xfd, [15] = (uint8_t)i}}; /* one host */
 		clients[i] = b->client;
 		open_tcp(b, 1, 2);
 	}
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 5; i-- > 0;) {
 		b->client = clients[i];
 		tcp(b, true, 2, TCP_ACK, Q.bytes, Q.len);
 	}
 	assert_int_equal(counters(b).queries, 4);
+	assert_int_equal(counters(b).lost, 2); /* the last was met again mid-stream */
+}
+
+static void test_tcp_connections_of_many(void **state)
+{
+	struct bed *b = *state;
+	pipelined(1, 0);
+	for (unsigned i = 0; i < 32; i++) {
+		b->client = address_from4((uint8_t[]){10, 0, 1, (uint8_t)i});
+		open_tcp(b, 1, 2);
+	}
+	for (unsigned i = 0; i < 32; i++) {
+		b->client = address_from4((uint8_t[]){10, 0, 1, (uint8_t)i});
+		tcp(b, true, 2, TCP_ACK, Q.bytes, Q.len);
+	}
+	assert_int_equal(counters(b).queries, 32);
+	assert_int_equal(counters(b).lost, 0);
+}
+
+/* What a client sends is no answer, whatever it calls it. */
+static void test_a_client_answers_nothing(void **state)
+{
+	struct bed *b = *state;
+	pipelined(1, 0);
+	open_tcp(b, 1, 2);
+	tcp(b, true, b->seq[0], TCP_ACK, Q.bytes, Q.len);
+	tcp(b, true, b->seq[0] + (uint32_t)Q.len, TCP_ACK, R.bytes, R.len);
+	ask(b, 53, 7, "www.example.com");
+	answer(&M, 7, "www.example.com");
+	udp(b, &b->client, 53, &b->resolver, 53, &M, 0);
+	assert_int_equal(counters(b).answers, 0);
+	assert_false(agrees(b, "n0.example"));
+	assert_false(agrees(b, "www.example.com"));
+}
+
+/* Mid-stream: a segment with acknowledgement, window and time. */
+static void later(struct bed *b, bool from_client, uint32_t seq, uint32_t ack, uint16_t window,
+		  const struct sent *bytes, int64_t now)
+{
+	struct packet p = {.src = from_client ? b->client : b->resolver,
+			   .dst = from_client ? b->resolver : b->client,
+			   .src_port = from_client ? 4000 : 53,
+			   .dst_port = from_client ? 53 : 4000,
+			   .transport = IPPROTO_TCP,
+			   .tcp_flags = TCP_ACK,
+			   .seq = seq,
+			   .ack = ack,
+			   .window = window,
+			   .payload = cursor_of(bytes->bytes, bytes->len)};
+	dns_watch_packet(b->watch, &p, from_client, now);
+}
+
+static void test_tcp_taken_up_mid_stream(void **state)
+{
+	static const struct sent none;
+	struct bed *b = *state;
+	pipelined(1, 0);
+	uint32_t q = (uint32_t)Q.len, r = (uint32_t)R.len;
+	later(b, false, 1000, 1, 500, &R, 0); /* somewhere in an answer */
+	later(b, true, 1, 1000 + r, 5000, &none, 0);
+	later(b, true, 1, 1000 + r, 5000, &Q, S - 1); /* too soon: the resolver may have more */
+	later(b, false, 1000 + r, 1 + q, 500, &R, S - 1);
+	assert_int_equal(counters(b).queries, 0);
+	later(b, true, 1 + q, 1000 + 2 * r, 5000, &none, S);
+	later(b, true, 1 + q, 1000 + 2 * r, 5000, &Q, 2 * S);
+	later(b, false, 1000 + 2 * r, 1 + 2 * q, 500, &R, 2 * S);
+	assert_int_equal(counters(b).answers, 1);
+	assert_true(agrees(b, "n0.example"));
+}
+
+/* A client that holds the rest of an answer back could make it look like another one. */
+static void test_tcp_not_taken_up_in_an_answer(void **state)
+{
+	static const struct sent none;
+	struct bed *b = *state;
+	pipelined(1, 0);
+	uint32_t r = (uint32_t)R.len;
+	later(b, false, 1000, 1, 500, &R, 0);
+	later(b, true, 1, 1000 + r, 4095, &none, 0); /* a window into which nothing more goes */
+	later(b, true, 1, 1000 + r, 5000, &Q, 9 * S);
+	later(b, false, 1000 + r, 1, 500, &R, 9 * S);
+	later(b, true, 1, 1000 + r, 5000, &none, 9 * S); /* not all that came */
+	later(b, true, 1, 1000 + r, 5000, &Q, 19 * S);
+	later(b, false, 1000 + r, 1, 500, &R, 19 * S);
+	assert_int_equal(counters(b).queries, 0);
+	assert_false(agrees(b, "n0.example"));
 }
 
 static void test_empty_messages(void **state)
@@ -476,6 +562,10 @@ int main(void)
 		WATCH_TEST(test_tcp_past_the_window_is_lost),
 		WATCH_TEST(test_tcp_ends),
 		WATCH_TEST(test_tcp_oldest_connection_goes),
+		WATCH_TEST(test_tcp_connections_of_many),
+		WATCH_TEST(test_a_client_answers_nothing),
+		WATCH_TEST(test_tcp_taken_up_mid_stream),
+		WATCH_TEST(test_tcp_not_taken_up_in_an_answer),
 		WATCH_TEST(test_empty_messages),
 	};
 	return cmocka_run_group_tests_name("dns_watch", tests, NULL, NULL);
