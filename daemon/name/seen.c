@@ -369,10 +369,13 @@ static void let_go(struct seen *s, uint32_t number, uint32_t holder)
 void seen_add_all(struct seen *s, const struct address *client, const struct host *host,
 		  const struct seen_told *told, size_t count, int64_t now)
 {
-	struct asker own = asker_of(s, client);
+	struct asker asker[3];
 	struct intern_key name;
 	if (host->len == 0 || count == 0)
 		return;
+	int askers = askers_of(s, client, asker);
+	if (!s->any_client)
+		asker[askers++] = s->everyone;
 	intern_key(s->hosts, host, &name);
 	pthread_mutex_lock(&s->writing);
 	struct adding a = {.holder = holder_get(s, client), .now = now};
@@ -380,13 +383,11 @@ void seen_add_all(struct seen *s, const struct address *client, const struct hos
 	for (size_t i = 0; i < count; i++) {
 		nat64_told(&s->nat64, host, &told[i].address);
 		struct address plain = nat64_plain(&s->nat64, &told[i].address);
-		struct key key = key_of(s, &own, &plain, name.hash);
 		a.until = now + told[i].ttl + s->grace;
-		add(s, &key, number, &a);
-		if (s->any_client)
-			continue;
-		key = key_of(s, &s->everyone, &plain, name.hash);
-		add(s, &key, number, &a);
+		for (int k = 0; k < askers; k++) {
+			struct key key = key_of(s, &asker[k], &plain, name.hash);
+			add(s, &key, number, &a);
+		}
 	}
 	let_go(s, number, a.holder);
 	seq_store(&s->added, seq_load(&s->added) + count);

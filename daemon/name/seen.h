@@ -5,7 +5,8 @@
  *
  * An answer is kept twice: as told to its client, whose flows without a name it names, and as told
  * to the network, whose names it confirms. For a client is an address here, and a host has several:
- * it asks over IPv4 and connects over IPv6.
+ * it asks over IPv4 and connects over IPv6. Where its MAC address is known (seen_hosts) an answer
+ * is kept once more, as told to all its addresses.
  *
  * A full table drops what is no longer good, else the least recently used entry of a host that has
  * most of them: what was told to a host is its own share, so that none can make the gateway forget
@@ -27,8 +28,8 @@ struct seen;
 struct seen *seen_new(uint32_t entries, int64_t grace, bool any_client);
 void seen_free(struct seen *s);
 
-/* Which host a client's address is, for the shares; at first each IPv4 address and IPv6 /64. Called
- * by whoever adds, one at a time. Before the first is added. */
+/* Which host a client's address is: for the shares, and for what it was told at another address; at
+ * first each IPv4 address and IPv6 /64. Called by any thread. Before the first is added. */
 void seen_hosts(struct seen *s, struct host_key (*whose)(void *ctx, const struct address *client),
 		void *ctx);
 struct host_key seen_whose(const struct seen *s, const struct address *client);
@@ -50,7 +51,8 @@ void seen_add(struct seen *s, const struct address *client, const struct address
 bool seen_agrees(struct seen *s, const struct address *client, const struct address *address,
 		 const struct host *host, int64_t now);
 
-/* The names that client was told for address, newest first; returns how many were written (<= max).
+/* The names that client was told for address, newest first, then those that its host was told (some
+ * are the same); returns how many were written (<= max).
  * Looks at no more than the newest 1024, good or not. */
 size_t seen_names(struct seen *s, const struct address *client, const struct address *address,
 		  int64_t now, struct host *out, size_t max);

@@ -84,6 +84,23 @@ static inline struct asker asker_of(const struct seen *s, const struct address *
 	return a;
 }
 
+/* Who may have asked for a client: its address, and its host where that is known by its MAC
+ * address, for it asks over one IP version and connects over the other. Returns how many they are.
+ */
+static inline int askers_of(const struct seen *s, const struct address *client,
+			    struct asker out[static 2])
+{
+	out[0] = asker_of(s, client);
+	if (s->any_client)
+		return 1;
+	struct host_key host = s->whose(s->ctx, client);
+	if (!host_key_is_mac(&host))
+		return 1;
+	memcpy(out[1].address, host.word, 16);
+	out[1].hash = hash_words(s->seed, out[1].address, 2, 1);
+	return 2;
+}
+
 /* host_hash: 0 where the pair alone is looked for. */
 static inline struct key key_of(const struct seen *s, const struct asker *asker,
 				const struct address *address, uint64_t host_hash)

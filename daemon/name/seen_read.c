@@ -42,7 +42,8 @@ static uint32_t find_for(const struct seen *s, const struct asker *asker,
 	return find(s, &key, host, good);
 }
 
-/* What client or else anybody was told, still good at now; 0: nothing. */
+/* What client or else anybody was told, still good at now; 0: nothing. What its host was told is
+ * everybody's, too. */
 static uint32_t find_good(const struct seen *s, const struct asker *own,
 			  const struct address *address, const struct intern_key *name, int64_t now)
 {
@@ -105,11 +106,12 @@ static size_t names_of(struct seen *s, const struct asker *asker, const struct a
 size_t seen_names(struct seen *s, const struct address *client, const struct address *address,
 		  int64_t now, struct host *out, size_t max)
 {
-	struct asker own = asker_of(s, client);
+	struct asker asker[2];
 	struct address meant[2];
 	size_t count = 0;
-	for (int k = 0, n = meant_by(s, address, meant); k < n; k++)
-		count += names_of(s, &own, &meant[k], now, out + count, max - count);
+	for (int a = 0, askers = askers_of(s, client, asker); a < askers; a++)
+		for (int k = 0, n = meant_by(s, address, meant); k < n; k++)
+			count += names_of(s, &asker[a], &meant[k], now, out + count, max - count);
 	return count;
 }
 
@@ -131,14 +133,15 @@ static void refresh(struct seen *s, const struct asker *told, const struct addre
 void seen_refresh(struct seen *s, const struct address *client, const struct address *address,
 		  const struct host *host, int64_t now)
 {
-	struct asker own = asker_of(s, client);
+	struct asker asker[3];
 	struct address meant[2];
 	struct intern_key name;
+	int askers = askers_of(s, client, asker);
+	asker[askers++] = s->everyone;
 	intern_key(s->hosts, host, &name);
-	for (int k = 0, n = meant_by(s, address, meant); k < n; k++) {
-		refresh(s, &own, &meant[k], &name, now);
-		refresh(s, &s->everyone, &meant[k], &name, now);
-	}
+	for (int a = 0; a < askers; a++)
+		for (int k = 0, n = meant_by(s, address, meant); k < n; k++)
+			refresh(s, &asker[a], &meant[k], &name, now);
 }
 
 struct address seen_meant(const struct seen *s, const struct address *address)

@@ -20,6 +20,11 @@ struct host_key host_key_unconfirmed(void)
 	return (struct host_key){{0, ON_SEGMENT | UINT64_C(1) << 48}};
 }
 
+bool host_key_is_mac(const struct host_key *k)
+{
+	return k->word[0] == 0 && k->word[1] >> 48 == ON_SEGMENT >> 48;
+}
+
 struct host_key host_key_address(const struct address *a)
 {
 	struct host_key k;

@@ -20,6 +20,9 @@ struct host_key host_key_unconfirmed(void);
 /* Off our segments: the address, of IPv6 its /64. */
 struct host_key host_key_address(const struct address *a);
 
+/* Whether it is a MAC address's: then all addresses of the host have this key. */
+bool host_key_is_mac(const struct host_key *k);
+
 static inline bool host_key_equal(const struct host_key *a, const struct host_key *b)
 {
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1];

@@ -216,6 +216,21 @@ static void test_no_host_pushes_out_another(void **state)
 	seen_free(s);
 }
 
+/* It asks over one IP version and connects over the other. */
+static void test_a_host_of_two_addresses(void **state)
+{
+	struct seen *s = seen_new(256, 0, false);
+	struct host h = host("www.example.com"), out[4];
+	struct address four = address(7);
+	seen_hosts(s, one_host, NULL);
+	seen_add(s, &four, &X, &h, S, 0);
+	assert_true(seen_names(s, &A, &X, 0, out, 4) >= 1);
+	assert_string_equal(out[0].text, "www.example.com");
+	assert_int_equal(seen_names(s, &B, &X, 0, out, 4), 0); /* another host */
+	assert_int_equal(seen_names(s, &A, &X, 2 * S, out, 4), 0);
+	seen_free(s);
+}
+
 static void test_nor_do_many_hosts(void **state)
 {
 	struct seen *s = seen_new(256, 0, false);
@@ -584,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_long_names_push_out_but_never_break),
 		cmocka_unit_test(test_no_client_pushes_out_another),
 		cmocka_unit_test(test_no_host_pushes_out_another),
+		cmocka_unit_test(test_a_host_of_two_addresses),
 		cmocka_unit_test(test_nor_do_many_hosts),
 		cmocka_unit_test(test_what_is_no_longer_good_goes_first),
 		cmocka_unit_test(test_nat64),
