@@ -10,16 +10,26 @@
 #include <stdlib.h>
 #include <urcu.h>
 
-enum { STREAMS_EACH = 16 };    /* one host has a sixteenth of the streams, as of what is held */
-#define WINDOW_MAX (16u << 20) /* no server offers so much to a flow of so few bytes */
-#define UDP_GRACE  (300 * NS_PER_S) /* design, section 1: a quiet QUIC connection comes back */
+enum { STREAMS_EACH = 16 }; /* one host has a sixteenth of the streams, as of what is held */
+/* So long after a SYN another one may stand in the queue that the kernel took before it heard our
+ * verdict on the first: of two new entries on the same ports it keeps one, and does not say which.
+ */
+#define SYN_RACE  (500 * NS_PER_MS)
+#define UDP_GRACE (300 * NS_PER_S) /* a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
 
+/* Goes on undecided. */
 static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	naming_passed(f, p);
-	give(w, id, VERDICT_PENDING);
+	give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
+}
+
+static void pass_all(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	release(w, f, VERDICT_PASS);
+	pass(w, f, p, id);
 }
 
 static void hold(struct worker *w, struct flow *f, uint64_t id)
@@ -37,12 +47,11 @@ static void hold(struct worker *w, struct flow *f, uint64_t id)
 static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
 			  const struct naming *n, uint64_t id)
 {
-	if (n->nothing_new) {
-		pass(w, f, p, id);
-	} else if (observing(w) || naming_is_plain(f, n)) {
-		naming_passed(f, p);
+	if (n->lost && !observing(w)) {
+		give(w, id, VERDICT_DROP);
+	} else if (n->lost || observing(w) || naming_is_plain(f, n)) {
 		f->state = FLOW_NEW;
-		apply(w, f, VERDICT_PENDING, id);
+		pass_all(w, f, p, id);
 	} else if (p->tcp_flags & TCP_SYN) {
 		naming_drop(&w->namer,
 			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
@@ -73,16 +82,18 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	if (n.parse == PARSE_MORE && n.lost && !observing(w)) {
 		give(w, id, VERDICT_DROP);
 	} else if (n.parse == PARSE_MORE && n.nothing_new) {
-		pass(w, f, p, id);
+		naming_passed(f, p);
+		give(w, id, passing(w, f));
 	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
 		naming_passed(f, p);
-		apply(w, f, f->live ? VERDICT_PENDING : VERDICT_ALLOWED, id);
+		apply(w, f, passing(w, f), id);
 	} else if (n.parse == PARSE_MORE) {
 		hold(w, f, id);
 	} else if (n.parse == PARSE_ABSENT) {
 		f->live = false;
 		naming_drop(&w->namer, f);
-		apply(w, f, VERDICT_ALLOWED, id);
+		naming_passed(f, p);
+		apply(w, f, passing(w, f), id);
 	} else {
 		deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 	}
@@ -90,8 +101,14 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 
 static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	struct naming n;
-	naming_first(&w->namer, f, p, &n);
+	struct naming n = naming_none();
+	bool readable = p->transport != IPPROTO_TCP || f->syn_seen || observing(w);
+	if (readable) {
+		naming_first(&w->namer, f, p, &n);
+	} else {
+		f->isn = f->started ? f->isn : p->seq;
+		f->started = true;
+	}
 	if (n.parse == PARSE_MORE) {
 		wait_for_more(w, f, p, &n, id);
 		return;
@@ -99,8 +116,8 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 	naming_weigh(&w->namer, f, &n, w->now);
 	struct outcome o = judge(w, f, &n);
 	bool joined = f->stream;
-	if (o.action == ACTION_ALLOW)
-		naming_follow(&w->namer, f, &n,
+	if (o.action == ACTION_ALLOW && readable)
+		naming_follow(&w->namer, f, &n, p,
 			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
 	enum verdict v = settle(w, f, o, false);
 	if (f->live && f->state == FLOW_ALLOWED)
@@ -136,7 +153,7 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 		o = ask_early(w, f);
 	if (o.action == ACTION_WAIT || observing(w)) {
 		COUNT(w->counters.waiting);
-		give(w, id, VERDICT_PENDING);
+		give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
 		return;
 	}
 	if (o.action == ACTION_DENY && f->evidence == EVIDENCE_ADDRESS &&
@@ -149,9 +166,9 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
 		       const struct outcome *before)
 {
-	/* After data a SYN opens nothing, and what is held or passed must not be forgotten. */
+	/* Repeated after data: what is held or passed must not be forgotten. */
 	if (p->tcp_flags & TCP_SYN && f->started) {
-		give(w, id, observing(w) ? VERDICT_PENDING : VERDICT_DROP);
+		give(w, id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
 		return;
 	}
 	if (p->tcp_flags & TCP_SYN) {
@@ -166,6 +183,12 @@ static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p,
 		pass(w, f, p, id); /* an empty ACK, FIN or RST carries nothing away */
 }
 
+static void take_mac(struct flow *f, const struct arrival *a)
+{
+	f->has_mac = a->has_mac;
+	memcpy(f->mac, a->mac, sizeof f->mac);
+}
+
 /* The same ports begin anew; the table's own fields and the count of repeats go on. */
 static void flow_clear(struct flow *f, int64_t now)
 {
@@ -178,40 +201,105 @@ static void flow_clear(struct flow *f, int64_t now)
 		.repeats = f->repeats,
 		.repeat_said = f->repeat_said,
 	};
+	kept_drop(&f->kept);
 	*f = fresh;
 }
 
-/* Bytes counted from another start would be judged in the place of others: within the server's
- * window a SYN with another number has to wait until the kernel tells that the old flow is over, or
- * its client has reset it. */
-static bool moves_the_start(const struct worker *w, const struct flow *f, const struct packet *p)
+/* ---- a SYN on ports that are known ---- */
+
+enum syn {
+	SYN_OPENS,    /* a new connection */
+	SYN_REPEATS,  /* the one that is known */
+	SYN_RACES,    /* nobody can tell which of two the kernel will follow */
+	SYN_INTRUDES, /* the server has answered another one */
+};
+
+/* The start is that of the handshake that the server answered: bytes counted from another would be
+ * judged in the place of others. Until it has answered, conntrack follows the last SYN, and takes
+ * no answer to one that lies ahead of it. */
+static enum syn syn_kind(const struct worker *w, const struct flow *f, const struct packet *p)
 {
-	if (p->transport != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN) || !f->syn_seen || f->ended ||
-	    f->reset || observing(w) || f->state == FLOW_DENIED ||
-	    (f->state == FLOW_ALLOWED && !f->live))
-		return false;
-	uint32_t ahead = p->seq + 1 - (f->isn + (uint32_t)f->unsent);
-	return p->seq + 1 != f->isn && ahead + WINDOW_MAX < 2 * WINDOW_MAX;
+	enum entry entry = w->at->entry;
+	if (f->syn_seen && f->isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
+		return SYN_REPEATS;
+	if (observing(w))
+		return SYN_OPENS;
+	if (entry >= ENTRY_ANSWERED)
+		return f->state == FLOW_ALLOWED && !f->heard ? SYN_REPEATS : SYN_INTRUDES;
+	if (entry == ENTRY_NONE && f->syn_seen && f->state != FLOW_DENIED && !f->answered &&
+	    !f->ended && w->now - f->first < SYN_RACE)
+		return SYN_RACES;
+	return SYN_OPENS;
 }
 
-/* A SYN where a flow is remembered: a new connection with the same ports, or the old SYN again. */
-static bool begins_anew(const struct worker *w, const struct flow *f, const struct packet *p)
+/* False where the packet has its verdict. */
+static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 {
-	if (f->ended && w->now - f->last > UDP_GRACE)
-		return true;
-	if (p->transport != IPPROTO_TCP || !(p->tcp_flags & TCP_SYN))
+	switch (syn_kind(w, f, w->packet)) {
+	case SYN_REPEATS: return true;
+	case SYN_INTRUDES:
+		identify(w, f);
+		deny(w, f, REASON_SYN_AGAIN, a->id);
 		return false;
-	return f->state == FLOW_DENIED || f->ended || f->isn != p->seq + 1;
+	case SYN_RACES:
+		give(w, a->id, VERDICT_DROP); /* the client sends it again */
+		conclude(w, f);
+		forget(w, f);
+		return false;
+	case SYN_OPENS: break;
+	}
+	if (f->state != FLOW_DENIED || f->held_count)
+		conclude(w, f);
+	flow_clear(f, w->now);
+	take_mac(f, a);
+	return true;
+}
+
+/* ---- a decided flow ---- */
+
+/* A server's socket leaves an urgent byte out of what it reads (RFC 6093 section 3.1), so that it
+ * may read another name than we do; the pointer may come ahead of its byte. */
+static bool is_urgent(const struct packet *p)
+{
+	return p->transport == IPPROTO_TCP && p->tcp_flags & TCP_URG;
+}
+
+/* A segment of a flow that was heard: what stands in the place of judged bytes is compared. */
+static void heard_segment(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	enum kept_check check = naming_compare(&w->namer, f, p);
+	if (w->at->entry == ENTRY_ALLOWED || observing(w))
+		check = KEPT_SAME;
+	f->asked |= w->at->entry == ENTRY_ANSWERED;
+	if (check == KEPT_DIFFERENT) {
+		deny(w, f, REASON_OVERLAP_CONFLICT, id);
+	} else if (is_urgent(p) && w->at->entry != ENTRY_ALLOWED && !observing(w)) {
+		deny(w, f, REASON_PACKET_MALFORMED, id);
+	} else if (check == KEPT_GONE) {
+		COUNT(w->counters.unread);
+		give(w, id, VERDICT_DROP);
+	} else if (f->live) {
+		later_bytes(w, f, p, false, id);
+	} else {
+		naming_passed(f, p);
+		give(w, id, passing(w, f));
+	}
 }
 
 static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	if (f->state == FLOW_ALLOWED && p && naming_follows(f, p)) {
+	bool segment = p && p->transport == IPPROTO_TCP && cursor_left(&p->payload);
+	if (f->state == FLOW_ALLOWED && segment && f->heard) {
+		heard_segment(w, f, p, id);
+		return;
+	}
+	if (f->state == FLOW_ALLOWED && p && p->transport == IPPROTO_UDP && naming_follows(f, p)) {
 		later_bytes(w, f, p, false, id);
 		return;
 	}
 	if (f->state == FLOW_ALLOWED) {
-		give(w, id, f->live ? VERDICT_PENDING : VERDICT_ALLOWED);
+		bool empty = p && p->transport == IPPROTO_TCP && !segment;
+		give(w, id, empty && w->at->entry ? VERDICT_PASS : passing(w, f));
 		return;
 	}
 	repeat(w, f);
@@ -230,12 +318,7 @@ static void evicted(void *ctx, struct flow *f)
 	struct worker *w = ctx;
 	COUNT(w->counters.evicted);
 	conclude(w, f);
-}
-
-static void take_mac(struct flow *f, const struct arrival *a)
-{
-	f->has_mac = a->has_mac;
-	memcpy(f->mac, a->mac, sizeof f->mac);
+	kept_drop(&f->kept);
 }
 
 static struct flow *flow_of(struct worker *w, const struct flow_key *key, const struct arrival *a)
@@ -274,12 +357,56 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 	apply(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
 }
 
-/* A server's socket leaves an urgent byte out of what it reads (RFC 6093 section 3.1), so that it
- * may read another name than we do; the pointer may come ahead of its byte. */
-static bool is_urgent(const struct flow *f, const struct packet *p)
+/* Payload where the kernel has seen no server answer: whoever takes it, takes it from another
+ * start. Where its entry is new, it has forgotten the flow, and the start is not known any more. */
+static bool unanswered(struct worker *w, struct flow *f, const struct packet *p)
 {
-	return p->transport == IPPROTO_TCP && p->tcp_flags & TCP_URG && f->state != FLOW_DENIED &&
-	       (f->state != FLOW_ALLOWED || f->live);
+	if (p->transport != IPPROTO_TCP || p->tcp_flags & TCP_SYN || !f->syn_seen ||
+	    f->state == FLOW_DENIED || observing(w) || !cursor_left(&p->payload))
+		return false;
+	if (w->at->entry == ENTRY_NONE && f->state != FLOW_ALLOWED) {
+		naming_drop(&w->namer, f);
+		f->syn_seen = false;
+	}
+	return w->at->entry == ENTRY_PENDING && (f->state != FLOW_ALLOWED || f->heard);
+}
+
+static void undecided(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
+		      const struct outcome *before)
+{
+	identify(w, f);
+	if (is_urgent(p) && !observing(w))
+		deny(w, f, REASON_PACKET_MALFORMED, id);
+	else if (p->transport == IPPROTO_TCP)
+		tcp_packet(w, f, p, id, before);
+	else
+		first_bytes(w, f, p, id);
+}
+
+/* The packet at hand, which is whole. */
+static void decide_packet(struct worker *w, struct flow *f, const struct arrival *a)
+{
+	const struct packet *p = w->packet;
+	struct outcome before = f->outcome;
+	bool was_denied = f->state == FLOW_DENIED;
+	bool syn = p->transport == IPPROTO_TCP && p->tcp_flags & TCP_SYN;
+	if (syn && !take_syn(w, f, a))
+		return;
+	if (!syn && f->ended && w->now - f->last > UDP_GRACE)
+		flow_clear(f, w->now);
+	if (unanswered(w, f, p)) {
+		COUNT(w->counters.unread);
+		give(w, a->id, VERDICT_DROP);
+		return;
+	}
+	f->answered |= a->entry >= ENTRY_ANSWERED;
+	f->last = w->now;
+	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
+	session_touch(w->o.sessions, &f->key.client, w->now);
+	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
+		known_flow(w, f, p, a->id);
+	else
+		undecided(w, f, p, a->id, was_denied ? &before : NULL);
 }
 
 static void client_packet(struct worker *w, const struct arrival *a)
@@ -298,34 +425,9 @@ static void client_packet(struct worker *w, const struct arrival *a)
 			      a->id);
 		return;
 	}
-	struct outcome before = f->outcome;
-	bool was_denied = f->state == FLOW_DENIED;
-	if (moves_the_start(w, f, &p)) {
-		give(w, a->id, VERDICT_DROP);
-		return;
-	}
-	if ((f->state != FLOW_NEW || f->started) && begins_anew(w, f, &p)) {
-		if (!was_denied || f->held_count)
-			conclude(w, f);
-		flow_clear(f, w->now);
-		take_mac(f, a);
-	}
-	if (p.transport == IPPROTO_TCP && p.tcp_flags & TCP_RST)
-		f->reset |= p.seq == f->isn + (uint32_t)f->unsent;
-	f->last = w->now;
-	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
-	session_touch(w->o.sessions, &f->key.client, w->now);
-	if (f->state == FLOW_DENIED || (f->state == FLOW_ALLOWED && !is_urgent(f, &p))) {
-		known_flow(w, f, &p, a->id);
-		return;
-	}
-	identify(w, f);
-	if (is_urgent(f, &p))
-		deny(w, f, REASON_PACKET_MALFORMED, a->id);
-	else if (p.transport == IPPROTO_TCP)
-		tcp_packet(w, f, &p, a->id, was_denied ? &before : NULL);
-	else
-		first_bytes(w, f, &p, a->id);
+	w->packet = &p;
+	decide_packet(w, f, a);
+	w->packet = NULL;
 }
 
 /* A query to a resolver or its answer: known before the verdict, so that a name is there before the
@@ -403,8 +505,9 @@ struct worker *worker_new(const struct worker_options *o)
 	if (!o->copies)
 		w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
 	w->namer.quic = quic_new();
+	w->namer.kept = kept_new(o->config->streams);
 	if (!(w->dns || o->copies) || !w->flows || !w->namer.streams || !w->namer.shares ||
-	    !w->held || !w->namer.quic) {
+	    !w->held || !w->namer.quic || !w->namer.kept) {
 		worker_free(w);
 		return NULL;
 	}
@@ -421,6 +524,7 @@ void worker_free(struct worker *w)
 	held_free(w->held);
 	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);
+	kept_free(w->namer.kept);
 	free(w);
 }
 

@@ -22,7 +22,7 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 	f->ended = true;
 	f->last = w->now;
 	if (f->key.transport == IPPROTO_TCP)
-		flow_remove(w->flows, f);
+		forget(w, f);
 }
 
 void take_ended(struct worker *w)
@@ -85,7 +85,7 @@ static bool flow_again(struct worker *w, struct flow *f)
 			return false;
 		COUNT(w->counters.again);
 		record_repeats(w, f);
-		flow_remove(w->flows, f);
+		forget(w, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */
 		keep_name(w, f);

@@ -25,8 +25,9 @@ struct worker {
 	bool again;
 	struct worker_counters counters;
 	struct arrival burst[BURST];
-	const struct arrival *at; /* of the burst: what is being decided; else NULL */
-	struct host names[NAMES]; /* scratch of ask and ask_early */
+	const struct arrival *at;    /* of the burst: what is being decided; else NULL */
+	const struct packet *packet; /* its client's packet, where it is whole; else NULL */
+	struct host names[NAMES];    /* scratch of ask and ask_early */
 };
 
 /* One writer, readers elsewhere: a plain store that a reader sees whole. */
@@ -60,6 +61,7 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
 enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again);
 enum verdict denial(const struct worker *w, const struct flow *f);
+enum verdict passing(const struct worker *w, const struct flow *f);
 /* Gives a flow's verdict to the packets that it holds. */
 void release(struct worker *w, struct flow *f, enum verdict v);
 /* Gives a flow's verdict to its packet and to those that it holds. */
@@ -76,6 +78,8 @@ void record_repeats(struct worker *w, struct flow *f);
 void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
 /* A flow goes: what is still open of it is said. */
 void conclude(struct worker *w, struct flow *f);
+/* Out of the table; nothing of it is open any more. */
+void forget(struct worker *w, struct flow *f);
 
 /* worker_again.c: what happens between bursts. */
 void take_ended(struct worker *w);

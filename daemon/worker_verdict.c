@@ -208,6 +208,13 @@ bool answer(struct worker *w, const struct flow *f)
 	return true;
 }
 
+/* The packet at hand is the first of its entry: NAT is decided by no other. */
+static bool opens(const struct worker *w)
+{
+	return w->packet && w->packet->tcp_flags & TCP_SYN &&
+	       cursor_left(&w->packet->payload) == 0 && w->at->entry == ENTRY_NONE;
+}
+
 enum verdict denial(const struct worker *w, const struct flow *f)
 {
 	struct packet request;
@@ -215,7 +222,7 @@ enum verdict denial(const struct worker *w, const struct flow *f)
 	if (how == CONFIG_DROP)
 		return VERDICT_DROP_DENIED;
 	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
-	    f->syn_seen && !f->started)
+	    !f->started && opens(w))
 		return VERDICT_REDIRECT;
 	if (request_portal(w, f, &request))
 		return VERDICT_DROP_DENIED; /* and answered by ourselves */
@@ -242,9 +249,24 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 	f->live = f->live && f->state == FLOW_ALLOWED;
 	if (!f->live)
 		naming_drop(&w->namer, f);
-	if (f->state == FLOW_DENIED)
-		return denial(w, f);
-	return f->live ? VERDICT_PENDING : VERDICT_ALLOWED;
+	return f->state == FLOW_DENIED ? denial(w, f) : passing(w, f);
+}
+
+/* What an allowed flow's packet gets. The kernel settles a heard flow by itself when its server
+ * answers; what has to be looked at for good is never given to it. */
+enum verdict passing(const struct worker *w, const struct flow *f)
+{
+	enum entry entry = w->at ? w->at->entry : ENTRY_ANSWERED;
+	bool tcp = f->key.transport == IPPROTO_TCP;
+	if (!f->heard || (f->restored && entry == ENTRY_NONE))
+		return VERDICT_ALLOWED;
+	if (naming_stays(f))
+		return entry == ENTRY_NONE && !tcp ? VERDICT_PENDING : VERDICT_PASS;
+	if (tcp && w->packet && w->packet->tcp_flags & TCP_SYN)
+		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
+	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->live && f->asked))
+		return VERDICT_PASS;
+	return VERDICT_HEARD;
 }
 
 /* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
@@ -261,7 +283,7 @@ void release(struct worker *w, struct flow *f, enum verdict v)
 
 static void tell_server(struct worker *w, const struct flow *f)
 {
-	if (f->key.transport == IPPROTO_TCP && f->started)
+	if (f->key.transport == IPPROTO_TCP && (f->started || f->answered))
 		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
 }
 
@@ -295,16 +317,17 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 	if (f->evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
 	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
 		return o;
+	if (broken == REASON_COUNT && f->key.transport == IPPROTO_TCP && !f->syn_seen)
+		broken = REASON_NAME_FORGOTTEN;
 	if (o.action == ACTION_ALLOW) {
 		if (broken != REASON_COUNT && must_be_whole(w, f, broken))
 			o = (struct outcome){ACTION_DENY, broken, RULE_NONE, SITE_NONE};
 		return o;
 	}
-	if (broken != REASON_COUNT)
+	if (broken != REASON_COUNT &&
+	    (broken != REASON_NAME_FORGOTTEN || o.reason == REASON_NO_NAME ||
+	     o.reason == REASON_WEAK_EVIDENCE))
 		o.reason = broken;
-	else if (f->key.transport == IPPROTO_TCP && !f->syn_seen &&
-		 (o.reason == REASON_NO_NAME || o.reason == REASON_WEAK_EVIDENCE))
-		o.reason = REASON_NAME_FORGOTTEN;
 	return o;
 }
 
@@ -330,7 +353,7 @@ void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
 
 void conclude(struct worker *w, struct flow *f)
 {
-	if (f->state == FLOW_NEW && !f->recorded) {
+	if (f->state == FLOW_NEW && !f->recorded && f->started) {
 		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
 		if (f->stream) {
 			n.parse = PARSE_BAD;
@@ -350,4 +373,10 @@ void conclude(struct worker *w, struct flow *f)
 	}
 	record_repeats(w, f);
 	naming_drop(&w->namer, f);
+}
+
+void forget(struct worker *w, struct flow *f)
+{
+	kept_drop(&f->kept);
+	flow_remove(w->flows, f);
 }

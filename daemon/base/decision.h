@@ -62,6 +62,7 @@ enum action {
 	X(HELLO_MALFORMED, "hello-malformed", "the hello or request is malformed")                 \
 	X(HELLO_UNFINISHED, "hello-unfinished", "the hello did not become whole in its bounds")    \
 	X(HELLO_CHANGED, "hello-changed", "a second hello names another host")                     \
+	X(SYN_AGAIN, "syn-again", "a SYN with another number came before the connection was over") \
 	X(OVERLAP_CONFLICT, "overlap-conflict",                                                    \
 	  "two segments claim different bytes for one place")                                      \
 	X(QUIC_UNREADABLE, "quic-unreadable", "a QUIC Initial of an unknown version or key")       \

@@ -7,7 +7,7 @@
 
 #include <netinet/in.h>
 
-static struct naming naming_none(void)
+struct naming naming_none(void)
 {
 	struct naming n;
 	n.parse = PARSE_ABSENT;
@@ -86,12 +86,24 @@ static uint32_t first_seq(const struct packet *p)
 	return p->seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
 }
 
+enum kept_check naming_compare(const struct namer *n, const struct flow *f, const struct packet *p)
+{
+	int64_t at = offset_of(f, first_seq(p));
+	return at < 0 ? KEPT_GONE : kept_check(n->kept, &f->kept, (uint64_t)at, p->payload);
+}
+
+/* Of bytes that begin at offset f->next at most `most`, what is there of them. */
+static void keep(struct namer *n, struct flow *f, struct cursor bytes, uint64_t most)
+{
+	size_t have = cursor_left(&bytes);
+	kept_add(n->kept, &f->kept, &f->key.client, f->next,
+		 cursor_sub(&bytes, most < have ? (size_t)most : have));
+}
+
 /* The packet's bytes from f->next on, and how far after it they begin; false where all are old. */
-static bool fresh_bytes(struct flow *f, const struct packet *p, struct cursor *bytes,
+static bool fresh_bytes(const struct flow *f, const struct packet *p, struct cursor *bytes,
 			uint64_t *offset)
 {
-	if (!f->started && !f->syn_seen)
-		f->isn = first_seq(p); /* met mid-stream: what comes first is taken for the start */
 	int64_t ahead = offset_of(f, first_seq(p)) - (int64_t)f->next;
 	*bytes = p->payload;
 	*offset = ahead > 0 ? (uint64_t)ahead : 0;
@@ -118,19 +130,22 @@ static enum parse parse_first(const struct flow *f, struct cursor bytes, struct 
 
 static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
 {
-	struct cursor bytes;
-	uint64_t offset;
+	if (!f->started && !f->syn_seen)
+		f->isn = first_seq(p); /* met mid-stream: what comes first is taken for the start */
+	int64_t offset = offset_of(f, first_seq(p));
 	out->parse = PARSE_MORE;
-	out->nothing_new = !fresh_bytes(f, p, &bytes, &offset);
-	if (out->nothing_new)
+	out->lost = offset < 0;
+	if (out->lost)
 		return;
 	f->started = true;
-	if (!f->stream && offset == 0) { /* nearly always: all in one packet, nothing is copied */
-		out->parse = parse_first(f, bytes, &out->hello);
+	if (!f->stream && offset == 0) { /* nearly always: all in one packet */
+		out->parse = parse_first(f, p->payload, &out->hello);
 		if (out->parse != PARSE_MORE)
 			return;
 	}
-	if (join(n, f, offset, bytes, out))
+	out->nothing_new =
+		f->stream && stream_has(f->stream, (uint64_t)offset, cursor_left(&p->payload));
+	if (join(n, f, (uint64_t)offset, p->payload, out))
 		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
 }
 
@@ -237,11 +252,12 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 	do {
 		uint64_t used = 0;
 		out->parse = http_next(&f->follow, bytes, &used, &out->hello);
+		keep(n, f, bytes, used);
+		f->next += used;
 		all += used;
 		cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
 	} while (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
 		 host_equal(&out->hello.host, &f->host) && cursor_left(&bytes));
-	f->next += all;
 	if (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
 	    host_equal(&out->hello.host, &f->host))
 		out->parse = PARSE_MORE;
@@ -272,9 +288,10 @@ static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, str
 		out->parse = PARSE_ABSENT;
 	else if (out->parse == PARSE_OK)
 		out->broken = REASON_HELLO_CHANGED;
+	keep(n, f, bytes, out->parse == PARSE_MORE ? used : UINT64_MAX);
+	f->next += out->parse == PARSE_MORE ? used : cursor_left(&bytes);
 	if (out->parse != PARSE_MORE)
 		return;
-	f->next += used;
 	cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
 	keep_rest(n, f, used, bytes, out);
 	out->may_pass = out->hello.server_next && !has_hole(f);
@@ -328,19 +345,33 @@ bool naming_follows(const struct flow *f, const struct packet *p)
 	return cursor_left(&p->payload) && (f->live || initial);
 }
 
-void naming_follow(struct namer *n, struct flow *f, const struct naming *first, bool every_request)
+void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
+		   const struct packet *p, bool every_request)
 {
 	const struct hello *h = &first->hello;
+	bool tls = h->protocol == PROTOCOL_TLS;
+	f->heard = true;
 	f->live = first->parse == PARSE_OK && h->another_may_come &&
 		  (h->protocol != PROTOCOL_HTTP || every_request);
-	if (!f->live || h->protocol != PROTOCOL_TLS)
+	if (p->transport != IPPROTO_TCP || (f->live && !tls))
+		return;
+	struct cursor bytes = f->stream ? stream_head(f->stream) : p->payload;
+	uint64_t judged = f->live ? h->end : cursor_left(&bytes);
+	keep(n, f, bytes, judged);
+	f->next = judged;
+	f->unsent = judged > f->unsent ? judged : f->unsent;
+	if (!f->live)
 		return;
 	f->early = h->early_data ? TLS_EARLY_MAX : 0;
-	f->next = h->end;
 	if (f->stream)
 		stream_forget(f->stream, h->end);
 	if (f->stream && stream_end(f->stream) == 0)
 		naming_drop(n, f);
+}
+
+bool naming_stays(const struct flow *f)
+{
+	return f->live && f->protocol != PROTOCOL_TLS;
 }
 
 /* Where a hole is what keeps bytes from being read, those that find no more room are lost: their

@@ -13,6 +13,7 @@ struct namer {
 	struct quic *quic;           /* the worker's */
 	struct stream_pool *streams; /* the worker's */
 	struct shares *shares;       /* the worker's: whose the streams are */
+	struct kept *kept;           /* the worker's: what was judged, of flows not answered yet */
 	struct seen *seen;           /* shared */
 };
 
@@ -20,12 +21,14 @@ struct naming {
 	enum parse parse;
 	enum reason
 		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
-	bool nothing_new;   /* a repeat or a keep-alive: bytes that were looked at before; what is
-			     * held waits on */
+	bool nothing_new;   /* a repeat: bytes that were looked at before; what is held waits on */
 	bool may_pass;      /* of naming_later: all that has come may go on, held or not */
-	bool lost;          /* of naming_later: the packet may not, and denies nothing */
+	bool lost;          /* the packet may not, and denies nothing */
 	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
 };
+
+/* What is said of a flow whose bytes nobody reads: no name, of no protocol. */
+struct naming naming_none(void);
 
 /* First bytes: what they say together with those of earlier packets. PARSE_MORE: hold the packet.
  */
@@ -41,10 +44,19 @@ bool naming_waits_for_sender(const struct flow *f);
 /* Sets the flow's host, evidence, mismatch and protocol from what its bytes say and DNS told. */
 void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now);
 
-/* After a name was allowed: keeps the flow live where a later hello or request can name another
- * host. every_request is the policy's http = "every-request". Of a TLS flow no byte is kept: what
- * follows the hello is waited for with the flow's own fields alone. */
-void naming_follow(struct namer *n, struct flow *f, const struct naming *first, bool every_request);
+/* After a name was allowed, p the packet that told it: the flow is heard, and the bytes that were
+ * judged are kept to be compared with what comes in their place. It is live where a later hello or
+ * request can name another host; every_request is the policy's http = "every-request". */
+void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
+		   const struct packet *p, bool every_request);
+
+/* A TCP segment of a heard flow against what was judged; KEPT_GONE also where it begins before the
+ * flow does. */
+enum kept_check naming_compare(const struct namer *n, const struct flow *f, const struct packet *p);
+
+/* Whether a heard flow's later packets matter for as long as it lives, whatever its server says
+ * (HTTP's every request, DTLS): the kernel must not settle it. */
+bool naming_stays(const struct flow *f);
 
 /* Whether a packet of an allowed flow is to be looked at: the flow is live, or the packet may begin
  * another QUIC connection. */

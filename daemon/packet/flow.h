@@ -4,6 +4,7 @@
 #pragma once
 #include "base/address.h"
 #include "base/decision.h"
+#include "packet/kept.h"
 #include "packet/share.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -60,10 +61,14 @@ struct flow {
 	struct flow_key key;
 	bool used;
 	bool syn_seen; /* TCP: began with a SYN that we saw, so stream offsets are known */
+	bool answered; /* TCP: the kernel has seen its server's SYN,ACK */
 	bool started;  /* a packet with payload was seen */
-	bool live;     /* allowed, but later packets matter: the flow stays unmarked */
+	bool heard;    /* allowed for what its bytes say: what comes in their place is compared */
+	bool asked;    /* TLS: its server has said something since, perhaps HelloRetryRequest */
+	bool live;     /* allowed, but later packets matter: those are looked at, too */
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
-	bool reset;    /* TCP: its client reset it, by the number that the server waits for */
+	bool restored; /* an earlier process decided it */
+	bool stuck;    /* held bytes of it passed before it had a name, as no more came */
 	bool recorded; /* its decision is in the log */
 	bool passed;   /* it was allowed once: its end is worth a record */
 	enum flow_state state;
@@ -79,6 +84,7 @@ struct flow {
 	 * and of the first that the server was not given */
 	uint64_t next, unsent;
 	struct http_follow follow;
+	struct kept_flow kept;
 	uint32_t early; /* TLS: bytes of early data that may still come before a second hello */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	char user[USER_MAX], tier[TIER_MAX];

@@ -127,6 +127,14 @@ enum stream_add stream_add(struct stream *s, uint64_t offset, const void *bytes,
 	return fits < len ? STREAM_FULL : STREAM_OK;
 }
 
+bool stream_has(const struct stream *s, uint64_t offset, size_t len)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->extent[i].from <= offset && offset + len <= s->extent[i].to)
+			return true;
+	return false;
+}
+
 struct cursor stream_head(const struct stream *s)
 {
 	return cursor_of(s->data, s->count && s->extent[0].from == 0 ? s->extent[0].to : 0);

@@ -28,6 +28,9 @@ enum stream_add {
 /* Adds bytes at an offset; any order, repeats and overlaps of the same bytes are fine. */
 enum stream_add stream_add(struct stream *s, uint64_t offset, const void *bytes, size_t len);
 
+/* Whether all of len bytes at an offset are there. */
+bool stream_has(const struct stream *s, uint64_t offset, size_t len);
+
 /* The bytes from offset 0 up to the first hole. Valid until the next add or put. */
 struct cursor stream_head(const struct stream *s);
 

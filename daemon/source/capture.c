@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "name/quic.h"
 #include "source/defrag.h"
 #include "source/frames.h"
 #include "source/link.h"
+#include "source/mark.h"
 #include "source/track.h"
 
 #include <errno.h>
@@ -113,12 +113,25 @@ static struct waiting *take_waiting(struct capture *c)
 	return w;
 }
 
+static bool verdict_passes(enum verdict v)
+{
+	return v == VERDICT_PASS || v == VERDICT_PENDING || v == VERDICT_HEARD ||
+	       v == VERDICT_ALLOWED;
+}
+
 /* An entry that was never confirmed is gone with its first packet, and a denied mark with it. */
 static void mark(struct track *k, enum verdict v)
 {
-	enum mark_kind kind = mark_of_verdict(v);
-	if (kind != MARK_NONE && kind != MARK_PASS && (kind != MARK_DENIED || k->confirmed))
-		k->mark = kind;
+	switch (v) {
+	case VERDICT_PENDING: k->entry = ENTRY_PENDING; break;
+	case VERDICT_HEARD: k->entry = ENTRY_HEARD; break;
+	case VERDICT_ALLOWED: k->entry = ENTRY_ALLOWED; break;
+	case VERDICT_DENIED:
+	case VERDICT_DROP_DENIED: k->denied |= k->confirmed; break;
+	case VERDICT_REDIRECT: k->denied = true; break;
+	case VERDICT_PASS:
+	case VERDICT_DROP: break;
+	}
 }
 
 static void verdict(struct source *s, uint64_t id, enum verdict v)
@@ -127,7 +140,7 @@ static void verdict(struct source *s, uint64_t id, enum verdict v)
 	struct waiting *w = id < c->waiting_count ? &c->waiting[id] : NULL;
 	if (!w || !w->used)
 		return;
-	bool passes = v <= VERDICT_ALLOWED;
+	bool passes = verdict_passes(v);
 	if (w->track->serial == w->serial) {
 		w->track->confirmed |= passes || v == VERDICT_REDIRECT;
 		mark(w->track, v);
@@ -174,11 +187,6 @@ static bool is_icmp_error(const struct packet *p)
 	return p->transport == IPPROTO_ICMPV6 && p->icmp_type >= 1 && p->icmp_type <= 4;
 }
 
-static bool is_denied(const struct track *k)
-{
-	return k->mark == MARK_DENIED || k->mark == MARK_REDIRECT;
-}
-
 /* RELATED: an error about a packet that passed, in either direction. */
 static enum fate error_fate(struct capture *c, const struct packet *p)
 {
@@ -188,7 +196,7 @@ static enum fate error_fate(struct capture *c, const struct packet *p)
 	if (packet_parse_quoted(p->payload.pos, len, &quoted) != PACKET_OK)
 		return FATE_DROP;
 	const struct track *k = tracks_find(c->tracks, &quoted, c->now, &reply);
-	return k && k->confirmed && !is_denied(k) ? FATE_PASS : FATE_DROP;
+	return k && k->confirmed && !k->denied ? FATE_PASS : FATE_DROP;
 }
 
 /* What conntrack takes for the first packet of a flow; the rest is INVALID to it. */
@@ -234,23 +242,42 @@ static struct track *begin(struct capture *c, const struct packet *p, bool *repl
 	return k;
 }
 
-/* The empty ACK that ends a handshake carries nothing away, and the kernel can tell it. */
-static bool ends_handshake(const struct track *k, const struct packet *p)
+/* A server's packet moves the entry on (see enum entry). */
+static void server_answers(struct track *k, const struct packet *p)
 {
-	return k->confirmed && k->syn && k->syn_ack && k->packets[0] == 2 &&
-	       cursor_left(&p->payload) == 0 && (p->tcp_flags & ~TCP_PSH) == TCP_ACK;
+	bool tcp = p->transport == IPPROTO_TCP, data = cursor_left(&p->payload) > 0;
+	bool syn_ack = tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+	if (syn_ack && k->entry == ENTRY_PENDING && p->ack == k->isn + 1)
+		k->entry = ENTRY_ANSWERED;
+	if (k->entry != ENTRY_HEARD || (tcp && (!data || p->tcp_flags & (TCP_SYN | TCP_RST))))
+		return;
+	k->entry = tcp ? (enum entry)mark_of_answer(p->payload) : ENTRY_ALLOWED;
+}
+
+/* An empty ACK carries nothing away, and the kernel can tell it. */
+static bool is_empty_ack(const struct packet *p)
+{
+	return cursor_left(&p->payload) == 0 && p->tcp_flags == TCP_ACK;
+}
+
+/* What may open another connection comes up even of an allowed entry. */
+static bool may_open(const struct packet *p)
+{
+	if (p->transport == IPPROTO_TCP)
+		return p->tcp_flags & TCP_SYN;
+	return p->transport == IPPROTO_UDP && cursor_peek(&p->payload) & 0x80;
 }
 
 static enum fate client_fate(struct capture *c, const struct track *k, const struct packet *p)
 {
 	if (c->o.internal && c->o.internal(c->o.ctx, &p->dst))
 		return FATE_PASS;
-	if (k->mark == MARK_ALLOWED)
-		return p->transport == IPPROTO_UDP && quic_may_be_initial(p->payload) ? FATE_CLIENT
-										      : FATE_PASS;
-	if (is_denied(k))
+	if (k->denied)
 		return FATE_DROP;
-	return ends_handshake(k, p) ? FATE_PASS : FATE_CLIENT;
+	if (k->entry == ENTRY_ALLOWED)
+		return may_open(p) ? FATE_CLIENT : FATE_PASS;
+	bool answered = k->entry == ENTRY_ANSWERED || k->entry == ENTRY_HEARD;
+	return p->transport == IPPROTO_TCP && answered && is_empty_ack(p) ? FATE_PASS : FATE_CLIENT;
 }
 
 /* The rules in their order (design, section 1). */
@@ -275,8 +302,10 @@ static enum fate fate_of(struct capture *c, const struct packet *p, struct track
 		return FATE_DNS;
 	if (k->outside)
 		return FATE_PASS;
+	if (reply && k->confirmed && !k->denied)
+		server_answers(k, p);
 	if (reply)
-		return k->confirmed && !is_denied(k) ? FATE_PASS : FATE_DROP;
+		return k->confirmed && !k->denied ? FATE_PASS : FATE_DROP;
 	return client_fate(c, k, p);
 }
 
@@ -339,6 +368,7 @@ static int hand_up(struct capture *c, struct track *k, const struct packet *p, e
 	a->answer = fate == FATE_DNS && (p->src_port != k->flow->key.client_port ||
 					 !address_equal(&p->src, &k->flow->key.client));
 	a->id = (uint64_t)(w - c->waiting);
+	a->entry = k->entry;
 	return 1;
 }
 
@@ -358,8 +388,8 @@ static int packet_in(struct capture *c, const struct packet *p, struct arrival *
 		pass(c, k);
 	else
 		c->counters.denied++;
-	/* of a marked flow nothing comes up any more */
-	if (k && (k->mark == MARK_ALLOWED || is_denied(k)))
+	/* of a decided flow nothing comes up that says more */
+	if (k && (k->entry >= ENTRY_HEARD || k->denied))
 		tracks_close(c->tracks, k, p);
 	return 0;
 }
@@ -462,8 +492,12 @@ static void redirect(struct source *s, const struct reply_redirect *r)
 static bool remark(struct source *s, const struct flow *f, enum verdict v)
 {
 	struct track *k = tracks_find_key(capture_of(s)->tracks, &f->key);
-	if (k)
+	if (k && v == VERDICT_PENDING) {
+		k->entry = ENTRY_NONE;
+		k->denied = false;
+	} else if (k) {
 		mark(k, v);
+	}
 	return true;
 }
 

@@ -14,14 +14,14 @@ enum arrival_kind {
 	ARRIVAL_DNS,
 };
 
-/* What the conntrack entry of an arrival's flow was as it came up (mark.h). */
+/* How far the kernel's entry of the flow was when the packet came up (mark.h). */
 enum entry {
-	ENTRY_NONE,     /* new, forgotten, or marked by other rules */
-	ENTRY_PENDING,  /* the server has not answered */
-	ENTRY_ANSWERED, /* TCP: it has answered the SYN; after HEARD: it asks for a second hello, or
-			   began its answer in so short a segment that it may */
-	ENTRY_HEARD,    /* a hello passed, and the server has not answered it */
-	ENTRY_ALLOWED,  /* and it has */
+	ENTRY_NONE,     /* new, or it has no mark of ours */
+	ENTRY_PENDING,  /* TCP: a SYN has passed; UDP: undecided datagrams have */
+	ENTRY_ANSWERED, /* TCP: so has the server's SYN,ACK; or, after heard, what may ask for
+			   another hello */
+	ENTRY_HEARD,    /* a hello was allowed, and its server has not answered it */
+	ENTRY_ALLOWED,  /* its server has, or it needed none */
 };
 
 struct arrival {
@@ -39,9 +39,9 @@ struct arrival {
 
 /* What becomes of a packet and of its flow. The source turns it into verdict and mark. */
 enum verdict {
+	VERDICT_PASS,     /* passes; the flow's entry stays as it is, whatever that is by now */
 	VERDICT_PENDING,  /* passes; the flow is undecided, its next packets come up too */
-	VERDICT_HEARD,    /* passes; the kernel allows the flow when the server answers it */
-	VERDICT_PASS,     /* passes; the flow's mark stays as it is */
+	VERDICT_HEARD,    /* passes; the kernel allows the flow when its server answers (mark.h) */
 	VERDICT_ALLOWED,  /* passes; the flow stays in the kernel from now on */
 	VERDICT_DENIED,   /* rejected, never forwarded; so are later packets of a confirmed flow */
 	VERDICT_REDIRECT, /* a SYN to port 80 goes to the portal */

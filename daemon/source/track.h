@@ -3,15 +3,16 @@
 #pragma once
 #include "packet/flow.h"
 #include "packet/packet.h"
-#include "source/mark.h"
+#include "source/source.h"
 
 struct track {
 	struct flow *flow;          /* its key and times; NULL: the slot is free */
 	uint64_t serial;            /* tells a flow from an earlier one in its place */
 	uint64_t bytes, packets[2]; /* the client's, the server's */
 	uint32_t isn;               /* TCP: of the last SYN */
-	enum mark_kind mark;
-	bool confirmed;    /* a packet of it passed: the mark lasts */
+	enum entry entry;
+	bool denied;       /* or redirected: nothing of it passes or comes up */
+	bool confirmed;    /* a packet of it passed: what is marked lasts */
 	bool outside;      /* began outside with a SYN or without TCP: none of our business */
 	bool syn, syn_ack; /* TCP: seen, in their directions */
 	bool reset, fin[2];

@@ -11,7 +11,7 @@
 #define VERSION     2
 #define POLICY_TEXT 17
 
-enum { BIT_SYN_SEEN = 1, BIT_LIVE = 2, BIT_MISMATCH = 4, BIT_MAC = 8 };
+enum { BIT_SYN_SEEN = 1, BIT_LIVE = 2, BIT_MISMATCH = 4, BIT_MAC = 8, BIT_HEARD = 16 };
 
 void flow_remember(struct flow_memory *m, const struct flow *f)
 {
@@ -23,6 +23,7 @@ void flow_remember(struct flow_memory *m, const struct flow *f)
 		.protocol = f->protocol,
 		.syn_seen = f->syn_seen,
 		.live = f->live,
+		.heard = f->heard,
 		.mismatch = f->mismatch,
 		.has_mac = f->has_mac,
 		.isn = f->isn,
@@ -44,15 +45,16 @@ void flow_restore(struct flow *f, const struct flow_memory *m)
 	f->protocol = m->protocol;
 	f->syn_seen = m->syn_seen;
 	f->live = m->live;
+	f->heard = m->heard;
 	f->mismatch = m->mismatch;
 	f->has_mac = m->has_mac;
 	f->isn = m->isn;
-	f->next = f->unsent = m->next;
-	f->early = TLS_EARLY_MAX; /* whether any was offered is not kept */
+	f->next = f->unsent = f->kept.end = m->next; /* and what stood there is gone */
+	f->early = TLS_EARLY_MAX;                    /* whether any was offered is not kept */
 	f->first = m->first;
 	f->last = m->last;
 	f->host = m->host;
-	f->started = f->recorded = true;
+	f->started = f->recorded = f->answered = f->restored = true;
 	f->passed = m->state == FLOW_ALLOWED;
 	memcpy(f->mac, m->mac, sizeof f->mac);
 	memcpy(f->user, m->user, sizeof f->user);
@@ -74,7 +76,7 @@ static void put_flow(FILE *to, const struct flow_memory *m)
 	put_u8(to, m->evidence);
 	put_u8(to, m->protocol);
 	put_u8(to, m->syn_seen * BIT_SYN_SEEN | m->live * BIT_LIVE | m->mismatch * BIT_MISMATCH |
-			   m->has_mac * BIT_MAC);
+			   m->has_mac * BIT_MAC | m->heard * BIT_HEARD);
 	fwrite(m->mac, sizeof m->mac, 1, to);
 	put_u32(to, m->isn);
 	put_u64(to, m->next);
@@ -115,6 +117,7 @@ static void take_flow(struct cursor *c, struct flow_memory *m)
 	m->live = bits & BIT_LIVE;
 	m->mismatch = bits & BIT_MISMATCH;
 	m->has_mac = bits & BIT_MAC;
+	m->heard = bits & BIT_HEARD;
 	cursor_copy(c, m->mac, sizeof m->mac);
 	m->isn = cursor_u32(c);
 	m->next = cursor_u64(c);

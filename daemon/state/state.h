@@ -21,7 +21,7 @@ struct flow_memory {
 	struct outcome outcome; /* rule and site count only under the same policy */
 	enum evidence evidence;
 	enum protocol protocol;
-	bool syn_seen, live, mismatch, has_mac;
+	bool syn_seen, live, heard, mismatch, has_mac;
 	uint8_t mac[6];
 	uint32_t isn;
 	uint64_t next;

@@ -135,6 +135,46 @@ def hello_retry(c):
     Talk(c, 443).say(usual).hear(RETRY).say(b"\x15\3\3\0\2\1\x5a" + denied)  # after an alert
 
 
+SERVER_HELLO = b"\x16\3\3" + vector(2, b"\2" + vector(3, b"\3\3" + bytes(32) + b"\0\x13\1\0"))
+
+
+def heard(c):
+    """A decoy that its server may never have got, and what comes in its place."""
+    good, bad = client_hello(GOOD), client_hello(BAD)
+    Talk(c, 443).say(good).at(0, bad).at(0, good)
+    Talk(c, 443).say(good).at(0, good).at(40, good[40:]).hear(SERVER_HELLO).say(CCS)  # the same, in other parts
+    Talk(c, 443).say(good).at(len(good) - 2, good[-2:] + bad)  # and more behind it
+    Talk(c, 443).say(good).hear(RETRY[:10]).hear(RETRY[10:]).say(CCS).say(bad)  # the client's window is small
+    Talk(c, 443).say(good).hear(SERVER_HELLO).say(CCS).at(0, bad)  # settled: it is the kernel's
+    Talk(c, 25).say(b"EHLO me\r\nSTARTTLS\r\n" + good).hear(b"220 a\r\n").at(19, bad)  # said before
+    Talk(c, 80).say(http_request(GOOD)).at(0, http_request(BAD))
+
+
+def syn_again(c):
+    def syn(talk, number):
+        talk.seq += number
+        c.add(tcp_packet(*talk.there, talk.seq, 0, SYN))
+    good, bad = client_hello(GOOD), client_hello(BAD)
+    for number in (1000, -1000, 1 << 24, -(1 << 30)):
+        talk = Talk(c, 443)
+        syn(talk, number)
+        talk.at(-number, bad)
+    talk = Talk(c, 443).say(good).hear(SERVER_HELLO)  # settled, and still the same connection
+    syn(talk, 100000)
+    talk.say(bad)
+    talk = Talk(c, 443)  # the same SYN again is no other
+    syn(talk, 0)
+    talk.say(good)
+    talk = Talk(c, 443, syn=False)  # nobody answered the first
+    syn(talk, 0)
+    syn(talk, 750000)
+    c.add(tcp_packet(*talk.back, talk.ack, talk.seq + 1, SYN | ACK), False)
+    talk.say(good)
+    talk = Talk(c, 443, syn=False)  # nor this one, and payload comes
+    syn(talk, 0)
+    talk.say(good)
+
+
 def hello_early(c):
     """What is said before the server answers, with the first hello and after it."""
     usual, denied = client_hello(GOOD), client_hello(BAD)
@@ -458,5 +498,5 @@ def packet_malformed(c):
         c.add(tcp_packet(*talk.there, talk.seq + 1 + talk.sent, talk.ack + 1, ACK | URG, client_hello(GOOD)))
 
 
-CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, dtls, starttls, connect_socks, http_forms,
+CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, heard, syn_again, dtls, starttls, connect_socks, http_forms,
          http_every_request, http_upload_loss, held, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)

@@ -58,7 +58,7 @@ static void begin(const char *host)
 	naming_first(&namer, &flow, &p, &naming);
 	assert_int_equal(naming.parse, PARSE_OK);
 	naming_weigh(&namer, &flow, &naming, 1);
-	naming_follow(&namer, &flow, &naming, false);
+	naming_follow(&namer, &flow, &naming, &p, false);
 	assert_false(flow.live);
 	assert_true(naming_follows(&flow, &p));
 }

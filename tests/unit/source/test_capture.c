@@ -212,7 +212,6 @@ static void undecided_packets_all_come_up(void **state)
 	wire_packet(&f, wire_tcp(C, 5000, S, 443, PA, 102, "b"));
 	play(&r, &f, NULL, NULL);
 	assert_string_equal(r.text, "up 6 " C ":5000 " S ":443 \n"
-				    "up 6 " C ":5000 " S ":443 \n"
 				    "up 6 " C ":5000 " S ":443 a\n"
 				    "up 6 " C ":5000 " S ":443 b\n"
 				    "end 6 " C ":5000 " S ":443 7/288\n");
@@ -436,6 +435,7 @@ static void new_syn_ends_a_closed_flow(void **state)
 	play(&r, &f, NULL, NULL);
 	assert_string_equal(r.text, "up 6 " C ":5000 " S ":443 \n"
 				    "up 6 " C ":5000 " S ":443 one\n"
+				    "up 6 " C ":5000 " S ":443 \n"
 				    "end 6 " C ":5000 " S ":443 6/243\n"
 				    "up 6 " C ":5000 " S ":443 \n"
 				    "end 6 " C ":5000 " S ":443 2/80\n"

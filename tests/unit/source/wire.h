@@ -61,7 +61,9 @@ static inline struct wire wire_tcp(const char *src, unsigned sport, const char *
 	wire_u16(&t, dport);
 	wire_u16(&t, seq >> 16);
 	wire_u16(&t, seq & 0xffff);
-	WIRE_PUT(&t, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0);
+	/* all captures here answer a SYN of number 100 */
+	WIRE_PUT(&t, 0, 0, 0, flags == (TCP_SYN | TCP_ACK) ? 101 : 0, 0x50, flags, 0, 0, 0, 0, 0,
+		 0);
 	wire_put(&t, payload, strlen(payload));
 	return wire_ip(src, dst, IPPROTO_TCP, 0, t.bytes, t.len);
 }

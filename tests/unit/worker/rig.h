@@ -26,7 +26,46 @@ struct fake {
 	struct reply_redirect redirect; /* the last */
 	char redirect_to[HOST_MAX + 1];
 	uint8_t mac[6]; /* the sender's, where it is not all zero */
+	/* the kernel's entries, by the client: what is pending is answered before the next segment,
+	 * unless the servers are silent */
+	enum entry entry[65536];
+	uint16_t client[4096]; /* by id */
+	bool silent;
 };
+
+/* Whose an entry is: a client's port, and the last bytes of its address. */
+static inline uint16_t fake_client(unsigned port, unsigned network, unsigned host)
+{
+	return (uint16_t)(port + 7919 * host + 30011 * network);
+}
+
+/* Of the guest's flow from a port. */
+static inline enum entry *entry_of(struct fake *f, unsigned port)
+{
+	return &f->entry[fake_client(port, 0, 5)];
+}
+
+static inline enum entry fake_entry(struct fake *f, uint64_t id)
+{
+	const uint8_t *ip = f->packet->bytes;
+	unsigned port = f->packet->len >= 22 ? (unsigned)(ip[20] << 8 | ip[21]) : 0;
+	enum entry *entry = &f->entry[f->client[id] = fake_client(port, ip[14], ip[15])];
+	bool segment = ip[9] == IPPROTO_TCP && f->packet->len >= 34 && !(ip[33] & TCP_SYN);
+	if (segment && *entry == ENTRY_PENDING && !f->silent)
+		*entry = ENTRY_ANSWERED;
+	return *entry;
+}
+
+static inline void fake_mark(struct fake *f, uint64_t id, enum verdict v)
+{
+	enum entry *entry = &f->entry[f->client[id]];
+	if (v == VERDICT_PENDING)
+		*entry = ENTRY_PENDING;
+	else if (v == VERDICT_HEARD || v == VERDICT_HEARD)
+		*entry = ENTRY_HEARD;
+	else if (v == VERDICT_ALLOWED)
+		*entry = ENTRY_ALLOWED;
+}
 
 static inline struct fake *of(struct source *s)
 {
@@ -43,7 +82,8 @@ static inline int fake_receive(struct source *s, struct arrival *list, int max)
 				   .bytes = f->packet->bytes,
 				   .len = f->packet->len,
 				   .now = f->now,
-				   .ahead = f->ahead};
+				   .ahead = f->ahead,
+				   .entry = fake_entry(f, f->next_id)};
 	memcpy(list[0].mac, f->mac, sizeof f->mac);
 	list[0].has_mac = memcmp(f->mac, "\0\0\0\0\0", sizeof f->mac) != 0;
 	f->verdict[f->next_id++] = -1;
@@ -54,6 +94,7 @@ static inline void fake_verdict(struct source *s, uint64_t id, enum verdict v)
 {
 	assert_int_equal(of(s)->verdict[id], -1); /* exactly one for each */
 	of(s)->verdict[id] = (int)v;
+	fake_mark(of(s), id, v);
 }
 
 static inline int64_t fake_now(struct source *s, int64_t *ahead)

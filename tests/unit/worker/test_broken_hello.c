@@ -47,7 +47,7 @@ static void expect(struct rig *r, unsigned port, const void *bytes, size_t len, 
 	if (syn(r, guest, port) == VERDICT_PENDING)
 		assert_int_equal(data(r, guest, port, 0, bytes, len), want);
 	assert_int_equal(r->log[0].reason, reason);
-	assert_int_equal(r->log[0].action, want == VERDICT_ALLOWED ? ACTION_ALLOW : ACTION_DENY);
+	assert_int_equal(r->log[0].action, want == VERDICT_HEARD ? ACTION_ALLOW : ACTION_DENY);
 }
 
 /* The address is allowed, and a name in the hello could have been denied. */
@@ -66,9 +66,9 @@ static void a_broken_hello_evades_no_deny_line(void **state)
 		expect(r, 4001, bytes, len, VERDICT_DENIED, REASON_NAME_BAD);
 		expect(r, 4002, "\x16\3\1\0\x40\1\1\0\0", 9, VERDICT_DENIED,
 		       REASON_HELLO_MALFORMED); /* more than 64 KiB */
-		expect(r, 4003, "SSH-2.0-x\r\n", 11, VERDICT_ALLOWED, REASON_ALLOW_LINE);
+		expect(r, 4003, "SSH-2.0-x\r\n", 11, VERDICT_HEARD, REASON_ALLOW_LINE);
 		len = wire_hello(bytes, "news.example", 0);
-		expect(r, 4004, bytes, len, VERDICT_ALLOWED, REASON_ALLOW_LINE);
+		expect(r, 4004, bytes, len, VERDICT_HEARD, REASON_ALLOW_LINE);
 		rig_free(r);
 	}
 }
@@ -85,8 +85,8 @@ static void elsewhere_the_address_is_enough(void **state)
 		uint8_t bytes[512];
 		struct rig *r = rig_told(policies[i]);
 		size_t len = hello_of(bytes, nul, 15);
-		expect(r, 4000, malformed, sizeof malformed, VERDICT_ALLOWED, REASON_ALLOW_LINE);
-		expect(r, 4001, bytes, len, VERDICT_ALLOWED, REASON_ALLOW_LINE);
+		expect(r, 4000, malformed, sizeof malformed, VERDICT_HEARD, REASON_ALLOW_LINE);
+		expect(r, 4001, bytes, len, VERDICT_HEARD, REASON_ALLOW_LINE);
 		rig_free(r);
 	}
 }
@@ -156,7 +156,7 @@ static void hellos_of_64_kib(void **state)
 {
 	for (size_t record = 16384; record > 80; record /= 2) {
 		struct rig *r = rig_new("bounds = { held = 256; held_per_client = 256; };\n");
-		assert_int_equal(large(r, 4000, 65536, record), VERDICT_ALLOWED);
+		assert_int_equal(large(r, 4000, 65536, record), VERDICT_HEARD);
 		assert_string_equal(r->log[0].host.text, "news.example");
 		assert_int_equal(large(r, 4001, 65537, record), VERDICT_DENIED);
 		assert_int_equal(r->log[1].reason, REASON_HELLO_MALFORMED);
@@ -185,19 +185,19 @@ static void one_client_cannot_join_all(void **state)
 				"            ports = [ \"tcp/25\" ]; } );\n");
 	struct flow_ended e = {0};
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(mail(r, guest, 4000 + i), VERDICT_PENDING);
+		assert_int_equal(mail(r, guest, 4000 + i), VERDICT_PASS);
 	assert_int_equal(mail(r, guest, 4004), VERDICT_DENIED);
 	assert_int_equal(r->log[0].reason, REASON_HELD_FULL);
 	for (unsigned i = 0; i < 60; i++) {
 		char client[16];
 		snprintf(client, sizeof client, "10.9.1.%u", i);
-		assert_int_equal(mail(r, client, 4000), VERDICT_PENDING);
+		assert_int_equal(mail(r, client, 4000), VERDICT_PASS);
 	}
 	assert_int_equal(mail(r, "10.9.2.1", 4000), VERDICT_DENIED);
 	assert_int_equal(r->log[1].reason, REASON_TABLE_FULL);
 	e.key = guest_key(IPPROTO_TCP, 4000, 25);
 	worker_flow_ended(r->worker, &e);
-	assert_int_equal(mail(r, guest, 4005), VERDICT_PENDING);
+	assert_int_equal(mail(r, guest, 4005), VERDICT_PASS);
 	rig_free(r);
 }
 
@@ -213,7 +213,7 @@ static void pipelined_without_a_stream(void **state)
 		assert_int_equal(data(r, guest, 5000 + i, 0, bytes, 60), -1);
 	}
 	http_syn(r, 4000);
-	assert_int_equal(request(r, 4000, 0, GOOD GOOD), VERDICT_PENDING);
+	assert_int_equal(request(r, 4000, 0, GOOD GOOD), VERDICT_PASS);
 	http_syn(r, 4001);
 	assert_int_equal(request(r, 4001, 0, GOOD BAD), VERDICT_DENIED);
 	http_syn(r, 4002);
@@ -238,7 +238,7 @@ static void another_host_at_the_address_is_nobody(void **state)
 	assert_string_equal(r->log[0].user, "");
 	memcpy(r->source.mac, "\2\0\0\0\0\1", 6);
 	assert_int_equal(syn(r, nobody, 4001), VERDICT_PENDING);
-	assert_int_equal(hello(r, nobody, 4001, "social.example"), VERDICT_ALLOWED);
+	assert_int_equal(hello(r, nobody, 4001, "social.example"), VERDICT_HEARD);
 	assert_string_equal(r->log[1].user, "ana");
 	memset(r->source.mac, 0, 6); /* behind a router: the address alone tells */
 	assert_int_equal(syn(r, nobody, 4002), VERDICT_PENDING);
@@ -251,10 +251,10 @@ static void a_repeat_frees_nothing_that_is_held(void **state)
 	struct rig *r = rig_new("http = \"every-request\";\n");
 	uint32_t at = strlen(GOOD);
 	http_syn(r, 4000);
-	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PASS);
 	uint64_t first = r->source.next_id;
 	assert_int_equal(request(r, 4000, at, "GET / HTTP/1.1\r\nHost: soc"), -1);
-	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PENDING);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PASS);
 	assert_int_equal(r->source.verdict[first], -1);
 	assert_int_equal(request(r, 4000, at + 25, "ial.example\r\n\r\n"), VERDICT_DROP);
 	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
