@@ -4,6 +4,7 @@
 #include "control/explain.h"
 #include "control/reach.h"
 #include "decision/record.h"
+#include "identity/on_link.h"
 #include "identity/users.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define ERRORS_MAX 100 /* of a reload, in an answer */
+#define NO_ADDRESS "address must be an IPv4 or IPv6 address, such as 10.0.0.7 or fd00::7"
 
 struct request {
 	struct client *client;
@@ -71,6 +73,21 @@ static bool take_address(const struct request *r, const char *key, struct addres
 	return text && address_parse(text, out);
 }
 
+/* The host that a session is for. Behind a router the frames of all have its MAC address, which
+ * tells nobody apart. */
+static bool take_mac(const struct request *r, const struct address *a, struct session *s)
+{
+	const char *text = text_of(r, "mac");
+	if (!json_object_get(r->body, "mac"))
+		return true;
+	if (!text || !mac_parse(text, s->mac))
+		return false;
+	s->has_mac = s->mac_told = on_link(a);
+	if (!s->has_mac)
+		memset(s->mac, 0, sizeof s->mac);
+	return true;
+}
+
 /* A time of clock_now, by the wall clock. */
 static void set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
 {
@@ -117,7 +134,9 @@ static enum done login(struct request *r)
 	struct session s = {.since = r->now}, opened;
 	struct address a;
 	if (!take_address(r, "address", &a))
-		return fail(r, "bad-request", "address is missing or no address");
+		return fail(r, "bad-request", NO_ADDRESS);
+	if (!take_mac(r, &a, &s))
+		return fail(r, "bad-request", "mac must be one such as \"02:00:00:00:00:07\"");
 	if (!take_text(r, "user", s.user, sizeof s.user) || !user_name_valid(s.user))
 		return fail(r, "bad-request", "user is missing or no user name");
 	if (!take_text(r, "source", s.source, sizeof s.source))
@@ -150,6 +169,20 @@ static uint64_t session_of(const struct request *r, const struct address *a)
 	return meant ? s.id : 0;
 }
 
+/* One address of a session alone; the session goes on with the others, and ends with its last. */
+static enum done drop(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	struct address a;
+	if (!take_address(r, "address", &a))
+		return fail(r, "bad-request", NO_ADDRESS);
+	bool meant = session_of(r, &a) && session_drop_address(o->sessions, &a);
+	json_object_set_new(r->result, "dropped", json_boolean(meant));
+	if (meant)
+		o->ops->sessions_changed(o->ctx, NULL);
+	return DONE;
+}
+
 /* To a session by its number, or, since numbers end with the daemon, by another address of it. */
 static enum done add(struct request *r)
 {
@@ -178,7 +211,7 @@ static enum done logout(struct request *r)
 	if (!user == !address)
 		return fail(r, "bad-request", "say whom: user or address");
 	if (address && !address_parse(address, &a))
-		return fail(r, "bad-request", "address is no address");
+		return fail(r, "bad-request", NO_ADDRESS);
 	if (user && json_object_get(r->body, "source"))
 		return fail(r, "bad-request", "source goes with address");
 	unsigned n = 0;
@@ -207,7 +240,7 @@ static enum done denials(struct request *r)
 	struct address a;
 	json_int_t max = json_integer_value(json_object_get(r->body, "max"));
 	if (!take_address(r, "address", &a))
-		return fail(r, "bad-request", "address is missing or no address");
+		return fail(r, "bad-request", NO_ADDRESS);
 	if (max <= 0 || max > CONTROL_DENIALS_MAX)
 		max = CONTROL_DENIALS_MAX;
 	json_object_set_new(r->result, "denials", watching_denials(r->control, &a, (size_t)max));
@@ -219,7 +252,7 @@ static enum done reach_of(struct request *r)
 	const struct control_options *o = &r->control->o;
 	struct address a;
 	if (!take_address(r, "address", &a))
-		return fail(r, "bad-request", "address is missing or no address");
+		return fail(r, "bad-request", NO_ADDRESS);
 	reach(o->ops->snapshot(o->ctx), o->sessions, &a, r->now, r->ahead, r->result);
 	return DONE;
 }
@@ -245,7 +278,7 @@ static enum done sessions(struct request *r)
 	struct client *cl = r->client;
 	struct address a;
 	if (json_object_get(r->body, "address") && !take_address(r, "address", &a))
-		return fail(r, "bad-request", "address is no address");
+		return fail(r, "bad-request", NO_ADDRESS);
 	cl->rows.id = json_incref(r->id);
 	cl->rows.filter = json_deep_copy(r->body);
 	cl->rows.slot = cl->rows.count = 0;
@@ -273,7 +306,7 @@ static enum done watch(struct request *r)
 	if (!action_valid(w.action))
 		return fail(r, "bad-request", "action is not allow, deny or end");
 	if (w.has_address && !take_address(r, "address", &w.address))
-		return fail(r, "bad-request", "address is no address");
+		return fail(r, "bad-request", NO_ADDRESS);
 	if (w.user[0] && r->control->o.pseudonym) {
 		char hidden[PSEUDONYM_TEXT];
 		record_pseudonym(r->control->o.pseudonym, w.user, hidden);
@@ -296,10 +329,10 @@ static const struct command {
 } commands[] = {
 	{"ping", CONTROL_READ, ping},         {"status", CONTROL_READ, status},
 	{"sessions", CONTROL_READ, sessions}, {"login", CONTROL_MANAGE, login},
-	{"add", CONTROL_MANAGE, add},         {"logout", CONTROL_MANAGE, logout},
-	{"why", CONTROL_READ, why},           {"denials", CONTROL_READ, denials},
-	{"reach", CONTROL_READ, reach_of},    {"watch", CONTROL_READ, watch},
-	{"reload", CONTROL_MANAGE, reload},
+	{"add", CONTROL_MANAGE, add},         {"drop", CONTROL_MANAGE, drop},
+	{"logout", CONTROL_MANAGE, logout},   {"why", CONTROL_READ, why},
+	{"denials", CONTROL_READ, denials},   {"reach", CONTROL_READ, reach_of},
+	{"watch", CONTROL_READ, watch},       {"reload", CONTROL_MANAGE, reload},
 };
 
 const char *command_name(size_t i)

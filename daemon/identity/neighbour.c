@@ -300,7 +300,10 @@ void neighbours_join(struct neighbours *n, const struct address *a, int64_t now)
 	if (!e)
 		return;
 	e->joined = false;
-	if (n->o.change == CONFIG_HOST_END && session_at(n->o.sessions, a, now, &s))
+	bool there = session_at(n->o.sessions, a, now, &s);
+	if (there && s.mac_told && memcmp(s.mac, e->host.mac, sizeof s.mac) != 0)
+		return; /* another host is there than the session is for */
+	if (there && n->o.change == CONFIG_HOST_END)
 		session_bind(n->o.sessions, s.id, e->host.mac);
 	share(n, e, now);
 }

@@ -255,8 +255,10 @@ static bool renew(struct sessions *s, const struct session_key *k, struct sessio
 	if (strcmp(before.user, session->user) != 0)
 		return false;
 	session->id = ++s->serial << 32 | slot;
-	session->has_mac = before.has_mac;
-	memcpy(session->mac, before.mac, sizeof session->mac);
+	if (!session->has_mac) {
+		session->has_mac = before.has_mac;
+		memcpy(session->mac, before.mac, sizeof session->mac);
+	}
 	slot_write(&s->slots[slot], session, true);
 	s->end[slot] = end_of(session);
 	forget_traffic(&s->owners[slot]);

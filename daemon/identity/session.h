@@ -15,8 +15,9 @@ struct session {
 	int64_t last_seen;
 	uint64_t id; /* never reused while the process lives */
 	uint8_t mac[6];
-	bool has_mac; /* only the host of this MAC address is the session's (session_bind) */
-	uint8_t zero;
+	bool has_mac;  /* only the host of this MAC address is the session's (session_bind) */
+	bool mac_told; /* by who opened it: what the neighbour table says does not change it */
+	uint8_t zero[7];
 };
 
 struct sessions;
@@ -44,7 +45,8 @@ uint64_t sessions_generation(const struct sessions *s);
 
 /* Writer only. Opens a session at an address, ending one that was there; 0 on success, -ENOSPC.
  * last_seen becomes now, id is given here; session_at tells it. Where the same user's session is
- * there it is replaced without a moment between, and keeps its addresses and its MAC address. */
+ * there it is replaced without a moment between, and keeps its addresses and, where `what` has none, its MAC
+ * address. */
 int session_open(struct sessions *s, const struct address *a, const struct session *what,
 		 int64_t now);
 /* Adds an address to a session (by id), ending another that was there; 0, -ENOENT or -ENOSPC. */

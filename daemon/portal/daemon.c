@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/value.h"
 #include "control/call.h"
 #include "identity/session.h"
 
@@ -87,13 +88,17 @@ static enum daemon_answer ask_once(struct daemon *d, const char *command, json_t
 }
 
 enum daemon_answer daemon_login(struct daemon *d, const struct address *a, const char *user,
-				const char *tier, int64_t now)
+				const char *tier, const uint8_t mac[6], int64_t now)
 {
-	char text[ADDRESS_TEXT];
-	return ask_once(d, "login",
-			json_pack("{ss ss ss}", "address", address_format(a, text), "user", user,
-				  "tier", tier),
-			now);
+	char text[ADDRESS_TEXT], mac_text[24];
+	struct buf b = BUF_OF(mac_text);
+	json_t *m = json_pack("{ss ss ss}", "address", address_format(a, text), "user", user,
+			      "tier", tier);
+	if (mac) {
+		mac_format(mac, &b);
+		json_object_set_new(m, "mac", json_string(mac_text));
+	}
+	return ask_once(d, "login", m, now);
 }
 
 enum daemon_answer daemon_add(struct daemon *d, const struct address *with, const struct address *a,
@@ -104,6 +109,17 @@ enum daemon_answer daemon_add(struct daemon *d, const struct address *with, cons
 			json_pack("{ss ss}", "address", address_format(a, text), "with",
 				  address_format(with, with_text)),
 			now);
+}
+
+enum daemon_answer daemon_drop(struct daemon *d, const struct address *a, int64_t now)
+{
+	char text[ADDRESS_TEXT];
+	return ask_once(d, "drop", json_pack("{ss}", "address", address_format(a, text)), now);
+}
+
+enum daemon_answer daemon_ping(struct daemon *d, int64_t now)
+{
+	return ask_once(d, "ping", json_object(), now);
 }
 
 enum daemon_answer daemon_logout(struct daemon *d, const struct address *a, int64_t now)

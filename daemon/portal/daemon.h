@@ -17,11 +17,15 @@ struct daemon;
 struct daemon *daemon_new(const char *socket, const char *source);
 void daemon_free(struct daemon *d);
 
+/* mac: of the host that the session is for; NULL: not known. now: of clock_now, everywhere. */
 enum daemon_answer daemon_login(struct daemon *d, const struct address *a, const char *user,
-				const char *tier, int64_t now);
+				const char *tier, const uint8_t mac[6], int64_t now);
 /* The session at `with` has the address too. */
 enum daemon_answer daemon_add(struct daemon *d, const struct address *with, const struct address *a,
 			      int64_t now);
+/* The address alone leaves its session. DONE also where it has none. */
+enum daemon_answer daemon_drop(struct daemon *d, const struct address *a, int64_t now);
+enum daemon_answer daemon_ping(struct daemon *d, int64_t now);
 /* DONE also where there is no such session any more. */
 enum daemon_answer daemon_logout(struct daemon *d, const struct address *a, int64_t now);
 

@@ -25,6 +25,9 @@ static const struct word require_words[] = {{"message-authenticator", RADIUS_MES
 					    {"event-timestamp", RADIUS_EVENT_TIMESTAMP},
 					    {0}};
 
+static const struct word clock_words[] = {
+	{"regard", RADIUS_CLOCK_REGARD}, {"disregard", RADIUS_CLOCK_DISREGARD}, {0}};
+
 #define ROW(type, member)                                                                          \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
 #define TABLE(name, what, type)                                                                    \
@@ -41,6 +44,10 @@ static const struct option radius_client_options[] = {
 	 .fallback = "[ ]",
 	 .help = "What each packet must hold. Without Event-Timestamp an old packet cannot be told "
 		 "from a new one."},
+	{"clock", OPTION_WORD, ROW(portal_radius_client, clock), .words = clock_words,
+	 .fallback = "\"regard\"",
+	 .help = "Whether its Event-Timestamp counts. \"disregard\" is for one whose clock drifts: "
+		 "reports then count in the order in which they come."},
 };
 TABLE(radius_client, "a RADIUS client", portal_radius_client);
 

@@ -13,11 +13,14 @@ enum { CREDENTIALS_USERS = 1, CREDENTIALS_PAM = 2, CREDENTIALS_VOUCHERS = 4 };
 /* What a RADIUS client must send for a report to count. */
 enum { RADIUS_MESSAGE_AUTHENTICATOR = 1, RADIUS_EVENT_TIMESTAMP = 2 };
 
+enum portal_radius_clock { RADIUS_CLOCK_REGARD, RADIUS_CLOCK_DISREGARD };
+
 struct portal_radius_client {
 	struct place place;
 	struct network network;
 	char *secret;
 	uint32_t require;
+	enum portal_radius_clock clock;
 };
 
 struct portal_tier { /* a value of the RADIUS attribute, or a group, and its tier */

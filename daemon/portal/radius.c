@@ -12,6 +12,7 @@ enum {
 	FILTER_ID = 11,
 	CLASS = 25,
 	VENDOR_SPECIFIC = 26,
+	CALLING_STATION_ID = 31,
 	NAS_IDENTIFIER = 32,
 	PROXY_STATE = 33,
 	ACCT_STATUS_TYPE = 40,
@@ -66,6 +67,7 @@ struct parsing {
 	const struct radius_attribute *tier;
 	uint8_t interface[8], prefix[16];
 	bool has_interface, has_prefix;
+	bool unproven; /* two Message-Authenticators, or one of a wrong length */
 };
 
 static struct radius_text view(const struct cursor *value)
@@ -73,13 +75,27 @@ static struct radius_text view(const struct cursor *value)
 	return (struct radius_text){value->pos, cursor_left(value)};
 }
 
+/* What is never forwarded is nobody's address: link-local, loopback, multicast, unspecified. */
+static bool is_forwarded(const struct address *a)
+{
+	static const uint8_t none[16];
+	const uint8_t *b = a->bytes;
+	if (address_is4(a))
+		return b[12] != 0 && b[12] != 127 && b[12] < 224 && !(b[12] == 169 && b[13] == 254);
+	return memcmp(b, none, 15) != 0 && b[0] != 0xff && !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+}
+
 static void add_address(struct radius_request *r, struct address a)
 {
+	if (!is_forwarded(&a))
+		return;
 	for (unsigned i = 0; i < r->addresses; i++)
 		if (address_equal(&r->address[i], &a))
 			return;
 	if (r->addresses < RADIUS_ADDRESSES)
 		r->address[r->addresses++] = a;
+	else
+		r->left_out++;
 }
 
 static void add_value(struct parsing *p, struct radius_text value)
@@ -88,29 +104,33 @@ static void add_value(struct parsing *p, struct radius_text value)
 		p->r->value[p->r->values++] = value;
 }
 
-/* 255.255.255.255 and .254 mean that others choose the address (RFC 2865 section 5.8). */
+/* 255.255.255.255 and .254 mean that others choose the address (RFC 2865 section 5.8); they are not
+ * forwarded either. */
 static void take_framed4(struct parsing *p, struct cursor *value)
 {
 	uint8_t bytes[4];
-	static const uint8_t none[4], user[4] = {255, 255, 255, 255}, nas[4] = {255, 255, 255, 254};
-	if (cursor_copy(value, bytes, 4) && memcmp(bytes, none, 4) && memcmp(bytes, user, 4) &&
-	    memcmp(bytes, nas, 4))
+	cursor_copy(value, bytes, 4);
+	value->bad |= cursor_left(value) > 0;
+	if (!value->bad)
 		add_address(p->r, address_from4(bytes));
 }
 
-/* A number is of four bytes, no more and no less. */
-static uint32_t number(struct cursor *value)
+/* A number is of four bytes, no more and no less; else *to stays as it was. */
+static bool number(struct cursor *value, uint32_t *to)
 {
 	uint32_t n = cursor_u32(value);
 	value->bad |= cursor_left(value) > 0;
-	return n;
+	if (!value->bad)
+		*to = n;
+	return !value->bad;
 }
 
 static bool take_address6(struct cursor *value, struct address *out)
 {
 	uint8_t bytes[16];
-	static const uint8_t none[16];
-	if (!cursor_copy(value, bytes, 16) || memcmp(bytes, none, 16) == 0)
+	cursor_copy(value, bytes, 16);
+	value->bad |= cursor_left(value) > 0;
+	if (value->bad)
 		return false;
 	*out = address_from6(bytes);
 	return !address_is4(out); /* ::ffff:0:0/96 is never on the wire */
@@ -124,10 +144,9 @@ static void take_prefix(struct parsing *p, struct cursor *value)
 	cursor_u8(value); /* reserved */
 	bits = cursor_u8(value);
 	size_t len = cursor_left(value);
-	if (bits > 128 || len > 16 || len * 8 < bits) {
-		cursor_skip(value, len + 1);
+	value->bad |= bits > 128 || len > 16 || len * 8 < bits;
+	if (value->bad)
 		return;
-	}
 	cursor_copy(value, bytes, len);
 	if (bits == 128) {
 		struct cursor whole = cursor_of(bytes, 16);
@@ -158,15 +177,59 @@ static void take_vendor(struct parsing *p, struct cursor *value)
 	}
 }
 
+/* An address that many have, such as 127.0.0.1, tells nobody. */
 static void take_nas(struct parsing *p, struct cursor *value, bool six)
 {
-	uint8_t bytes[4];
-	if (six)
-		p->r->has_nas = take_address6(value, &p->r->nas) || p->r->has_nas;
-	else if (cursor_copy(value, bytes, 4)) {
-		p->r->nas = address_from4(bytes);
-		p->r->has_nas = true;
+	uint8_t bytes[4] = {0};
+	struct address a;
+	if (six) {
+		if (take_address6(value, &a) && is_forwarded(&a))
+			p->r->nas6 = a;
+		return;
 	}
+	cursor_copy(value, bytes, 4);
+	value->bad |= cursor_left(value) > 0;
+	a = address_from4(bytes);
+	if (!value->bad && is_forwarded(&a))
+		p->r->nas4 = a;
+}
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Calling-Station-Id where it is a MAC address in one of the usual forms (RFC 3580 section 3.21):
+ * twelve digits in groups of two, or of four, with one kind of separator, or with none. A phone
+ * number or a name is no matter. */
+static void take_mac(struct parsing *p, struct cursor value)
+{
+	uint8_t mac[6] = {0}, separator = 0;
+	unsigned digits = 0, separators = 0;
+	while (cursor_left(&value)) {
+		uint8_t c = cursor_u8(&value);
+		int digit = hex_digit(c);
+		if (digit >= 0 && digits < 12) {
+			mac[digits / 2] = (uint8_t)(mac[digits / 2] << 4 | digit);
+			digits++;
+		} else if (digit < 0 && memchr("-:.", c, 3) && digits && digits % 2 == 0 &&
+			   digits < 12 && (!separator || separator == c)) {
+			separator = c;
+			separators++;
+		} else {
+			return;
+		}
+	}
+	static const uint8_t none[6];
+	if (mac[0] & 1 || memcmp(mac, none, sizeof mac) == 0)
+		return; /* a group's, or nobody's */
+	if (digits != 12 || (separators != 0 && separators != 2 && separators != 5))
+		return;
+	memcpy(p->r->mac, mac, sizeof mac);
+	p->r->has_mac = true;
 }
 
 static void take_attribute(struct parsing *p, uint8_t type, struct cursor *value)
@@ -187,23 +250,20 @@ static void take_attribute(struct parsing *p, uint8_t type, struct cursor *value
 			add_address(r, a);
 		break;
 	case FRAMED_IPV6_PREFIX: take_prefix(p, value); break;
-	case FRAMED_INTERFACE_ID: p->has_interface = cursor_copy(value, p->interface, 8); break;
+	case FRAMED_INTERFACE_ID:
+		p->has_interface = cursor_copy(value, p->interface, 8) && !cursor_left(value);
+		value->bad |= !p->has_interface;
+		break;
 	case DELEGATED_IPV6_PREFIX: r->prefix_alone = true; break;
 	case VENDOR_SPECIFIC: take_vendor(p, value); break;
-	case ACCT_STATUS_TYPE: r->status = number(value); break;
-	case ACCT_DELAY_TIME: r->delay = number(value); break;
-	case ACCT_INTERIM_INTERVAL: r->interim = number(value); break;
-	case ACCT_SESSION_TIME:
-		r->session_time = number(value);
-		r->has_session_time = true;
-		break;
-	case EVENT_TIMESTAMP:
-		r->time = number(value);
-		r->has_time = true;
-		break;
+	case CALLING_STATION_ID: take_mac(p, *value); break;
+	case ACCT_STATUS_TYPE: number(value, &r->status); break;
+	case ACCT_DELAY_TIME: number(value, &r->delay); break;
+	case ACCT_INTERIM_INTERVAL: number(value, &r->interim); break;
+	case ACCT_SESSION_TIME: r->has_session_time |= number(value, &r->session_time); break;
+	case EVENT_TIMESTAMP: r->has_time |= number(value, &r->time); break;
 	case MESSAGE_AUTHENTICATOR:
-		if (r->message_authenticator || cursor_left(value) != 16)
-			value->bad = true;
+		p->unproven |= r->message_authenticator || cursor_left(value) != 16;
 		r->message_authenticator = value->pos;
 		break;
 	default: break;
@@ -232,7 +292,7 @@ enum parse radius_parse(const void *bytes, size_t len, const struct radius_attri
 	struct cursor packet = cursor_of(bytes, len);
 	struct parsing p = {.r = out, .tier = tier};
 	memset(out, 0, sizeof *out);
-	uint8_t code = cursor_u8(&packet);
+	out->code = cursor_u8(&packet);
 	out->id = cursor_u8(&packet);
 	out->len = cursor_u16(&packet);
 	out->bytes = bytes;
@@ -243,14 +303,16 @@ enum parse radius_parse(const void *bytes, size_t len, const struct radius_attri
 	while (cursor_left(&attributes)) {
 		uint8_t type = cursor_u8(&attributes), size = cursor_u8(&attributes);
 		struct cursor value = cursor_sub(&attributes, size < 2 ? SIZE_MAX : size - 2u);
-		take_attribute(&p, type, &value);
 		if (value.bad)
 			return PARSE_BAD;
+		take_attribute(&p, type, &value);
+		out->bad_attributes += value.bad;
 	}
-	if (attributes.bad)
+	if (attributes.bad || p.unproven)
 		return PARSE_BAD;
 	join_prefix(&p);
-	return code == RADIUS_ACCOUNTING_REQUEST ? PARSE_OK : PARSE_ABSENT;
+	bool wanted = out->code == RADIUS_ACCOUNTING_REQUEST || out->code == RADIUS_STATUS_SERVER;
+	return wanted ? PARSE_OK : PARSE_ABSENT;
 }
 
 /* ---- authenticators ---- */
@@ -270,14 +332,15 @@ static void sign(const uint8_t *bytes, size_t len, const uint8_t authenticator[1
 	md5_digest(&ctx, 16, out);
 }
 
-/* HMAC-MD5 over a packet with zeros for its authenticator and at `hole`, where the
+/* HMAC-MD5 over a packet with this authenticator, and zeros at `hole`, where the
  * Message-Authenticator stands. */
-static void seal(const uint8_t *bytes, size_t len, size_t hole, const char *secret, uint8_t out[16])
+static void seal(const uint8_t *bytes, size_t len, const uint8_t authenticator[16], size_t hole,
+		 const char *secret, uint8_t out[16])
 {
 	struct hmac_md5_ctx ctx;
 	hmac_md5_set_key(&ctx, strlen(secret), (const uint8_t *)secret);
 	hmac_md5_update(&ctx, 4, bytes);
-	hmac_md5_update(&ctx, 16, zeros);
+	hmac_md5_update(&ctx, 16, authenticator);
 	hmac_md5_update(&ctx, hole - HEAD, bytes + HEAD);
 	hmac_md5_update(&ctx, 16, zeros);
 	hmac_md5_update(&ctx, len - hole - 16, bytes + hole + 16);
@@ -287,12 +350,14 @@ static void seal(const uint8_t *bytes, size_t len, size_t hole, const char *secr
 bool radius_genuine(const struct radius_request *r, const char *secret)
 {
 	uint8_t wanted[16];
+	bool asks = r->code == RADIUS_STATUS_SERVER;
 	sign(r->bytes, r->len, zeros, secret, wanted);
-	if (!memeql_sec(wanted, r->authenticator, 16))
+	if (!asks && !memeql_sec(wanted, r->authenticator, 16))
 		return false;
 	if (!r->message_authenticator)
-		return true;
-	seal(r->bytes, r->len, (size_t)(r->message_authenticator - r->bytes), secret, wanted);
+		return !asks;
+	seal(r->bytes, r->len, asks ? r->authenticator : zeros,
+	     (size_t)(r->message_authenticator - r->bytes), secret, wanted);
 	return memeql_sec(wanted, r->message_authenticator, 16);
 }
 

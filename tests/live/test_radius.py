@@ -384,6 +384,104 @@ def test_portal_restart(lab):
     equal(who(lab), None)
 
 
+def test_ended_outlives_the_portal(lab):
+    "a Start that is sent again after its Stop opens nothing, whether the portal has ended in order or was killed"
+    now = int(time.time())
+    of = [(44, b"e1"), (1, b"alice"), (8, socket.inet_aton(HERE)), (25, b"gold"), (4, bytes([10, 77, 3, 9]))]
+    start = hand_made([(40, number(1)), *of, (55, number(now - 2))], 7)
+    check(exchange(lab, start))
+    equal(who(lab), "alice")
+    check(exchange(lab, hand_made([(40, number(2)), *of, (55, number(now - 1))], 8)))
+    for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        lab.portal.stop(how)
+        lab.portal.start()
+        check(exchange(lab, start))
+        equal(who(lab), None, how)
+        stop = hand_made([(40, number(2)), *of, (55, number(now + 1))], 9)
+        check(exchange(lab, hand_made([(40, number(1)), *of, (55, number(now))], 10)))  # a new one
+        check(exchange(lab, stop))
+        now += 2
+        start = hand_made([(40, number(1)), *of, (55, number(now - 2))], 11)
+
+
+def test_signed_out_stays_out(lab):
+    "who was signed out by hand while there was no portal stays out until the next Start"
+    nas, now = Nas(lab), int(time.time())
+    check(nas.send("Start", "h1", Event_Timestamp=now - 5))
+    lab.portal.stop()
+    equal(lab.ctl("logout", "--user", "alice").returncode, 0)
+    lab.portal.start()
+    check(nas.send("Interim-Update", "h1", Event_Timestamp=now - 4))
+    equal(who(lab), None)
+    check(nas.send("Start", "h1", Event_Timestamp=now - 3))
+    equal(who(lab), "alice")
+    check(nas.send("Stop", "h1", Event_Timestamp=now - 2))
+
+
+def test_status_server(lab):
+    "a client that asks whether the portal is alive is answered while the daemon answers (RFC 5997)"
+    def ask(secret=SECRET, wait=3):
+        done = lab.run("inside", "radclient", "-x", "-t", wait, "-r", "1", f"{GATE}:1813", "status", secret,
+                       input="Message-Authenticator = 0x00\n", check_exit=False)
+        check("Status-Server" in done.stdout, done.stdout, done.stderr)
+        return "Received Accounting-Response" in done.stdout
+    check(ask(), lab.portal.log())
+    check(not ask("another secret", 1))
+    lab.stop(wire=False)
+    check(not ask(wait=1), "answered without a daemon")
+    lab.start(wire=False)
+    wait_for(ask, 30, "an answer")
+
+
+def test_clients_with_one_address(lab):
+    "two access points that both say 127.0.0.1 are two: by where they send from, and by their names"
+    packets = {}
+    for i, (at, name, user, address) in enumerate((("10.77.3.2", b"ap-1", b"ann", HERE),
+                                                   ("10.77.3.53", b"ap-2", b"bob", OTHER))):
+        packets[user] = s = lab.socket("inside", socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((at, 0))
+        of = [(44, b"00000001"), (1, user), (8, socket.inet_aton(address)), (25, b"gold"), (4, bytes([127, 0, 0, 1]))]
+        check(exchange(lab, hand_made([(40, number(1)), *of], i), sock=s), lab.portal.log())
+    equal((who(lab), who(lab, OTHER)), ("ann", "bob"))
+    check(exchange(lab, hand_made([(40, number(7)), (4, bytes([127, 0, 0, 1]))], 9), sock=packets[b"bob"]))
+    equal((who(lab), who(lab, OTHER)), ("ann", None))
+    check(exchange(lab, hand_made([(40, number(7)), (4, bytes([127, 0, 0, 1]))], 9), sock=packets[b"ann"]))
+    equal(who(lab), None)
+
+
+def test_address_changes(lab):
+    "an IPv6 address that changes with each update ends no connection, and the session goes on"
+    nas, six = Nas(lab), v6(HERE)
+    check(nas.send("Start", "v1", extra=[f"Framed-IPv6-Address = {six}", "Framed-IPv6-Address = fd77:1::a1"]))
+    before = sessions(lab)[0]
+    s = lab.connect(SITES["allowed.example"], 80, HERE)
+    for i in range(8):
+        check(nas.send("Interim-Update", "v1", Acct_Session_Time=i + 1,
+                       extra=[f"Framed-IPv6-Address = {six}", f"Framed-IPv6-Address = fd77:1::b{i:x}"]))
+        s.sendall(http_request("www.allowed.example"))
+        check(s.recv(65536), "the connection was ended")
+    after = sessions(lab)[0]
+    equal([after[k] for k in ("session", "since")], [before[k] for k in ("session", "since")])
+    equal(sorted(after["addresses"]), sorted([HERE, six, "fd77:1::b7"]))
+    check(nas.send("Interim-Update", "v1", Acct_Session_Time=20, Class=None, User_Name=None))  # nothing new
+    equal(who(lab), "alice")
+    check(nas.send("Stop", "v1"))
+    equal(who(lab), None)
+
+
+def test_calling_station(lab):
+    "a session is its host's: another MAC address at the same address has none"
+    nas = Nas(lab)
+    mac = lab.run("client", "cat", "/sys/class/net/eth0/address").stdout.strip()
+    check(nas.send("Start", "k1", Calling_Station_Id=f'"{mac.upper().replace(":", "-")}"'))
+    check(lab.curl(ALLOWED, HERE).ok, lab.portal.log())
+    check(nas.send("Stop", "k1"))
+    check(nas.send("Start", "k2", Calling_Station_Id='"02-00-00-00-00-99"'))
+    equal(who(lab), "alice")
+    check(lab.curl(ALLOWED, HERE).refused)
+    check(nas.send("Stop", "k2"))
+
+
 def test_reload(lab):
     "SIGHUP takes other clients, secrets and tiers; sessions stay, and end by the new secret"
     portal, nas = lab.portal, Nas(lab)

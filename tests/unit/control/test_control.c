@@ -269,6 +269,7 @@ static void readers_only_read(void **state)
 	refused(fd, LOGIN "}", "denied");
 	refused(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}", "denied");
 	refused(fd, ID "\"command\":\"reload\"}", "denied");
+	refused(fd, ID "\"command\":\"drop\",\"address\":\"10.0.0.1\"}", "denied");
 	refused(fd, ID "\"command\":\"add\",\"session\":1,\"address\":\"10.0.0.1\"}", "denied");
 	assert_int_equal(sessions_count(f.sessions), 0);
 	close(fd);
@@ -310,6 +311,59 @@ static void opens_and_closes_sessions(void **state)
 	assert_int_equal(json_integer_value(json_object_get(r, "ended")), 0);
 	json_decref(r);
 	assert_int_equal(f.changed, 3);
+	close(fd);
+}
+
+static void one_address_leaves_its_session(void **state)
+{
+	struct address a, b;
+	struct session s, t;
+	int64_t now = clock_now();
+	int fd = connect_as(CONTROL_MANAGE);
+	address_parse("10.0.0.1", &a);
+	address_parse("10.0.0.2", &b);
+#define DROP(address, more) ID "\"command\":\"drop\",\"address\":\"" address "\"" more "}"
+	done(fd, LOGIN ",\"source\":\"radius\"}");
+	assert_true(session_at(f.sessions, &a, now, &s));
+	done(fd, ID "\"command\":\"add\",\"address\":\"10.0.0.2\",\"with\":\"10.0.0.1\"}");
+	done(fd, DROP("10.0.0.1", ",\"source\":\"portal\"")); /* not one of these */
+	assert_true(session_at(f.sessions, &a, now, &t));
+	done(fd, DROP("10.0.0.1", ",\"source\":\"radius\""));
+	assert_false(session_at(f.sessions, &a, now, &t));
+	assert_true(session_at(f.sessions, &b, now, &t));
+	assert_int_equal(t.id, s.id); /* it goes on */
+	assert_int_equal(t.since, s.since);
+	done(fd, DROP("10.0.0.2", ""));
+	assert_int_equal(sessions_count(f.sessions), 0);
+	refused(fd, DROP("10.0.0", ""), "bad-request");
+	close(fd);
+	fd = connect_as(CONTROL_READ);
+	refused(fd, DROP("10.0.0.2", ""), "denied");
+	close(fd);
+}
+
+/* The host that a login names, where its frames can be seen: on a link of this machine. */
+static void a_login_may_name_its_host(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 7};
+	struct address here, far;
+	struct session s;
+	int64_t now = clock_now();
+	int fd = connect_as(CONTROL_MANAGE);
+	address_parse("127.0.0.7", &here);
+	address_parse("198.51.100.7", &far);
+#define AT(address, mac)                                                                           \
+	ID "\"command\":\"login\",\"address\":\"" address                                          \
+	   "\",\"user\":\"anna\",\"tier\":\"press\",\"mac\":" mac "}"
+	done(fd, AT("127.0.0.7", "\"02:00:00:00:00:07\""));
+	assert_true(session_at(f.sessions, &here, now, &s));
+	assert_true(s.has_mac && s.mac_told);
+	assert_memory_equal(s.mac, mac, sizeof mac);
+	done(fd, AT("198.51.100.7", "\"02:00:00:00:00:07\"")); /* behind a router: its MAC is all's */
+	assert_true(session_at(f.sessions, &far, now, &s));
+	assert_false(s.has_mac || s.mac_told);
+	refused(fd, AT("127.0.0.8", "\"02:00:00:00:00\""), "bad-request");
+	refused(fd, AT("127.0.0.8", "7"), "bad-request");
 	close(fd);
 }
 
@@ -822,6 +876,8 @@ int main(void)
 		WITH(a_line_has_a_bound),
 		WITH(readers_only_read),
 		WITH(opens_and_closes_sessions),
+		WITH(one_address_leaves_its_session),
+		WITH(a_login_may_name_its_host),
 		WITH(a_session_is_meant_by_address_and_source),
 		WITH(a_session_ends_with_its_tier_s_limit),
 		WITH(refuses_bad_logins),
