@@ -92,13 +92,13 @@ static int64_t said_of(const struct portal_radius_client *row, const struct radi
 
 void radius_report(const struct portal_config *c, const struct portal_radius_client *row,
 		   const struct radius_request *r, const struct address *from, int64_t wall,
-		   int64_t boot, struct accounting_report *out)
+		   int64_t now, struct accounting_report *out)
 {
 	struct sha256_ctx ctx;
 	*out = (struct accounting_report){
 		.status = (enum radius_status)r->status,
 		.addresses = r->addresses,
-		.time = {.said = said_of(row, r), .heard = boot - r->delay * NS_PER_S},
+		.time = {.said = said_of(row, r), .heard = now - r->delay * NS_PER_S},
 		.delayed = r->delay > 0,
 		.arrived = wall,
 		.has_session_time = r->has_session_time,
