@@ -24,16 +24,31 @@ static int keep_owner(int fd, const struct file_new *f, mode_t mode, gid_t group
 	return fchmod(fd, old.st_mode & 07777) < 0 ? -errno : 0;
 }
 
+/* Where a path leads to. Who may write the folder of a link must not choose for another what that
+ * one overwrites. */
+static int follow(const char *path, char out[static PATH_MAX])
+{
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+		if (st.st_uid != 0 && st.st_uid != geteuid())
+			return -ELOOP;
+		return realpath(path, out) ? 0 : -errno;
+	}
+	return snprintf(out, PATH_MAX, "%s", path) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
 {
-	f->path = path;
 	f->to = NULL;
-	if (snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", path) >= (int)sizeof f->temp)
+	int e = follow(path, f->path);
+	if (e < 0)
+		return e;
+	if (snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", f->path) >= (int)sizeof f->temp)
 		return -ENAMETOOLONG;
 	int fd = mkostemp(f->temp, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int e = keep_owner(fd, f, mode, group);
+	e = keep_owner(fd, f, mode, group);
 	if (e == 0 && !(f->to = fdopen(fd, "w")))
 		e = -errno;
 	if (e < 0) {

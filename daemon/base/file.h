@@ -8,12 +8,12 @@
 
 struct file_new {
 	FILE *to; /* write here */
-	const char *path;
-	char temp[PATH_MAX];
+	char path[PATH_MAX], temp[PATH_MAX];
 };
 
 /* Begins; mode, and owner and group, are those of the file that is there, else mode and (gid_t)-1
- * or group. 0 or -errno. */
+ * or group. A symbolic link stays, and what it leads to is replaced; not one that somebody else put
+ * there than root or who we are: -ELOOP. 0 or -errno. */
 int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
 	__attribute__((warn_unused_result));
 /* Ends, by taking the place of the old file or by leaving it as it was. Both close; 0 or -errno. */

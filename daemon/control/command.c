@@ -235,15 +235,38 @@ static enum done why(struct request *r)
 	return DONE;
 }
 
+/* The addresses of the session at one; that one alone where there is none. */
+static size_t addresses_of(const struct request *r, const struct address *a,
+			   struct address out[static SESSION_ADDRESSES])
+{
+	struct session s;
+	struct session_view view;
+	uint32_t slot = 0;
+	out[0] = *a;
+	if (!session_at(r->control->o.sessions, a, r->now, &s))
+		return 1;
+	while (session_each(r->control->o.sessions, &slot, &view))
+		if (view.session.id == s.id) {
+			memcpy(out, view.address, view.address_count * sizeof *out);
+			return view.address_count;
+		}
+	return 1;
+}
+
 static enum done denials(struct request *r)
 {
-	struct address a;
+	struct address a, all[SESSION_ADDRESSES];
+	size_t count = 1;
 	json_int_t max = json_integer_value(json_object_get(r->body, "max"));
 	if (!take_address(r, "address", &a))
 		return fail(r, "bad-request", NO_ADDRESS);
 	if (max <= 0 || max > CONTROL_DENIALS_MAX)
 		max = CONTROL_DENIALS_MAX;
-	json_object_set_new(r->result, "denials", watching_denials(r->control, &a, (size_t)max));
+	all[0] = a;
+	if (flag_of(r, "session"))
+		count = addresses_of(r, &a, all);
+	json_object_set_new(r->result, "denials",
+			    watching_denials(r->control, all, count, (size_t)max));
 	return DONE;
 }
 
@@ -379,6 +402,12 @@ static json_t *row(const struct session_view *v, int64_t ahead)
 	set_time(j, "last_seen", s->last_seen, ahead);
 	json_object_set_new(j, "bytes", json_integer((json_int_t)v->bytes));
 	json_object_set_new(j, "flows", json_integer((json_int_t)v->flows));
+	if (s->has_mac) {
+		char mac[24];
+		struct buf b = BUF_OF(mac);
+		mac_format(s->mac, &b);
+		json_object_set_new(j, "mac", json_string(mac));
+	}
 	if (s->idle)
 		json_object_set_new(j, "idle", json_integer(s->idle / NS_PER_S));
 	return j;

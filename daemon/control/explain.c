@@ -93,6 +93,7 @@ struct question {
 	struct host host;
 	char user[USER_MAX], tier[TIER_MAX];
 	int64_t at;
+	bool absent; /* the user is not signed in */
 };
 
 static const char *text_of(const json_t *j, const char *key)
@@ -126,6 +127,19 @@ static bool find_user(struct sessions *sessions, const char *user, struct questi
 	return false;
 }
 
+/* Who is not signed in, with the tier that the asker knows from elsewhere (the users file). */
+static bool otherwise(const struct snapshot *s, const json_t *j, const char *user,
+		      struct question *q)
+{
+	const char *tier = text_of(j, "otherwise");
+	if (!tier || !snapshot_has_tier(s, tier))
+		return false;
+	snprintf(q->user, USER_MAX, "%s", user);
+	snprintf(q->tier, TIER_MAX, "%s", tier);
+	q->absent = true;
+	return true;
+}
+
 static void find_address(const struct snapshot *s, struct sessions *sessions, int64_t now,
 			 struct question *q)
 {
@@ -147,12 +161,15 @@ static bool who_is_meant(const struct snapshot *s, struct sessions *sessions, co
 	const char *address = text_of(j, "address");
 	if (!!user + !!tier + !!address != 1) {
 		buf_text(error, "say who: one of user, tier and address");
-	} else if (user && !find_user(sessions, user, q)) {
+	} else if (user && !find_user(sessions, user, q) && !otherwise(s, j, user, q)) {
 		buf_printf(error, "user %.64s is not signed in; ask by tier", user);
 	} else if (tier && !snapshot_has_tier(s, tier)) {
 		buf_printf(error, "there is no tier %.32s", tier);
 	} else if (address && !address_parse(address, &q->facts.client)) {
-		buf_printf(error, "%.64s is no address", address);
+		buf_printf(error,
+			   "%.64s is not an address; one such as 10.0.0.7 or fd00::7 would be "
+			   "accepted",
+			   address);
 	} else {
 		if (address)
 			find_address(s, sessions, now, q);
@@ -230,6 +247,7 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	set_text(to, "nearest_note", why->nearest_note);
 	set_text(to, "user", q->user);
 	set_text(to, "tier", q->tier);
+	json_object_set_new(to, "signed_in", json_boolean(q->user[0] && !q->absent));
 	set_text(to, "evidence", evidence_text(q->facts.evidence));
 	set_text(to, "at", time);
 	set_text(to, "policy", snapshot_digest(s));

@@ -140,7 +140,15 @@ static int on_decisions(sd_event_source *io, int fd, uint32_t events, void *ctx)
 	return 0;
 }
 
-json_t *watching_denials(const struct control *c, const struct address *a, size_t max)
+static bool is_one(const struct address *a, size_t count, const struct address *of)
+{
+	size_t i = 0;
+	while (i < count && !address_equal(&a[i], of))
+		i++;
+	return i < count;
+}
+
+json_t *watching_denials(const struct control *c, const struct address *a, size_t count, size_t max)
 {
 	const struct watching *w = &c->watching;
 	uint64_t kept = w->denied < CONTROL_DENIALS ? w->denied : CONTROL_DENIALS;
@@ -149,7 +157,7 @@ json_t *watching_denials(const struct control *c, const struct address *a, size_
 		const struct decision *d = &w->denials[(w->denied - i) % CONTROL_DENIALS];
 		char line[RECORD_MAX];
 		struct buf b = BUF_OF(line);
-		if (!address_equal(&d->client, a))
+		if (!is_one(a, count, &d->client))
 			continue;
 		record_write(&b, d, NULL);
 		json_array_append_new(list, json_loadb(line, b.len, 0, NULL));

@@ -36,5 +36,6 @@ void watching_deinit(struct control *c);
 /* Whether a decision passes a client's filters. */
 bool watch_wants(const struct watch *w, const struct decision *d);
 
-/* The newest denials of an address as records, newest first. */
-json_t *watching_denials(const struct control *c, const struct address *a, size_t max);
+/* The newest denials of any of these addresses as records, newest first. */
+json_t *watching_denials(const struct control *c, const struct address *a, size_t count,
+			 size_t max);

@@ -19,6 +19,8 @@ int ctl_sessions(int argc, char **argv);
 int ctl_login(int argc, char **argv);
 int ctl_logout(int argc, char **argv);
 int ctl_why(int argc, char **argv);
+int ctl_denials(int argc, char **argv);
+int ctl_reach(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
@@ -80,6 +82,10 @@ void ctl_set(json_t *j, const char *key, const char *text);
 /* The users file: given, or as the configuration says. Owned by the caller; NULL after saying why.
  */
 char *ctl_users_file(const char *given);
+
+/* Whether the policy has a tier, by the configuration, else by the daemon. EXIT_DONE, also where
+ * neither can be asked; EXIT_NO after saying what to do. */
+int ctl_tier(const char *tier);
 
 /* A password from the terminal without echo, or a line from standard input. False after saying why
  * there is none. */

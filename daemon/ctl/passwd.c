@@ -62,6 +62,8 @@ int ctl_passwd(int argc, char **argv)
 	if (keep + lock + unlock + remove > 1 || (tier && (lock || unlock || remove)) ||
 	    (keep && !tier))
 		return ctl_usage(USAGE, "these options do not go together");
+	if (tier && (e = ctl_tier(tier)) != EXIT_DONE)
+		return e;
 	char *file = ctl_users_file(users);
 	if (!file)
 		return EXIT_CANNOT;

@@ -1,12 +1,13 @@
 #include "ctl/ctl.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMNS = 8 };
+enum { COLUMNS = 9 };
 
-static const char *const titles[COLUMNS] = {"USER",  "TIER",  "ADDRESS", "SINCE",
-					    "UNTIL", "BYTES", "FLOWS",   "SOURCE"};
+static const char *const titles[COLUMNS] = {"USER",  "TIER",  "ADDRESS", "SINCE", "UNTIL",
+					    "BYTES", "FLOWS", "HOST",    "SOURCE"};
 
 static const char *count(const json_t *row, const char *key, char space[static 32])
 {
@@ -21,6 +22,34 @@ static int width_of(const char *text)
 	for (; *text; text++)
 		n += (*text & 0xc0) != 0x80;
 	return n;
+}
+
+/* By name, where one was looked up, else by MAC address, where that is known. */
+static const char *host_of(const json_t *row)
+{
+	const char *name = ctl_text(row, "host"), *mac = ctl_text(row, "mac");
+	return name[0] ? name : mac[0] ? mac : "-";
+}
+
+/* The name that the resolver has for the session's first address that has one. */
+static void look_up(json_t *row)
+{
+	char name[NI_MAXHOST];
+	size_t i;
+	json_t *one;
+	json_array_foreach(json_object_get(row, "addresses"), i, one)
+	{
+		struct addrinfo *a, hints = {.ai_flags = AI_NUMERICHOST};
+		if (getaddrinfo(json_string_value(one), NULL, &hints, &a) != 0)
+			continue;
+		int e = getnameinfo(a->ai_addr, a->ai_addrlen, name, sizeof name, NULL, 0,
+				    NI_NAMEREQD);
+		freeaddrinfo(a);
+		if (e != 0)
+			continue;
+		json_object_set_new(row, "host", json_string(name));
+		return;
+	}
 }
 
 /* The address is the session's i-th; all else is written beside the first only. */
@@ -39,6 +68,7 @@ static const char *cell(const json_t *row, int column, size_t i, char space[stat
 						     : "-";
 	case 5: return count(row, "bytes", space);
 	case 6: return count(row, "flows", space);
+	case 7: return host_of(row);
 	}
 	return ctl_text(row, "source");
 }
@@ -79,12 +109,14 @@ static void table(const json_t *rows)
 }
 
 /* Takes rows until the answer ends; its exit status. */
-static int take_rows(struct call *c, json_t *rows)
+static int take_rows(struct call *c, json_t *rows, bool names)
 {
 	for (;;) {
 		json_t *answer = ctl_receive(c), *row = json_object_get(answer, "result");
 		int status = EXIT_CANNOT;
 		if (answer && json_is_true(json_object_get(answer, "more"))) {
+			if (names)
+				look_up(row);
 			if (ctl.json)
 				ctl_put_json(row);
 			else
@@ -103,10 +135,15 @@ static int take_rows(struct call *c, json_t *rows)
 int ctl_sessions(int argc, char **argv)
 {
 	const char *user = NULL, *tier = NULL, *address = NULL;
-	const struct ctl_option options[] = {
-		{"user", &user, NULL}, {"tier", &tier, NULL}, {"address", &address, NULL}, {0}};
+	bool names = false;
+	const struct ctl_option options[] = {{"user", &user, NULL},
+					     {"tier", &tier, NULL},
+					     {"address", &address, NULL},
+					     {"names", NULL, &names},
+					     {0}};
 	if (!ctl_options(argc, argv, options, NULL) || ctl.help)
-		return ctl_usage("sessions [--user U] [--tier T] [--address A] [--json]", NULL);
+		return ctl_usage("sessions [--user U] [--tier T] [--address A] [--names] [--json]",
+				 NULL);
 	json_t *filter = json_object(), *rows = json_array();
 	ctl_set(filter, "user", user);
 	ctl_set(filter, "tier", tier);
@@ -116,7 +153,7 @@ int ctl_sessions(int argc, char **argv)
 	if (!c)
 		json_decref(filter);
 	else if (ctl_send(c, "sessions", filter))
-		status = take_rows(c, rows);
+		status = take_rows(c, rows, names);
 	if (status == EXIT_DONE && !ctl.json)
 		table(rows);
 	json_decref(rows);

@@ -40,7 +40,10 @@ int ctl_vouchers(int argc, char **argv)
 		return ctl_usage(USAGE, "--for takes a duration such as 8h");
 	if (!tier_name_valid(tier))
 		return ctl_usage(USAGE, "--tier takes the name of a tier");
-	int e = vouchers_make(file, (unsigned)n, tier, ns, tell, NULL, &errors);
+	int e = ctl_tier(tier);
+	if (e != EXIT_DONE)
+		return e;
+	e = vouchers_make(file, (unsigned)n, tier, ns, tell, NULL, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
 	return e == 0 ? EXIT_DONE : EXIT_CANNOT;

@@ -2,12 +2,17 @@
 
 #include "base/clock.h"
 #include "control/explain.h"
+#include "identity/users.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
 
 #define USAGE                                                                                      \
-	"why --user U | --tier T | --address A  --to NAME|ADDRESS [--port tcp/443]\n"              \
+	"why --user U | --tier T | --address A  --to NAME|ADDRESS|URL [--port tcp/443]\n"          \
 	"                       [--at \"mon 10:00\"] [--evidence sni] [--config FILE] [--json]"
 
 static void line(const char *before, const char *text, const char *after)
@@ -19,8 +24,47 @@ static void line(const char *before, const char *text, const char *after)
 	fputs(after, stdout);
 }
 
-static void show(const json_t *r)
+/* This machine's zone, in which times are read and written. */
+static const char *zone(char out[static 32])
 {
+	time_t now = time(NULL);
+	struct tm tm;
+	if (!localtime_r(&now, &tm) || strftime(out, 32, "%Z, this machine's zone", &tm) == 0)
+		out[0] = '\0';
+	return out;
+}
+
+/* Of a URL the host and, where no port was asked for, its scheme's or its own: tcp/80 for http. */
+static void take_url(json_t *question, const char *to, const char *port)
+{
+	char host[512], transport[16];
+	const char *rest = strstr(to, "://");
+	if (!rest)
+		return;
+	unsigned number = rest - to == 4 && strncasecmp(to, "http", 4) == 0 ? 80 : 443;
+	rest += 3;
+	size_t len = strcspn(rest, "/?#");
+	const char *at = memchr(rest, '@', len);
+	if (at) {
+		len -= (size_t)(at + 1 - rest);
+		rest = at + 1;
+	}
+	const char *end = *rest == '[' ? memchr(rest, ']', len) : memchr(rest, ':', len);
+	const char *colon = end && *end == ']' ? end + 1 : end;
+	size_t host_len = end ? (size_t)(end - rest) : len;
+	if (colon && colon < rest + len && *colon == ':')
+		number = (unsigned)strtoul(colon + 1, NULL, 10);
+	snprintf(host, sizeof host, "%.*s", (int)(host_len - (*rest == '[')),
+		 rest + (*rest == '['));
+	json_object_set_new(question, "to", json_string(host));
+	snprintf(transport, sizeof transport, "tcp/%u", number);
+	if (!port)
+		json_object_set_new(question, "port", json_string(transport));
+}
+
+static void show(const json_t *r, bool asked)
+{
+	char when[32], when_zone[32];
 	const char *user = ctl_text(r, "user"), *tier = ctl_text(r, "tier");
 	const json_t *obstacles = json_object_get(r, "obstacles");
 	size_t i;
@@ -31,6 +75,10 @@ static void show(const json_t *r)
 	line("  who:      ", user[0] ? user : tier, "");
 	line(user[0] ? " (" : "", user[0] ? tier : "", ")");
 	puts(user[0] || tier[0] ? "" : "  who:      nobody signed in, no segment");
+	if (user[0] && json_is_false(json_object_get(r, "signed_in")))
+		puts("            not signed in; the tier is that of the users file");
+	if (asked)
+		printf("  when:     %s (%s)\n", ctl_time(ctl_text(r, "at"), when), zone(when_zone));
 	line("  rule:     ", ctl_text(r, "rule"), "\n");
 	line("  owner:    ", ctl_text(r, "owner"), "\n");
 	line("  note:     ", ctl_text(r, "note"), "\n");
@@ -71,6 +119,18 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	return NULL;
 }
 
+/* The tier of who is not signed in, where we may read the users file. */
+static void know_tier(json_t *question, const char *user)
+{
+	char tier[TIER_MAX];
+	char *file = user && access(ctl.config ? ctl.config : CTL_CONFIG, R_OK) == 0
+			     ? ctl_users_file(NULL)
+			     : NULL;
+	if (file && users_tier(file, user, tier))
+		ctl_set(question, "otherwise", tier);
+	free(file);
+}
+
 int ctl_why(int argc, char **argv)
 {
 	enum { N = 7 };
@@ -89,6 +149,8 @@ int ctl_why(int argc, char **argv)
 		json_decref(question);
 		return ctl_usage(USAGE, NULL);
 	}
+	take_url(question, value[3], value[4]);
+	know_tier(question, value[0]);
 	json_t *answer;
 	if (ctl.config) {
 		answer = ask_file(ctl.config, question, &status);
@@ -99,7 +161,7 @@ int ctl_why(int argc, char **argv)
 	if (answer && ctl.json)
 		ctl_put_json(answer);
 	else if (answer)
-		show(answer);
+		show(answer, value[5]);
 	if (answer && strcmp(ctl_text(answer, "action"), "allow") != 0)
 		status = EXIT_NO;
 	json_decref(answer);

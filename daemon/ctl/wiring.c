@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <string.h>
 
 enum { DONE, NO, USAGE, CANNOT };
@@ -49,6 +50,11 @@ static int check(const struct config *c, const struct request *r, struct errors 
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
 	errors_deinit(&warnings);
+	if (geteuid() != 0) {
+		errors_add(errors, NULL, 0,
+			   "the kernel shows its rules to root alone; run it as root");
+		return CANNOT;
+	}
 	bool rules = wiring_check(c, errors), interfaces = wiring_interfaces(c, errors);
 	if (!rules || !interfaces)
 		return NO;

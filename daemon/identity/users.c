@@ -161,6 +161,23 @@ enum users_check users_check(const char *file, const char *user, const char *pas
 	return USERS_OK;
 }
 
+bool users_tier(const char *file, const char *user, char tier[static TIER_MAX])
+{
+	struct errors errors = {0};
+	struct users_line u = {0};
+	char *text, dummy[HASH_MAX];
+	bool found = false;
+	if (read_file(file, &text, &errors) == 0) {
+		found = look_up(file, text, user, &u, dummy, &errors);
+		explicit_bzero(text, strlen(text));
+		free(text);
+	}
+	errors_deinit(&errors);
+	if (found)
+		memcpy(tier, u.tier, TIER_MAX);
+	return found;
+}
+
 /* ---- writing ---- */
 
 struct edit {

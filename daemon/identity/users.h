@@ -26,6 +26,8 @@ int users_write(const char *file, const char *user, const char *tier, const char
 		struct errors *errors);
 
 /* Locks (or unlocks) a user, who keeps tier and password; removes one. 0 or -errno, -ENOENT. */
+/* The tier that the file gives a user; false where it knows none, or cannot be read. */
+bool users_tier(const char *file, const char *user, char tier[static TIER_MAX]);
 int users_lock(const char *file, const char *user, bool locked, struct errors *errors);
 int users_remove(const char *file, const char *user, struct errors *errors);
 

@@ -97,7 +97,7 @@ void voucher_user(const struct voucher *v, char out[static VOUCHER_USER])
 /* What is there; "" where nothing is. */
 static int read_all(const char *file, char **text, size_t *len)
 {
-	int e = file_read(file, VOUCHERS_FILE_MAX, text, len);
+	int e = file_read_text(file, VOUCHERS_FILE_MAX, text, len);
 	if (e != -ENOENT)
 		return e;
 	*len = 0;

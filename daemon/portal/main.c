@@ -7,6 +7,7 @@
 #include "portal/limit.h"
 #include "portal/portal.h"
 #include "portal/radius_server.h"
+#include "portal/readable.h"
 #include "portal/server.h"
 #include "portal/tls.h"
 #include "state/store.h"
@@ -16,10 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
+#include <unistd.h>
 #include <systemd/sd-daemon.h>
 
 #define CONFIG_DEFAULT "/etc/tiergate/portal.conf"
 #define SAVE_USEC      2000000
+#define DAY_USEC       UINT64_C(86400000000)
+#define USER           "tiergate-portal"
 
 enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
@@ -49,6 +54,21 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	return optind == argc;
 }
 
+/* At the start, after each reload, and daily: a certificate that ends is seen before it does. */
+static void look(struct portal *p)
+{
+	struct errors warnings = {0};
+	const struct portal_config *c = p->config;
+	tls_look(c->certificate, portal_authority(c), clock_wall(), &warnings);
+	if ((c->credentials & CREDENTIALS_USERS) && access(c->users_file, R_OK) != 0)
+		errors_add(&warnings, c->users_file, 0,
+			   "the users file cannot be read: %s; nobody can sign in by it",
+			   strerror(errno));
+	for (size_t i = 0; i < warnings.count; i++)
+		log_warn("%s", warnings.lines[i]);
+	errors_deinit(&warnings);
+}
+
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *ctx)
 {
 	struct errors errors = {0};
@@ -56,12 +76,21 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, vo
 	bool done = portal_reload(ctx, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
-	if (done)
+	if (done) {
 		log_info("configuration, certificate and texts are read again");
-	else
+		look(ctx);
+	}
+	if (!done)
 		log_error("nothing is changed");
 	sd_notify(0, "READY=1");
 	return 0;
+}
+
+static int on_day(sd_event_source *source, uint64_t now, void *ctx)
+{
+	look(ctx);
+	sd_event_source_set_time(source, now + DAY_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static void save(struct portal *p)
@@ -141,6 +170,9 @@ static int run(struct portal *p, struct errors *errors)
 	if (e >= 0)
 		e = sd_event_add_time_relative(p->event, NULL, CLOCK_MONOTONIC, SAVE_USEC, 0,
 					       on_save, p);
+	if (e >= 0)
+		e = sd_event_add_time_relative(p->event, NULL, CLOCK_BOOTTIME, DAY_USEC, 60000000,
+					       on_day, p);
 	if (e < 0) {
 		errors_add(errors, NULL, 0, "the event loop cannot be made: %s", strerror(-e));
 		return EXIT_CANNOT;
@@ -150,6 +182,7 @@ static int run(struct portal *p, struct errors *errors)
 		sd_event_set_watchdog(p->event, 1);
 		sd_notify(0, "READY=1");
 		log_info("signing people in at %s", p->config->url);
+		look(p);
 		status = sd_event_loop(p->event) < 0 ? EXIT_CANNOT : EXIT_DONE;
 		sd_notify(0, "STOPPING=1");
 	}
@@ -160,12 +193,18 @@ static int run(struct portal *p, struct errors *errors)
 /* All that a start would find wrong, but for what is running already. */
 static bool check_files(const struct portal_config *c, struct errors *errors)
 {
+	size_t before = errors->count;
 	struct assets *assets = assets_load(c, errors);
-	bool tls = tls_load(c->certificate, c->key, errors);
-	bool good = assets && tls;
+	struct errors warnings = {0};
+	tls_load(c->certificate, c->key, errors);
+	readable_check(c, USER, errors);
+	tls_look(c->certificate, portal_authority(c), clock_wall(), &warnings);
+	for (size_t i = 0; i < warnings.count; i++)
+		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
+	errors_deinit(&warnings);
 	assets_free(assets);
 	tls_unload();
-	return good;
+	return assets && errors->count == before;
 }
 
 int main(int argc, char **argv)

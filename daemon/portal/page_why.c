@@ -193,12 +193,20 @@ static void denials(struct request *r, const json_t *list, const char *user)
 
 /* ---- the pages ---- */
 
+/* All addresses of the session: a browser may ask over IPv4 what was denied over IPv6. */
+static json_t *own_addresses(const struct request *r)
+{
+	json_t *m = gate_address(&r->peer);
+	json_object_set_new(m, "session", json_true());
+	return m;
+}
+
 void page_why(struct request *r)
 {
 	char to[HOST_MAX + 1];
 	const char *asked = request_query(r, "to");
 	json_t *who = gate_reach(&r->gate, &r->peer);
-	json_t *answered = who ? gate_ask(&r->gate, "denials", gate_address(&r->peer)) : NULL;
+	json_t *answered = who ? gate_ask(&r->gate, "denials", own_addresses(r)) : NULL;
 	if (!answered) {
 		page_away(r);
 		json_decref(who);

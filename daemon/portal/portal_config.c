@@ -115,7 +115,9 @@ static const struct option portal_options[] = {
 	{"venue_url", OPTION_TEXT, AT(venue_url), .max = 400,
 	 .help = "A page about the place, for the captive portal API."},
 	{"connections", OPTION_NUMBER, AT(connections), .min = 16, .max = 65536, .fallback = "512",
-	 .help = "Connections at once; further ones are closed."},
+	 .help = "Connections at once. Where there are that many, a further one takes the place of "
+		 "the "
+		 "oldest of who has the most, or is closed where that would be no fairer."},
 	{"connections_per_client", OPTION_NUMBER, AT(connections_per_client), .min = 2, .max = 4096,
 	 .fallback = "16", .help = "The same of one address."},
 	{"request_bytes", OPTION_NUMBER, AT(request_bytes), .min = 1024, .max = 65536,

@@ -19,6 +19,7 @@
 
 #define THREADS      4
 #define LEAVING      8
+#define SLACK        128 /* beyond the bound, which on_accept keeps: those that are being closed */
 #define HEADER_BYTES (32 * 1024)   /* of a connection: request line, headers and buffers */
 #define PASS_OVER    (1024 * 1024) /* of a body that is too large, so that its sender reads why */
 #define FORM_TYPE    "application/x-www-form-urlencoded"
@@ -62,11 +63,17 @@ static struct address peer_of(struct MHD_Connection *connection)
 
 static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t len)
 {
-	struct portal_config *c = portal_config_now(ctx);
+	struct portal *p = ctx;
+	struct portal_config *c = portal_config_now(p);
 	struct address peer = server_address(a);
 	bool served = false;
 	for (size_t i = 0; i < c->clients.count && !served; i++)
 		served = network_has(&c->clients.item[i], &peer);
+	if (served && !deadline_room(p->server->deadline, &peer, c->connections)) {
+		LOG_LIMITED(log_warn, clock_now(), "%u connections are open; one is refused",
+			    c->connections);
+		served = false;
+	}
 	portal_config_free(c);
 	return served ? MHD_YES : MHD_NO;
 }
@@ -80,10 +87,11 @@ static struct held *hold(struct server *s, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct address peer = peer_of(connection);
 	struct held *h = calloc(1, sizeof *h);
 	if (!h)
 		return NULL;
-	h->watched = info ? deadline_begin(s->deadline, info->connect_fd) : NULL;
+	h->watched = info ? deadline_begin(s->deadline, info->connect_fd, &peer) : NULL;
 	h->identity = tls_hold();
 	return h;
 }
@@ -385,8 +393,8 @@ static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
 		FLAGS | (tls ? MHD_USE_TLS : 0), 0, on_accept, s->portal,
 		tls ? on_request : redirect_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_THREAD_POOL_SIZE, tls ? THREADS : 1, MHD_OPTION_CONNECTION_LIMIT,
-		c->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, c->connections_per_client,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+		c->connections + SLACK, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		c->connections_per_client, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(c->request_time / NS_PER_S),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, s, MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_END);

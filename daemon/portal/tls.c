@@ -1,10 +1,15 @@
 #include "portal/tls.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <gnutls/x509.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define CHAIN_MAX 8
 
@@ -122,6 +127,47 @@ bool tls_load(const char *certificate, const char *key, struct errors *errors)
 	let_go();
 	pthread_mutex_unlock(&lock);
 	return true;
+}
+
+/* ---- what browsers will say of it ---- */
+
+static void look_at_dates(gnutls_x509_crt_t crt, const char *file, int64_t now,
+			  struct errors *warnings)
+{
+	time_t today = (time_t)(now / NS_PER_S), end = gnutls_x509_crt_get_expiration_time(crt);
+	char date[16] = "";
+	struct tm tm;
+	if (gmtime_r(&end, &tm))
+		strftime(date, sizeof date, "%Y-%m-%d", &tm);
+	if (gnutls_x509_crt_get_activation_time(crt) > today)
+		errors_add(warnings, file, 0,
+			   "the certificate is not valid yet; browsers refuse it");
+	else if (end <= today)
+		errors_add(warnings, file, 0,
+			   "the certificate has ended on %s; browsers refuse it: renew it", date);
+	else if (end - today < TLS_WARN_DAYS * 86400)
+		errors_add(warnings, file, 0, "the certificate ends on %s; renew it", date);
+}
+
+void tls_look(const char *file, const char *authority, int64_t now, struct errors *warnings)
+{
+	gnutls_x509_crt_t crt = NULL;
+	char host[256];
+	size_t len = *authority == '[' ? strcspn(authority, "]") : strcspn(authority, ":");
+	bool six = *authority == '[';
+	snprintf(host, sizeof host, "%.*s", (int)(len - six), authority + six);
+	pthread_mutex_lock(&lock);
+	if (current && gnutls_pcert_export_x509(&current->chain[0], &crt) < 0)
+		crt = NULL;
+	pthread_mutex_unlock(&lock);
+	if (!crt)
+		return;
+	look_at_dates(crt, file, now, warnings);
+	if (!gnutls_x509_crt_check_hostname(crt, host))
+		errors_add(warnings, file, 0,
+			   "the certificate is not for %s, the name in url; browsers refuse it",
+			   host);
+	gnutls_x509_crt_deinit(crt);
 }
 
 void tls_unload(void)

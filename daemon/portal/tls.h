@@ -9,6 +9,10 @@
  * what was in use stays. Main thread. */
 bool tls_load(const char *certificate, const char *key, struct errors *errors);
 /* Nothing may be held any more. */
+/* Adds what browsers will not like of the certificate in use: its name is not the authority's, it
+ * has ended, or it ends within TLS_WARN_DAYS. file: to be named; now: of clock_wall. */
+#define TLS_WARN_DAYS 14
+void tls_look(const char *file, const char *authority, int64_t now, struct errors *warnings);
 void tls_unload(void);
 
 /* A connection holds from its begin to its end what it may be served with: reloads free nothing of

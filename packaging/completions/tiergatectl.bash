@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status sessions login logout why watch reload passwd vouchers wiring'
+	local verbs='status sessions login logout why denials reach watch reload passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -13,10 +13,11 @@ _tiergatectl() {
 	local words
 	case $verb in
 	'') words="$verbs --socket --config --json --help" ;;
-	sessions) words='--user --tier --address --json' ;;
+	sessions) words='--user --tier --address --names --json' ;;
 	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
+	denials | reach) words='--address --json' ;;
 	watch) words='--user --tier --address --name --action --json' ;;
 	passwd) words='--user --tier --keep --lock --unlock --remove --users --config' ;;
 	vouchers) words='--tier --for --count --vouchers' ;;

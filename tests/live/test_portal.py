@@ -474,6 +474,20 @@ def test_slow_and_many(lab):
 
 
 @shared
+def test_one_host_many_addresses(lab):
+    "a host that fills the portal from 40 addresses of its /64 keeps nobody out, of that /64 or elsewhere"
+    hold, addresses = [], [f"fd77:1::a:{i:x}" for i in range(40)]
+    for a in addresses:
+        lab.run("client", "ip", "-6", "addr", "add", f"{a}/64", "dev", "eth0", "nodad")
+    for a in addresses:
+        hold += [lab.connect("fd77:1::1", 443, a, timeout=5) for _ in range(16)]
+    for _ in range(3):
+        equal(Browser(lab, "10.77.1.8").get("/").status, 200)
+        equal(Browser(lab, v6("10.77.1.9")).get("/").status, 200)
+    for s in hold:
+        s.close()
+
+
 def test_languages(lab):
     "Bulgarian for who asks for it, by the browser's setting or by hand"
     b = Browser(lab)

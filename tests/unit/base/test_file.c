@@ -126,9 +126,49 @@ static void test_refused(void **state)
 	free(longer);
 }
 
+/* Replaces the file at a path that leads there, and says what the call did. */
+static int write_by(const char *link, const char *bytes)
+{
+	struct file_new f;
+	int e = file_new_open(&f, link, 0640, (gid_t)-1);
+	if (e < 0)
+		return e;
+	fputs(bytes, f.to);
+	return file_new_commit(&f);
+}
+
+/* A link stays, and what it leads to is written, with its mode; but not one that another put there.
+ */
+static void a_link_is_written_through(void **state)
+{
+	char link[96], target[96];
+	struct stat st;
+	snprintf(link, sizeof link, "%s/link", folder);
+	snprintf(target, sizeof target, "%s/target", folder);
+	assert_int_equal(write_by(target, "old"), 0);
+	assert_int_equal(chmod(target, 0604), 0);
+	assert_int_equal(symlink("target", link), 0);
+	assert_int_equal(write_by(link, "new"), 0);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(target, &st), 0);
+	assert_int_equal(st.st_size, 3);
+	assert_int_equal(st.st_mode & 07777, 0604);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link, 65534, 65534), 0);
+		assert_int_equal(write_by(link, "evil"), -ELOOP);
+		assert_int_equal(stat(target, &st), 0);
+		assert_int_equal(st.st_size, 3);
+	}
+	unlink(target);
+	assert_int_equal(write_by(link, "x"), geteuid() == 0 ? -ELOOP : -ENOENT);
+	unlink(link);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_link_is_written_through),
 		cmocka_unit_test(test_whole_or_not),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_bounds),

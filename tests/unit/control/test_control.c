@@ -5,6 +5,8 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <sys/wait.h>
+#include <grp.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -359,7 +361,8 @@ static void a_login_may_name_its_host(void **state)
 	assert_true(session_at(f.sessions, &here, now, &s));
 	assert_true(s.has_mac && s.mac_told);
 	assert_memory_equal(s.mac, mac, sizeof mac);
-	done(fd, AT("198.51.100.7", "\"02:00:00:00:00:07\"")); /* behind a router: its MAC is all's */
+	done(fd,
+	     AT("198.51.100.7", "\"02:00:00:00:00:07\"")); /* behind a router: its MAC is all's */
 	assert_true(session_at(f.sessions, &far, now, &s));
 	assert_false(s.has_mac || s.mac_told);
 	refused(fd, AT("127.0.0.8", "\"02:00:00:00:00\""), "bad-request");
@@ -745,6 +748,17 @@ static void remembers_denials_of_an_address(void **state)
 	assert_int_equal(json_array_size(json_object_get(r, "denials")), CONTROL_DENIALS_MAX);
 	json_decref(r);
 	refused(fd, ID "\"command\":\"denials\"}", "bad-request");
+	/* those of the session's other addresses, where they are asked for */
+	int manager = connect_as(CONTROL_MANAGE);
+	done(manager, LOGIN "}");
+	done(manager, ID "\"command\":\"add\",\"address\":\"10.0.0.2\",\"with\":\"10.0.0.1\"}");
+	close(manager);
+	r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.2\"}");
+	assert_int_equal(json_array_size(json_object_get(r, "denials")), 0);
+	json_decref(r);
+	r = granted(fd, ID "\"command\":\"denials\",\"address\":\"10.0.0.2\",\"session\":true}");
+	assert_int_equal(json_array_size(json_object_get(r, "denials")), CONTROL_DENIALS_MAX);
+	json_decref(r);
 	close(fd);
 }
 
@@ -842,6 +856,51 @@ static void listens_on_a_socket(void **state)
 	assert_int_equal(access(f.socket, F_OK), 0);
 }
 
+/* What another user reads who asks over the socket; in a process of its own. */
+static void ask_as(uid_t uid, const char *request, char out[static 512])
+{
+	int back[2];
+	assert_int_equal(pipe(back), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct sockaddr_un at = {.sun_family = AF_UNIX};
+		snprintf(at.sun_path, sizeof at.sun_path, "%s", f.socket);
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0 ||
+		    connect(fd, (struct sockaddr *)&at, sizeof at) < 0)
+			_exit(1);
+		send(fd, request, strlen(request), MSG_NOSIGNAL);
+		ssize_t n = recv(fd, out, 511, 0);
+		_exit(n > 0 && write(back[1], out, (size_t)n) == n ? 0 : 1);
+	}
+	close(back[1]);
+	int status = 0;
+	while (waitpid(child, &status, WNOHANG) == 0)
+		turn();
+	assert_int_equal(status, 0);
+	ssize_t n = read(back[0], out, 511);
+	out[n > 0 ? n : 0] = '\0';
+	close(back[0]);
+}
+
+/* Who is neither root, nor the portal, nor the daemon's own user, nor in the group of readers, may
+ * not even ask. */
+static void another_user_may_nothing(void **state)
+{
+	char said[512];
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f.dir, 0755), 0);
+	ask_as(65533, LOGIN "}\n", said);
+	assert_non_null(strstr(said, "\"code\":\"denied\""));
+	assert_int_equal(sessions_count(f.sessions), 0);
+	ask_as(65533, ID "\"command\":\"status\"}\n", said);
+	assert_non_null(strstr(said, "\"code\":\"denied\""));
+	assert_null(strstr(said, "mode"));
+	ask_as(0, LOGIN "}\n", said);
+	assert_non_null(strstr(said, "\"ok\":true"));
+}
+
 static void takes_over_a_dead_socket(void **state)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -898,6 +957,8 @@ int main(void)
 		WITH(answers_after_a_half_close),
 		WITH(a_client_that_never_reads_is_left_waiting),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
+		cmocka_unit_test_setup_teardown(another_user_may_nothing, set_up_listening,
+						tear_down),
 		WITH(takes_over_a_dead_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

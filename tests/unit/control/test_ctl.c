@@ -210,7 +210,7 @@ static void signs_in_and_out(void **state)
 	want("sessions", 0, "USER  TIER   ADDRESS   SINCE");
 	assert_non_null(strstr(output, "\nanna  press  10.0.0.1  20"));
 	want("sessions --json", 0, "\"addresses\":[\"10.0.0.1\"]");
-	want("sessions --address 10.0.0", 2, "address is no address");
+	want("sessions --address 10.0.0", 2, "address must be an IPv4 or IPv6 address");
 	want("sessions --user bob --json", 0, "");
 	assert_string_equal(output, "");
 	want("why --user anna --to www.youtube.com", 0, "allow  allow-line");
@@ -255,7 +255,7 @@ static void watches(void **state)
 	assert_null(strchr(output, '\033')); /* no colour but at a terminal */
 	want("watch --json --user bob | head -1", 0, "{\"@timestamp\":");
 	want("watch --action denied", 2, "action is not allow, deny or end");
-	want("watch --address 10.0.0", 2, "address is no address");
+	want("watch --address 10.0.0", 2, "address must be an IPv4 or IPv6 address");
 }
 
 static void says_that_there_is_no_daemon(void **state)
@@ -305,12 +305,68 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 10);
+	assert_int_equal(commands, 12);
+}
+
+static void a_tier_that_the_policy_lacks_is_refused(void **state)
+{
+	char line[256];
+	snprintf(line, sizeof line, "--config %s passwd --user dan --tier boss", in_dir("conf"));
+	type("secret", line, 1, "no tier boss; it has guest, press");
+	snprintf(line, sizeof line, "--config %s vouchers --tier boss --for 1h --vouchers %s",
+		 in_dir("conf"), in_dir("vouchers"));
+	want(line, 1, "no tier boss");
+	assert_int_equal(access(in_dir("vouchers"), F_OK), -1);
+	/* without a configuration the daemon is asked */
+	snprintf(line, sizeof line, "vouchers --tier boss --for 1h --vouchers %s",
+		 in_dir("vouchers"));
+	want(line, 1, "no tier boss");
+	snprintf(line, sizeof line, "vouchers --tier guest --for 1h --vouchers %s",
+		 in_dir("vouchers"));
+	want(line, 0, "-");
+	assert_int_equal(unlink(in_dir("vouchers")), 0);
+}
+
+static void why_takes_a_url_and_who_is_not_signed_in(void **state)
+{
+	char line[256];
+	want("why --tier press --to https://www.youtube.com/watch?v=x", 0, "allow");
+	want("why --tier press --to http://user@www.youtube.com:81/", 1, "deny");
+	want("--json why --tier press --to HTTP://youtube.com/", 0, "allow");
+	want("why --tier press --to https://[2001:db8::1]:8443/x", 1, "deny");
+	want("why --tier press --to youtube.com --at 2026-11-24T10:00", 0,
+	     "when:     2026-11-24 10:00 (");
+	want("why --user eve --to youtube.com", 2, "not signed in");
+	snprintf(line, sizeof line, "--config %s passwd --user eve --tier press", in_dir("conf"));
+	type("secret", line, 0, "");
+	snprintf(line, sizeof line, "--config %s why --user eve --to youtube.com", in_dir("conf"));
+	want(line, 0, "not signed in; the tier is that of the users file");
+	snprintf(line, sizeof line, "--config %s passwd --user eve --remove", in_dir("conf"));
+	want(line, 0, "");
+}
+
+static void denials_and_reach_are_told(void **state)
+{
+	want("denials", 2, "denials --address");
+	want("denials --address nowhere", 2, "must be an IPv4 or IPv6 address");
+	want("denials --address 10.0.0.99", 0, "nothing was denied");
+	for (int i = 0; i < 100; i++) { /* the daemon denies ten times a second */
+		run("", "denials --address 10.0.0.7");
+		if (strstr(output, "youtube.com"))
+			break;
+	}
+	want("denials --address 10.0.0.7", 0, "bob  youtube.com tcp/443  ");
+	want("--json denials --address 10.0.0.7", 0, "\"event.action\":\"deny\"");
+	want("reach", 2, "reach --address");
+	want("reach --address 10.0.0.98", 0, "no tier: internal hosts only");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_tier_that_the_policy_lacks_is_refused),
+		cmocka_unit_test(why_takes_a_url_and_who_is_not_signed_in),
+		cmocka_unit_test(denials_and_reach_are_told),
 		cmocka_unit_test(says_how_it_is_called),
 		cmocka_unit_test(shows_the_status),
 		cmocka_unit_test(signs_in_and_out),

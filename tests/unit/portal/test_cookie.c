@@ -146,9 +146,45 @@ static void the_store_has_hashes_and_no_token(void **state)
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* All 128 bits of a token are random: nobody guesses one. */
+static void tokens_are_random_in_every_bit(void **state)
+{
+	uint8_t set[TOKEN_BYTES] = {0}, clear[TOKEN_BYTES] = {0};
+	for (int i = 0; i < 256; i++) {
+		struct token t = token_new();
+		for (size_t k = 0; k < TOKEN_BYTES; k++) {
+			set[k] |= t.bytes[k];
+			clear[k] |= (uint8_t)~t.bytes[k];
+		}
+	}
+	for (size_t k = 0; k < TOKEN_BYTES; k++) {
+		assert_int_equal(set[k], 0xff);
+		assert_int_equal(clear[k], 0xff);
+	}
+}
+
+/* A token whose hash begins as a good one's does is none: 300,000 guesses hit the first two bytes
+ * four or five times. */
+static void a_cookie_is_told_by_its_whole_hash(void **state)
+{
+	struct cookies *c = cookies_new();
+	struct cookie what = {.user = "ann", .tier = "press", .until = T0 + HOUR}, got;
+	struct token t = token_new();
+	cookies_put(c, &t, &what, T0);
+	for (int i = 0; i < 300000; i++) {
+		struct token guess = t;
+		memcpy(guess.bytes, &i, sizeof i);
+		if (memcmp(&guess, &t, sizeof t) != 0)
+			assert_false(cookies_find(c, &guess, T0, &got));
+	}
+	cookies_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tokens_are_random_in_every_bit),
+		cmocka_unit_test(a_cookie_is_told_by_its_whole_hash),
 		cmocka_unit_test(headers_are_read),
 		cmocka_unit_test(bad_headers_are_told_from_absent_ones),
 		cmocka_unit_test(a_cookie_is_found_until_it_ends),

@@ -1,6 +1,8 @@
 #include "unit.h"
 #include "portal/tls.h"
 
+#include "base/clock.h"
+
 #include <gnutls/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@ static void put(const char *name, const void *bytes, size_t len)
 }
 
 /* NAME.crt and NAME.key: a new key and its own certificate. */
-static void make(const char *name, const char *crt, const char *key)
+static void make_until(const char *name, const char *crt, const char *key, time_t until)
 {
 	gnutls_x509_privkey_t k;
 	gnutls_x509_crt_t c;
@@ -45,7 +47,7 @@ static void make(const char *name, const char *crt, const char *key)
 	assert_true(gnutls_x509_crt_set_dn_by_oid(c, GNUTLS_OID_X520_COMMON_NAME, 0, name,
 						  (unsigned)strlen(name)) >= 0);
 	assert_true(gnutls_x509_crt_set_activation_time(c, 0) >= 0);
-	assert_true(gnutls_x509_crt_set_expiration_time(c, 4000000000) >= 0);
+	assert_true(gnutls_x509_crt_set_expiration_time(c, until) >= 0);
 	assert_true(gnutls_x509_crt_set_key(c, k) >= 0);
 	assert_true(gnutls_x509_crt_sign2(c, c, k, GNUTLS_DIG_SHA256, 0) >= 0);
 	assert_true(gnutls_x509_crt_export2(c, GNUTLS_X509_FMT_PEM, &pem) >= 0);
@@ -56,6 +58,11 @@ static void make(const char *name, const char *crt, const char *key)
 	gnutls_free(pem.data);
 	gnutls_x509_crt_deinit(c);
 	gnutls_x509_privkey_deinit(k);
+}
+
+static void make(const char *name, const char *crt, const char *key)
+{
+	make_until(name, crt, key, 4000000000);
 }
 
 /* Whose certificate a handshake would get; "" where there is none. */
@@ -182,9 +189,42 @@ static int tear_down(void **state)
 	return rmdir(folder);
 }
 
+/* How many lines are said of a certificate, of which the first has this word. */
+static size_t looked(const char *authority, int64_t seconds, const char *word)
+{
+	struct errors said = {0};
+	tls_look("gate.crt", authority, seconds * NS_PER_S, &said);
+	if (said.count && !strstr(said.lines[0], word))
+		fail_msg("said: %s; wanted: %s", said.lines[0], word);
+	size_t count = said.count;
+	errors_deinit(&said);
+	return count;
+}
+
+static void what_browsers_will_not_like_is_said(void **state)
+{
+	const int64_t end = 2000000000, day = 86400;
+	make_until("gate.example", "g.crt", "g.key", end);
+	assert_true(load("g.crt", "g.key"));
+	assert_int_equal(looked("gate.example", end - 15 * day, ""), 0);
+	assert_int_equal(looked("gate.example:8443", end - 15 * day, ""), 0);
+	assert_int_equal(looked("gate.example", end - 14 * day, ""), 0);
+	assert_int_equal(looked("gate.example", end - 14 * day + 1, "ends on 2033-05-18"), 1);
+	assert_int_equal(looked("gate.example", end - 1, "ends on"), 1);
+	assert_int_equal(looked("gate.example", end, "has ended"), 1);
+	assert_int_equal(looked("other.example", end - 15 * day, "not for other.example"), 1);
+	assert_int_equal(looked("other.example", end + day, "has ended"), 2);
+	assert_int_equal(looked("[fd00::1]:8443", end - 15 * day, "not for fd00::1"), 1);
+	assert_int_equal(looked("gate.example", -1, "not valid yet"), 1);
+	tls_unload();
+	unlink(path("g.crt"));
+	unlink(path("g.key"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_browsers_will_not_like_is_said),
 		cmocka_unit_test(a_reload_replaces_what_is_served),
 		cmocka_unit_test(what_is_held_outlives_reloads),
 		cmocka_unit_test(what_is_wrong_changes_nothing),
