@@ -1,12 +1,18 @@
 #include "portal/limit.h"
 
 #include "base/clock.h"
+#include "base/cursor.h"
+#include "state/store.h"
 
+#include <errno.h>
 #include <nettle/sha2.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
+#define KIND    "limit"
+#define VERSION 1
 #define WAYS    16
 #define BUCKETS 1024 /* of each a key has WAYS places; what failed longest ago goes */
 
@@ -14,12 +20,13 @@ enum kind { BY_ADDRESS, BY_USER, KNOWN, BY_NETWORK };
 
 struct count {
 	uint8_t key[16];
-	uint32_t failures;
+	uint32_t failures, bucket;
 	int64_t last, next; /* ns; last 0: free */
 };
 
 struct limit {
 	pthread_mutex_t lock;
+	bool changed;
 	uint8_t salt[16]; /* nobody can choose keys that fall together */
 	struct count counts[BUCKETS * WAYS];
 };
@@ -66,7 +73,8 @@ static struct count *count_of(struct limit *l, enum kind kind, const struct addr
 	if (kind != BY_ADDRESS)
 		sha256_update(&ctx, strlen(user), (const uint8_t *)user);
 	sha256_digest(&ctx, sizeof key, key);
-	struct count *bucket = &l->counts[(size_t)(key[16] << 8 | key[17]) % BUCKETS * WAYS];
+	uint32_t place = (uint32_t)(key[16] << 8 | key[17]) % BUCKETS;
+	struct count *bucket = &l->counts[(size_t)place * WAYS];
 	struct count *oldest = bucket;
 	for (size_t i = 0; i < WAYS; i++) {
 		if (bucket[i].last && memcmp(bucket[i].key, key, sizeof bucket[i].key) == 0)
@@ -78,6 +86,7 @@ static struct count *count_of(struct limit *l, enum kind kind, const struct addr
 		return NULL;
 	memset(oldest, 0, sizeof *oldest);
 	memcpy(oldest->key, key, sizeof oldest->key);
+	oldest->bucket = place;
 	return oldest;
 }
 
@@ -141,6 +150,7 @@ int64_t limit_begin(struct limit *l, const struct address *a, const char *user, 
 {
 	pthread_mutex_lock(&l->lock);
 	int64_t wait = begin(l, a, user, now);
+	l->changed = true;
 	pthread_mutex_unlock(&l->lock);
 	return wait;
 }
@@ -164,6 +174,7 @@ static void settle(struct limit *l, const struct address *a, const char *user, i
 		take_back(count_of(l, BY_USER, a, user, false));
 		take_back(count_of(l, BY_NETWORK, a, user, false));
 	}
+	l->changed = true;
 	if (good && user[0])
 		count_of(l, KNOWN, a, user, true)->last = now;
 	pthread_mutex_unlock(&l->lock);
@@ -177,4 +188,54 @@ void limit_good(struct limit *l, const struct address *a, const char *user, int6
 void limit_void(struct limit *l, const struct address *a, const char *user, int64_t now)
 {
 	settle(l, a, user, now, false);
+}
+
+/* ---- what outlives the process ---- */
+
+int limit_save(struct limit *l, struct store *s)
+{
+	char *bytes = NULL;
+	size_t len = 0;
+	struct clock_mark mark;
+	pthread_mutex_lock(&l->lock);
+	bool changed = l->changed;
+	FILE *f = changed ? open_memstream(&bytes, &len) : NULL;
+	clock_mark(&mark);
+	if (f) {
+		fwrite(&mark, sizeof mark, 1, f);
+		fwrite(l->salt, sizeof l->salt, 1, f);
+	}
+	for (size_t i = 0; f && i < BUCKETS * WAYS; i++)
+		if (l->counts[i].last)
+			fwrite(&l->counts[i], sizeof l->counts[i], 1, f);
+	if (f && fclose(f) == 0)
+		l->changed = false;
+	pthread_mutex_unlock(&l->lock);
+	if (!changed)
+		return 0;
+	int e = bytes ? s->ops->save(s, KIND, VERSION, bytes, len) : -ENOMEM;
+	free(bytes);
+	return e;
+}
+
+void limit_load(struct limit *l, struct store *s)
+{
+	size_t len = 0, used[BUCKETS] = {0};
+	char *bytes = s->ops->load(s, KIND, VERSION, &len);
+	struct cursor cursor = cursor_of(bytes ? bytes : "", bytes ? len : 0);
+	struct clock_mark then, here;
+	struct count one;
+	clock_mark(&here);
+	cursor_copy(&cursor, &then, sizeof then);
+	cursor_copy(&cursor, l->salt, cursor_left(&cursor) >= sizeof l->salt ? sizeof l->salt : 0);
+	int64_t shift = cursor.bad ? 0 : clock_shift(&then, &here);
+	while (cursor_left(&cursor) >= sizeof one && cursor_copy(&cursor, &one, sizeof one)) {
+		size_t bucket = one.bucket % BUCKETS;
+		if (used[bucket] == WAYS)
+			continue;
+		one.last = clock_add(one.last, shift);
+		one.next = one.next ? clock_add(one.next, shift) : 0;
+		l->counts[bucket * WAYS + used[bucket]++] = one;
+	}
+	free(bytes);
 }

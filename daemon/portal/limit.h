@@ -19,6 +19,11 @@ struct limit;
 struct limit *limit_new(void);
 void limit_free(struct limit *l);
 
+struct store;
+/* What was counted outlives the process: a restart gives nobody new guesses. 0 or -errno. */
+int limit_save(struct limit *l, struct store *s);
+void limit_load(struct limit *l, struct store *s);
+
 /* Before a check: 0, and the attempt counts as failed until limit_good says otherwise (so that many
  * at once gain nothing); or the ns to wait, and nothing may be checked. user may be "". */
 int64_t limit_begin(struct limit *l, const struct address *a, const char *user, int64_t now);

@@ -96,8 +96,10 @@ static int on_day(sd_event_source *source, uint64_t now, void *ctx)
 static void save(struct portal *p)
 {
 	int e = p->store ? cookies_save(p->cookies, p->store) : 0;
-	if (e < 0)
-		log_warn("%s: cookies cannot be saved: %s", p->config->state_dir, strerror(-e));
+	int guesses = p->store ? limit_save(p->limit, p->store) : 0;
+	if (e < 0 || guesses < 0)
+		log_warn("%s: %s cannot be saved: %s", p->config->state_dir,
+			 e < 0 ? "cookies" : "counts of guesses", strerror(e < 0 ? -e : -guesses));
 }
 
 static int on_save(sd_event_source *source, uint64_t now, void *ctx)
@@ -136,8 +138,10 @@ static bool start(struct portal *p, struct errors *errors)
 	if (!p->assets || !tls || !p->cookies || !p->limit)
 		return false;
 	p->store = store_folder_new(c->state_dir);
-	if (p->store)
+	if (p->store) {
 		cookies_load(p->cookies, p->store, clock_now());
+		limit_load(p->limit, p->store);
+	}
 	if (c->radius_port && !(p->radius = radius_server_new(c, p->event, errors)))
 		return false;
 	p->checkers = checkers_new(p, c->checkers);
@@ -151,7 +155,7 @@ static void stop(struct portal *p)
 		checkers_stop(p->checkers);
 	server_free(p->server);
 	checkers_free(p->checkers);
-	if (p->cookies)
+	if (p->cookies && p->limit)
 		save(p);
 	if (p->store)
 		p->store->ops->free(p->store);

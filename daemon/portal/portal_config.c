@@ -208,6 +208,12 @@ static void check_radius(const struct portal_config *c, const char *path, struct
 		if (strlen(c->radius_clients[i].secret) < 8)
 			errors_add(errors, path, c->radius_clients[i].place.line,
 				   "the secret is too short; write 16 bytes or more");
+	for (size_t i = 0; i < c->radius_client_count; i++)
+		if (c->radius_clients[i].clock == RADIUS_CLOCK_DISREGARD &&
+		    (c->radius_clients[i].require & RADIUS_EVENT_TIMESTAMP))
+			errors_add(errors, path, c->radius_clients[i].place.line,
+				   "require names event-timestamp, which clock = \"disregard\" "
+				   "disregards; leave one of them out");
 	if (c->radius_client_count && stat(path, &st) == 0 && st.st_mode & 07)
 		errors_add(errors, path, 0,
 			   "the file holds secrets and is open to others; give it mode 0640");

@@ -289,10 +289,19 @@ def test_cookies_and_headers(lab):
     check("<script" not in page.body and "style=" not in page.body, "inline code")
     check(len(page.body) < 30000, len(page.body))
     equal(page.headers["cache-control"], "private, no-store")
-    before = b.jar.read_text()
-    equal(b.sign_in().status, 303)
-    check(b.jar.read_text() != before, "the token is the same after the sign-in")
-    token = re.search(r"__Host-tiergate\s+([0-9a-f]{32})", b.jar.read_text())[1]
+    def token_in_jar():
+        return re.search(r"__Host-tiergate\s+([0-9a-f]{32})", b.jar.read_text())[1]
+    before = token_in_jar()
+    signed_in = b.sign_in()
+    equal(signed_in.status, 303)
+    cookie = signed_in.headers["set-cookie"]
+    for word in ("__host-tiergate=", "secure", "httponly", "samesite=lax", "path=/"):
+        check(word in cookie, word, "is not in", cookie)
+    token = token_in_jar()
+    check(token != before, "the token is the same after the sign-in")
+    other = Browser(lab, "10.77.1.21")  # who knew the token of before knows nothing
+    other.jar.write_text(b.jar.read_text().replace(token, before))
+    check("ann" not in other.get("/").body, "the token of before the sign-in signs in")
 
     def kept():
         with contextlib.suppress(FileNotFoundError):  # a file is written under another name first

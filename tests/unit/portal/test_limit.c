@@ -1,8 +1,12 @@
 #include "base/clock.h"
 #include "portal/limit.h"
+#include "state/store.h"
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define T0 (1000000 * NS_PER_S)
 
@@ -128,9 +132,51 @@ static void a_network_of_ipv6_guesses_as_one(void **state)
 	limit_free(l);
 }
 
+/* A restart gives nobody new guesses, nor makes a stranger of who has come before. */
+static void what_was_counted_outlives_the_process(void **state)
+{
+	char dir[] = "/tmp/tiergate-limit-XXXXXX", path[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/limit.state", dir);
+	struct store *s = store_folder_new(dir);
+	struct limit *l = limit_new(), *after = limit_new(), *empty = limit_new();
+	struct address a = at("10.0.0.7"), home = at("10.0.0.8");
+	int64_t now = clock_now();
+	assert_int_equal(limit_begin(l, &home, "ann", now), 0);
+	limit_good(l, &home, "ann", now);
+	for (int i = 0; i < LIMIT_USER; i++) {
+		struct address from = at("10.0.1.0");
+		from.bytes[15] = (uint8_t)i;
+		assert_int_equal(limit_begin(l, &from, "ann", now), 0);
+	}
+	for (int i = 0; i < LIMIT_FREE; i++)
+		assert_int_equal(limit_begin(l, &a, "bob", now), 0);
+	int64_t wait = limit_begin(l, &a, "bob", now);
+	assert_true(wait > 0);
+	assert_int_equal(limit_save(l, s), 0);
+	limit_load(after, s);
+	assert_in_range(limit_begin(after, &a, "bob", now), wait - NS_PER_MS, wait + NS_PER_MS);
+	struct address stranger = at("10.0.2.1");
+	assert_int_equal(limit_begin(after, &stranger, "ann", now), 0);
+	assert_true(limit_begin(after, &stranger, "ann", now) > LIMIT_STRANGER * NS_PER_S / 2);
+	assert_int_equal(limit_begin(after, &home, "ann", now), 0);
+	assert_int_equal(limit_begin(after, &home, "ann", now), 0);
+	/* a damaged file counts as empty */
+	assert_int_equal(truncate(path, 40), 0);
+	limit_load(empty, s);
+	assert_int_equal(limit_begin(empty, &a, "bob", now), 0);
+	unlink(path);
+	rmdir(dir);
+	s->ops->free(s);
+	limit_free(l);
+	limit_free(after);
+	limit_free(empty);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_counted_outlives_the_process),
 		cmocka_unit_test(failures_are_waited_for_longer_and_longer),
 		cmocka_unit_test(counts_are_forgotten),
 		cmocka_unit_test(who_is_right_does_not_wait),

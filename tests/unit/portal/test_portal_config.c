@@ -57,6 +57,17 @@ static size_t errors_of(const char *text)
 
 #define NEEDED "certificate = \"/c\"; key = \"/k\"; url = \"https://gate.example\";\n"
 
+static void a_clock_that_is_disregarded_is_not_required(void **state)
+{
+#define CLIENT(more)                                                                               \
+	NEEDED "radius_clients = ( { network = \"10.0.0.0/8\"; secret = "                          \
+	       "\"0123456789abcdef\"; " more "} );"
+	assert_int_equal(errors_of(CLIENT("clock = \"disregard\";")), 0);
+	assert_int_equal(errors_of(CLIENT("require = [ \"event-timestamp\" ];")), 0);
+	assert_int_equal(
+		errors_of(CLIENT("clock = \"disregard\"; require = [ \"event-timestamp\" ];")), 1);
+}
+
 static void all_errors_are_said_at_once(void **state)
 {
 	assert_int_equal(errors_of(NEEDED), 0);
@@ -81,6 +92,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_clock_that_is_disregarded_is_not_required),
 		cmocka_unit_test(manual_says_what_the_schema_says),
 		cmocka_unit_test(the_shipped_file_is_good),
 		cmocka_unit_test(all_errors_are_said_at_once),
