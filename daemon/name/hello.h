@@ -41,9 +41,8 @@ void hello_no_name(struct hello *h, enum hello_name why);
 void hello_name(const void *text, size_t len, struct hello *h);
 
 /* First bytes of a TCP connection, client's side; a proxy's header is passed over. PARSE_ABSENT:
- * another protocol, one whose client waits for the server, or a request to a proxy (CONNECT,
- * SOCKS), whose address is all there is; PARSE_MORE: could still become TLS or HTTP, or is not
- * whole. */
+ * another protocol, one whose client waits for the server, or a request to a proxy (SOCKS), whose
+ * address is all there is; PARSE_MORE: could still become TLS or HTTP, or is not whole. */
 enum parse hello_tcp(struct cursor bytes, struct hello *out);
 
 /* The TCP ports whose clients may ask for TLS in clear first: FTP 21; LMTP 24; SMTP 25, 587, 2525;

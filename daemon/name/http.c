@@ -88,7 +88,7 @@ static enum parse read_target(struct cursor line, struct head *h)
 	static const char version[] = " HTTP/1.";
 	enum { VERSION_LEN = sizeof version }; /* with the minor digit */
 	size_t len = cursor_left(&line);
-	if (!contains(&line, " HTTP/"))
+	if (!contains(&line, "HTTP/"))
 		return contains(&line, "://") ? PARSE_BAD : PARSE_ABSENT;
 	if (!cursor_left(&h->method) || cursor_u8(&line) != ' ' || len <= VERSION_LEN + 1)
 		return PARSE_BAD;
@@ -336,7 +336,9 @@ static enum parse read_head(struct cursor *stream, struct head *h, struct hello 
 	if (answer != PARSE_OK)
 		return answer == PARSE_MORE && too_long ? PARSE_BAD : answer;
 	read_name(h, out);
-	return is(&h->method, "CONNECT") ? PARSE_ABSENT : PARSE_OK;
+	if (is(&h->method, "CONNECT"))
+		hello_no_name(out, HELLO_NAME_BAD);
+	return PARSE_OK;
 }
 
 /* The preface of HTTP/2 begins a connection, or follows an Upgrade; elsewhere it is a request. */
@@ -355,38 +357,25 @@ enum parse http_request(struct cursor stream, struct hello *out)
 	return read_request(&stream, true, &h, out);
 }
 
-/* Whether some server could take the bytes for a request: a method and white space. A WebSocket's
- * first frame may begin with a letter, but then its second byte is no text (RFC 6455 5.2: MASK). */
-static bool may_be_text(struct cursor c)
-{
-	while (cursor_left(&c) && token[cursor_peek(&c)])
-		cursor_u8(&c);
-	uint8_t next = cursor_peek(&c);
-	return cursor_left(&c) == 0 || is_blank(next) || next == '\r' || next == '\n';
-}
-
 /* What cannot be read is refused, as a server might read it; unless the connection was to go on
- * with another protocol, and that is none which looks like HTTP. */
+ * with another protocol, by an Upgrade or CONNECT, and no server finds a host in that. */
 static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64_t *body,
 			    struct hello *out)
 {
 	struct head h = {0};
-	bool text = may_be_text(*stream);
 	enum parse answer = read_request(stream, !f->begun || f->upgrade, &h, out);
-	bool connect = answer == PARSE_ABSENT && out->protocol == PROTOCOL_HTTP;
-	if (answer == PARSE_ABSENT && !connect)
-		return f->upgrade && !text ? PARSE_ABSENT : PARSE_BAD;
-	if (connect) {
-		hello_no_name(out, HELLO_NAME_ABSENT);
-	} else if (answer != PARSE_OK) {
+	bool connect = is(&h.method, "CONNECT");
+	if (answer == PARSE_ABSENT)
+		return f->upgrade ? PARSE_ABSENT : PARSE_BAD;
+	if (answer != PARSE_OK)
 		return answer;
-	} else if (h.body_bad || (h.coded && (!h.chunked || h.sized || h.old))) {
+	if (h.body_bad || (h.coded && (!h.chunked || h.sized || h.old)) ||
+	    (connect && (h.coded || h.length)))
 		return PARSE_BAD;
-	}
-	*body = connect ? 0 : h.length;
+	*body = h.length;
 	f->begun = true;
-	f->upgrade |= h.upgrade;
-	f->at = h.h2 ? HTTP_FRAMES : connect ? HTTP_TUNNEL : h.coded ? HTTP_CHUNK : HTTP_HEAD;
+	f->upgrade |= h.upgrade || connect;
+	f->at = h.h2 ? HTTP_FRAMES : h.coded ? HTTP_CHUNK : HTTP_HEAD;
 	return PARSE_OK;
 }
 
@@ -444,7 +433,6 @@ static enum parse next_part(struct http_follow *f, struct cursor *stream, uint64
 	case HTTP_FIRST:
 	case HTTP_HEAD: return next_head(f, stream, body, out);
 	case HTTP_FRAMES: return http2_frame(stream, body);
-	case HTTP_TUNNEL: return PARSE_ABSENT;
 	default: return next_chunk(f, stream, body);
 	}
 }

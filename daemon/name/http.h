@@ -11,17 +11,17 @@
 
 #define HTTP_HEAD_MAX 65536 /* bytes of request line and fields; a longer head is malformed */
 
-/* First bytes of a connection. PARSE_ABSENT: not HTTP, or (out->protocol HTTP) CONNECT to a proxy.
- * out->another_may_come is always set. */
+/* First bytes of a connection. PARSE_ABSENT: not HTTP. out->another_may_come is always set. The
+ * name of CONNECT is bad: to a proxy it says where the tunnel ends, and some servers take it for
+ * any request. So the address decides, unless a name may be denied there. */
 enum parse http_request(struct cursor stream, struct hello *out);
 
 /* The next request of a connection, for every-request: stream begins where *consumed of the call
  * before (0 at first, a proxy's header included) ended. *consumed may lie past the stream's end: so
  * many bytes are body and need not be shown. PARSE_OK: a request, *consumed up to the end of its
- * body or to its first chunk; CONNECT is one without a name. PARSE_MORE: *consumed are done with,
- * more are needed. PARSE_ABSENT: no HTTP any more, after CONNECT or an Upgrade. PARSE_BAD:
- * malformed, a body that could be read in two ways, or a second request of an h2c connection (see
- * http2.h). */
+ * body or to its first chunk. PARSE_MORE: *consumed are done with, more are needed. PARSE_ABSENT:
+ * no HTTP any more, after CONNECT or an Upgrade. PARSE_BAD: malformed, a body that could be read in
+ * two ways, or a second request of an h2c connection (see http2.h). */
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
 		     struct hello *out);
 

@@ -121,7 +121,9 @@ static enum parse read_block(struct cursor block, struct hello *out)
 	     (r.authority.name != r.host.name || !host_equal(&r.authority.host, &r.host.host)))) {
 		hello_no_name(out, HELLO_NAME_BAD);
 	}
-	return r.connect && !r.extended ? PARSE_ABSENT : PARSE_OK;
+	if (r.connect && !r.extended)
+		hello_no_name(out, HELLO_NAME_BAD);
+	return PARSE_OK;
 }
 
 struct frame {
@@ -214,7 +216,7 @@ enum parse http2_request(struct cursor *stream, struct hello *out)
 	out->protocol = PROTOCOL_HTTP;
 	out->another_may_come = true;
 	enum parse answer = read_frames(&c, out);
-	if (answer == PARSE_OK || answer == PARSE_ABSENT)
+	if (answer == PARSE_OK)
 		*stream = c;
 	return answer == PARSE_MORE && have > HTTP_HEAD_MAX ? PARSE_BAD : answer;
 }

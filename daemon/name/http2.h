@@ -4,9 +4,9 @@
 #include "name/hello.h"
 
 /* The client's preface, its frames up to the first HEADERS, and that; *stream moves past it. A
- * client may wait for the server's SETTINGS first (out->server_next). PARSE_ABSENT: no preface, or
- * (out->protocol HTTP) CONNECT to a proxy. Where Host is there too it must name the same (RFC
- * 9113 8.3.1). */
+ * client may wait for the server's SETTINGS first (out->server_next). PARSE_ABSENT: no preface.
+ * Where Host is there too it must name the same (RFC 9113 8.3.1). CONNECT's name is bad, as in
+ * http.h. */
 enum parse http2_request(struct cursor *stream, struct hello *out);
 
 /* The header of a frame after those; its payload has *len bytes. PARSE_BAD: it begins another

@@ -43,17 +43,9 @@ struct quic_flow {
 
 /* Where http.c is in a connection between packets; zero at its start. */
 struct http_follow {
-	enum {
-		HTTP_FIRST,
-		HTTP_HEAD,
-		HTTP_CHUNK,
-		HTTP_CHUNK_END,
-		HTTP_TRAILER,
-		HTTP_FRAMES,
-		HTTP_TUNNEL
-	} at;
+	enum { HTTP_FIRST, HTTP_HEAD, HTTP_CHUNK, HTTP_CHUNK_END, HTTP_TRAILER, HTTP_FRAMES } at;
 	bool begun;   /* a request was read */
-	bool upgrade; /* one offered to go on with another protocol */
+	bool upgrade; /* one offered to go on with another protocol, or CONNECT */
 };
 
 struct flow {

@@ -85,24 +85,29 @@ class Maker:
         return coding, self.chunk(inner) * self.r.choice((1, 1, 2)) + last + self.fill(self.pick(TRAILERS, "\r\n", 2))
 
     def head(self, host):
-        method = self.pick(METHODS, "GET")
-        line = self.fill(method + self.pick(SPACES, " ") + self.pick(TARGETS, "/", 4) + self.pick(SPACES, " ") +
-                         self.pick(VERSIONS, "HTTP/1.1", 2) + self.pick(ENDS, "\r\n"))
+        """One request. Of the places where one can be odd, one or two are so on purpose."""
+        on_purpose = self.r.sample(("target", "version", "host", "other", "end", "body", "method", "none", "none"), 2)
+        more = {place: 12 if place in on_purpose else 0.5 for place in ("target", "version", "host", "other", "end", "body", "method")}
+        method = self.pick(METHODS, "GET", more["method"])
+        line = self.fill(method + self.pick(SPACES, " ") + self.pick(TARGETS, "/", more["target"]) + self.pick(SPACES, " ") +
+                         self.pick(VERSIONS, "HTTP/1.1", more["version"]) + self.pick(ENDS, "\r\n"))
         fields = []
-        for i in range(self.r.choice((1, 1, 1, 2, 2, 3))):
+        for i in range(self.r.choice((1, 1, 1, 1, 2, 3)) if more["host"] > 1 else 1):
             plain = "Host: " + host if i == 0 else None
             if self.r.random() < 0.6 and plain:
                 fields.append(self.fill(plain))
             else:
-                fields.append(self.fill(self.pick(HOST_NAMES, "Host", 6) + self.pick(COLONS, ": ", 4) + self.pick(HOST_VALUES, host, 6)))
-        fields += [self.fill(self.pick(OTHERS, "X: y", 6)) for _ in range(self.r.choice((0, 1, 2)))]
+                fields.append(self.fill(self.pick(HOST_NAMES, "Host", more["host"]) + self.pick(COLONS, ": ", more["host"] / 2) +
+                                        self.pick(HOST_VALUES, host, more["host"])))
+        fields += [self.fill(self.pick(OTHERS, "X: y", more["other"])) for _ in range(self.r.choice((0, 1, 2)))]
         body = b""
-        if self.r.random() < 0.35:
+        if self.r.random() < (0.8 if more["body"] > 1 else 0.1):
             field, body = self.body()
             fields.append(field)
             line = line.replace(b"GET", b"POST", 1)
         self.r.shuffle(fields)
-        return line + b"".join(f + self.fill(self.pick(ENDS, "\r\n")) for f in fields) + self.fill(self.pick(ENDS, "\r\n")) + body
+        ends = [self.fill(self.pick(ENDS, "\r\n", more["end"] / 4)) for _ in range(len(fields) + 1)]
+        return line + b"".join(f + e for f, e in zip(fields, ends)) + ends[-1] + body
 
     def connection(self):
         out = self.pick(BEFORE, b"", 2)

@@ -27,7 +27,7 @@ from heads import BAD, GOOD  # noqa: E402
 from tap import Skip, check, equal, main, note  # noqa: E402
 
 TIERGATED = pathlib.Path(os.environ.get("TIERGATE_BUILD", ROOT / "build")).resolve() / "tiergated"
-COUNT = 600  # connections of each kind in the plain run
+COUNT = 800  # connections of each kind in the plain run
 QUIET = 0.3  # seconds without a byte of any server end a batch
 NOT_SERVED = {400, 408, 411, 413, 414, 417, 421, 426, 431, 500, 501, 502, 503, 505}
 

@@ -124,11 +124,12 @@ static const struct example examples[] = {
 	MALFORMED("GET HTTP/1.1\r\nHost: a.org\r\n\r\n"),
 	MALFORMED("GET\vhttp://a.org/\r\n"),
 	/* not HTTP, or a proxy's */
-	OTHER("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"),
+	BAD_NAME("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"),
 	OTHER("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
 	OTHER("EHLO example.org\r\n"),
 	OTHER("GET /\r\n"),
 	OTHER("GET\r\n"),
+	MALFORMED("GET /\tHTTP/1.1\r\nHost: a.org\r\n\r\n"),
 	OTHER("\x05\x01\x00"),
 	OTHER("\x04\x01\x01\xbb"),
 	OTHER("\r\n\r\n\5"),
@@ -179,7 +180,8 @@ static void test_prefixes(void **state)
 static void test_connect_is_http(void **state)
 {
 	static const char text[] = "CONNECT example.org:443 HTTP/1.1\r\n\r\n";
-	assert_int_equal(request(text, sizeof text - 1), PARSE_ABSENT);
+	assert_int_equal(request(text, sizeof text - 1), PARSE_OK);
+	assert_int_equal(hello.name, HELLO_NAME_BAD);
 	assert_int_equal(hello.protocol, PROTOCOL_HTTP);
 }
 
@@ -338,6 +340,7 @@ static void test_follow_bad(void **state)
 	expect_hosts(A "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "a.org,", PARSE_BAD);
 }
 
+#define TUNNEL      "CONNECT b.org:1 HTTP/1.1\r\nHost: b.org\r\n\r\n"
 #define UPGRADE(to) "GET / HTTP/1.1\r\nHost: a.org\r\nUpgrade: " to "\r\n\r\n"
 
 /* Another protocol follows only where it was asked for, and looks like none of HTTP. */
@@ -346,14 +349,16 @@ static void test_follow_upgrade(void **state)
 	expect_hosts(UPGRADE("websocket") "\x81\x05hello", "a.org,", PARSE_ABSENT);
 	expect_hosts(UPGRADE("websocket") B, "a.org,b.org,", PARSE_MORE);
 	expect_hosts(UPGRADE("websocket") B "\x81\x05hello", "a.org,b.org,", PARSE_ABSENT);
-	expect_hosts(UPGRADE("websocket") "GET /\r\n", "a.org,", PARSE_BAD);
 	expect_hosts(UPGRADE("websocket") "A\x84wxyzhello", "a.org,", PARSE_ABSENT);
 	expect_hosts(UPGRADE("websocket") "AB\x84wxyzhello", "a.org,", PARSE_ABSENT);
 	expect_hosts(UPGRADE("websocket") "A\t/ HTTP/1.1\r\n", "a.org,", PARSE_BAD);
+	expect_hosts(UPGRADE("websocket") "GET http://b.org/\r\n", "a.org,", PARSE_BAD);
 	expect_hosts(A "A\x84wxyzhello", "a.org,", PARSE_BAD);
-	/* CONNECT is asked for as a request without a name; then nothing is read */
-	expect_hosts(A "CONNECT b.org:1 HTTP/1.1\r\nHost: b.org\r\n\r\n" B, "a.org,,",
-		     PARSE_ABSENT);
+	/* what goes through a tunnel, and what comes where there was none */
+	expect_hosts(A TUNNEL "\x16\x03\x01", "a.org,,", PARSE_ABSENT);
+	expect_hosts(A TUNNEL "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "a.org,,", PARSE_ABSENT);
+	expect_hosts(A TUNNEL B, "a.org,,b.org,", PARSE_MORE);
+	expect_hosts("CONNECT b.org:1 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "", PARSE_BAD);
 }
 
 /* --- h2c --- */
@@ -427,7 +432,8 @@ static void test_h2c(void **state)
 	assert_int_equal(hello.name, HELLO_NAME_BAD);
 	assert_int_equal(H2(GET_FIELDS), PARSE_OK);
 	assert_int_equal(hello.name, HELLO_NAME_ABSENT);
-	assert_int_equal(H2({":method", "CONNECT"}, {":authority", "a.org:1"}), PARSE_ABSENT);
+	assert_int_equal(H2({":method", "CONNECT"}, {":authority", "a.org:1"}), PARSE_OK);
+	assert_int_equal(hello.name, HELLO_NAME_BAD);
 	assert_int_equal(H2({":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"},
 			    {":path", "/"}, {":authority", "a.org"}),
 			 PARSE_OK);
