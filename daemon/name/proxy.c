@@ -118,8 +118,7 @@ static enum parse version2(struct cursor *bytes)
 	if (c.bad)
 		return PARSE_MORE;
 	bool proxied = command == PROXY && family != 0;
-	if ((command != LOCAL && command != PROXY) || block_len(family) == SIZE_MAX ||
-	    (proxied && len < block_len(family)))
+	if ((command != LOCAL && command != PROXY) || block_len(family) == SIZE_MAX)
 		return PARSE_BAD;
 	struct cursor block = cursor_sub(&c, len);
 	if (c.bad)
