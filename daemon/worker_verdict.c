@@ -320,6 +320,8 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 	if (broken == REASON_COUNT && f->key.transport == IPPROTO_TCP && !f->syn_seen)
 		broken = REASON_NAME_FORGOTTEN;
 	if (o.action == ACTION_ALLOW) {
+		if (n->parse == PARSE_ABSENT && n->hello.another_may_come)
+			broken = REASON_NO_NAME;
 		if (broken != REASON_COUNT && must_be_whole(w, f, broken))
 			o = (struct outcome){ACTION_DENY, broken, RULE_NONE, SITE_NONE};
 		return o;

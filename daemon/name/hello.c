@@ -62,5 +62,6 @@ enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out)
 		out->end += have - cursor_left(&bytes);
 	}
 	out->server_next = answer == PARSE_MORE && whole;
+	out->another_may_come |= answer == PARSE_ABSENT;
 	return answer;
 }

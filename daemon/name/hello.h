@@ -11,7 +11,8 @@ enum hello_name {
 	HELLO_NAME_BAD, /* a name is there, and it is no host name: doubled, NUL, over-long, ... */
 };
 
-/* Filled where a parser answers PARSE_OK; else only protocol counts, and server_next. */
+/* Filled where a parser answers PARSE_OK; else only protocol counts, server_next and
+ * another_may_come. */
 struct hello {
 	enum protocol protocol;
 	enum hello_name name;
@@ -54,5 +55,5 @@ extern const size_t hello_starttls_port_count;
 bool hello_has_starttls(uint16_t port);
 
 /* The same for such a port: passes over what its client says in clear (see starttls.h).
- * PARSE_ABSENT: the client goes on without TLS. */
+ * PARSE_ABSENT: the client goes on without TLS, and may ask for it yet (out->another_may_come). */
 enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out);

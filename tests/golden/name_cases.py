@@ -410,6 +410,14 @@ def broken_hello(c):
         Talk(c, port, server=ANYHOW).at(0, data[:90]).at(60, other[60:])
         Talk(c, port, server=ANYHOW).say(other)
         Talk(c, port, server=ANYHOW).say(data[:90])
+    for port in (25, 110):  # what is no prelude, before a hello for a name that is denied on one of the ports
+        Talk(c, port, server=ANYHOW).hear(b"220\r\n").say(b"VRFY x\r\n").hear(b"250\r\n").say(b"STARTTLS\r\n").hear(b"220\r\n").say(other)
+        Talk(c, port, server=ANYHOW).hear(b"220\r\n").say(data)
+    for before in (CCS, b"\x15\3\1\0\2\1\0"):  # some server reads on
+        Talk(c, 443, server=ANYHOW).say(before + other)
+    Talk(c, 443, server=ANYHOW).say(b"\x16\2\0" + other[3:])
+    for words in (b"CONNECT / HTTP/1.1\r\nHost: ", b"\rGET / HTTP/1.1\r\nHost: ", b"GET /\tHTTP/1.1\r\nHost: "):
+        Talk(c, 443, server=ANYHOW).say(words + BAD.encode() + b"\r\n\r\n")
     c.udp(ANN, ANYHOW, 443, [b"\xc0\x1a\x2a\x3a\x4a\x08" + bytes(1200)])  # QUIC of an unknown version
 
 
