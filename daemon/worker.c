@@ -36,7 +36,7 @@ static void hold(struct worker *w, struct flow *f, uint64_t id)
 {
 	if (held_add(w->held, f, id, w->now))
 		COUNT(w->counters.held);
-	else if (naming_waits_for_sender(f))
+	else if (naming_comes_again(f))
 		give(w, id, VERDICT_DROP);
 	else
 		deny(w, f, REASON_HELD_FULL, id);

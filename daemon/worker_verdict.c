@@ -364,7 +364,7 @@ void conclude(struct worker *w, struct flow *f)
 		identify(w, f);
 		naming_weigh(&w->namer, f, &n, w->now);
 		settle(w, f, judge(w, f, &n), false);
-	} else if (f->held_count && naming_waits_for_sender(f)) {
+	} else if (f->held_count && naming_comes_again(f)) {
 		release(w, f, VERDICT_DROP);
 	} else if (f->held_count) {
 		f->live = false;

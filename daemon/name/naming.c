@@ -190,9 +190,9 @@ bool naming_is_plain(const struct flow *f, const struct naming *in)
 	return in->hello.server_next && !has_hole(f);
 }
 
-bool naming_waits_for_sender(const struct flow *f)
+bool naming_comes_again(const struct flow *f)
 {
-	return f->state == FLOW_ALLOWED && f->key.transport == IPPROTO_TCP && has_hole(f);
+	return f->state == FLOW_ALLOWED && f->protocol == PROTOCOL_HTTP;
 }
 
 static void copy_host(struct flow *f, const struct host *h)
@@ -376,13 +376,17 @@ bool naming_stays(const struct flow *f)
 
 /* Where a hole is what keeps bytes from being read, those that find no more room are lost: their
  * sender gives them again when the hole is filled. */
-static void lose(const struct flow *f, struct naming *out)
+static void lose(struct namer *n, struct flow *f, struct naming *out)
 {
-	if (out->broken != REASON_HELLO_UNFINISHED || !naming_waits_for_sender(f))
+	bool nothing = f->stream && stream_end(f->stream) == 0; /* all too far ahead */
+	if (out->broken != REASON_HELLO_UNFINISHED || !naming_comes_again(f) ||
+	    !(nothing || has_hole(f)))
 		return;
 	out->parse = PARSE_MORE;
 	out->broken = REASON_COUNT;
 	out->lost = true;
+	if (nothing)
+		naming_drop(n, f);
 }
 
 void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
@@ -401,7 +405,7 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		return;
 	if (f->stream || offset) {
 		if (p && !join(n, f, offset, bytes, out)) {
-			lose(f, out);
+			lose(n, f, out);
 			return;
 		}
 		bytes = stream_head(f->stream);

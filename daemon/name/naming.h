@@ -37,9 +37,9 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 /* PARSE_MORE, and the server has to see the packet before the rest can come (STARTTLS). */
 bool naming_is_plain(const struct flow *f, const struct naming *in);
 
-/* Of an allowed flow: what came lies behind bytes that were lost. Its client sends all of it again,
- * so that it may be dropped at any bound, and nothing is wrong with the flow. */
-bool naming_waits_for_sender(const struct flow *f);
+/* What is held of an allowed HTTP connection may be dropped at any bound, and nothing is wrong with
+ * it: its client gives it again, and what was judged of it by then passes. */
+bool naming_comes_again(const struct flow *f);
 
 /* Sets the flow's host, evidence, mismatch and protocol from what its bytes say and DNS told. */
 void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now);

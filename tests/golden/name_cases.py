@@ -345,6 +345,7 @@ def http_every_request(c):
     # lines that a client puts behind a body, which then waits for its answer
     Talk(c, 80).say(post[:-9]).say(post[-9:] + b"\r\n").hear(answer).say(http_request(GOOD)).hear(answer)
     Talk(c, 80).say(post + b"\r\n").hear(answer).say(b"\n" * 5 + http_request(BAD))
+    Talk(c, 80).say(post[:-9]).say(post[-9:] + b"\r\n")  # and no more
     zipped = chunked.replace(b"chunked", b"gzip, chunked")
     Talk(c, 80).say(zipped).hear(answer).say(http_request(GOOD)).hear(answer).say(http_request(BAD))
     Talk(c, 80).say(post.replace(b"9\r", b"9\r\nTransfer-Encoding: chunked\r")).hear(answer)
@@ -371,7 +372,9 @@ def http_upload_loss(c):
         talk = Talk(c, 80).say(head)
         for offset, payload in segments[:lost] + segments[lost + 1:lost + behind]:
             talk.at(offset, payload)
-        c.now += wait * 10**6
+        for _ in range(wait):
+            c.now += 10**6
+            Talk(c, 80, client=BOB).say(http_request(GOOD))  # time goes on for all
         for offset, payload in segments[lost:]:
             talk.at(offset, payload)
         talk.hear(b"HTTP/1.1 204 No Content\r\n\r\n").say(http_request(BAD))
