@@ -376,16 +376,17 @@ bool naming_stays(const struct flow *f)
 
 /* Where a hole is what keeps bytes from being read, those that find no more room are lost: their
  * sender gives them again when the hole is filled. */
-static void lose(struct namer *n, struct flow *f, struct naming *out)
+static void lose(struct namer *n, struct flow *f, uint64_t offset, struct naming *out)
 {
-	bool nothing = f->stream && stream_end(f->stream) == 0; /* all too far ahead */
-	if (out->broken != REASON_HELLO_UNFINISHED || !naming_comes_again(f) ||
-	    !(nothing || has_hole(f)))
+	if (out->broken != REASON_HELLO_UNFINISHED || !naming_comes_again(f))
+		return;
+	struct cursor head = stream_head(f->stream);
+	if (!has_hole(f) && offset <= cursor_left(&head))
 		return;
 	out->parse = PARSE_MORE;
 	out->broken = REASON_COUNT;
 	out->lost = true;
-	if (nothing)
+	if (stream_end(f->stream) == 0)
 		naming_drop(n, f);
 }
 
@@ -405,7 +406,7 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		return;
 	if (f->stream || offset) {
 		if (p && !join(n, f, offset, bytes, out)) {
-			lose(n, f, out);
+			lose(n, f, offset, out);
 			return;
 		}
 		bytes = stream_head(f->stream);
