@@ -3,6 +3,7 @@
  * row. */
 #pragma once
 #include "base/cursor.h"
+#include "name/hello.h"
 #include "source/source.h"
 
 #include <assert.h>
@@ -71,16 +72,17 @@ static inline enum mark_kind mark_of_verdict(enum verdict v)
 	return MARK_NONE;
 }
 
-/* What a server's segment makes of a TCP flow that is heard. It answers a hello or a head where its
- * payload begins as only such an answer does, TLS's ServerHello (RFC 8446 4.1.3) or HTTP's status
- * line: a banner of a server that speaks first answers nothing. A HelloRetryRequest (a ServerHello
+/* What a server's segment from this port makes of a TCP flow that is heard. It answers a hello or a
+ * head where its payload begins as only such an answer does, TLS's ServerHello (RFC 8446 4.1.3) or
+ * HTTP's status line: a banner of a server that speaks first answers nothing. Nor does "HTTP" where
+ * TLS is asked for in words (STARTTLS), which servers repeat. A HelloRetryRequest (a ServerHello
  * whose random is fixed) asks for another hello; so may what begins as TLS and is too short to
  * tell. The rules have the same in their own words. */
-static inline enum mark_kind mark_of_answer(struct cursor payload)
+static inline enum mark_kind mark_of_answer(uint16_t port, struct cursor payload)
 {
 	struct cursor tls = payload;
 	if (cursor_u32(&payload) == 0x48545450) /* "HTTP" */
-		return MARK_ALLOWED;
+		return hello_has_starttls(port) ? MARK_HEARD : MARK_ALLOWED;
 	if (cursor_peek(&tls) != 0x16)
 		return MARK_HEARD;
 	bool is_tls = cursor_u16(&tls) == 0x1603;

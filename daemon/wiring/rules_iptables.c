@@ -11,13 +11,18 @@ static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,84 0 0 
 			     "12 0 0 0,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
 static const char empty6[] = "13,48 0 0 6,21 0 10 6,48 0 0 53,21 0 8 16,48 0 0 52,84 0 0 240,"
 			     "116 0 0 2,4 0 0 40,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
-/* What mark_of_answer() calls allowed: "HTTP", or 16 03 with a 2 at 5 and not cf21ad74 at 11. */
-static const char answer4[] = "16,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
-			      "64 0 0 0,21 6 0 1213486160,116 0 0 16,21 0 5 5635,80 0 0 5,"
-			      "21 0 3 2,64 0 0 11,21 1 0 3475090804,6 0 0 65535,6 0 0 0";
-static const char answer6[] = "16,48 0 0 6,21 0 13 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
-			      "64 0 0 40,21 6 0 1213486160,116 0 0 16,21 0 5 5635,80 0 0 45,"
-			      "21 0 3 2,64 0 0 51,21 1 0 3475090804,6 0 0 65535,6 0 0 0";
+/* A ServerHello as mark_of_answer() knows it: 16 03, a 2 at 5 and not cf21ad74 at 11. */
+static const char tls4[] = "14,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
+			   "72 0 0 0,21 0 5 5635,80 0 0 5,21 0 3 2,64 0 0 11,21 1 0 3475090804,"
+			   "6 0 0 65535,6 0 0 0";
+static const char tls6[] = "14,48 0 0 6,21 0 11 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
+			   "72 0 0 40,21 0 5 5635,80 0 0 45,21 0 3 2,64 0 0 51,21 1 0 3475090804,"
+			   "6 0 0 65535,6 0 0 0";
+/* "HTTP" */
+static const char http4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
+			    "64 0 0 0,21 0 1 1213486160,6 0 0 65535,6 0 0 0";
+static const char http6[] = "10,48 0 0 6,21 0 7 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
+			    "64 0 0 40,21 0 1 1213486160,6 0 0 65535,6 0 0 0";
 /* A payload that begins with 16: of those that are left, a HelloRetryRequest or too short. */
 static const char again4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
 			     "80 0 0 0,21 0 1 22,6 0 0 65535,6 0 0 0";
@@ -66,15 +71,22 @@ static const char *flow_mark(const struct file *f, char out[static 64], enum mar
 	return out;
 }
 
-/* The mark of a flow that has the mark m. What matches is the match's words, or a program for TCP
- * segments that are no reset and no SYN. */
-static void flow_to(const struct file *f, const char *chain, const char *what, const char *m,
-		    enum mark_kind k)
+/* The mark k of a flow that has the mark m. */
+static void flow_to(const struct file *f, const char *m, const char *match, enum mark_kind k)
 {
-	bool words = *what == '-';
-	rule(f, "-A " RULES_PREFIX "%s %s%s%s%s-j CONNMARK --set-xmark %#x/%#x", chain, m,
-	     words ? "" : "-p tcp -m tcp --tcp-flags SYN,RST NONE -m bpf --bytecode \"", what,
-	     words ? "" : "\" ", f->r->value[k], f->r->mask);
+	rule(f, "-A " RULES_PREFIX "SERVER %s%s -j CONNMARK --set-xmark %#x/%#x", m, match,
+	     f->r->value[k], f->r->mask);
+}
+
+/* The same by a program for TCP segments that are no reset and no SYN. */
+static void segment_to(const struct file *f, const char *m, const char *match, const char *program,
+		       enum mark_kind k)
+{
+	char text[640];
+	snprintf(text, sizeof text,
+		 "-p tcp -m tcp --tcp-flags SYN,RST NONE%s -m bpf --bytecode \"%s\"", match,
+		 program);
+	flow_to(f, m, text, k);
 }
 
 static const char *packet_mark(const struct file *f, char out[static 64], enum mark_kind k)
@@ -161,23 +173,36 @@ static void passes(const struct file *f)
 	each_network(f, &f->c->internal, "-A " RULES_PREFIX "INSIDE -d ", "-j RETURN");
 }
 
+/* Matches all ports but those of STARTTLS; a multiport takes 15. */
+static void no_starttls(struct buf *b)
+{
+	for (size_t i = 0; i < hello_starttls_port_count; i++)
+		buf_printf(b, "%s%u", i % 15 ? "," : " -m multiport ! --sports ",
+			   hello_starttls_ports[i]);
+}
+
 /* The server's packets of a flow that an inside client opened. */
 static void server(const struct file *f)
 {
-	char m[64];
+	char m[64], text[256] = "";
+	struct buf ports = BUF_OF(text);
 	flow_mark(f, m, MARK_PENDING);
-	flow_to(f, "SERVER",
-		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN,ACK -m conntrack "
-		"--ctstate ESTABLISHED ",
-		m, MARK_ANSWERED);
+	flow_to(f, m,
+		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN,ACK -m conntrack --ctstate "
+		"ESTABLISHED",
+		MARK_ANSWERED);
 	flow_mark(f, m, MARK_HEARD);
-	flow_to(f, "SERVER", "-p udp ", m, MARK_ALLOWED);
-	flow_to(f, "SERVER", f->four ? answer4 : answer6, m, MARK_ALLOWED);
-	flow_to(f, "SERVER", f->four ? again4 : again6, m, MARK_ANSWERED);
+	no_starttls(&ports);
+	flow_to(f, m, "-p udp", MARK_ALLOWED);
+	segment_to(f, m, "", f->four ? tls4 : tls6, MARK_ALLOWED);
+	segment_to(f, m, text, f->four ? http4 : http6, MARK_ALLOWED);
+	segment_to(f, m, "", f->four ? again4 : again6, MARK_ANSWERED);
 }
 
 /* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
- * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287). */
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287); so does
+ * what may be several datagrams in one (GSO, GRO), of which the second begins a connection: all but
+ * the last are as long as the first, and an Initial has 1,200 bytes (RFC 9000 14.1). */
 static void allowed(const struct file *f)
 {
 	rule(f, "-A " RULES_PREFIX "ALLOWED -m conntrack --ctdir REPLY -j RETURN");
@@ -187,6 +212,8 @@ static void allowed(const struct file *f)
 	     "-A " RULES_PREFIX "ALLOWED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
 	     "UNDECIDED",
 	     f->four ? long4 : long6);
+	rule(f, "-A " RULES_PREFIX "ALLOWED -p udp -m length --length 2400:65535 -g " RULES_PREFIX
+		"UNDECIDED");
 }
 
 /* A client's ICMP errors about an open flow carry what it likes. An honest one sends few, and none

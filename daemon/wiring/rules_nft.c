@@ -138,8 +138,12 @@ static void heard(const struct rules *r, FILE *to)
 	flow_to(r, to, "meta l4proto udp", MARK_ALLOWED);
 	rule(to, "meta l4proto != tcp accept");
 	rule(to, "tcp flags & (syn | rst) != 0x0 accept");
-	flow_to(r, to, "@ih,0,32 == 0x48545450", MARK_ALLOWED);
 	flow_to(r, to, "@ih,0,16 == 0x1603 @ih,40,8 == 0x02 @ih,88,32 != 0xcf21ad74", MARK_ALLOWED);
+	fputs("\t\ttcp sport { ", to);
+	for (size_t i = 0; i < hello_starttls_port_count; i++)
+		fprintf(to, "%s%u", i ? ", " : "", hello_starttls_ports[i]);
+	fputs(" } @ih,0,32 == 0x48545450 accept\n", to);
+	flow_to(r, to, "@ih,0,32 == 0x48545450", MARK_ALLOWED);
 	flow_to(r, to, "@ih,0,8 == 0x16", MARK_ANSWERED);
 	rule(to, "accept");
 	end(to);
@@ -163,13 +167,16 @@ static void server(const struct rules *r, FILE *to)
 }
 
 /* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
- * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287). */
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287); so does
+ * what may be several datagrams in one (GSO, GRO), of which the second begins a connection: all but
+ * the last are as long as the first, and an Initial has 1,200 bytes (RFC 9000 14.1). */
 static void allowed(FILE *to)
 {
 	chain(to, "allowed", NULL, NULL);
 	rule(to, "ct direction reply accept");
 	rule(to, "tcp flags & (syn | ack) == syn goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
+	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
 	rule(to, "accept");
 	end(to);
 }

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const uint8_t *bytes_of(const struct sockaddr *a, size_t *len)
 {
@@ -76,6 +78,29 @@ void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings)
 	freeifaddrs(list);
 }
 
+/* With br_netfilter's settings on, what a bridge carries from port to port comes to our rules as if
+ * it were routed, and they can't tell. */
+static void warn_of_bridges(const struct config *c, struct errors *warnings)
+{
+	static const char *const settings[] = {"bridge-nf-call-iptables",
+					       "bridge-nf-call-ip6tables"};
+	char path[96];
+	for (size_t s = 0; s < sizeof settings / sizeof *settings; s++) {
+		snprintf(path, sizeof path, "/proc/sys/net/bridge/%s", settings[s]);
+		for (size_t i = 0; setting_is_on(path) && i < c->inside.count; i++) {
+			const char *name = c->inside.item[i];
+			char bridge[64];
+			snprintf(bridge, sizeof bridge, "/sys/class/net/%s/bridge", name);
+			if (access(bridge, F_OK) == 0)
+				errors_add(warnings, NULL, 0,
+					   "net.bridge.%s is on: what the bridge %s carries from "
+					   "port to port is decided as if it left the network; set "
+					   "it to 0, or put the networks on %s into `internal`",
+					   settings[s], name, name);
+		}
+	}
+}
+
 void wiring_warn(const struct config *c, struct errors *warnings)
 {
 	if (setting_is_on("/proc/sys/net/ipv4/fwmark_reflect") ||
@@ -83,5 +108,6 @@ void wiring_warn(const struct config *c, struct errors *warnings)
 		errors_add(warnings, NULL, 0,
 			   "fwmark_reflect is on: a reset carries the mark of what it answers, and "
 			   "our backstop drops it");
+	warn_of_bridges(c, warnings);
 	wiring_warn_of_resolvers(c, warnings);
 }

@@ -50,7 +50,8 @@ bool wiring_loaded(const struct config *c, struct errors *errors)
 bool wiring_interfaces(const struct config *c, struct errors *errors);
 
 /* What is no error but may surprise: a resolver on an inside interface's own network, whose answers
- * need not cross the gateway; fwmark_reflect, which would keep resets from going out. */
+ * need not cross the gateway; fwmark_reflect, which would keep resets from going out; br_netfilter,
+ * which hands us what an inside bridge carries from port to port. */
 void wiring_warn(const struct config *c, struct errors *warnings);
 
 /* The first of these alone; nothing of interfaces that are not there, nor where dnstap is heard. */

@@ -21,10 +21,10 @@ PORT = 4444
 class Talk:
     """A connection through the gateway, both ends of it in our hands."""
 
-    def __init__(self, w, source, host="outside", server=None):
+    def __init__(self, w, source, host="outside", server=None, port=PORT):
         self.w, self.source = w, source
-        self.listener = listener(w.lab, host, server or peer(source), PORT)
-        self.client = w.lab.connect(server or peer(source), PORT, source)
+        self.listener = listener(w.lab, host, server or peer(source), port)
+        self.client = w.lab.connect(server or peer(source), port, source)
         self.server, _ = self.listener.accept()
         self.server.settimeout(3)
         for s in (self.client, self.server):
@@ -119,6 +119,12 @@ def test_no_answer(lab):
                 equal(t.entries(worker)[-1], ("18", HEARD), "the packet that came up")
                 t.answers(b"HTTP/1.1 200 OK\r\n")
                 t.is_(ALLOWED)
+            with talk(w, source, port=587) as t:  # STARTTLS: a client can have its words repeated
+                t.says(b"hello")
+                t.answers(b"HTTP/1.1 Hello")
+                t.is_(HEARD)
+                t.answers(SERVER_HELLO)
+                t.is_(ALLOWED)
 
 
 def test_pass(lab):
@@ -196,6 +202,29 @@ def test_udp(lab):
             s.sendto(b"more", (peer(source), PORT))
             l.recv(100)
             equal([int(p["entry"]) for p in worker.packets(sport=s.getsockname()[1])], [0, HEARD], "entries")
+            s.close(), l.close()
+
+
+def test_datagrams_in_one(lab):
+    "UDP: a packet of several datagrams comes up even of an allowed flow, where the second may begin a connection"
+    with wired(lab) as w:
+        worker = w.reader("data=allowed")
+        for source in BOTH:
+            l = listener(lab, "outside", peer(source), PORT, socket.SOCK_DGRAM)
+            s = lab.socket("client", l.family, socket.SOCK_DGRAM)
+            s.bind((source, 0))
+            s.connect((peer(source), PORT))
+            s.send(b"first")
+            s.setsockopt(socket.IPPROTO_UDP, 103, 1200)  # UDP_SEGMENT
+            for first, second in ((0x40, 0xc3), (0x40, 0x40)):
+                before = len(worker.packets(sport=s.getsockname()[1]))
+                s.send(bytes([first]) + bytes(1199) + bytes([second]) + bytes(1199))
+                wait_for(lambda: len(worker.packets(sport=s.getsockname()[1])) > before, what="the packet")
+            s.setsockopt(socket.IPPROTO_UDP, 103, 0)
+            s.send(b"\x40" + bytes(1399))
+            for size in (5, 1200, 1200, 1200, 1200, 1400):
+                equal(len(l.recv(4096)), size, "what the server got")
+            check(not worker.packets(sport=s.getsockname()[1], payload=1400), "a single datagram came up")
             s.close(), l.close()
 
 

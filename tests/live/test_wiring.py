@@ -1076,6 +1076,25 @@ def test_interfaces(lab):
             lab.run("gateway", "ip", "link", "set", "late8", "name", "late7")
 
 
+def test_warning_of_bridges(lab):
+    "check warns where br_netfilter hands an inside bridge's own traffic to our rules"
+    if lab.run("gateway", "sysctl", "net.bridge.bridge-nf-call-iptables", check_exit=False).returncode:
+        raise Skip("no br_netfilter")
+    lab.run("gateway", "ip", "link", "add", "br9", "type", "bridge")
+    try:
+        with wired(lab, inside=["lan0", "br9"]) as w:
+            for on in (0, 1):
+                lab.run("gateway", "sysctl", "-qw", f"net.bridge.bridge-nf-call-iptables={on}",
+                        f"net.bridge.bridge-nf-call-ip6tables={on}")
+                done = w.ctl("check")
+                equal((done.returncode, done.stderr.count("the bridge br9"), done.stderr.count("bridge lan0")),
+                      (0, 2 * on, 0), done.stderr)
+    finally:
+        lab.run("gateway", "ip", "link", "del", "br9")
+        lab.run("gateway", "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0",
+                "net.bridge.bridge-nf-call-ip6tables=0")
+
+
 def test_check_without_root(lab):
     "check needs CAP_NET_ADMIN alone; print needs nothing; up without the right is one clear sentence"
     with wired(lab) as w:

@@ -152,6 +152,18 @@ static void every_interface_and_network_has_its_rule(void **state)
 	has(&c, WIRING_NFT, "elements = { fd00::/8 }", true);
 }
 
+static void all_of_one_version_holds_none_of_the_other(void **state)
+{
+	struct config c = base();
+	assert_true(network_parse("::/0", &nets[1]));
+	has(&c, WIRING_NFT, "elements = { 10.0.0.0/8 }", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-INSIDE -d ::/0 -j RETURN", true);
+	has(&c, WIRING_IPTABLES, "0.0.0.0/0", false);
+	assert_true(network_parse("0.0.0.0/0", &nets[1]));
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-INSIDE -d 0.0.0.0/0 -j RETURN", true);
+	has(&c, WIRING_IPTABLES, "::/0", false);
+}
+
 /* What later hooks match must not change with the epoch, or a change would open a hole. */
 static void the_epoch_is_in_flow_marks_alone(void **state)
 {
@@ -250,6 +262,7 @@ int main(void)
 		cmocka_unit_test(on_deny_decides_the_answer),
 		cmocka_unit_test(observe_mode_drops_nothing),
 		cmocka_unit_test(every_interface_and_network_has_its_rule),
+		cmocka_unit_test(all_of_one_version_holds_none_of_the_other),
 		cmocka_unit_test(the_epoch_is_in_flow_marks_alone),
 		cmocka_unit_test(names_keep_what_they_say),
 		cmocka_unit_test(replacing_takes_ours_alone),
