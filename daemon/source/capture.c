@@ -251,7 +251,8 @@ static void server_answers(struct track *k, const struct packet *p)
 		k->entry = ENTRY_ANSWERED;
 	if (k->entry != ENTRY_HEARD || (tcp && (!data || p->tcp_flags & (TCP_SYN | TCP_RST))))
 		return;
-	k->entry = tcp ? (enum entry)mark_of_answer(p->payload) : ENTRY_ALLOWED;
+	k->entry = tcp ? (enum entry)mark_of_answer(k->flow->key.server_port, p->payload)
+		       : ENTRY_ALLOWED;
 }
 
 /* An empty ACK carries nothing away, and the kernel can tell it. */
@@ -260,12 +261,14 @@ static bool is_empty_ack(const struct packet *p)
 	return cursor_left(&p->payload) == 0 && p->tcp_flags == TCP_ACK;
 }
 
-/* What may open another connection comes up even of an allowed entry. */
+/* What may open another connection comes up even of an allowed entry; so does what may be two
+ * datagrams in one (GSO), of which the second may be an Initial, with its 1,200 bytes. */
 static bool may_open(const struct packet *p)
 {
 	if (p->transport == IPPROTO_TCP)
-		return p->tcp_flags & TCP_SYN;
-	return p->transport == IPPROTO_UDP && cursor_peek(&p->payload) & 0x80;
+		return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return p->transport == IPPROTO_UDP &&
+	       (cursor_peek(&p->payload) & 0x80 || p->ip_len >= 2400);
 }
 
 static enum fate client_fate(struct capture *c, const struct track *k, const struct packet *p)

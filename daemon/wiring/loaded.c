@@ -276,14 +276,22 @@ void loaded_tidy(const struct loaded *l, int family)
 
 /* --- comparing ----------------------------------------------------------------------------- */
 
-/* Whether a listing has the line, in a table where it has tables. */
-static bool has_line(const char *listing, const char *table, const char *wanted)
+/* Where the lines from this one on stand: the table of iptables, the chain of nft. */
+static void see_place(const char *line, char place[static 32])
 {
-	char line[LINE_MAX_LEN], current[32] = "";
+	if (line[0] == '*')
+		snprintf(place, 32, "%.31s", line + 1);
+	else
+		sscanf(line, "\tchain %31s", place);
+}
+
+/* Whether a listing has the line at that place. */
+static bool has_line(const char *listing, const char *where, const char *wanted)
+{
+	char line[LINE_MAX_LEN], place[32] = "";
 	while (next_line(&listing, line)) {
-		if (line[0] == '*')
-			snprintf(current, sizeof current, "%.31s", line + 1);
-		if (strcmp(current, table) == 0 && strcmp(line, wanted) == 0)
+		see_place(line, place);
+		if (strcmp(place, where) == 0 && strcmp(line, wanted) == 0)
 			return true;
 	}
 	return false;
@@ -293,16 +301,15 @@ static bool has_line(const char *listing, const char *table, const char *wanted)
 static void differences(const char *one, const char *other, bool nft, const char *what,
 			struct errors *errors)
 {
-	char line[LINE_MAX_LEN], table[32] = "";
+	char line[LINE_MAX_LEN], place[32] = "";
 	unsigned shown = 0;
 	while (next_line(&one, line)) {
-		if (line[0] == '*')
-			snprintf(table, sizeof table, "%.31s", line + 1);
-		if ((!nft && !is_ours(line)) || has_line(other, table, line))
+		see_place(line, place);
+		if ((!nft && !is_ours(line)) || has_line(other, place, line))
 			continue;
 		const char *text = line + strspn(line, "\t ");
 		if (shown++ < SHOWN)
-			errors_add(errors, NULL, 0, "%s: %s%s%s", what, table, *table ? ": " : "",
+			errors_add(errors, NULL, 0, "%s: %s%s%s", what, place, *place ? ": " : "",
 				   text);
 	}
 	if (shown > SHOWN)

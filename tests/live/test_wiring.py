@@ -993,7 +993,7 @@ def test_check(lab):
         else:
             lab.run("gateway", "nft", "insert", "rule", "inet", "tiergate", "from_inside", "accept")
             lab.run("gateway", "nft", "flush", "chain", "inet", "tiergate", "denied")
-            wanted = ["not ours, but among our rules: accept", "reject with tcp reset"]
+            wanted = ["not ours, but among our rules: from_inside: accept", "reject with tcp reset"]
         done = w.ctl("check")
         equal(done.returncode, 1)
         for text in wanted:

@@ -232,6 +232,16 @@ static void differences_are_said(void **state)
 	assert_string_equal(errors.lines[1],
 			    "not ours, but among our rules: nat: -A PREROUTING -j TIERGATE-B");
 	errors_deinit(&errors);
+	/* the same words in another chain are another rule */
+	l = (struct loaded){.nft = true,
+			    .table = (char *)"table inet tiergate {\n\tchain a {\n\t\taccept\n\t}\n"
+					     "\tchain b {\n\t\taccept\n\t}\n}\n"};
+	loaded_compare(&l, 4,
+		       "table inet tiergate {\n\tchain a {\n\t\taccept\n\t}\n\tchain b {\n\t}\n}\n",
+		       &errors);
+	assert_int_equal(errors.count, 1);
+	assert_string_equal(errors.lines[0], "not ours, but among our rules: b: accept");
+	errors_deinit(&errors);
 }
 
 static void order_is_checked(void **state)
