@@ -127,6 +127,7 @@ static size_t reload(void *ctx, struct errors *errors)
 		snprintf(g->refused, sizeof g->refused, "%s", errors->lines[0]);
 	} else {
 		swap_snapshot(g, fresh);
+		watch_config(g->watch, c);
 		config_free(g->latest);
 		g->latest = c;
 		identity_reload(g, c);
@@ -156,6 +157,20 @@ static int on_reopen(sd_event_source *s, const struct signalfd_siginfo *si, void
 	return 0;
 }
 
+/* The service manager hears of rules that are not good, and of good ones again. */
+static void tell_wiring(struct gateway *g)
+{
+	struct watch_state s;
+	watch_get(g->watch, false, &s);
+	bool good = s.rules_good && s.interfaces_good;
+	const char *text = good ? "" : s.rules_good ? s.interfaces : s.rules;
+	if (s.looked && strcmp(text, g->wiring_said) != 0) {
+		snprintf(g->wiring_said, sizeof g->wiring_said, "%s", text);
+		sd_notifyf(0, "STATUS=%s%s", good ? "policy " : text,
+			   good ? snapshot_digest(g->snapshot) : "");
+	}
+}
+
 /* Once a second: sessions end, and the watchdog is fed while every worker turns. */
 static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 {
@@ -167,6 +182,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
+	tell_wiring(g);
 	if (healthy && g->watchdog) /* unasked, and unread, it would fill the socket and block */
 		sd_notify(0, "WATCHDOG=1");
 	sd_event_source_set_time_relative(s, TICK_USEC);
@@ -368,9 +384,17 @@ static bool open_dnstap(struct gateway *g, struct errors *errors)
 	return g->dnstap != NULL;
 }
 
+static bool open_watch(struct gateway *g, struct errors *errors)
+{
+	g->watch = watch_new(g->config, errors);
+	return g->watch != NULL;
+}
+
 static bool start_threads(struct gateway *g, struct errors *errors)
 {
 	int r = sink_start(g->sink);
+	if (r == 0)
+		r = watch_start(g->watch);
 	for (unsigned i = 0; r == 0 && i < g->lane_count; i++)
 		r = lane_start(&g->lanes[i]);
 	if (r < 0)
@@ -391,7 +415,7 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
 	       open_conntrack(g, errors) && identity_open(g, errors) && open_dnstap(g, errors) &&
-	       start_threads(g, errors);
+	       open_watch(g, errors) && start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -404,6 +428,7 @@ static void close_fd(int fd)
 
 static void tear_down(struct gateway *g)
 {
+	watch_free(g->watch);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		g->lanes[i].stop = true;
 	for (unsigned i = 0; i < g->lane_count; i++)

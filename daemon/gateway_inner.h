@@ -12,6 +12,7 @@
 #include "source/dnstap_socket.h"
 #include "source/tally.h"
 #include "state/state.h"
+#include "wiring/watch.h"
 #include "worker.h"
 
 #include <nettle/sha2.h>
@@ -64,6 +65,7 @@ struct gateway {
 	struct neighbours *neighbours;      /* NULL: host_change = "ignore" */
 	sd_event_source *neighbours_io;
 	struct tally *tally;
+	struct watch *watch; /* of the kernel's rules */
 	struct dnstap_socket *dnstap;
 	struct store *store; /* NULL: nothing is kept */
 	unsigned ticks;
@@ -77,7 +79,8 @@ struct gateway {
 	uint8_t pseudonym[SHA256_DIGEST_SIZE];
 	bool has_pseudonym, strict;
 	int64_t started, loaded;
-	char refused[256]; /* why the last reload was refused, or "" */
+	char wiring_said[256]; /* what the service manager was told of the rules; "" is good */
+	char refused[256];     /* why the last reload was refused, or "" */
 	int status;
 };
 

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "source/nfqueue.h"
-#include "wiring/wiring.h"
 
 static json_t *counters_json(const struct worker_counters *c)
 {
@@ -76,19 +75,22 @@ static json_t *dns_json(const struct gateway *g)
 			 "connections_lost", (json_int_t)d.lost);
 }
 
-/* Asked of the kernel each time: rules can go without a word (nft flush ruleset). */
+/* Of who watches them: nothing is run to answer. */
 static void wiring_status(const struct gateway *g, json_t *out)
 {
-	struct errors missing = {0};
-	uint64_t undecided;
-	bool there = wiring_loaded(g->latest ? g->latest : g->config, &missing);
-	json_object_set_new(out, "wiring",
-			    json_string(there           ? "in place"
-					: missing.count ? missing.lines[0]
-							: "missing"));
-	errors_deinit(&missing);
-	if (wiring_undecided(&undecided))
-		json_object_set_new(out, "undecided", json_integer((json_int_t)undecided));
+	struct watch_state s;
+	watch_get(g->watch, true, &s);
+	const char *text = s.rules_good && !s.interfaces_good ? s.interfaces : s.rules;
+	const uint64_t *n = s.counts;
+	json_object_set_new(out, "wiring", json_string(text));
+	json_object_set_new(out, "rules",
+			    json_pack("{sI sI sI sI sI sI}", "lost", (json_int_t)s.lost, "put_back",
+				      (json_int_t)s.put_back, "reverse_path",
+				      (json_int_t)n[RULESET_REVERSE], "invalid",
+				      (json_int_t)n[RULESET_INVALID], "unopened",
+				      (json_int_t)n[RULESET_UNOPENED], "untracked",
+				      (json_int_t)n[RULESET_UNTRACKED]));
+	json_object_set_new(out, "undecided", json_integer((json_int_t)n[RULESET_UNDECIDED]));
 }
 
 void gateway_status(void *ctx, json_t *out)

@@ -122,6 +122,7 @@ struct config_expect {
 
 enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
 enum config_open { CONFIG_CLOSED, CONFIG_OPEN };
+enum config_flushed { CONFIG_RESTORE, CONFIG_REPORT };
 enum config_on_deny { CONFIG_REJECT, CONFIG_DROP, CONFIG_REDIRECT };
 enum config_http { CONFIG_HTTP_FIRST, CONFIG_HTTP_EVERY };
 enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
@@ -140,6 +141,7 @@ struct config {
 	struct networks internal, resolvers;
 	enum config_mode mode;
 	enum config_open when_down, when_full;
+	enum config_flushed when_flushed;
 	enum config_on_deny on_deny;
 	struct endpoint portal[2]; /* of IPv4 and of IPv6 */
 	enum config_http http;

@@ -13,6 +13,8 @@
 static const struct word mode_words[] = {
 	{"enforce", CONFIG_ENFORCE}, {"observe", CONFIG_OBSERVE}, {0}};
 static const struct word open_words[] = {{"closed", CONFIG_CLOSED}, {"open", CONFIG_OPEN}, {0}};
+static const struct word flushed_words[] = {
+	{"restore", CONFIG_RESTORE}, {"report", CONFIG_REPORT}, {0}};
 static const struct word on_deny_words[] = {
 	{"reject", CONFIG_REJECT}, {"drop", CONFIG_DROP}, {"redirect", CONFIG_REDIRECT}, {0}};
 static const struct word http_words[] = {
@@ -215,6 +217,11 @@ static const struct option main_options[] = {
 	{"when_full", OPTION_WORD, AT(struct config, when_full), .words = open_words,
 	 .fallback = "\"closed\"",
 	 .help = "What a full queue can't take; \"open\" in observe mode."},
+	{"when_flushed", OPTION_WORD, AT(struct config, when_flushed), .words = flushed_words,
+	 .fallback = "\"restore\"",
+	 .help = "Where another program takes away or changes the kernel's rules: \"restore\" puts "
+		 "them back at once, with growing pauses where it happens again; \"report\" says "
+		 "so alone."},
 	{"on_deny", OPTION_WORD, AT(struct config, on_deny), .words = on_deny_words,
 	 .fallback = "\"reject\"",
 	 .help = "\"redirect\" sends plain HTTP on port 80 to portal and rejects the rest."},

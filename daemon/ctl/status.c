@@ -1,6 +1,7 @@
 #include "ctl/ctl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void show(const json_t *j, int depth);
 
@@ -45,6 +46,9 @@ int ctl_status(int argc, char **argv)
 		ctl_put_json(result);
 	else if (result)
 		show(result, 0);
+	const char *wiring = json_string_value(json_object_get(result, "wiring"));
+	if (wiring && strcmp(wiring, "in place") != 0)
+		status = 1; /* the network is not governed as it should be */
 	json_decref(result);
 	return status;
 }

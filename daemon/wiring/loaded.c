@@ -1,7 +1,9 @@
 #include "wiring/loaded.h"
 
+#include "base/log.h"
 #include "wiring/tool.h"
 
+#include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +32,11 @@ static bool is_jump(const char *line)
 {
 	return starts(line, "-A ") && !starts(line, "-A " RULES_PREFIX) &&
 	       (strstr(line, " -j " RULES_PREFIX) || strstr(line, " -g " RULES_PREFIX));
+}
+
+static bool is_made(const char *line)
+{
+	return starts(line, ":" RULES_MADE " ");
 }
 
 static bool is_ours(const char *line)
@@ -98,6 +105,28 @@ static bool read_iptables(struct loaded *l, int i, char **complaint)
 	return true;
 }
 
+/* What iptables-save kept quiet about. A kernel without nf_tables has nothing to be quiet about. */
+static void read_set(struct loaded *l)
+{
+	if (ruleset_read(&l->set) < 0)
+		ruleset_deinit(&l->set);
+	for (int i = 0; i < 2; i++) {
+		char line[LINE_MAX_LEN];
+		size_t listed = 0, there = 0;
+		for (const char *at = l->save[i]; next_line(&at, line);)
+			listed += starts(line, ":" RULES_PREFIX);
+		for (size_t n = 0; n < l->set.chains; n++)
+			there += l->set.chain[n].ours &&
+				 l->set.chain[n].family == (i ? NFPROTO_IPV6 : NFPROTO_IPV4);
+		l->unlisted[i] = there > listed;
+	}
+	l->iptables |= l->set.iptables;
+	if (!l->named && l->set.named) {
+		l->named = true;
+		l->name = l->set.name;
+	}
+}
+
 bool loaded_read(struct loaded *l, struct errors *errors)
 {
 	char *complaint = NULL;
@@ -108,6 +137,7 @@ bool loaded_read(struct loaded *l, struct errors *errors)
 	if (ok) {
 		find_name(l, l->table);
 		find_name(l, l->save[0]);
+		read_set(l);
 	} else {
 		errors_add(errors, NULL, 0, "the kernel's rules can't be read: %.*s",
 			   complaint ? (int)strcspn(complaint, "\n") : 27,
@@ -123,53 +153,15 @@ void loaded_deinit(struct loaded *l)
 	free(l->table);
 	free(l->save[0]);
 	free(l->save[1]);
+	ruleset_deinit(&l->set);
 	*l = (struct loaded){0};
-}
-
-/* In nft's chain "sent" it is the only rule with a counter, in TIERGATE-SENT the only one without a
- * match. */
-static bool count_undecided(const char *listing, uint64_t *packets)
-{
-	char line[LINE_MAX_LEN];
-	unsigned long n;
-	bool here = false;
-	while (next_line(&listing, line)) {
-		const char *counter = strstr(line, "counter packets ");
-		if (strstr(line, "chain sent {"))
-			here = true;
-		if (here && counter && sscanf(counter, "counter packets %lu", &n) == 1) {
-			*packets += n;
-			return true;
-		}
-		if (strstr(line, "-A " RULES_PREFIX "SENT -j ") && sscanf(line, "[%lu:", &n) == 1) {
-			*packets += n;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool loaded_undecided(uint64_t *packets)
-{
-	static const char *const tools[][7] = {{"nft", "list", "table", "inet", RULES_TABLE, NULL},
-					       {"iptables-save", "-c", "-t", "mangle", NULL},
-					       {"ip6tables-save", "-c", "-t", "mangle", NULL}};
-	bool found = false;
-	*packets = 0;
-	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-		struct tool t;
-		if (tool_run(&t, tools[i], NULL, false) && t.status == 0)
-			found |= count_undecided(t.out, packets);
-		tool_deinit(&t);
-	}
-	return found;
 }
 
 /* --- replacing ----------------------------------------------------------------------------- */
 
-/* The lines that take ours away from one table. Chains are emptied before any is deleted, since
- * they lead to one another. */
-static void remove_from(FILE *to, const char *save, const char *table)
+/* The lines that take ours away from one table, but for the word that we made it where new rules
+ * come. Chains are emptied before any is deleted, since they lead to one another. */
+static void remove_from(FILE *to, const char *save, const char *table, bool replaced)
 {
 	char line[LINE_MAX_LEN], current[32] = "";
 	for (int pass = 0; pass < 3; pass++)
@@ -181,7 +173,8 @@ static void remove_from(FILE *to, const char *save, const char *table)
 				continue;
 			if (pass == 0 && is_jump(line))
 				fprintf(to, "-D%s\n", line + 2);
-			if (pass > 0 && starts(line, ":" RULES_PREFIX) && space)
+			if (pass > 0 && starts(line, ":" RULES_PREFIX) && space &&
+			    !(replaced && is_made(line)))
 				fprintf(to, "-%c %.*s\n", pass == 1 ? 'F' : 'X',
 					(int)(space - line - 1), line + 1);
 		}
@@ -209,7 +202,7 @@ static void remove_rest(FILE *to, const char *save, const char *text)
 		if (open || !is_ours(line))
 			continue;
 		fprintf(to, "*%s\n", table);
-		remove_from(to, save, table);
+		remove_from(to, save, table, *text);
 		fputs("COMMIT\n", to);
 		open = true;
 	}
@@ -226,52 +219,46 @@ char *loaded_replace(const struct loaded *l, int family, const char *text)
 	for (const char *at = text; next_line(&at, line);) {
 		fprintf(to, "%s\n", line);
 		if (line[0] == '*')
-			remove_from(to, save, line + 1);
+			remove_from(to, save, line + 1, true);
 	}
 	remove_rest(to, save, text);
 	return fclose(to) == 0 ? whole : NULL;
 }
 
-/* No rule, no chain of anybody's, no policy but to accept. */
-static bool table_is_empty(const char *save, const char *table)
+/* nft's listing of a table: no more than base chains of iptables' own names, without a rule. */
+static bool is_hollow(const char *listing)
 {
-	char line[LINE_MAX_LEN], current[32] = "";
-	bool seen = false;
-	while (next_line(&save, line)) {
-		if (line[0] == '*')
-			snprintf(current, sizeof current, "%.31s", line + 1);
-		if (strcmp(current, table) != 0)
-			continue;
-		if (starts(line, "-A ") || (line[0] == ':' && !strstr(line, " ACCEPT ")))
+	char line[LINE_MAX_LEN], name[32];
+	while (next_line(&listing, line)) {
+		bool chain = sscanf(line, "\tchain %31s {", name) == 1 &&
+			     strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(name);
+		bool type = starts(line, "\t\ttype ") && strstr(line, "policy accept;");
+		if (*line && !starts(line, "table ") && !chain && !type &&
+		    strcmp(line, "\t}") != 0 && strcmp(line, "}") != 0)
 			return false;
-		seen = true;
 	}
-	return seen;
+	return true;
 }
 
 void loaded_tidy(const struct loaded *l, int family)
 {
-	char line[LINE_MAX_LEN], table[32] = "";
-	struct tool now, gone;
-	const char *const save[] = {family == 6 ? "ip6tables-save" : "iptables-save", NULL};
-	const char *const drop[] = {"nft", "delete", "table", family == 6 ? "ip6" : "ip",
-				    table, NULL};
-	bool ok = tool_run(&now, save, NULL, false) && now.status == 0;
-	bool done = false;
-	for (const char *at = l->save[family == 6]; ok && next_line(&at, line);) {
-		if (line[0] == '*') {
-			snprintf(table, sizeof table, "%.31s", line + 1);
-			done = false;
-		}
-		if (done || !is_ours(line))
+	uint8_t nf = family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	const char *name = family == 6 ? "ip6" : "ip";
+	for (size_t i = 0; i < l->set.chains; i++) {
+		const struct ruleset_chain *c = &l->set.chain[i];
+		struct tool now, gone;
+		if (c->family != nf || strcmp(c->name, RULES_MADE) != 0)
 			continue;
-		done = true;
-		if (table_is_empty(now.out, table)) {
-			ok = tool_run(&gone, drop, NULL, false);
+		const char *const list[] = {"nft", "list", "table", name, c->table, NULL};
+		const char *const drop[] = {"nft", "delete", "table", name, c->table, NULL};
+		if (tool_run(&now, list, NULL, false) && now.status == 0 && is_hollow(now.out)) {
+			if (!tool_run(&gone, drop, NULL, false))
+				log_warn("%s %s is left, empty: nft could not be run", name,
+					 c->table);
 			tool_deinit(&gone);
 		}
+		tool_deinit(&now);
 	}
-	tool_deinit(&now);
 }
 
 /* --- comparing ----------------------------------------------------------------------------- */
@@ -305,7 +292,7 @@ static void differences(const char *one, const char *other, bool nft, const char
 	unsigned shown = 0;
 	while (next_line(&one, line)) {
 		see_place(line, place);
-		if ((!nft && !is_ours(line)) || has_line(other, place, line))
+		if ((!nft && !is_ours(line)) || is_made(line) || has_line(other, place, line))
 			continue;
 		const char *text = line + strspn(line, "\t ");
 		if (shown++ < SHOWN)
@@ -325,7 +312,7 @@ static char *only_ours(const char *listing, bool nft)
 	if (!f)
 		return NULL;
 	while (next_line(&listing, line))
-		if (nft || is_ours(line))
+		if (nft || (is_ours(line) && !is_made(line)))
 			fprintf(f, "%s\n", line);
 	return fclose(f) == 0 ? text : NULL;
 }

@@ -1,7 +1,7 @@
 /* loaded: the rules of ours that the kernel has now, as the tools list them. */
 #pragma once
 #include "base/error.h"
-#include "wiring/rules.h"
+#include "wiring/ruleset.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,23 +11,23 @@ struct loaded {
 	struct rules_name name;
 	char *table;   /* nft's listing of our table; "" where there is none */
 	char *save[2]; /* iptables-save and ip6tables-save, whole; "" where there is none */
+	/* Rules of ours are there that the listing lacks: iptables gives up a table in which nft
+	 * has put what it does not know. */
+	bool unlisted[2];
+	struct ruleset set;
 };
 
 /* False where no tool could list anything: the reason is in errors. */
 bool loaded_read(struct loaded *l, struct errors *errors) __attribute__((warn_unused_result));
 void loaded_deinit(struct loaded *l);
 
-/* The counters of the rules that meet packets without a verdict, summed. False where no tool could
- * list them. */
-bool loaded_undecided(uint64_t *packets) __attribute__((warn_unused_result));
-
 /* A restore file for a family (4, 6) that takes away all that is ours and brings `text` (a restore
  * file of its own; "": nothing) in the same transaction a table. "" where there is nothing to do.
  * The caller frees it; NULL where memory ran out. */
 char *loaded_replace(const struct loaded *l, int family, const char *text);
 
-/* After a removal: tables of a family that held rules of ours and hold nothing now are taken away,
- * since even empty ones have their hooks (and conntrack) run for every packet. */
+/* After a removal: tables of a family that we made and that hold nothing now are taken away, since
+ * even empty ones have their hooks (and conntrack) run for every packet. */
 void loaded_tidy(const struct loaded *l, int family);
 
 /* Adds an error for each line of ours that is missing from, or is too many in, what is loaded.

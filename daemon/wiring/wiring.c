@@ -8,9 +8,15 @@
 #include "wiring/tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#define DOWN_NOTE "/wiring-down" /* in the runtime folder */
 
 static const char acct_path[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
 static const char liberal_path[] = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
@@ -101,7 +107,7 @@ static void say_tool(struct errors *errors, const char *what, const struct tool 
 
 static bool run_with(const char *const argv[], const char *input, struct errors *errors)
 {
-	struct tool t;
+	struct tool t = {0};
 	bool ok = tool_run(&t, argv, input, false) && t.status == 0;
 	if (!ok)
 		say_tool(errors, argv[0], &t);
@@ -112,7 +118,7 @@ static bool run_with(const char *const argv[], const char *input, struct errors 
 enum wiring_backend wiring_probe(const struct config *c, struct errors *errors)
 {
 	struct rules r;
-	struct tool t;
+	struct tool t = {0};
 	if (!rules_init(&r, c, 0, errors))
 		return WIRING_NONE;
 	char *text = text_of(&r, WIRING_NFT, 0);
@@ -132,23 +138,81 @@ static bool load_nft(const struct rules *r, struct errors *errors)
 	return ok;
 }
 
-/* What is there of ours goes and what is new comes in one transaction a table. */
+/* The text, and in each table that it will make a chain that says so. The caller frees it. */
+static char *with_marks(const char *text, const struct loaded *l, int family)
+{
+	uint8_t nf = family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	char *whole = NULL, table[32];
+	size_t len = 0;
+	FILE *to = open_memstream(&whole, &len);
+	for (size_t n; to && *text; text += n) {
+		n = strcspn(text, "\n");
+		n += text[n] == '\n';
+		fwrite(text, 1, n, to);
+		if (sscanf(text, "*%31s", table) == 1 &&
+		    (!ruleset_has_table(&l->set, nf, table) ||
+		     ruleset_chain(&l->set, nf, table, RULES_MADE)))
+			fputs(":" RULES_MADE " - [0:0]\n", to);
+	}
+	return to && fclose(to) == 0 ? whole : NULL;
+}
+
+static bool run_nft(const char *script, struct errors *errors)
+{
+	return !*script || run_with((const char *[]){"nft", "-f", "-", NULL}, script, errors);
+}
+
+static bool wake(const struct loaded *l, struct errors *errors)
+{
+	char *script = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&script, &len);
+	if (!to)
+		return false;
+	ruleset_wake(&l->set, to);
+	bool ok = fclose(to) == 0 && run_nft(script, errors);
+	free(script);
+	return ok;
+}
+
+/* Takes away what was there, by nft: but for chains that `text` has filled anew. */
+static bool remove_old(const struct loaded *l, int family, const char *text, struct errors *errors)
+{
+	char *script = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&script, &len);
+	if (!to)
+		return false;
+	ruleset_removal(&l->set, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4, text, to);
+	bool ok = fclose(to) == 0 && run_nft(script, errors);
+	free(script);
+	return ok;
+}
+
+/* What is there of ours goes and what is new comes in one transaction a table. Where iptables
+ * can't list what is there, the new comes first: for a moment rules of both are met. */
 static bool load_family(const struct rules *r, const struct loaded *l, int family,
 			struct errors *errors)
 {
 	const char *tool = family == 4 ? "iptables-restore" : "ip6tables-restore";
-	char *text = r ? text_of(r, WIRING_IPTABLES, family) : NULL;
-	char *whole = loaded_replace(l, family, text ? text : "");
+	bool unlisted = l->unlisted[family == 6];
+	char *plain = r ? text_of(r, WIRING_IPTABLES, family) : strdup("");
+	char *text = plain ? with_marks(plain, l, family) : NULL;
+	char *whole = unlisted ? text : text ? loaded_replace(l, family, text) : NULL;
 	bool ok = whole &&
-		  (!*whole || run_with((const char *[]){tool, "--noflush", NULL}, whole, errors));
+		  (!*whole || run_with((const char *[]){tool, "--noflush", NULL}, whole, errors)) &&
+		  (!unlisted || remove_old(l, family, text, errors));
+	if (whole != text)
+		free(whole);
 	free(text);
-	free(whole);
+	free(plain);
 	return ok;
 }
 
 static bool load_iptables(const struct rules *r, const struct loaded *l, struct errors *errors)
 {
-	return load_family(r, l, 4, errors) && (!ip6_here() || load_family(r, l, 6, errors));
+	return load_family(r, l, 4, errors) && (!ip6_here() || load_family(r, l, 6, errors)) &&
+	       (!r || wake(l, errors));
 }
 
 static bool remove_iptables(const struct loaded *l, struct errors *errors)
@@ -249,37 +313,104 @@ static bool up(const struct config *c, enum wiring_backend b, const struct loade
 	       set_acct(true, errors);
 }
 
+/* Where the daemon looks, too; of a configuration that can't be read the usual place. */
+static bool runtime_path(const struct config *c, const char *name, char out[static PATH_MAX])
+{
+	return snprintf(out, PATH_MAX, "%s%s", c ? c->runtime_dir : "/run/tiergate", name) <
+	       PATH_MAX;
+}
+
+int wiring_lock(const struct config *c, bool wait)
+{
+	char path[PATH_MAX];
+	if (!runtime_path(c, "", path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0)
+		return fd;
+	int error = -errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+bool wiring_is_down(const struct config *c)
+{
+	char path[PATH_MAX];
+	return runtime_path(c, DOWN_NOTE, path) && access(path, F_OK) == 0;
+}
+
+/* Whoever watches the rules must not put back what was meant to go. */
+static void note_down(const struct config *c, bool down)
+{
+	char path[PATH_MAX];
+	if (!runtime_path(c, DOWN_NOTE, path))
+		return;
+	int fd = down ? open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644) : -1;
+	if (fd >= 0)
+		close(fd);
+	if (!down)
+		unlink(path);
+}
+
 bool wiring_up(const struct config *c, enum wiring_backend b, const char *policy,
 	       struct errors *errors)
 {
 	struct loaded l;
+	int lock = wiring_lock(c, true);
 	if (b == WIRING_NONE)
 		b = wiring_probe(c, errors);
 	bool ok = b != WIRING_NONE && loaded_read(&l, errors);
-	if (!ok)
+	if (ok) {
+		ok = up(c, b, &l, policy, errors);
+		loaded_deinit(&l);
+	}
+	if (ok)
+		note_down(c, false);
+	if (lock >= 0)
+		close(lock);
+	return ok;
+}
+
+bool wiring_restore(const struct config *c, enum wiring_backend b, const struct rules_name *name,
+		    struct errors *errors)
+{
+	struct loaded l;
+	if (!loaded_read(&l, errors))
 		return false;
-	ok = up(c, b, &l, policy, errors);
+	bool ok = load(c, b, &l, name, errors);
 	loaded_deinit(&l);
+	return ok;
+}
+
+static bool take_down(const struct config *c, struct loaded *l, struct errors *errors)
+{
+	bool ok = true;
+	if (l->nft)
+		ok = remove_nft(errors);
+	if (l->iptables)
+		ok = remove_iptables(l, errors) && ok;
+	if (l->named && !l->name.acct)
+		ok = set_acct(false, errors) && ok;
+	if (c && l->named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {
+		errors_add(errors, NULL, 0, "marks of flows can't be cleared");
+		ok = false;
+	}
 	return ok;
 }
 
 bool wiring_down(const struct config *c, struct errors *errors)
 {
 	struct loaded l;
-	if (!loaded_read(&l, errors))
-		return false;
-	bool ok = true;
-	if (l.nft)
-		ok = remove_nft(errors);
-	if (l.iptables)
-		ok = remove_iptables(&l, errors) && ok;
-	if (l.named && !l.name.acct)
-		ok = set_acct(false, errors) && ok;
-	if (c && l.named && conntrack_sweep(c->mark_mask, CONNTRACK_EVERY_EPOCH) < 0) {
-		errors_add(errors, NULL, 0, "marks of flows can't be cleared");
-		ok = false;
+	int lock = wiring_lock(c, true);
+	bool ok = loaded_read(&l, errors);
+	if (ok) {
+		note_down(c, true);
+		ok = take_down(c, &l, errors);
+		loaded_deinit(&l);
 	}
-	loaded_deinit(&l);
+	if (lock >= 0)
+		close(lock);
 	return ok;
 }
 
@@ -310,10 +441,10 @@ static void compare(const struct rules *r, const struct loaded *l, int family,
 		"ip6tables-restore --noflush && ip6tables-save",
 	};
 	const char *command = commands[l->nft ? 0 : family == 4 ? 1 : 2];
-	struct tool t;
+	struct tool t = {0};
 	char *text = text_of(r, l->nft ? WIRING_NFT : WIRING_IPTABLES, family);
-	if (text && tool_run(&t, (const char *[]){"sh", "-c", command, NULL}, text, true) &&
-	    t.status == 0)
+	if (text && (l->nft || !l->unlisted[family == 6]) &&
+	    tool_run(&t, (const char *[]){"sh", "-c", command, NULL}, text, true) && t.status == 0)
 		loaded_compare(l, family, t.out, errors);
 	tool_deinit(&t);
 	free(text);
@@ -338,6 +469,28 @@ static bool check_digest(const struct config *c, const struct loaded *l, struct 
 	return false;
 }
 
+/* What the listings don't tell. */
+static void check_set(const struct rules *r, const struct loaded *l, struct errors *errors)
+{
+	uint64_t counts[RULESET_COUNTS] = {0};
+	for (int family = 4; !l->nft && l->set.iptables && family <= (ip6_here() ? 6 : 4);
+	     family += 2) {
+		char *text = text_of(r, WIRING_IPTABLES, family);
+		if (text && l->unlisted[family == 6])
+			ruleset_compare(&l->set, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4, text,
+					errors, counts);
+		free(text);
+	}
+	if (l->set.dormant)
+		errors_add(errors, NULL, 0, "a table with our rules is switched off (dormant)");
+	if ((l->unlisted[0] || l->unlisted[1]) && l->set.misplaced)
+		errors_add(errors, NULL, 0,
+			   "rules of others stand before ours where these must be first, or after "
+			   "ours in mangle PREROUTING, where these must be last");
+	else
+		loaded_check_order(l, errors);
+}
+
 static void check_whole(const struct config *c, const struct loaded *l, struct errors *errors)
 {
 	struct rules r;
@@ -347,7 +500,7 @@ static void check_whole(const struct config *c, const struct loaded *l, struct e
 	compare(&r, l, 4, errors);
 	if (!l->nft && ip6_here())
 		compare(&r, l, 6, errors);
-	loaded_check_order(l, errors);
+	check_set(&r, l, errors);
 	if (!is_on(acct_path))
 		errors_add(errors, NULL, 0,
 			   "nf_conntrack_acct is off: ends of flows have no byte counts");
@@ -390,7 +543,72 @@ bool wiring_interfaces(const struct config *c, struct errors *errors)
 	return links_check(&c->inside, errors) && errors->count == before;
 }
 
-bool wiring_undecided(uint64_t *packets)
+/* --- the look of who watches --------------------------------------------------------------- */
+
+static enum wiring_state judge_name(const struct config *c, const struct ruleset *r,
+				    char out[static 256])
 {
-	return loaded_undecided(packets);
+	struct errors ignored = {0};
+	char digest[9] = "";
+	const char *text = NULL;
+	enum wiring_state state = WIRING_OTHER;
+	if (!r->nft && !r->iptables) {
+		text = "no rules of tiergate are in the kernel; `tiergatectl wiring up` loads them";
+		state = WIRING_GONE;
+	} else if (!r->named) {
+		text = "the chain that names the rules is gone from the kernel";
+		state = WIRING_DAMAGED;
+	} else if (r->nft && r->iptables) {
+		text = "rules of both nft and iptables are in the kernel; `tiergatectl wiring up` "
+		       "leaves those of one";
+	} else if (!digest_of(c, r->nft ? WIRING_NFT : WIRING_IPTABLES, digest, &ignored) ||
+		   strcmp(digest, r->name.rules) != 0) {
+		text = "the rules in the kernel are those of another configuration; `tiergatectl "
+		       "wiring up` loads these";
+	}
+	errors_deinit(&ignored);
+	snprintf(out, 256, "%s", text ? text : "in place");
+	return text ? state : WIRING_GOOD;
+}
+
+static void compare_set(const struct config *c, const struct ruleset *s, struct errors *faults,
+			uint64_t counts[static RULESET_COUNTS])
+{
+	struct rules r;
+	if (!rules_init(&r, c, s->name.epoch, faults))
+		return;
+	rules_name_format(&s->name, r.name);
+	for (int family = 4; family <= (s->nft || !ip6_here() ? 4 : 6); family += 2) {
+		char *text = text_of(&r, s->nft ? WIRING_NFT : WIRING_IPTABLES, family);
+		if (text)
+			ruleset_compare(s,
+					s->nft        ? NFPROTO_INET
+					: family == 4 ? NFPROTO_IPV4
+						      : NFPROTO_IPV6,
+					text, faults, counts);
+		free(text);
+	}
+	if (s->dormant)
+		errors_add(faults, NULL, 0, "a table with our rules is switched off (dormant)");
+	if (s->misplaced)
+		errors_add(faults, NULL, 0,
+			   "rules of others stand before ours where these must be first, or after "
+			   "ours in mangle PREROUTING, where these must be last");
+}
+
+enum wiring_state wiring_judge(const struct config *c, const struct ruleset *r,
+			       uint64_t counts[static RULESET_COUNTS], char out[static 256])
+{
+	struct errors faults = {0};
+	enum wiring_state state = judge_name(c, r, out);
+	memset(counts, 0, sizeof *counts * RULESET_COUNTS);
+	if (state == WIRING_GOOD) {
+		compare_set(c, r, &faults, counts);
+		if (faults.count) {
+			state = WIRING_DAMAGED;
+			snprintf(out, 256, "%s", faults.lines[0]);
+		}
+	}
+	errors_deinit(&faults);
+	return state;
 }

@@ -8,6 +8,7 @@
 #pragma once
 #include "base/error.h"
 #include "config/config.h"
+#include "wiring/ruleset.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,9 +58,27 @@ void wiring_warn(const struct config *c, struct errors *warnings);
 /* The first of these alone; nothing of interfaces that are not there, nor where dnstap is heard. */
 void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings);
 
-/* Packets that the loaded rules sent up and that passed (open settings) or were dropped without a
- * verdict: no daemon read the queue, or it was full. False where the rules can't be read. */
-bool wiring_undecided(uint64_t *packets) __attribute__((warn_unused_result));
+/* Loads the rules as they were, under the name that they had: for who watches them. */
+bool wiring_restore(const struct config *c, enum wiring_backend b, const struct rules_name *name,
+		    struct errors *errors) __attribute__((warn_unused_result));
+
+/* What is wrong with the rules that were read, in one sentence, or how they are good. Fast: no
+ * program runs. `counts` get what they counted. */
+enum wiring_state {
+	WIRING_GOOD,
+	WIRING_OTHER,   /* whole, but of another configuration, or of two backends */
+	WIRING_DAMAGED, /* not as anything of ours has left them */
+	WIRING_GONE,
+};
+enum wiring_state wiring_judge(const struct config *c, const struct ruleset *r,
+			       uint64_t counts[static RULESET_COUNTS], char out[static 256]);
+
+/* One at a time works on the rules: a descriptor to close, -EWOULDBLOCK where another does and
+ * `wait` is false; -errno. Without the runtime folder there is no daemon to wait for either. */
+int wiring_lock(const struct config *c, bool wait);
+
+/* Whether the rules were taken away by wiring_down. */
+bool wiring_is_down(const struct config *c);
 
 /* The epoch of the loaded rules; false where none are loaded or they can't be read. */
 bool wiring_epoch(const struct config *c, unsigned *epoch) __attribute__((warn_unused_result));

@@ -116,6 +116,24 @@ def test_owners(s):
     s.works()
 
 
+def test_flush(s):
+    "rules that another program flushes are put back by the service itself; those that the wiring unit took away are not"
+    status = lambda: s.run("tiergatectl", "status")  # noqa: E731
+    equal(status().returncode, 0, status().stdout)
+    s.run("nft", "flush", "ruleset")
+    wait_for(lambda: "were put back" in s.machine.journal("tiergated"), 15, s.machine.journal("tiergated"))
+    equal(status().returncode, 0, status().stdout)
+    s.works()
+    equal(s.systemctl("stop", "tiergate-wiring").returncode, 0)
+    equal(status().returncode, 1, status().stdout)
+    check("taken away by `tiergatectl wiring down`" in s.show("StatusText") or "wiring down" in status().stdout)
+    time.sleep(1.5)  # longer than from look to look
+    equal(s.run("tiergatectl", "wiring", "check").returncode, 1, "put back against the operator")
+    equal(s.systemctl("start", "tiergate-wiring").returncode, 0)
+    equal(status().returncode, 0, status().stdout)
+    s.works()
+
+
 def test_restart_policy(s):
     "after a restart with another policy, an open flow that it denies ends, and the others go on"
     s.configure(allow=[{"tiers": ["guest"], "sites": ["good", "social"]}])

@@ -1154,5 +1154,69 @@ def test_down(lab):
     lab.run("gateway", "iptables", "-F", "INPUT")
 
 
+NATIVE = """table %(family)s %(table)s {
+  set s { type ipv4_addr; elements = { 192.0.2.1 } }
+  map m { type ipv4_addr : ipv4_addr; elements = { 192.0.2.1 : 192.0.2.2 } }
+  counter n { }
+  chain other { meta mark set 5 counter; }
+  chain theirs {
+    type %(type)s hook %(hook)s priority %(priority)s; policy accept;
+    ip saddr @s counter accept
+    ct state new ip daddr 192.0.2.9 meta mark set ip daddr map { 192.0.2.9 : 7 } counter jump other
+  }
+  chain lone { ip daddr 192.0.2.0/24 limit rate 5/second accept; }
+}
+"""
+
+
+def test_native(lab):
+    "up, up again and down leave alone what nft has in the same tables: chains, sets, maps, counters"
+    tables = [(f, t) for f in ("ip", "ip6") for t in ("raw", "nat", "filter", "mangle")] + [("inet", "theirs")]
+    kinds = {"nat": ("nat", "postrouting", "srcnat"), "raw": ("filter", "prerouting", "raw")}
+
+    def theirs():
+        out = []
+        for family, table in tables:
+            for what in ("set %s %s s", "map %s %s m", "counter %s %s n", "chain %s %s theirs", "chain %s %s other",
+                         "chain %s %s lone"):
+                out.append(lab.run("gateway", "nft", "-s", "list", *(what % (family, table)).split()).stdout)
+        return out + [re.sub(r"\[\d+:\d+\]", "", line) for line in lab.run("gateway", "nft", "-s", "list", "table", "ip",
+                                                                           "docker").stdout.splitlines()]
+
+    def ours():
+        return [x for x in lab.run("gateway", "nft", "list", "ruleset").stdout.splitlines() if "tiergate" in x.lower()]
+    for half in (tables, tables[::2]):  # some tables are ours alone
+        lab.run("gateway", "nft", "flush", "ruleset")
+        for family, table in half:
+            kind, hook, priority = kinds.get(table, ("filter", "forward", "filter"))
+            text = NATIVE % {"family": family, "table": table, "type": kind, "hook": hook, "priority": priority}
+            if family == "ip6":
+                text = text.replace("ipv4_addr", "ipv6_addr").replace(" ip ", " ip6 ").replace("ip6 ip6", "ip6 ip")
+                text = re.sub(r"192\.0\.2\.(\d+)", r"2001:db8::\1", text).replace("::0/24", "::/32")
+                text = text.replace("    ip saddr", "    ip6 saddr")
+            lab.run("gateway", "nft", "-f", "-", input=text)
+        lab.run("gateway", "nft", "add table ip docker { chain c { type nat hook postrouting priority 99; masquerade; }; }")
+        kept, tables = tables, half
+        before = theirs()
+        w = Wired(lab)
+        for step in ("first", "again", "another"):
+            w.up(on_deny="redirect", portal=PORTAL + (":8088" if step != "another" else ":8089"))
+            equal(theirs(), before, f"theirs after up, {step}")
+            equal(w.ctl("check").returncode, 0, f"check after up, {step}")
+        w.up(on_deny="reject")
+        equal((theirs(), w.ctl("check").returncode), (before, 0), "after up without redirect")
+        if BACKEND == () or "iptables" in BACKEND:
+            lab.run("gateway", "nft", "flush", "chain", "ip", "mangle", "TIERGATE-INSIDE", check_exit=False)
+            if any("TIERGATE-INSIDE" in x for x in ours()):
+                equal(w.ctl("check").returncode, 1, "check of a flushed chain")
+                w.up(on_deny="reject")
+                equal(w.ctl("check").returncode, 0, "check after up again")
+        equal(w.ctl("down").returncode, 0)
+        equal(theirs(), before, "theirs after down")
+        equal(ours(), [], "ours after down")
+        tables = kept
+    lab.run("gateway", "nft", "flush", "ruleset")
+
+
 if __name__ == "__main__":
     main(globals(), context)
