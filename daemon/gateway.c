@@ -183,6 +183,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
 	tell_wiring(g);
+	sweep_tick(g);
 	if (healthy && g->watchdog) /* unasked, and unread, it would fill the socket and block */
 		sd_notify(0, "WATCHDOG=1");
 	sd_event_source_set_time_relative(s, TICK_USEC);
@@ -204,7 +205,7 @@ static bool load_pseudonym(struct gateway *g, struct errors *errors)
 	uint8_t text[4096];
 	if (!g->config->pseudonym_key_file)
 		return true;
-	int fd = open(g->config->pseudonym_key_file, O_RDONLY | O_CLOEXEC);
+	int fd = open(g->config->pseudonym_key_file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 	if (fd >= 0)
 		close(fd);
@@ -387,7 +388,8 @@ static bool open_dnstap(struct gateway *g, struct errors *errors)
 static bool open_watch(struct gateway *g, struct errors *errors)
 {
 	g->watch = watch_new(g->config, errors);
-	return g->watch != NULL;
+	g->sweep = sweep_new();
+	return g->watch && g->sweep;
 }
 
 static bool start_threads(struct gateway *g, struct errors *errors)
@@ -433,6 +435,7 @@ static void tear_down(struct gateway *g)
 		g->lanes[i].stop = true;
 	for (unsigned i = 0; i < g->lane_count; i++)
 		lane_stop(&g->lanes[i]);
+	sweep_free(g->sweep);
 	if (g->store) {
 		state_save_all(g);
 		g->store->ops->free(g->store);

@@ -34,6 +34,7 @@ struct lane {
 	size_t memory_count;
 	uint32_t memory_slot;
 	_Atomic bool remember;
+	_Atomic(struct lookup *) lookup; /* main sets it, the worker answers and clears it */
 	pthread_t thread;
 	bool running;
 	_Atomic bool stop;
@@ -65,6 +66,7 @@ struct gateway {
 	struct neighbours *neighbours;      /* NULL: host_change = "ignore" */
 	sd_event_source *neighbours_io;
 	struct tally *tally;
+	struct sweep *sweep; /* of flows that no worker remembers */
 	struct watch *watch; /* of the kernel's rules */
 	struct dnstap_socket *dnstap;
 	struct store *store; /* NULL: nothing is kept */
@@ -105,6 +107,16 @@ void identity_reload(struct gateway *g, const struct config *c);
 void identity_opened(struct gateway *g, const struct address *a);
 /* Once a second. */
 void identity_tick(struct gateway *g, int64_t now);
+
+/* gateway_sweep.c: flows that the kernel still lets pass and that no worker remembers. sweep_tick is
+ * called once a second. NULL where memory ran out. */
+struct sweep *sweep_new(void);
+void sweep_free(struct sweep *s); /* when no worker runs */
+void sweep_tick(struct gateway *g);
+struct sweep_counters {
+	uint64_t swept, left; /* left: there were more than one round takes */
+};
+void sweep_count(const struct sweep *s, struct sweep_counters *out);
 
 /* gateway_state.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -63,6 +63,11 @@ static void *lane_run(void *arg)
 		r = worker_turn(l->worker);
 		if (atomic_load_explicit(&l->remember, memory_order_acquire))
 			lane_remember(l);
+		struct lookup *lookup = atomic_load_explicit(&l->lookup, memory_order_acquire);
+		if (lookup) {
+			l->lookup = NULL;
+			worker_known(l->worker, lookup);
+		}
 		atomic_fetch_add_explicit(&l->turns, 1, memory_order_relaxed);
 	}
 	l->failed = r;

@@ -98,6 +98,7 @@ void gateway_status(void *ctx, json_t *out)
 	struct gateway *g = ctx;
 	struct sink_counters s;
 	struct seen_counters n;
+	struct sweep_counters swept;
 	json_t *queues = json_array();
 	sink_count(g->sink, &s);
 	seen_count(g->seen, &n);
@@ -110,6 +111,10 @@ void gateway_status(void *ctx, json_t *out)
 	json_object_set_new(out, "started", time_json(g->started));
 	json_object_set_new(out, "loaded", time_json(g->loaded));
 	wiring_status(g, out);
+	sweep_count(g->sweep, &swept);
+	json_object_set_new(out, "swept",
+			    json_pack("{sI sI}", "flows", (json_int_t)swept.swept, "left",
+				      (json_int_t)swept.left));
 	const struct config *c = g->latest ? g->latest : g->config;
 	if (c->faults)
 		json_object_set_new(out, "lists_with_faults", json_integer((json_int_t)c->faults));

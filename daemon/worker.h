@@ -44,6 +44,15 @@ void worker_flow_ended(struct worker *w, const struct flow_ended *e);
 /* The source is over: what still waits is decided with what is known. */
 void worker_finish(struct worker *w);
 
+/* Which of some flows the workers have: each marks its own, and is one less to wait for. */
+struct lookup {
+	struct flow_key *key;
+	_Atomic bool *known;
+	size_t count;
+	_Atomic unsigned waiting;
+};
+void worker_known(const struct worker *w, struct lookup *l);
+
 /* Copies decided flows for the state file, from table slot *slot on (0 at first), at most max of
  * them; *slot is UINT32_MAX when the table is through. The worker's thread, or after it has ended.
  */

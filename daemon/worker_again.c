@@ -138,6 +138,18 @@ void worker_flow_ended(struct worker *w, const struct flow_ended *e)
 	rcu_read_unlock();
 }
 
+void worker_known(const struct worker *w, struct lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct flow_key *k = &l->key[i];
+		const struct flow_key back = {k->server, k->client, k->server_port, k->client_port,
+					      k->transport}; /* picked up mid-stream */
+		if (flow_known(w->flows, k) || flow_known(w->flows, &back))
+			atomic_store_explicit(&l->known[i], true, memory_order_relaxed);
+	}
+	atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_release);
+}
+
 size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
 {
 	size_t count = 0;

@@ -126,10 +126,15 @@ static int read_all(int fd, size_t max, char **bytes, size_t *len)
 
 int file_read(const char *path, size_t max, char **bytes, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	/* O_NONBLOCK: else whoever may put a FIFO in its place could stop us for good. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int e = read_all(fd, max, bytes, len);
+	int e = fstat(fd, &st) < 0     ? -errno
+		: S_ISDIR(st.st_mode)  ? -EISDIR
+		: !S_ISREG(st.st_mode) ? -EOPNOTSUPP
+				       : read_all(fd, max, bytes, len);
 	close(fd);
 	return e;
 }

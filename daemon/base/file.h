@@ -25,7 +25,8 @@ void file_new_abandon(struct file_new *f);
 int file_folder_lock(const char *path) __attribute__((warn_unused_result));
 
 /* Reads a whole file of at most max bytes into memory of the caller's (free), NUL-terminated.
- * 0 or -errno, -EFBIG. */
+ * 0 or -errno; -EFBIG; -EISDIR, or -EOPNOTSUPP for what is no regular file, such as a FIFO, which
+ * would be waited for. */
 int file_read(const char *path, size_t max, char **bytes, size_t *len)
 	__attribute__((warn_unused_result));
 

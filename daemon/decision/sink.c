@@ -135,10 +135,21 @@ static ssize_t write_some(struct sink *s)
 }
 
 /* Writes what the file takes now. True where nothing is left. */
+/* A file that was emptied after a line was cut (a full disk, then copytruncate or an operator's
+ * hand) begins with that line, whole. */
+static void begin_anew(struct sink *s)
+{
+	struct stat st;
+	if (s->off > 0 && s->batch[s->off - 1] != '\n' && fstat(s->fd, &st) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_size == 0)
+		batch_rewind(s);
+}
+
 static bool flush(struct sink *s)
 {
 	if (s->fd < 0)
 		file_reopen(s);
+	begin_anew(s);
 	while (s->off < s->used) {
 		ssize_t n = s->fd < 0 ? -EBADF : write_some(s);
 		if (n == -EINTR)
@@ -162,9 +173,11 @@ static bool flush(struct sink *s)
 static bool batch_add(struct sink *s, const char *json, size_t len)
 {
 	if (s->off > 0 && len > BATCH - s->used) {
+		size_t off = s->off;
+		batch_rewind(s); /* the line that is half written is kept whole */
 		memmove(s->batch, s->batch + s->off, s->used - s->off);
 		s->used -= s->off;
-		s->off = 0;
+		s->off = off - s->off;
 	}
 	if (len > BATCH - s->used)
 		return false;

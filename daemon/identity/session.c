@@ -42,6 +42,8 @@ struct owner {
 	bool summed;
 };
 
+enum { CHANGES = SESSION_CHANGES };
+
 struct sessions {
 	struct session_index index;
 	struct slot *slots;
@@ -51,6 +53,8 @@ struct sessions {
 	uint32_t used_to; /* slots from here on were never used */
 	uint32_t free;    /* first of the list of slots used before */
 	uint64_t host_seed, serial;
+	struct network change[CHANGES]; /* whom the last ones concerned */
+	uint64_t changes;
 	_Atomic uint32_t count;
 	_Atomic uint64_t generation;
 };
@@ -178,6 +182,42 @@ uint32_t sessions_count(const struct sessions *s)
 
 /* ---- the writer ---- */
 
+static void note(struct sessions *s, const struct address *a, uint8_t bits)
+{
+	struct network *n = &s->change[s->changes++ % CHANGES];
+	*n = (struct network){*a, bits};
+	if (bits == 64)
+		memset(n->base.bytes + 8, 0, 8);
+}
+
+/* Whom a session is of: its addresses, and what its host may have in its networks. */
+static void note_all(struct sessions *s, const struct owner *o)
+{
+	for (uint32_t i = 0; i < o->count; i++) {
+		struct address a = session_index_address(&s->index, o->where[i]);
+		note(s, &a, 128);
+	}
+	for (uint32_t i = 0; i < o->networks; i++) {
+		struct address a = session_index_address(&s->index, o->network[i]);
+		uint64_t high;
+		memcpy(&high, a.bytes, sizeof high);
+		high ^= s->host_seed;
+		memcpy(a.bytes, &high, sizeof high);
+		note(s, &a, 64);
+	}
+}
+
+size_t sessions_changes(const struct sessions *s, uint64_t *since,
+			struct network out[static SESSION_CHANGES])
+{
+	uint64_t n = s->changes - *since;
+	size_t copied = n > CHANGES ? 0 : (size_t)n;
+	for (size_t i = 0; i < copied; i++)
+		out[i] = s->change[(*since + i) % CHANGES];
+	*since = s->changes;
+	return n > CHANGES ? SIZE_MAX : copied;
+}
+
 static void changed(struct sessions *s)
 {
 	atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
@@ -228,6 +268,7 @@ static void slot_give(struct sessions *s, uint32_t slot)
 static void close_slot(struct sessions *s, uint32_t slot)
 {
 	struct owner *o = &s->owners[slot];
+	note_all(s, o);
 	while (o->count)
 		session_index_remove(&s->index, o->where[--o->count]);
 	while (o->networks)
@@ -262,6 +303,7 @@ static bool renew(struct sessions *s, const struct session_key *k, struct sessio
 	slot_write(&s->slots[slot], session, true);
 	s->end[slot] = end_of(session);
 	forget_traffic(&s->owners[slot]);
+	note_all(s, &s->owners[slot]);
 	changed(s);
 	return true;
 }
@@ -289,6 +331,7 @@ int session_open(struct sessions *s, const struct address *a, const struct sessi
 		return -ENOSPC;
 	}
 	o->count = 1;
+	note(s, a, 128);
 	s->end[slot] = end_of(&session);
 	atomic_fetch_add_explicit(&s->count, 1, memory_order_release);
 	changed(s);
@@ -323,6 +366,7 @@ int session_add_address(struct sessions *s, uint64_t id, const struct address *a
 	int e = session_index_add(&s->index, &k, slot, &o->where[o->count]);
 	if (e == 0)
 		o->count++;
+	note(s, a, 128);
 	changed(s);
 	return e;
 }
@@ -344,6 +388,7 @@ bool session_drop_address(struct sessions *s, const struct address *a)
 			break;
 	}
 	session_index_remove(&s->index, o->where[i]);
+	note(s, a, 128);
 	o->count--;
 	memmove(&o->where[i], &o->where[i + 1], (o->count - i) * sizeof o->where[0]);
 	changed(s);
@@ -365,6 +410,7 @@ void session_drop_network(struct sessions *s, const struct address *a, const uin
 	}
 	session_index_remove(&s->index, o->network[i]);
 	o->network[i] = o->network[--o->networks];
+	note(s, a, 64);
 	changed(s);
 }
 
@@ -382,6 +428,7 @@ void session_add_network(struct sessions *s, uint64_t id, const struct address *
 	if (o->networks < SESSION_NETWORKS &&
 	    session_index_add(&s->index, &k, slot, &o->network[o->networks]) == 0)
 		o->networks++;
+	note(s, a, 64);
 	changed(s);
 }
 
@@ -395,6 +442,7 @@ void session_bind(struct sessions *s, uint64_t id, const uint8_t mac[6])
 	memcpy(session.mac, mac, sizeof session.mac);
 	session.has_mac = true;
 	slot_write(&s->slots[slot], &session, true);
+	note_all(s, &s->owners[slot]);
 	changed(s);
 }
 

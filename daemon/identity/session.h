@@ -43,6 +43,12 @@ void session_touch(struct sessions *s, const struct address *a, int64_t now);
  * again when it moved. */
 uint64_t sessions_generation(const struct sessions *s);
 
+/* The writer's: whose sessions changed since the last call (*since: 0 at first), oldest first. How
+ * many, or SIZE_MAX where there were more than are remembered. */
+#define SESSION_CHANGES 256
+size_t sessions_changes(const struct sessions *s, uint64_t *since,
+			struct network out[static SESSION_CHANGES]);
+
 /* Writer only. Opens a session at an address, ending one that was there; 0 on success, -ENOSPC.
  * last_seen becomes now, id is given here; session_at tells it. Where the same user's session is
  * there it is replaced without a moment between, and keeps its addresses and, where `what` has none, its MAC

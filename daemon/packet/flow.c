@@ -184,6 +184,14 @@ static void holder_drop(struct flow_table *t, uint32_t slot)
 	t->holders_free = i;
 }
 
+bool flow_known(const struct flow_table *t, const struct flow_key *key)
+{
+	uint32_t slot = t->bucket[hash(t, key) & t->mask];
+	while (slot != NONE && !same(&t->flow[slot].key, key))
+		slot = t->flow[slot].next_;
+	return slot != NONE;
+}
+
 struct flow *flow_find(struct flow_table *t, const struct flow_key *key)
 {
 	uint32_t slot = t->bucket[hash(t, key) & t->mask];

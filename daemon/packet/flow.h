@@ -99,6 +99,9 @@ void flow_table_free(struct flow_table *t);
 /* The flow of a key, most recently used from now on; NULL where there is none. */
 struct flow *flow_find(struct flow_table *t, const struct flow_key *key);
 
+/* Whether it is there; its use is not noted. */
+bool flow_known(const struct flow_table *t, const struct flow_key *key);
+
 /* A new flow of a host, for a key that is not in the table. Where the table is full one that holds
  * no packets goes first: it is passed to `evicted` (may be NULL) while still whole. NULL only where
  * every flow holds packets (reason table-full). */

@@ -318,6 +318,64 @@ int conntrack_sweep(uint32_t mark_mask, unsigned epoch)
 	return cleared;
 }
 
+/* --- the flows that pass in the kernel ----------------------------------------------------- */
+
+struct listing {
+	void (*flow)(void *ctx, const struct flow_key *key);
+	void *ctx;
+	uint32_t mask, mark;
+	int count;
+};
+
+static int on_listed(const struct nlmsghdr *message, void *data)
+{
+	struct listing *l = data;
+	struct flow_key key;
+	struct nf_conntrack *ct = nfct_new();
+	if (ct && nfct_nlmsg_parse(message, ct) == 0 &&
+	    (nfct_get_attr_u32(ct, ATTR_MARK) & l->mask) == l->mark && key_of(ct, &key)) {
+		l->flow(l->ctx, &key);
+		l->count++;
+	}
+	if (ct)
+		nfct_destroy(ct);
+	return MNL_CB_OK;
+}
+
+static int list_kind(struct mnl_socket *s, struct listing *l)
+{
+	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX * 2];
+	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, 1);
+	mnl_attr_put_u32(m, CTA_MARK, htonl(l->mark));
+	mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(l->mask));
+	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
+		return -errno;
+	for (int rc = MNL_CB_OK; rc != MNL_CB_STOP;) {
+		ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof bytes);
+		rc = n < 0 ? -1
+			   : mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(s), on_listed, l);
+		if (rc < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int conntrack_list(struct conntrack *c, void (*flow)(void *ctx, const struct flow_key *key),
+		   void *ctx)
+{
+	static const enum mark_kind kinds[] = {MARK_ALLOWED, MARK_HEARD};
+	struct listing l = {.flow = flow, .ctx = ctx, .mask = c->o.mark_mask};
+	struct mnl_socket *s = open_socket(0);
+	int error = s ? 0 : -errno;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !error; i++) {
+		l.mark = mark_value(c->o.mark_mask, kinds[i], c->o.epoch);
+		error = list_kind(s, &l);
+	}
+	if (s)
+		mnl_socket_close(s);
+	return error ? error : l.count;
+}
+
 /* --- lifecycle ----------------------------------------------------------------------------- */
 
 struct conntrack *conntrack_open(const struct conntrack_options *o, struct errors *errors)

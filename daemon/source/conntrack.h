@@ -43,6 +43,11 @@ int conntrack_delete(struct conntrack *c, const struct flow_key *key);
 #define CONNTRACK_EVERY_EPOCH 16
 int conntrack_sweep(uint32_t mark_mask, unsigned epoch);
 
+/* Tells every flow whose mark lets it pass in the kernel, now or with the server's next packet, in
+ * this epoch. How many, or -errno. The kernel picks them; takes what the table's walk takes. */
+int conntrack_list(struct conntrack *c, void (*flow)(void *ctx, const struct flow_key *key),
+		   void *ctx);
+
 struct conntrack_counters {
 	uint64_t ended, overruns; /* ENOBUFS: ends that the kernel could not tell us */
 	uint64_t remarks, gone;   /* gone: the flow was over already */

@@ -4,12 +4,14 @@ runs: seen at once, said in status and log, counted, and put back."""
 import contextlib
 import json
 import pathlib
+import socket
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import lab as Lab, v6, wait_for  # noqa: E402
 from tap import check, equal, main  # noqa: E402
+from test_daemon import ask, is_cut, keep_alive  # noqa: E402
 
 GUEST, FAR = "10.77.1.2", "198.51.100.11"
 
@@ -177,6 +179,47 @@ def test_counts(lab):
             wait_for(lambda: lab.status()["rules"]["put_back"] == 1, 15, "put back")
             lab.run("client", "ping", "-c", "1", "-W", "1", "-I", "10.99.0.5", FAR, check_exit=False)
             equal(lab.status()["rules"]["reverse_path"], 3, "drops by the reverse path")
+
+
+def crowd_out(lab, source):
+    "Flows of a host's own, more than the table has room for: what it remembers of the others is gone."
+    s = lab.socket("client", socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((source, 0))
+    evicted = lambda: sum(q["evicted"] for q in lab.status()["queues"])  # noqa: E731
+    before = evicted()
+    for n in range(4):
+        for port in range(2000 + n * 1100, 3100 + n * 1100):
+            with contextlib.suppress(OSError):  # what is denied is answered
+                s.sendto(b"x", (FAR, port))
+            if port % 50 == 0:
+                time.sleep(0.02)
+        if evicted() - before > 1100:
+            break
+    s.close()
+    check(evicted() > before, "no flow was evicted")
+
+
+def test_forgotten_flows(lab):
+    "what ends reaches flows that no worker remembers, of those whom it concerns alone"
+    users = lab.dir / "users"
+    users.write_text("")
+    users.chmod(0o600)
+    with gateway(lab, bounds={"flows": 1024}, queues=1, segments=[]):
+        for user, address in (("ann", "10.77.1.5"), ("bob", "10.77.1.6")):
+            lab.ctl("passwd", "--config", lab.config_file, "--user", user, "--tier", "guest",
+                    input="correct horse 1\n" * 2, socket=False)
+            done = lab.login(address, user, "correct horse 1")
+            equal(done.returncode, 0, done.stderr)
+        ann, bob = (keep_alive(lab, "www.allowed.example", source) for source in ("10.77.1.5", "10.77.1.6"))
+        crowd_out(lab, "10.77.1.5")
+        crowd_out(lab, "10.77.1.6")
+        equal(lab.ctl("logout", "--user", "ann").returncode, 0)
+        wait_for(lambda: lab.status()["swept"]["flows"] >= 1, 10, "the sweep")
+        is_cut(ann, "www.allowed.example")
+        ask(bob, "www.allowed.example")
+        lab.reload(bounds={"flows": 1024}, queues=1, segments=[], allow=[])
+        is_cut(bob, "www.allowed.example")
+        equal(lab.status()["swept"]["left"], 0)
 
 
 if __name__ == "__main__":

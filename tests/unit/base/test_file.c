@@ -37,6 +37,24 @@ static const char *content(void)
 	return text;
 }
 
+/* Who may write into the folder can't make us wait, or read for ever. */
+static void only_regular_files_are_read(void **state)
+{
+	char *bytes;
+	size_t len;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(file_read(path, 63, &bytes, &len), -EOPNOTSUPP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(file_read("/dev/zero", 63, &bytes, &len), -EOPNOTSUPP);
+	assert_int_equal(file_read(folder, 63, &bytes, &len), -EISDIR);
+	assert_int_equal(symlink("/dev/zero", path), 0);
+	assert_int_equal(file_read(path, 63, &bytes, &len), -EOPNOTSUPP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("state", path), 0); /* to itself */
+	assert_int_equal(file_read(path, 63, &bytes, &len), -ELOOP);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void check_text(const char *bytes, size_t size, const char *want)
 {
 	struct file_new f;
@@ -169,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_is_written_through),
+		cmocka_unit_test(only_regular_files_are_read),
 		cmocka_unit_test(test_whole_or_not),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_bounds),

@@ -206,6 +206,36 @@ static void a_full_disk_loses_counted_records_only(void **state)
 	sink_free(s);
 }
 
+/* The operator makes room by emptying it, in the middle of a line of ours. */
+static void an_emptied_file_begins_with_a_whole_line(void **state)
+{
+	enum { RECORDS = 3000 };
+	struct heard h = {0};
+	struct sink_counters c;
+	struct rlimit was, small;
+	struct sink *s = start((struct sink_options){
+		.to = SINK_FILE, .rings = 1, .slots = 8192, .written = hear, .ctx = &h});
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = was;
+	small.rlim_cur = 10001;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (uint16_t i = 0; i < RECORDS; i++)
+		assert_true(offer(sink_ring(s, 0), i));
+	while (h.lines < RECORDS) /* more than are kept: the batch was moved, too */
+		nap();
+	WAIT_FOR(s, c, c.failing && c.lost_write > 0);
+	const char *text = content(path);
+	assert_int_not_equal(text[strlen(text) - 1], '\n');
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	WAIT_FOR(s, c, !c.failing);
+	sink_stop(s);
+	text = content(path);
+	assert_int_equal(text[0], '{');
+	assert_int_equal(count_of(text, "\n{\"@timestamp\""), count_of(text, "\n") - 1);
+	sink_free(s);
+}
+
 static void dev_full_fails_at_once(void **state)
 {
 	struct errors errors = {0};
@@ -302,6 +332,7 @@ int main(void)
 		IN_DIR(reopens_for_logrotate),
 		IN_DIR(mends_a_torn_end),
 		IN_DIR(a_full_disk_loses_counted_records_only),
+		IN_DIR(an_emptied_file_begins_with_a_whole_line),
 		NO_FILE(dev_full_fails_at_once),
 		NO_FILE(a_blocked_pipe_never_blocks_the_producer),
 		IN_DIR(a_full_ring_becomes_a_lost_record),

@@ -237,6 +237,34 @@ static void a_host_is_known_in_its_networks(void **state)
 	sessions_free(s);
 }
 
+/* Whom the changes concern, for who must tell the kernel. */
+static void tells_whose_sessions_changed(void **state)
+{
+	struct sessions *s = sessions_new(SESSION_CHANGES * 2);
+	struct network out[SESSION_CHANGES];
+	struct session anna = who("anna", "press");
+	struct address a = addr(1), b = addr(2);
+	uint64_t since = 0;
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_int_equal(session_open(s, &b, &anna, T0), 0);
+	assert_int_equal(sessions_changes(s, &since, out), 2);
+	assert_true(address_equal(&out[0].base, &a) && out[0].bits == 128);
+	assert_int_equal(sessions_changes(s, &since, out), 0);
+	assert_int_equal(session_close_address(s, &b), 1);
+	assert_int_equal(sessions_changes(s, &since, out), 1);
+	assert_true(address_equal(&out[0].base, &b));
+	for (uint32_t i = 0; i < SESSION_CHANGES; i++) {
+		struct address c = addr(10 + i);
+		assert_int_equal(session_open(s, &c, &anna, T0), 0);
+	}
+	uint64_t before = since;
+	assert_int_equal(sessions_changes(s, &since, out), SESSION_CHANGES);
+	since = before - 1; /* one more than is remembered */
+	assert_true(sessions_changes(s, &since, out) == SIZE_MAX);
+	assert_int_equal(sessions_changes(s, &since, out), 0);
+	sessions_free(s);
+}
+
 static void refuses_when_full(void **state)
 {
 	struct sessions *s = sessions_new(3);
@@ -429,6 +457,7 @@ int main(void)
 		cmocka_unit_test(owns_several_addresses),
 		cmocka_unit_test(a_host_is_known_in_its_networks),
 		cmocka_unit_test(refuses_when_full),
+		cmocka_unit_test(tells_whose_sessions_changed),
 		cmocka_unit_test(ends_at_its_time),
 		cmocka_unit_test(ends_when_idle),
 		cmocka_unit_test(agrees_with_a_naive_twin),

@@ -36,6 +36,22 @@ static struct flow *add(struct flow_table *t, uint16_t port, struct evictions *e
 	return flow_add(t, &key, &host, 1000 + port, e ? evicted : NULL, e);
 }
 
+/* To be asked is no use: the least recently used stays so. */
+static void known_is_not_used(void **state)
+{
+	struct flow_table *t = flow_table_new(2);
+	struct evictions e = {0};
+	struct flow_key one = key_of(1), three = key_of(3);
+	add(t, 1, &e);
+	add(t, 2, &e);
+	assert_true(flow_known(t, &one));
+	assert_false(flow_known(t, &three));
+	add(t, 3, &e);
+	assert_false(flow_known(t, &one));
+	assert_true(flow_known(t, &three));
+	flow_table_free(t);
+}
+
 static void added_flows_are_found(void **state)
 {
 	struct flow_table *t = flow_table_new(8);
@@ -239,6 +255,7 @@ int main(void)
 		cmocka_unit_test(what_a_heavy_host_holds_stays),
 		cmocka_unit_test(flows_that_hold_packets_stay),
 		cmocka_unit_test(walk_is_in_slot_order),
+		cmocka_unit_test(known_is_not_used),
 		cmocka_unit_test(agrees_with_a_naive_twin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
