@@ -54,99 +54,11 @@ static void sessions_changed(void *ctx, const struct address *opened)
 		identity_opened(ctx, opened);
 }
 
-/* What a running process can't change: said by name, so that nobody wonders why nothing happened.
- */
-static void refuse_fixed(const struct config *a, const struct config *b, struct errors *errors)
-{
-#define FIXED(key)                                                                                 \
-	if (a->key != b->key)                                                                      \
-	errors_add(errors, b->path, 0,                                                             \
-		   #key ": a running tiergated can't change it; systemctl restart tiergated")
-	FIXED(queues);
-	FIXED(queue_first);
-	FIXED(queue_length);
-	FIXED(mark_mask);
-	FIXED(flows);
-	FIXED(sessions);
-	FIXED(names);
-	FIXED(streams);
-	FIXED(held);
-	FIXED(held_per_client);
-	FIXED(log_ring);
-#undef FIXED
-}
-
-/* Keeps its lists for the next start, and says what is to be looked at. */
-static void config_taken(const struct config *c)
-{
-	struct errors errors = {0};
-	for (size_t i = 0; i < c->notes.count; i++)
-		log_warn("%s", c->notes.lines[i]);
-	if (!config_keep(c, &errors))
-		for (size_t i = 0; i < errors.count; i++)
-			log_warn("%s", errors.lines[i]);
-	errors_deinit(&errors);
-}
-
-static void swap_snapshot(struct gateway *g, struct snapshot *fresh)
-{
-	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, fresh);
-	synchronize_rcu();
-	snapshot_free(old);
-}
-
-/* sd_notify(3): what RELOADING=1 has to carry. */
-static uint64_t monotonic_usec(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static size_t reload(void *ctx, struct errors *errors)
-{
-	struct gateway *g = ctx;
-	struct snapshot *fresh = NULL;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_usec());
-	struct config *c = config_load(g->o.config, CONFIG_FOR_RUN, errors);
-	if (c)
-		refuse_fixed(g->config, c, errors);
-	if (c && !errors->count)
-		fresh = snapshot_compile(c, errors);
-	if (fresh && !errors->count)
-		snapshot_expect(fresh, errors, clock_wall());
-	if (fresh && !errors->count && !wiring_loaded(c, errors))
-		errors_add(errors, NULL, 0, "tiergatectl wiring up, then reload again");
-	g->refused[0] = '\0';
-	if (errors->count) {
-		config_free(c);
-		snapshot_free(fresh);
-		for (size_t i = 0; i < errors->count; i++)
-			log_error("%s", errors->lines[i]);
-		log_error("reload refused, policy %s stays in force", snapshot_digest(g->snapshot));
-		snprintf(g->refused, sizeof g->refused, "%s", errors->lines[0]);
-	} else {
-		swap_snapshot(g, fresh);
-		watch_config(g->watch, c);
-		config_free(g->latest);
-		g->latest = c;
-		identity_reload(g, c);
-		g->loaded = clock_wall();
-		config_taken(c);
-		log_info("policy %s is in force", snapshot_digest(g->snapshot));
-	}
-	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
-		   g->refused[0] ? "; the last reload was refused" : "");
-	return errors->count;
-}
-
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *ctx)
 {
 	struct gateway *g = ctx;
-	struct errors errors = {0};
 	sink_reopen(g->sink);
-	reload(g, &errors);
-	errors_deinit(&errors);
+	reload_begin(g);
 	return 0;
 }
 
@@ -196,7 +108,7 @@ static const struct control_ops control_ops = {
 	.status = gateway_status,
 	.snapshot = current,
 	.sessions_changed = sessions_changed,
-	.reload = reload,
+	.reload = reload_begin,
 };
 
 /* Any secret text is good: its SHA-256 is the key. */
@@ -233,9 +145,8 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 	struct snapshot *s = snapshot_compile(g->config, errors);
 	if (!s)
 		return false;
-	config_taken(g->config);
+	reload_taken(g->config);
 	g->snapshot = s;
-	g->strict = g->config->audit == CONFIG_AUDIT_STRICT;
 	g->started = g->loaded = clock_wall();
 	if (snapshot_expect(s, &failed, g->started)) { /* at start an error, and the daemon runs */
 		for (size_t i = 0; i < failed.count; i++)
@@ -330,12 +241,14 @@ static bool open_loop(struct gateway *g, struct errors *errors)
 	signal(SIGPIPE, SIG_IGN);
 	g->watchdog = sd_watchdog_enabled(0, NULL) > 0;
 	g->remark_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (sd_event_default(&g->event) < 0 || g->remark_fd < 0 ||
+	g->reload.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (sd_event_default(&g->event) < 0 || g->remark_fd < 0 || g->reload.done_fd < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGTERM, on_signal, g) < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGINT, on_signal, g) < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGHUP, on_hangup, g) < 0 ||
 	    sd_event_add_signal(g->event, NULL, SIGUSR1, on_reopen, g) < 0 ||
 	    sd_event_add_io(g->event, NULL, g->remark_fd, EPOLLIN, lanes_remarks, g) < 0 ||
+	    sd_event_add_io(g->event, NULL, g->reload.done_fd, EPOLLIN, reload_done, g) < 0 ||
 	    sd_event_add_time_relative(g->event, NULL, CLOCK_MONOTONIC, TICK_USEC, 0, on_tick, g) <
 		    0) {
 		errors_add(errors, NULL, 0, "the event loop could not be set up");
@@ -430,6 +343,7 @@ static void close_fd(int fd)
 
 static void tear_down(struct gateway *g)
 {
+	reload_end(g);
 	watch_free(g->watch);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		g->lanes[i].stop = true;
@@ -454,6 +368,7 @@ static void tear_down(struct gateway *g)
 	close_fd(g->raw4);
 	close_fd(g->raw6);
 	close_fd(g->remark_fd);
+	close_fd(g->reload.done_fd);
 	seen_free(g->seen);
 	sessions_free(g->sessions);
 	snapshot_free(g->snapshot);
@@ -466,7 +381,11 @@ int gateway_run(const struct gateway_options *o)
 {
 	static struct gateway g;
 	struct errors errors = {0};
-	g = (struct gateway){.o = *o, .remark_fd = -1, .raw4 = -1, .raw6 = -1};
+	g = (struct gateway){
+		.o = *o, .remark_fd = -1, .raw4 = -1, .raw6 = -1, .reload.done_fd = -1};
+	/* Zones are read by the C library, through TZ, while other threads look at the environment:
+	 * what is there already is only changed in place. */
+	setenv("TZ", ":/etc/localtime", 0);
 	rcu_register_thread();
 	if (!load_policy(&g, &errors)) {
 		g.status = EXIT_NO;

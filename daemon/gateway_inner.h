@@ -50,6 +50,16 @@ struct remark {
 	enum verdict verdict;
 };
 
+/* A reload: loaded, compiled and tried on a thread of its own, put in force by the main thread. */
+struct reload {
+	pthread_t thread;
+	bool running, again; /* again: asked for while it ran */
+	int done_fd;         /* eventfd: the thread is done */
+	struct config *config;
+	struct snapshot *snapshot; /* NULL where there are errors */
+	struct errors errors;
+};
+
 struct gateway {
 	struct gateway_options o;
 	struct config *config; /* of the start: bounds, queues, paths */
@@ -79,7 +89,8 @@ struct gateway {
 	int remark_fd; /* eventfd: a worker has a remark */
 	bool watchdog; /* the service manager asks for signs of life */
 	uint8_t pseudonym[SHA256_DIGEST_SIZE];
-	bool has_pseudonym, strict;
+	bool has_pseudonym;
+	struct reload reload;
 	int64_t started, loaded;
 	char wiring_said[256]; /* what the service manager was told of the rules; "" is good */
 	char refused[256];     /* why the last reload was refused, or "" */
@@ -117,6 +128,15 @@ struct sweep_counters {
 	uint64_t swept, left; /* left: there were more than one round takes */
 };
 void sweep_count(const struct sweep *s, struct sweep_counters *out);
+
+/* gateway_reload.c. begin returns at once; who asked over the control socket is answered when it is
+ * over, and sd_notify says so. A reload that is asked for while another runs is the one that
+ * counts. end waits for one that runs, and forgets it. */
+void reload_begin(void *ctx);
+int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx);
+void reload_end(struct gateway *g);
+/* A configuration is taken: its notes are said, its lists kept for the next start. */
+void reload_taken(const struct config *c);
 
 /* gateway_state.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

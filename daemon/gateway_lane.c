@@ -24,7 +24,7 @@ static bool lane_record(void *ctx, const struct decision *d)
 		return false;
 	*slot = *d;
 	ring_publish(l->records);
-	if (!l->gateway->strict)
+	if (snapshot_settings(rcu_dereference(l->gateway->snapshot))->audit != CONFIG_AUDIT_STRICT)
 		return true;
 	struct sink_counters c;
 	sink_count(l->gateway->sink, &c);

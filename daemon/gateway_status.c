@@ -118,6 +118,8 @@ void gateway_status(void *ctx, json_t *out)
 	const struct config *c = g->latest ? g->latest : g->config;
 	if (c->faults)
 		json_object_set_new(out, "lists_with_faults", json_integer((json_int_t)c->faults));
+	if (g->reload.running)
+		json_object_set_new(out, "reloading", json_true());
 	if (g->refused[0])
 		json_object_set_new(out, "reload_refused", json_string(g->refused));
 	json_object_set_new(out, "epoch", json_integer(g->epoch));

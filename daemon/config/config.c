@@ -9,83 +9,23 @@ static void strings_free(struct strings *s)
 	free(s->item);
 }
 
-static void lines_free(struct config_line *lines, size_t count)
+/* `lists` and `hosts` of a site fill one member: whoever comes first frees it. */
+static void lists_free(struct config_list **lists, size_t *count)
 {
-	for (size_t i = 0; i < count; i++) {
-		strings_free(&lines[i].tiers);
-		strings_free(&lines[i].sites);
-		free(lines[i].ports);
-		free(lines[i].when);
-		free(lines[i].owner);
-		free(lines[i].note);
+	for (size_t i = 0; i < *count; i++) {
+		free((*lists)[i].file);
+		free((*lists)[i].item);
 	}
-	free(lines);
+	free(*lists);
+	*lists = NULL;
+	*count = 0;
 }
 
-static void sites_free(struct config_site *sites, size_t count)
+static void rows_free(const struct option *o, char *rows, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < sites[i].count; j++) {
-			free(sites[i].list[j].file);
-			free(sites[i].list[j].item);
-		}
-		free(sites[i].list);
-		free(sites[i].name);
-	}
-	free(sites);
-}
-
-static void tables_free(struct config *c)
-{
-	for (size_t i = 0; i < c->tier_count; i++) {
-		free(c->tiers[i].name);
-		strings_free(&c->tiers[i].includes);
-	}
-	free(c->tiers);
-	for (size_t i = 0; i < c->segment_count; i++)
-		free(c->segments[i].tier);
-	free(c->segments);
-	for (size_t i = 0; i < c->host_count; i++) {
-		free(c->hosts[i].user);
-		free(c->hosts[i].tier);
-	}
-	free(c->hosts);
-	for (size_t i = 0; i < c->schedule_count; i++) {
-		free(c->schedules[i].name);
-		free(c->schedules[i].zone);
-	}
-	free(c->schedules);
-	sites_free(c->sites, c->site_count);
-	lines_free(c->allow, c->allow_count);
-	lines_free(c->deny, c->deny_count);
-	for (size_t i = 0; i < c->expect_count; i++) {
-		free(c->expects[i].tier);
-		free(c->expects[i].to);
-		free(c->expects[i].at);
-	}
-	free(c->expects);
-}
-
-void config_free(struct config *c)
-{
-	if (!c)
-		return;
-	tables_free(c);
-	strings_free(&c->inside);
-	free(c->internal.item);
-	free(c->resolvers.item);
-	free(c->log_file);
-	free(c->pseudonym_key_file);
-	free(c->users_file);
-	free(c->control_socket);
-	free(c->dnstap_socket);
-	free(c->state_dir);
-	free(c->runtime_dir);
-	strings_free(&c->files);
-	errors_deinit(&c->notes);
-	free(c->path);
-	free(c->folder);
-	free(c);
+	for (size_t i = 0; i < count; i++)
+		config_free_table(o->table, rows + i * o->table->size);
+	free(rows);
 }
 
 void config_free_table(const struct table *t, void *row)
@@ -97,14 +37,34 @@ void config_free_table(const struct table *t, void *row)
 		case OPTION_PATH:
 		case OPTION_TEXT:
 		case OPTION_NAME:
-		case OPTION_REF: free(*(char **)member); break;
+		case OPTION_REF:
+		case OPTION_USER:
+		case OPTION_ZONE:
+		case OPTION_WEEKTIME:
+		case OPTION_DESTINATION:
+		case OPTION_PORTS: free(*(void **)member); break;
 		case OPTION_NETWORKS: free(((struct networks *)member)->item); break;
+		case OPTION_REFS:
+		case OPTION_INTERFACES:
+		case OPTION_FILES: strings_free(member); break;
+		case OPTION_LISTS:
+		case OPTION_HOSTS: lists_free(member, option_second(o, row)); break;
+		case OPTION_GROUP: config_free_table(o->table, row); break;
 		case OPTION_TABLE:
-			for (size_t k = 0; k < *(size_t *)option_second(o, row); k++)
-				config_free_table(o->table, *(char **)member + k * o->table->size);
-			free(*(char **)member);
+			rows_free(o, *(char **)member, *(size_t *)option_second(o, row));
 			break;
 		default: break;
 		}
 	}
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	config_free_table(&schema_main, c);
+	errors_deinit(&c->notes);
+	free(c->path);
+	free(c->folder);
+	free(c);
 }

@@ -2,6 +2,7 @@
 #include "config/value.h"
 #include "base/clock.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void put_text(FILE *to, const char *text)
@@ -210,6 +211,39 @@ static void put_option(FILE *to, const struct option *o, const void *row, const 
 	else
 		put_many(to, o, row);
 	fprintf(to, ";%s", after);
+}
+
+static char *option_text(const struct option *o, const void *row)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *to = open_memstream(&text, &len);
+	if (!to)
+		abort();
+	put_option(to, o, row, "");
+	fclose(to);
+	return text;
+}
+
+bool option_same(const struct option *o, const void *a, const void *b)
+{
+	char *x = option_text(o, a), *y = option_text(o, b);
+	bool same = strcmp(x, y) == 0;
+	free(x);
+	free(y);
+	return same;
+}
+
+void table_fixed(const struct table *t, const void *a, const void *b,
+		 void (*say)(void *ctx, const char *name), void *ctx)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct option *o = &t->options[i];
+		if (o->type == OPTION_GROUP)
+			table_fixed(o->table, a, b, say, ctx);
+		else if (o->at_start && !option_same(o, a, b))
+			say(ctx, o->name);
+	}
 }
 
 static void put_group(FILE *to, const struct option *group, const void *row)

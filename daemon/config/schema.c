@@ -165,7 +165,8 @@ TABLE(expect, "an expectation", struct config_expect);
 #define BOUND(name, least, most, def, text)                                                        \
 	{                                                                                          \
 #name, OPTION_NUMBER, AT(struct config, name), .min = least, .max = most,          \
-							       .fallback = #def, .help = text      \
+							       .fallback = #def, .at_start = true, \
+							       .help = text                        \
 	}
 
 static const struct option bound_options[] = {
@@ -179,19 +180,19 @@ static const struct option bound_options[] = {
 	BOUND(streams, 64, 1048576, 8192,
 	      "Flows whose first bytes are being gathered; a further one is denied, table-full. "
 	      "One host has a sixteenth; its further one is denied, held-full."),
-	{"held", OPTION_NUMBER, AT(struct config, held), .min = 16, .max = 65536,
+	{"held", OPTION_NUMBER, AT(struct config, held), .min = 16, .max = 65536, .at_start = true,
 	 .help = "Packets held for a name, a further one is denied, held-full; without it a "
 		 "quarter of "
 		 "queue_length."},
 	{"held_per_client", OPTION_NUMBER, AT(struct config, held_per_client), .min = 4,
-	 .max = 65536,
+	 .max = 65536, .at_start = true,
 	 .help = "The same for one host; without it a sixteenth of held. A host is a MAC address "
 		 "where the neighbour table of a segment of ours has it, else an IPv4 address or "
 		 "an IPv6 /64; the unconfirmed addresses of our segments together are one."},
 	BOUND(log_ring, 64, 4194304, 16384,
 	      "Decision records waiting for the log; a further one is lost and counted."),
 	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,
-	 .max = 60 * NS_PER_S, .fallback = "\"2s\"",
+	 .max = 60 * NS_PER_S, .fallback = "\"2s\"", .at_start = true,
 	 .help = "So long may a hello stay unfinished after its first byte."},
 };
 TABLE(bound, "bounds", struct config);
@@ -205,11 +206,12 @@ static const struct option main_options[] = {
 		 "later is governed from then on."},
 	{"internal", OPTION_NETWORKS, AT(struct config, internal),
 	 .fallback = "[ \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"fd00::/8\" ]",
-	 .help = "Destinations that all may reach."},
+	 .in_digest = true, .help = "Destinations that all may reach."},
 	{"resolvers", OPTION_NETWORKS, AT(struct config, resolvers), .fallback = "[ ]",
+	 .in_digest = true,
 	 .help = "Resolvers whose answers are believed; queries to them always pass."},
 	{"mode", OPTION_WORD, AT(struct config, mode), .words = mode_words,
-	 .fallback = "\"enforce\"",
+	 .fallback = "\"enforce\"", .in_digest = true,
 	 .help = "\"observe\" denies nothing and logs what would be denied."},
 	{"when_down", OPTION_WORD, AT(struct config, when_down), .words = open_words,
 	 .fallback = "\"closed\"",
@@ -228,19 +230,20 @@ static const struct option main_options[] = {
 	{"portal", OPTION_ENDPOINTS, AT(struct config, portal),
 	 .help = "Where \"redirect\" sends to. An IP version that has none is rejected."},
 	{"http", OPTION_WORD, AT(struct config, http), .words = http_words, .fallback = "\"first\"",
-	 .help = "Which requests of a plain HTTP connection are looked at."},
+	 .in_digest = true, .help = "Which requests of a plain HTTP connection are looked at."},
 	{"mismatch", OPTION_WORD, AT(struct config, mismatch), .words = mismatch_words,
-	 .fallback = "\"log\"",
+	 .fallback = "\"log\"", .in_digest = true,
 	 .help = "What becomes of a name that was not resolved to the flow's address, where "
 		 "neither "
 		 "line nor tier says."},
 	{"audit", OPTION_WORD, AT(struct config, audit), .words = audit_words,
 	 .fallback = "\"normal\"", .help = "\"strict\" denies what can't be recorded."},
 	{"dns_scope", OPTION_WORD, AT(struct config, dns_any_client), .words = scope_words,
-	 .fallback = "\"client\"",
+	 .fallback = "\"client\"", .at_start = true, .in_digest = true,
 	 .help = "For whom a DNS answer counts: the client that got it, or the whole network."},
 	{"name_grace", OPTION_DURATION, AT(struct config, name_grace), .min = 0, .max = 7 * DAY,
-	 .fallback = "\"1h\"", .help = "So long after its TTL a DNS answer still counts."},
+	 .fallback = "\"1h\"", .at_start = true, .in_digest = true,
+	 .help = "So long after its TTL a DNS answer still counts."},
 	{"host_change", OPTION_WORD, AT(struct config, host_change), .words = host_change_words,
 	 .fallback = "\"end\"",
 	 .help = "A session has all addresses of a host, told by the MAC address in the neighbour "
@@ -251,34 +254,40 @@ static const struct option main_options[] = {
 		 "which also takes it along to the host's next IPv4 address. \"ignore\" does "
 		 "not look: a session has the address that signed in."},
 	{"log", OPTION_WORD, AT(struct config, log), .words = log_words, .fallback = "\"file\"",
-	 .help = "Where decision records go."},
+	 .at_start = true, .help = "Where decision records go."},
 	{"log_file", OPTION_PATH, AT(struct config, log_file), .max = 4000,
-	 .fallback = "\"/var/log/tiergate/decisions.jsonl\"",
+	 .fallback = "\"/var/log/tiergate/decisions.jsonl\"", .at_start = true,
 	 .help = "The file of log = \"file\"."},
 	{"pseudonym_key", OPTION_PATH, AT(struct config, pseudonym_key_file), .max = 4000,
+	 .at_start = true,
 	 .help = "File with the key by which user names are replaced in records; without it they "
 		 "are "
 		 "written as they are."},
 	{"users_file", OPTION_PATH, AT(struct config, users_file), .max = 4000,
 	 .fallback = "\"/etc/tiergate/users\"", .help = "Users, tiers and password hashes."},
 	{"control_socket", OPTION_PATH, AT(struct config, control_socket), .max = 107,
-	 .fallback = "\"/run/tiergate/control.sock\"",
+	 .fallback = "\"/run/tiergate/control.sock\"", .at_start = true,
 	 .help = "The socket of tiergatectl and the portal."},
 	{"dnstap_socket", OPTION_PATH, AT(struct config, dnstap_socket), .max = 107,
+	 .at_start = true,
 	 .help = "Socket to which resolvers write what they answered (dnstap), for answers that do "
 		 "not cross the gateway."},
 	{"state_dir", OPTION_PATH, AT(struct config, state_dir), .max = 4000,
-	 .fallback = "\"/var/lib/tiergate\"", .help = "State that outlives the daemon."},
+	 .fallback = "\"/var/lib/tiergate\"", .at_start = true,
+	 .help = "State that outlives the daemon."},
 	{"runtime_dir", OPTION_PATH, AT(struct config, runtime_dir), .max = 4000,
-	 .fallback = "\"/run/tiergate\"", .help = "State that does not outlive the machine."},
+	 .fallback = "\"/run/tiergate\"", .at_start = true,
+	 .help = "State that does not outlive the machine."},
 	{"queues", OPTION_NUMBER, AT(struct config, queues), .min = 1, .max = 64, .fallback = "2",
+	 .at_start = true,
 	 .help = "Queues, each with a worker thread; the number after theirs is the NFLOG group of "
 		 "DNS."},
 	{"queue_first", OPTION_NUMBER, AT(struct config, queue_first), .min = 0, .max = 65471,
-	 .fallback = "0", .help = "Number of the first queue."},
+	 .fallback = "0", .at_start = true, .help = "Number of the first queue."},
 	{"queue_length", OPTION_NUMBER, AT(struct config, queue_length), .min = 64, .max = 1048576,
-	 .fallback = "8192", .help = "Packets that a queue holds."},
+	 .fallback = "8192", .at_start = true, .help = "Packets that a queue holds."},
 	{"mark_mask", OPTION_MASK, AT(struct config, mark_mask), .fallback = "0x7f000000",
+	 .at_start = true,
 	 .help = "The bits of the packet mark and the conntrack mark that are tiergate's."},
 	{"bounds", OPTION_GROUP, .table = &bound_table, .help = "Sizes of tables and buffers."},
 	{"policy", OPTION_FILES, AT(struct config, files),

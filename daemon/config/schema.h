@@ -59,6 +59,8 @@ struct option {
 	enum ref_kind ref; /* of what this is the name */
 	bool star;         /* "*" stands for all */
 	bool required;
+	bool at_start;  /* a running process can't change it: a reload that would is refused */
+	bool in_digest; /* a scalar that makes a policy the policy that it is (policy/digest.c) */
 	const struct table *table;
 	const char *help;
 };
@@ -73,6 +75,13 @@ struct table {
 extern const struct table schema_main;
 
 const struct option *table_find(const struct table *t, const char *name);
+
+/* Whether two rows say the same, as they would be printed. */
+bool option_same(const struct option *o, const void *a, const void *b);
+/* Names each option of a table, and of its groups, that differs and can't be changed at run time.
+ */
+void table_fixed(const struct table *t, const void *a, const void *b,
+		 void (*say)(void *ctx, const char *name), void *ctx);
 
 /* Reads one file, which is not of the daemon's own configuration, into a row of a table: forms,
  * ranges and unknown keys are checked as they are there. The row begins zeroed; it is filled as far

@@ -18,6 +18,7 @@ struct client {
 		json_t *id, *filter;
 		uint32_t slot, count;
 	} rows;
+	json_t *reload; /* the id of a request for a reload that is not over */
 	struct watch watch;
 };
 

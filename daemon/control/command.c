@@ -282,18 +282,9 @@ static enum done reach_of(struct request *r)
 
 static enum done reload(struct request *r)
 {
-	const struct control_options *o = &r->control->o;
-	struct errors errors = {0};
-	size_t failed = o->ops->reload(o->ctx, &errors);
-	if (failed) {
-		r->errors = json_array();
-		for (size_t i = 0; i < errors.count && i < ERRORS_MAX; i++)
-			json_array_append_new(r->errors, json_string(errors.lines[i]));
-		fail(r, "failed", "%zu error%s; the old policy stays in force", failed,
-		     failed == 1 ? "" : "s");
-	}
-	errors_deinit(&errors);
-	return DONE;
+	r->client->reload = json_incref(r->id);
+	r->control->o.ops->reload(r->control->o.ctx);
+	return LATER;
 }
 
 static enum done sessions(struct request *r)
@@ -478,6 +469,36 @@ static json_t *answer_of(struct request *r)
 	return a;
 }
 
+static void answer(struct request *r)
+{
+	json_t *a = answer_of(r);
+	client_put_json(r->client, a);
+	json_decref(a);
+}
+
+void control_reloaded(struct control *c, const struct errors *errors)
+{
+	for (size_t n = 0; n < CONTROL_CLIENTS; n++) {
+		struct client *cl = c->clients[n];
+		if (!cl || !cl->reload)
+			continue;
+		struct request r = {.client = cl, .id = cl->reload, .result = json_object()};
+		if (errors->count) {
+			r.errors = json_array();
+			fail(&r, "failed", "%zu error%s; the old policy stays in force",
+			     errors->count, errors->count == 1 ? "" : "s");
+		}
+		for (size_t i = 0; i < errors->count && i < ERRORS_MAX; i++)
+			json_array_append_new(r.errors, json_string(errors->lines[i]));
+		answer(&r);
+		json_decref(r.result);
+		json_decref(r.errors);
+		json_decref(r.id);
+		cl->reload = NULL;
+		client_flush(cl);
+	}
+}
+
 void command_run(struct client *cl, const char *line, size_t len)
 {
 	struct control *c = cl->control;
@@ -494,11 +515,8 @@ void command_run(struct client *cl, const char *line, size_t len)
 		fail(&r, "bad-request", "a request is one JSON object a line");
 	if (r.code)
 		c->counters.bad_requests++;
-	if (done == DONE) {
-		json_t *answer = answer_of(&r);
-		client_put_json(cl, answer);
-		json_decref(answer);
-	}
+	if (done == DONE)
+		answer(&r);
 	json_decref(r.errors);
 	json_decref(r.result);
 	json_decref(body);

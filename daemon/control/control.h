@@ -27,8 +27,8 @@ struct control_ops {
 	/* Sessions were opened or closed (the table's generation has moved); opened: where
 	 * somebody signed in, or NULL. */
 	void (*sessions_changed)(void *ctx, const struct address *opened);
-	/* Loads the configuration again: 0, or the number of errors added; then nothing changed. */
-	size_t (*reload)(void *ctx, struct errors *errors);
+	/* Begins to load the configuration again; control_reloaded says how it ended. */
+	void (*reload)(void *ctx);
 };
 
 struct control_options {
@@ -53,6 +53,9 @@ int control_adopt(struct control *c, int fd, enum control_right right);
 /* sink_options.written (ctx is the struct control): hands a decision over to watchers and to the
  * memory of recent denials. The sink's thread; never waits. */
 void control_decided(void *ctx, const struct decision *d);
+
+/* A reload is over; with errors nothing has changed. Answers all that have asked for it. */
+void control_reloaded(struct control *c, const struct errors *errors);
 
 struct control_counters {
 	uint64_t clients, refused_clients, requests, bad_requests, lost_lines;

@@ -30,6 +30,7 @@ static void client_free(struct client *cl)
 	c->counters.clients--;
 	json_decref(cl->rows.id);
 	json_decref(cl->rows.filter);
+	json_decref(cl->reload);
 	sd_event_source_disable_unref(cl->io);
 	close(cl->fd);
 	free(cl->out);
@@ -73,7 +74,7 @@ static void client_fail(struct client *cl)
 
 static bool takes_requests(const struct client *cl)
 {
-	return !cl->closing && !cl->rows.id && cl->out_len - cl->out_off < OUT_LOW;
+	return !cl->closing && !cl->rows.id && !cl->reload && cl->out_len - cl->out_off < OUT_LOW;
 }
 
 void client_flush(struct client *cl)
@@ -137,7 +138,7 @@ static void take_bytes(struct client *cl)
 
 static bool at_end(const struct client *cl)
 {
-	bool busy = cl->out_len || cl->rows.id || memchr(cl->in, '\n', cl->in_len);
+	bool busy = cl->out_len || cl->rows.id || cl->reload || memchr(cl->in, '\n', cl->in_len);
 	return (cl->closing && !cl->out_len) || (cl->eof && !busy && !cl->watch.on);
 }
 

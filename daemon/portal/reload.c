@@ -6,6 +6,7 @@
 #include "portal/tls.h"
 
 #include "base/log.h"
+#include "config/schema.h"
 
 #include <string.h>
 
@@ -18,25 +19,9 @@ struct portal_config *portal_config_now(struct portal *p)
 }
 
 /* What the process was made with. */
-static void say_fixed(const struct portal_config *a, const struct portal_config *b)
+static void say_fixed(void *ctx, const char *option)
 {
-	const struct {
-		const char *option;
-		bool same;
-	} fixed[] = {
-		{"https", address_equal(&a->https, &b->https) && a->https_port == b->https_port},
-		{"http", address_equal(&a->http, &b->http) && a->http_port == b->http_port},
-		{"state_dir", strcmp(a->state_dir, b->state_dir) == 0},
-		{"checkers", a->checkers == b->checkers},
-		{"radius",
-		 address_equal(&a->radius, &b->radius) && a->radius_port == b->radius_port},
-		{"radius_window", a->radius_window == b->radius_window},
-		{"radius_sessions", a->radius_sessions == b->radius_sessions},
-		{"radius_repeats", a->radius_repeats == b->radius_repeats},
-	};
-	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-		if (!fixed[i].same)
-			log_warn("%s has changed; a restart will take it", fixed[i].option);
+	log_warn("%s has changed; a restart will take it", option);
 }
 
 bool portal_reload(struct portal *p, struct errors *errors)
@@ -52,7 +37,7 @@ bool portal_reload(struct portal *p, struct errors *errors)
 	p->config = c;
 	p->assets = assets;
 	pthread_rwlock_unlock(&p->lock);
-	say_fixed(before, c);
+	table_fixed(&schema_portal, before, c, say_fixed, NULL);
 	if (!server_reload(p->server, before))
 		log_warn("the old bounds of connections stay, until another reload or a restart");
 	/* RADIUS holds the configuration itself, and keeps the old one where it has no memory. */

@@ -450,6 +450,18 @@ struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *erro
 	return &q->source;
 }
 
+/* Without an ACK, which would come among the packets, to another thread. */
+void nfqueue_fail_open(struct source *s, bool on)
+{
+	struct nfqueue *q = of(s);
+	char buffer[256];
+	struct nlmsghdr *m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
+	mnl_attr_put_u32(m, NFQA_CFG_FLAGS, htonl(on ? NFQA_CFG_F_FAIL_OPEN : 0));
+	mnl_attr_put_u32(m, NFQA_CFG_MASK, htonl(NFQA_CFG_F_FAIL_OPEN));
+	if (mnl_socket_sendto(q->socket, m, m->nlmsg_len) < 0)
+		log_warn("queue %u: what a full queue does stays as it was: %m", q->o.queue);
+}
+
 void nfqueue_count(const struct source *s, struct nfqueue_counters *out)
 {
 	const struct nfqueue *q = (const struct nfqueue *)s;

@@ -28,6 +28,9 @@ struct nfqueue_counters {
 	uint32_t waiting;  /* packets in the queue now, held ones among them */
 };
 
+/* What becomes of packets that the full queue can't take: they pass, or are dropped. Any thread. */
+void nfqueue_fail_open(struct source *s, bool on);
+
 /* The last three are the kernel's own (/proc/net/netfilter/nfnetlink_queue) where the process may
  * read them; not for the packet path. */
 void nfqueue_count(const struct source *s, struct nfqueue_counters *out);

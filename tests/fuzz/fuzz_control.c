@@ -37,10 +37,12 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static size_t fake_reload(void *ctx, struct errors *errors)
+static void fake_reload(void *ctx)
 {
-	errors_add(errors, "a", 1, "wrong");
-	return 1;
+	struct errors errors = {0};
+	errors_add(&errors, "a", 1, "wrong");
+	control_reloaded(control, &errors);
+	errors_deinit(&errors);
 }
 
 static void set_up(void)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The daemon's life: reload, stop, kill, a full queue, a login, and what happens to packets meanwhile."""
 import datetime
+import os
 import pathlib
 import signal
 import socket
@@ -83,6 +84,58 @@ def test_reload_bad(lab):
         lab.config_file.write_text(good)
         check(lab.curl("https://www.allowed.example/", GUEST).ok)
         check(lab.curl("https://www.denied.example/", GUEST).refused)
+
+
+def test_reload_aside(lab):
+    "a reload that takes long holds up nobody: control, sign-ins and packets; the last one asked for counts"
+    fifo = lab.dir / "slow.sites"
+    over = {"sites": [{"name": "good", "hosts": ["allowed.example"]},
+                      {"name": "social", "lists": [str(fifo)]}], "allow": SOCIAL_TOO}
+    with lab.gateway():
+        before = lab.policy()
+        os.mkfifo(fifo)
+        lab.configure(**over)
+        try:
+            slow_reload(lab, fifo, before)
+        finally:
+            fifo.unlink()
+
+
+def slow_reload(lab, fifo, before):
+    lab.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: lab.status().get("reloading"), 10, "the reload")
+    check(lab.curl("https://www.social.example/", GUEST).refused)
+    check(lab.curl("https://www.allowed.example/", GUEST).ok)
+    asked = lab.spawn("gateway", BUILD / "tiergatectl", "--socket", lab.control, "reload")
+    time.sleep(0.3)  # asked before the first ends; where it is not, it is a reload of its own
+    equal(lab.policy(), before, "digest while it loads")
+    with fifo.open("w") as first:
+        os.mkfifo(f"{fifo}.next")
+        os.rename(f"{fifo}.next", fifo)
+        first.write("social.example\n")
+    fifo.write_text("elsewhere.example\n")  # what the second reads is in force
+    equal(asked.wait(20), 0, "exit status of the second reload")
+    check(lab.policy() != before and "reloading" not in lab.status(), lab.status())
+    check(lab.curl("https://www.social.example/", GUEST).refused)
+    lab.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: lab.status().get("reloading"), 10, "another reload")
+    lab.stop(wire=False)  # which does not wait for a file that never ends
+
+
+def test_reload_fixed(lab):
+    "what a running process can't change is refused by name; observe becomes enforce with all its defaults"
+    with lab.gateway(mode="observe"):
+        check(lab.curl("https://www.social.example/", GUEST).ok)
+        lab.configure(mode="observe", dns_scope="network", log="none", bounds={"hello_timeout": "5s"})
+        done = lab.ctl("reload")
+        equal(done.returncode, 1, "exit status")
+        for key in ("dns_scope", "log", "hello_timeout"):
+            check(f"{key}: a running tiergated can't change it" in done.stderr, done.stderr)
+        lab.configure()
+        lab.wire()
+        done = lab.ctl("reload")
+        equal(done.returncode, 0, f"exit status, {done.stderr}")
+        check(lab.curl("https://www.social.example/", GUEST).refused)
 
 
 def test_reload_expect(lab):

@@ -19,6 +19,8 @@ static inline void put_option(FILE *to, const struct option *o)
 		fputs("Required.\n", to);
 	else if (o->fallback)
 		fprintf(to, "Default: %s.\n", o->fallback);
+	if (o->at_start)
+		fputs("A change needs a restart.\n", to);
 }
 
 static inline void put_table(FILE *to, const struct table *t, const char *title)

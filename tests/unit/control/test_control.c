@@ -48,13 +48,15 @@ static void fake_changed(void *ctx, const struct address *opened)
 	f.changed++;
 }
 
-static size_t fake_reload(void *ctx, struct errors *errors)
+static void fake_reload(void *ctx)
 {
-	if (!f.reload_fails)
-		return 0;
-	errors_add(errors, "policy.conf", 3, "wrong");
-	errors_add(errors, "policy.conf", 9, "wrong too");
-	return 2;
+	struct errors errors = {0};
+	if (f.reload_fails) {
+		errors_add(&errors, "policy.conf", 3, "wrong");
+		errors_add(&errors, "policy.conf", 9, "wrong too");
+	}
+	control_reloaded(f.control, &errors);
+	errors_deinit(&errors);
 }
 
 static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed, fake_reload};

@@ -42,13 +42,15 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static size_t fake_reload(void *ctx, struct errors *errors)
+static void fake_reload(void *ctx)
 {
-	if (access(reload_flag, F_OK) != 0)
-		return 0;
-	errors_add(errors, "policy.conf", 3, "first");
-	errors_add(errors, "policy.conf", 9, "second");
-	return 2;
+	struct errors errors = {0};
+	if (access(reload_flag, F_OK) == 0) {
+		errors_add(&errors, "policy.conf", 3, "first");
+		errors_add(&errors, "policy.conf", 9, "second");
+	}
+	control_reloaded(control, &errors);
+	errors_deinit(&errors);
 }
 
 static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
