@@ -126,6 +126,35 @@ static int by_network(const void *a, const void *b)
 	return order ? order : x < y ? -1 : x > y;
 }
 
+static bool within(const struct network *inner, const struct network *outer)
+{
+	return outer->bits <= inner->bits && network_has(outer, &inner->base);
+}
+
+/* Segments may overlap, and who reads them may not know which counts. Sorted, a network follows
+ * those that hold it; one is told of. */
+static void note_overlaps(struct loader *l, const struct config_segment **order, size_t count)
+{
+	size_t overlaps = 0, inner = 0, outer = 0;
+	for (size_t i = 1, around = 0; i < count; i++) {
+		while (around > 0 && !within(&order[i]->network, &order[around]->network))
+			around--;
+		if (within(&order[i]->network, &order[around]->network) && order[i]->tier &&
+		    order[around]->tier && strcmp(order[i]->tier, order[around]->tier) != 0 &&
+		    overlaps++ == 0)
+			inner = i, outer = around;
+		if (!within(&order[i]->network, &order[around]->network) ||
+		    order[i]->network.bits > order[around]->network.bits)
+			around = i;
+	}
+	if (overlaps)
+		errors_add(
+			&l->c->notes, order[inner]->place.file, order[inner]->place.line,
+			"the segment lies in that of %s:%d, which has another tier (%zu such): the "
+			"longest network that holds an address counts",
+			order[outer]->place.file, order[outer]->place.line, overlaps);
+}
+
 static void check_segments(struct loader *l)
 {
 	const struct config *c = l->c;
@@ -142,6 +171,7 @@ static void check_segments(struct loader *l)
 				 "the network is there already, at %s:%d; give it one tier",
 				 first->place.file, first->place.line);
 	}
+	note_overlaps(l, order, c->segment_count);
 	free(order);
 }
 
@@ -181,6 +211,21 @@ static void check_hosts(struct loader *l)
 				 first->place.file, first->place.line);
 	}
 	free(order);
+}
+
+/* One level, so that it can be read, and leads to no circle. */
+static void check_schedules(struct loader *l)
+{
+	const struct config *c = l->c;
+	for (size_t i = 0; i < c->schedule_count; i++)
+		for (size_t k = 0; c->schedules[i].except && k < c->schedule_count; k++)
+			if (c->schedules[k].name && c->schedules[k].except &&
+			    strcmp(c->schedules[k].name, c->schedules[i].except) == 0)
+				complain(l, c->schedules[i].place.file, c->schedules[i].place.line,
+					 "not = \"%s\", which has a `not` of its own; name a "
+					 "schedule "
+					 "without",
+					 c->schedules[i].except);
 }
 
 static void check_rows(struct loader *l)
@@ -258,5 +303,6 @@ void config_check(struct loader *l, enum config_use use)
 	check_loops(l);
 	check_segments(l);
 	check_hosts(l);
+	check_schedules(l);
 	check_rows(l);
 }

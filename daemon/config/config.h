@@ -65,12 +65,14 @@ struct config_schedule {
 	uint8_t days;      /* bit 0 Monday .. bit 6 Sunday */
 	uint16_t from, to; /* minutes of the day; to may be 1440; from > to passes midnight */
 	char *zone;        /* IANA name */
+	char *except;      /* another schedule, within which this one does not hold; or NULL */
 };
 
 /* One entry of a .sites list or of `hosts`. */
 enum site_kind { SITE_TREE, SITE_EXACT, SITE_NOT_TREE, SITE_NETWORK };
 struct site_entry {
 	enum site_kind kind;
+	bool shared; /* "~": needed by the site and not of it: only what opens takes it */
 	struct host host;
 	struct network network;
 	int line;
@@ -99,6 +101,7 @@ struct config_port {
 struct config_line { /* of allow or deny */
 	struct place place;
 	struct strings tiers, sites; /* "*" stays as the single item "*" */
+	struct strings except;       /* sites for which the line does not hold */
 	struct config_port *ports;   /* never empty: the default is written out */
 	size_t port_count;
 	char *when; /* schedule, or NULL */

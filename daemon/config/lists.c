@@ -26,7 +26,8 @@ static void wrong(struct reading *r, const char *word, const char *what)
 	if (++r->errors > LIST_ERRORS)
 		return;
 	complain(r->l, r->list->file, r->line,
-		 "\"%.80s\" %s; write example.org, =example.org, !example.org or 192.0.2.0/24",
+		 "\"%.80s\" %s; write example.org, =example.org, !example.org, ~example.org or "
+		 "192.0.2.0/24",
 		 word, what);
 }
 

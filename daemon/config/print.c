@@ -60,7 +60,7 @@ static void put_hosts(FILE *to, const struct config_list *lists, size_t list_cou
 		total += lists[i].count;
 	for (size_t i = 0; i < list_count; i++)
 		for (size_t j = 0; j < lists[i].count; j++) {
-			char text[HOST_MAX + 2] = "";
+			char text[HOST_MAX + 4] = "";
 			struct buf b = BUF_OF(text);
 			entry_format(&lists[i].item[j], &b);
 			put_item(to, n++, total, text);

@@ -99,6 +99,8 @@ static const struct option schedule_options[] = {
 	 .help = "From when until when; past midnight it belongs to the day on which it began."},
 	{"zone", OPTION_ZONE, AT(struct config_schedule, zone), .fallback = "\"UTC\"",
 	 .help = "The time zone of days and hours."},
+	{"not", OPTION_REF, AT(struct config_schedule, except), .ref = REF_SCHEDULE,
+	 .help = "Another schedule, within which this one does not hold."},
 };
 TABLE(schedule, "a schedule", struct config_schedule);
 
@@ -122,6 +124,8 @@ static const struct option line_options[] = {
 		 "not."},
 	{"sites", OPTION_REFS, AT(struct config_line, sites), .ref = REF_SITE, .star = true,
 	 .required = true, .help = "Where to."},
+	{"except", OPTION_REFS, AT(struct config_line, except), .ref = REF_SITE,
+	 .help = "Sites for which the line does not hold: all but these."},
 	{"ports", OPTION_PORTS, AT(struct config_line, ports),
 	 .second = offsetof(struct config_line, port_count),
 	 .fallback = "[ \"tcp/80\", \"tcp/443\", \"udp/443\" ]",

@@ -305,11 +305,13 @@ bool destination_parse(const char *text, struct host *out)
 bool entry_parse(const char *text, struct site_entry *out)
 {
 	out->kind = SITE_TREE;
+	out->shared = *text == '~';
+	text += out->shared;
 	if (network_parse(text, &out->network)) {
 		out->kind = SITE_NETWORK;
 		return true;
 	}
-	if (*text == '=' || *text == '!') {
+	if (*text == '=' || (*text == '!' && !out->shared)) {
 		out->kind = *text == '=' ? SITE_EXACT : SITE_NOT_TREE;
 		text++;
 	} else if (strncmp(text, "*.", 2) == 0) {
@@ -322,6 +324,8 @@ bool entry_parse(const char *text, struct site_entry *out)
 
 void entry_format(const struct site_entry *e, struct buf *b)
 {
+	if (e->shared)
+		buf_char(b, '~');
 	switch (e->kind) {
 	case SITE_NETWORK: network_format(&e->network, b); return;
 	case SITE_EXACT: buf_char(b, '='); break;

@@ -17,8 +17,8 @@ bool weektime_parse(const char *text, unsigned *day, unsigned *minute);   /* "mo
 bool endpoint_parse(const char *text, struct address *a, uint16_t *port); /* "[fd00::1]:80" */
 bool mac_parse(const char *text, uint8_t out[static 6]); /* "02:00:5e:10:00:07", of one machine */
 
-/* One entry of a list: name, =name, !name, *.name, .name, address or network; names are made
- * canonical, those that are not ASCII by IDNA 2008. */
+/* One entry of a list: name, =name, !name, *.name, .name, address or network, ~ before what is
+ * shared; names are made canonical, those that are not ASCII by IDNA 2008. */
 bool entry_parse(const char *text, struct site_entry *out);
 bool destination_parse(const char *text, struct host *out);
 

@@ -129,6 +129,19 @@ static bool compile_schedule(struct compile *c, size_t index)
 	return true;
 }
 
+static void compile_except(struct compile *c, size_t index)
+{
+	struct snapshot *s = c->snapshot;
+	const struct config_schedule *from = &c->config->schedules[index];
+	for (size_t i = 0; from->except && i < s->schedule_count; i++)
+		if (strcmp(c->config->schedules[i].name, from->except) == 0)
+			s->schedules[index].except = &s->schedules[i];
+	if (from->except && (!s->schedules[index].except || s->schedules[index].except->except ||
+			     s->schedules[index].except == &s->schedules[index]))
+		FAULT(c, from->place, "not = \"%s\" is no schedule without a `not` of its own",
+		      from->except);
+}
+
 static bool compile_schedules(struct compile *c)
 {
 	struct snapshot *s = c->snapshot;
@@ -140,42 +153,45 @@ static bool compile_schedules(struct compile *c)
 	for (size_t i = 0; i < s->schedule_count; i++)
 		if (!compile_schedule(c, i))
 			return false;
+	for (size_t i = 0; i < s->schedule_count; i++)
+		compile_except(c, i);
 	return true;
 }
 
 struct owned_network {
 	struct network network;
-	uint16_t site;
+	uint16_t member;
 };
 
-/* From wide to narrow, equal ones together, sites ascending. */
+/* From wide to narrow, equal ones together, sites ascending, of one site what is its own first. */
 static int by_width(const void *a, const void *b)
 {
 	const struct owned_network *x = a, *y = b;
 	if (x->network.bits != y->network.bits)
 		return x->network.bits < y->network.bits ? -1 : 1;
 	int order = memcmp(&x->network.base, &y->network.base, sizeof x->network.base);
-	return order ? order : (int)x->site - (int)y->site;
+	return order ? order : (int)x->member - (int)y->member;
 }
 
-/* The sites of a run of equal networks, joined with those of the wider networks around it. */
+/* The sites of a run of equal networks, joined with those of the wider networks around it: of one
+ * site the narrower says how it holds. */
 static bool add_network(struct snapshot *s, const struct owned_network *run, size_t count)
 {
-	uint16_t sites[SITES_MAX];
+	uint16_t members[SITES_MAX];
 	size_t wide_count, kept = 0, i = 0, k = 0;
 	uint32_t wide = netset_find(s->networks, &run->network.base);
 	const uint16_t *from = siteset_sites(s->sets, wide == NETSET_NONE ? 0 : wide, &wide_count);
 	while (i < wide_count || k < count) {
-		uint16_t next = k == count || (i < wide_count && from[i] <= run[k].site)
-					? from[i]
-					: run[k].site;
-		while (i < wide_count && from[i] == next)
+		bool narrow = i == wide_count ||
+			      (k < count && member_site(run[k].member) <= member_site(from[i]));
+		uint16_t next = narrow ? run[k].member : from[i];
+		while (i < wide_count && member_site(from[i]) == member_site(next))
 			i++;
-		while (k < count && run[k].site == next)
+		while (k < count && member_site(run[k].member) == member_site(next))
 			k++;
-		sites[kept++] = next;
+		members[kept++] = next;
 	}
-	uint32_t number = siteset_number(s->sets, sites, kept);
+	uint32_t number = siteset_number(s->sets, members, kept);
 	return number != SITESET_NONE && netset_add(s->networks, &run->network, number);
 }
 
@@ -202,13 +218,20 @@ static bool compile_site(struct compile *c, uint16_t index, struct owned_network
 	for (size_t l = 0; l < from->count; l++)
 		for (size_t i = 0; i < from->list[l].count; i++) {
 			const struct site_entry *e = &from->list[l].item[i];
+			bool holds = e->kind != SITE_NOT_TREE;
+			site->has_own |= holds && !e->shared;
+			site->has_shared |= e->shared;
+			site->has_exceptions |= !holds;
 			if (e->kind == SITE_NETWORK) {
 				site->has_networks = true;
-				all[(*network_count)++] = (struct owned_network){e->network, index};
+				all[(*network_count)++] = (struct owned_network){
+					e->network,
+					member(index, e->shared ? HOLD_SHARED : HOLD_OWN)};
 				continue;
 			}
-			site->has_hosts |= e->kind != SITE_NOT_TREE;
-			if (!hostset_add(c->snapshot->hosts, &e->host, e->kind, index))
+			site->has_hosts |= holds;
+			site->has_own_hosts |= holds && !e->shared;
+			if (!hostset_add(c->snapshot->hosts, e, index))
 				return false;
 		}
 	return true;
@@ -280,28 +303,44 @@ static int by_site(const void *a, const void *b)
 	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
+/* The sites of these names, ascending, each once; false where memory ran out. */
+static bool sites_named(struct compile *c, const struct place *place, const struct strings *names,
+			uint16_t **out, size_t *count)
+{
+	struct snapshot *s = c->snapshot;
+	uint16_t *sites = *out = snapshot_take(s, names->count, sizeof *sites);
+	size_t n = 0, kept = 0;
+	if (!sites)
+		return false;
+	for (size_t i = 0; i < names->count; i++) {
+		uint32_t site = site_index(s, names->item[i]);
+		if (site == SITE_NONE)
+			FAULT(c, *place, "no such site \"%s\"", names->item[i]);
+		else
+			sites[n++] = (uint16_t)site;
+	}
+	qsort(sites, n, sizeof *sites, by_site);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || sites[kept - 1] != sites[i])
+			sites[kept++] = sites[i];
+	*count = kept;
+	return true;
+}
+
 static bool line_sites(struct compile *c, struct line *l, const struct config_line *from)
 {
 	struct snapshot *s = c->snapshot;
+	static const struct strings none;
 	l->any_site = is_any(&from->sites);
-	l->sites = snapshot_take(s, from->sites.count, sizeof *l->sites);
-	if (!l->sites)
+	if (!sites_named(c, &from->place, l->any_site ? &none : &from->sites, &l->sites,
+			 &l->site_count) ||
+	    !sites_named(c, &from->place, &from->except, &l->except, &l->except_count))
 		return false;
-	for (size_t i = 0; i < from->sites.count && !l->any_site; i++) {
-		uint32_t site = site_index(s, from->sites.item[i]);
-		if (site == SITE_NONE) {
-			FAULT(c, from->place, "no such site \"%s\"", from->sites.item[i]);
-			continue;
-		}
-		l->sites[l->site_count++] = (uint16_t)site;
-		l->has_hosts |= s->sites[site].has_hosts;
-	}
-	qsort(l->sites, l->site_count, sizeof *l->sites, by_site);
-	size_t kept = 0;
 	for (size_t i = 0; i < l->site_count; i++)
-		if (kept == 0 || l->sites[kept - 1] != l->sites[i])
-			l->sites[kept++] = l->sites[i];
-	l->site_count = kept;
+		l->has_hosts |= l->deny ? s->sites[l->sites[i]].has_own_hosts
+					: s->sites[l->sites[i]].has_hosts;
+	for (size_t i = 0; i < l->except_count; i++)
+		l->except_hosts |= s->sites[l->except[i]].has_hosts;
 	return true;
 }
 
@@ -479,10 +518,12 @@ static bool compile_all(struct compile *c)
 	    !compile_hosts(c) || !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) ||
 	    !compile_expects(c))
 		return false;
-	for (size_t t = 0; t < s->tier_count; t++)
+	for (size_t t = 0; t < s->tier_count; t++) {
+		s->tiers[t].deny.deny = true;
 		if (!rules_make(s, t, &s->tiers[t].allow, 0, s->allow_count) ||
 		    !rules_make(s, t, &s->tiers[t].deny, s->allow_count, s->line_count))
 			return false;
+	}
 	return true;
 }
 

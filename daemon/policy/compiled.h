@@ -22,10 +22,11 @@ struct line {
 	bool deny;
 	uint8_t *tiers; /* a byte a tier: does the line hold for it, includes spread out */
 	bool every_tier;
-	bool any_site;  /* sites = "*" */
-	bool has_hosts; /* a name could match it */
-	uint16_t *sites;
-	size_t site_count;
+	bool any_site;            /* sites = "*" */
+	bool has_hosts;           /* a name could match it */
+	uint16_t *sites, *except; /* ascending */
+	size_t site_count, except_count;
+	bool except_hosts; /* a name could except a destination */
 	struct config_port *ports;
 	size_t port_count;
 	const struct schedule *when; /* or NULL: always */
@@ -42,11 +43,15 @@ struct rule {
 	uint32_t port_count;
 	uint32_t line;
 	enum evidence wants; /* the weakest evidence that will do */
+	const uint16_t *except;
+	uint32_t except_count;
+	bool except_hosts;
 	bool refuses_mismatch;
 	bool has_hosts, any_site;
 };
 
 struct rules {
+	bool deny;
 	struct rule *item; /* in the order of the lines */
 	size_t count;
 	/* by_site[first[s] .. first[s + 1]] are the rules of site s, ascending; s = site_count is
@@ -70,7 +75,9 @@ struct tier {
 
 struct site {
 	char name[SITE_MAX];
-	bool has_hosts, has_networks;
+	bool has_hosts, has_own_hosts; /* own: not shared */
+	bool has_networks;
+	bool has_own, has_shared, has_exceptions;
 };
 
 /* A host whose user and tier the configuration says. */

@@ -9,6 +9,8 @@ struct asked {
 	bool named, mismatch;
 	enum evidence name_evidence;
 	int64_t now, expiry;
+	uint32_t host_set, address_set;
+	bool firm; /* only what no name that may still come could undo */
 };
 
 /* The first rule that matches, and what kept others from it. */
@@ -53,18 +55,62 @@ static bool rule_content(const struct rule *r, const struct asked *a, enum basis
 	return false;
 }
 
+/* A name opens (takes out of a deny line) only where the flow or a resolver said it: an encrypted
+ * hello's outer name is a word for somebody else. */
+static uint32_t opening_set(const struct asked *a)
+{
+	return a->name_evidence > EVIDENCE_ECH_OUTER ? a->host_set : 0;
+}
+
+/* Does the hold count: what opens takes all that the site needs, what closes only its own. */
+static bool hold_counts(enum hold hold, bool opens)
+{
+	return hold == HOLD_OWN || (hold == HOLD_SHARED && opens);
+}
+
+/* "!name" takes the flow out of its site, by whatever entry that would hold it. */
+static bool site_excepts(const struct snapshot *s, const struct asked *a, bool deny, uint16_t site)
+{
+	return siteset_hold(s->sets, deny ? opening_set(a) : a->host_set, site) == HOLD_NOT;
+}
+
+/* Is the destination in one of the sites for which the rule does not hold? */
+static bool rule_excepts(const struct snapshot *s, const struct rule *r, const struct asked *a,
+			 bool deny)
+{
+	for (size_t i = 0; i < r->except_count; i++) {
+		uint16_t site = r->except[i];
+		uint32_t names = deny ? opening_set(a) : a->host_set;
+		if (hold_counts(siteset_hold(s->sets, names, site), deny) ||
+		    (hold_counts(siteset_hold(s->sets, a->address_set, site), deny) &&
+		     siteset_hold(s->sets, a->host_set, site) != HOLD_NOT))
+			return true;
+	}
+	return false;
+}
+
+/* Could the flow's own name, which is not known yet, take the flow out of the rule? */
+static bool rule_is_soft(const struct snapshot *s, const struct rule *r, size_t site,
+			 enum basis basis)
+{
+	return r->except_hosts || (basis == BY_ADDRESS && s->sites[site].has_exceptions);
+}
+
 /* Looks through the rules of one site for one before what is found already. */
-static void look(const struct rules *rules, size_t site, uint32_t site_said, const struct asked *a,
-		 enum basis basis, struct found *found)
+static void look(const struct snapshot *s, const struct rules *rules, size_t site,
+		 const struct asked *a, enum basis basis, struct found *found)
 {
 	for (uint32_t i = rules->first[site]; i < rules->first[site + 1]; i++) {
 		uint32_t at = rules->by_site[i];
 		const struct rule *r = &rules->item[at];
 		if (at >= found->rule)
 			return;
-		if (rule_open(r, a) && rule_content(r, a, basis, found)) {
+		if (a->firm && rule_is_soft(s, r, site, basis))
+			continue;
+		if (rule_open(r, a) && !rule_excepts(s, r, a, rules->deny) &&
+		    rule_content(r, a, basis, found)) {
 			found->rule = at;
-			found->site = site_said;
+			found->site = site < s->site_count ? (uint32_t)site : SITE_NONE;
 			return;
 		}
 	}
@@ -83,18 +129,20 @@ static struct asked asked_of(const struct facts *f, int64_t now, int64_t expiry)
 	};
 }
 
-static struct found find(const struct snapshot *s, const struct rules *rules, uint32_t host_set,
-			 uint32_t address_set, const struct asked *a)
+static struct found find(const struct snapshot *s, const struct rules *rules, const struct asked *a)
 {
 	struct found found = {.rule = RULE_NONE, .site = SITE_NONE};
 	size_t count;
-	const uint16_t *sites = siteset_sites(s->sets, host_set, &count);
+	const uint16_t *m = siteset_sites(s->sets, a->host_set, &count);
 	for (size_t i = 0; i < count; i++)
-		look(rules, sites[i], sites[i], a, BY_NAME, &found);
-	sites = siteset_sites(s->sets, address_set, &count);
+		if (hold_counts(member_hold(m[i]), !rules->deny))
+			look(s, rules, member_site(m[i]), a, BY_NAME, &found);
+	m = siteset_sites(s->sets, a->address_set, &count);
 	for (size_t i = 0; i < count; i++)
-		look(rules, sites[i], sites[i], a, BY_ADDRESS, &found);
-	look(rules, s->site_count, SITE_NONE, a, BY_ANY, &found);
+		if (hold_counts(member_hold(m[i]), !rules->deny) &&
+		    !site_excepts(s, a, rules->deny, member_site(m[i])))
+			look(s, rules, member_site(m[i]), a, BY_ADDRESS, &found);
+	look(s, rules, s->site_count, a, BY_ANY, &found);
 	return found;
 }
 
@@ -123,21 +171,28 @@ static struct outcome by_reason(enum action action, enum reason reason)
 	return (struct outcome){action, reason, RULE_NONE, SITE_NONE};
 }
 
-/* A name may still come, and any name may: only what the address alone decides is final. What it
- * would be allowed by must hold even where the name turns out not to agree with the address. */
+/* A name may still come, and any name may: only what the address alone decides, and no name undoes,
+ * is final. What it would be allowed by must hold even where the name turns out not to agree with
+ * the address. */
 static struct outcome decide_waiting(const struct snapshot *s, const struct tier *t,
-				     uint32_t address_set, struct asked *a)
+				     struct asked *a)
 {
 	a->named = false;
 	a->mismatch = true;
-	struct found denied = find(s, &t->deny, 0, address_set, a);
+	a->host_set = 0;
+	a->firm = true;
+	struct found denied = find(s, &t->deny, a), allowed = find(s, &t->allow, a);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
-	struct found allowed = find(s, &t->allow, 0, address_set, a);
-	if (allowed.rule != RULE_NONE && !name_could_match(&t->deny, a))
+	a->firm = false;
+	denied = find(s, &t->deny, a);
+	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_match(&t->deny, a))
 		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
+	allowed = find(s, &t->allow, a);
 	if (allowed.rule != RULE_NONE || allowed.mismatched || name_could_match(&t->allow, a))
 		return by_reason(ACTION_WAIT, REASON_NO_NAME);
+	if (denied.rule != RULE_NONE)
+		return by_rule(ACTION_DENY, &t->deny, &denied);
 	return by_reason(ACTION_DENY, REASON_NO_LINE);
 }
 
@@ -162,20 +217,20 @@ void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, u
 struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
 			       int64_t expiry)
 {
-	uint32_t host_set, address_set, tier = snapshot_tier(s, f->tier);
+	uint32_t tier = snapshot_tier(s, f->tier);
 	struct asked a = asked_of(f, now, expiry);
 	if (snapshot_internal(s, &f->server))
 		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
 	if (tier == TIER_NONE)
 		return by_reason(ACTION_DENY, REASON_NO_TIER);
 	const struct tier *t = &s->tiers[tier];
-	sites_of(s, f, &host_set, &address_set);
+	sites_of(s, f, &a.host_set, &a.address_set);
 	if (f->waiting && !(a.named && f->evidence >= EVIDENCE_HOST))
-		return decide_waiting(s, t, address_set, &a);
-	struct found denied = find(s, &t->deny, host_set, address_set, &a);
+		return decide_waiting(s, t, &a);
+	struct found denied = find(s, &t->deny, &a);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
-	struct found allowed = find(s, &t->allow, host_set, address_set, &a);
+	struct found allowed = find(s, &t->allow, &a);
 	if (allowed.rule != RULE_NONE)
 		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
 	return by_reason(ACTION_DENY, why_none(t, &a, &allowed));
@@ -190,7 +245,15 @@ bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64
 {
 	uint32_t tier = snapshot_tier(s, f->tier);
 	struct asked a = asked_of(f, now, now);
-	return tier != TIER_NONE && name_could_match(&s->tiers[tier].deny, &a);
+	if (tier == TIER_NONE)
+		return false;
+	if (name_could_match(&s->tiers[tier].deny, &a))
+		return true;
+	sites_of(s, f, &a.host_set, &a.address_set);
+	if (find(s, &s->tiers[tier].allow, &a).rule == RULE_NONE)
+		return false;
+	a.firm = true;
+	return find(s, &s->tiers[tier].allow, &a).rule == RULE_NONE;
 }
 
 /* Could a line allow whatever name comes, or none? */
@@ -198,10 +261,10 @@ static bool agreement_could_be_waived(const struct snapshot *s, const struct tie
 				      const struct facts *f, int64_t now)
 {
 	struct asked a = asked_of(f, now, now);
-	uint32_t host_set, address_set;
+	sites_of(s, f, &a.host_set, &a.address_set);
+	a.host_set = 0;
 	a.named = a.mismatch = false;
-	sites_of(s, f, &host_set, &address_set);
-	if (find(s, &t->allow, 0, address_set, &a).rule != RULE_NONE)
+	if (find(s, &t->allow, &a).rule != RULE_NONE)
 		return true;
 	for (size_t i = 0; i < t->allow.gate_count; i++) {
 		const struct rule *r = &t->allow.item[t->allow.gates[i]];

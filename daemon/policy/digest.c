@@ -90,6 +90,8 @@ static void schedules(struct sha256_ctx *ctx, const struct config *c)
 		number(ctx, s->days);
 		number(ctx, s->from);
 		number(ctx, s->to);
+		if (s->except) /* without: as it was before there was `not` */
+			text(ctx, s->except);
 	}
 }
 
@@ -98,7 +100,7 @@ static void list(struct sha256_ctx *ctx, const struct config_list *l)
 	number(ctx, l->count);
 	for (size_t i = 0; i < l->count; i++) {
 		const struct site_entry *e = &l->item[i];
-		number(ctx, e->kind);
+		number(ctx, e->kind + (e->shared ? 16 : 0));
 		if (e->kind == SITE_NETWORK)
 			network(ctx, &e->network);
 		else
@@ -126,6 +128,10 @@ static void lines(struct sha256_ctx *ctx, const struct config_line *lines, size_
 		number(ctx, (uint64_t)l->place.line);
 		texts(ctx, &l->tiers);
 		texts(ctx, &l->sites);
+		if (l->except.count) { /* without: as it was before there was `except` */
+			text(ctx, "except");
+			texts(ctx, &l->except);
+		}
 		number(ctx, l->port_count);
 		for (size_t k = 0; k < l->port_count; k++) {
 			number(ctx, l->ports[k].transport);

@@ -18,6 +18,7 @@ struct item {
 	uint32_t next;
 	uint16_t site;
 	uint8_t kind;
+	bool shared;
 };
 
 struct hostset {
@@ -144,9 +145,10 @@ static bool room(struct hostset *h, size_t text)
 	return h->text_len + text <= UINT32_MAX && h->item_count < NO_ITEM;
 }
 
-bool hostset_add(struct hostset *h, const struct host *host, enum site_kind kind, uint16_t site)
+bool hostset_add(struct hostset *h, const struct site_entry *e, uint16_t site)
 {
 	struct suffixes s;
+	const struct host *host = &e->host;
 	if (host->len == 0)
 		return true;
 	if (!room(h, host->len + 1u))
@@ -161,7 +163,7 @@ bool hostset_add(struct hostset *h, const struct host *host, enum site_kind kind
 		h->text_len += host->len + 1u;
 		h->used++;
 	}
-	h->items[h->item_count] = (struct item){slot->at, site, (uint8_t)kind};
+	h->items[h->item_count] = (struct item){slot->at, site, (uint8_t)e->kind, e->shared};
 	slot->at = (uint32_t)h->item_count++;
 	return true;
 }
@@ -198,43 +200,53 @@ static uint32_t inherited(const struct hostset *h, const char *text, size_t len)
 	return 0;
 }
 
-/* Puts a site into (or takes it out of) an ascending array of sites. */
-static size_t site_set(uint16_t *sites, size_t count, uint16_t site, bool in)
+/* Puts a member into an array by site ascending, in the place of the site's other. */
+static size_t member_set(uint16_t *members, size_t count, uint16_t m)
 {
 	size_t at = 0;
-	while (at < count && sites[at] < site)
+	while (at < count && member_site(members[at]) < member_site(m))
 		at++;
-	bool there = at < count && sites[at] == site;
-	if (there == in)
-		return count;
-	if (in)
-		memmove(sites + at + 1, sites + at, (count - at) * sizeof *sites);
-	else
-		memmove(sites + at, sites + at + 1, (count - at - 1) * sizeof *sites);
-	if (in)
-		sites[at] = site;
-	return in ? count + 1 : count - 1;
+	if (at == count || member_site(members[at]) != member_site(m)) {
+		memmove(members + at + 1, members + at, (count - at) * sizeof *members);
+		count++;
+	}
+	members[at] = m;
+	return count;
 }
+
+/* What stands at one name, from what gives way to what prevails; what is below it has all but the
+ * last two. */
+static const struct {
+	enum site_kind kind;
+	bool shared;
+	enum hold hold;
+} ranks[] = {{SITE_TREE, true, HOLD_SHARED},
+	     {SITE_TREE, false, HOLD_OWN},
+	     {SITE_NOT_TREE, false, HOLD_NOT},
+	     {SITE_EXACT, true, HOLD_SHARED},
+	     {SITE_EXACT, false, HOLD_OWN}};
+#define RANKS       (sizeof ranks / sizeof *ranks)
+#define RANKS_BELOW (RANKS - 2)
 
 static bool slot_seal(struct hostset *h, struct slot *slot)
 {
-	static const enum site_kind order[] = {SITE_TREE, SITE_NOT_TREE, SITE_EXACT};
-	uint16_t sites[SITES_MAX + 1];
+	uint16_t members[SITES_MAX + 1];
 	size_t count;
 	const char *text = h->text + slot->text;
 	const uint16_t *from =
 		siteset_sites(h->sets, inherited(h, text + 1, (uint8_t)text[0]), &count);
-	memcpy(sites, from, count * sizeof *sites);
+	memcpy(members, from, count * sizeof *members);
 	uint32_t first = slot->at;
-	for (size_t k = 0; k < 3; k++) {
-		if (order[k] == SITE_EXACT)
-			slot->below = siteset_number(h->sets, sites, count);
-		for (uint32_t i = first; i != NO_ITEM; i = h->items[i].next)
-			if (h->items[i].kind == order[k])
-				count = site_set(sites, count, h->items[i].site,
-						 order[k] != SITE_NOT_TREE);
+	for (size_t k = 0; k < RANKS; k++) {
+		if (k == RANKS_BELOW)
+			slot->below = siteset_number(h->sets, members, count);
+		for (uint32_t i = first; i != NO_ITEM; i = h->items[i].next) {
+			const struct item *e = &h->items[i];
+			if (e->kind == ranks[k].kind && e->shared == ranks[k].shared)
+				count = member_set(members, count, member(e->site, ranks[k].hold));
+		}
 	}
-	slot->at = siteset_number(h->sets, sites, count);
+	slot->at = siteset_number(h->sets, members, count);
 	return slot->below != SITESET_NONE && slot->at != SITESET_NONE;
 }
 

@@ -19,6 +19,9 @@ static int64_t edge(const struct line *l, int64_t now)
 
 static bool names_site(const struct line *l, uint16_t site)
 {
+	for (size_t i = 0; i < l->except_count; i++)
+		if (l->except[i] == site)
+			return false;
 	for (size_t i = 0; i < l->site_count; i++)
 		if (l->sites[i] == site)
 			return true;

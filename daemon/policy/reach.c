@@ -43,17 +43,41 @@ static bool tiers_within(const struct snapshot *s, const struct line *inner,
 	return true;
 }
 
+static bool excepts_same(const struct line *a, const struct line *b)
+{
+	return a->except_count == b->except_count &&
+	       memcmp(a->except, b->except, a->except_count * sizeof *a->except) == 0;
+}
+
+/* A deny line leaves what its sites need of others. */
+static bool shares(const struct snapshot *s, const struct line *l)
+{
+	bool shared = false;
+	for (size_t i = 0; i < l->site_count; i++)
+		shared |= s->sites[l->sites[i]].has_shared;
+	return shared;
+}
+
+static bool only_shared(const struct snapshot *s, const struct line *l)
+{
+	for (size_t i = 0; i < l->site_count; i++)
+		if (s->sites[l->sites[i]].has_own)
+			return false;
+	return shares(s, l);
+}
+
 static bool within(const struct snapshot *s, const struct line *inner, const struct line *outer)
 {
-	return sites_within(inner, outer) && ports_within(inner, outer) &&
-	       tiers_within(s, inner, outer);
+	return (!outer->except_count || excepts_same(inner, outer)) && sites_within(inner, outer) &&
+	       ports_within(inner, outer) && tiers_within(s, inner, outer);
 }
 
 static bool same(const struct snapshot *s, const struct line *a, const struct line *b)
 {
 	return a->deny == b->deny && a->when == b->when && a->evidence == b->evidence &&
 	       a->mismatch == b->mismatch && a->expires == b->expires &&
-	       a->site_count == b->site_count && within(s, a, b) && within(s, b, a);
+	       a->site_count == b->site_count && excepts_same(a, b) && within(s, a, b) &&
+	       within(s, b, a);
 }
 
 /* Networks alone are known by address alone, which only evidence "any" takes. */
@@ -80,6 +104,10 @@ void reach_check(const struct snapshot *s, const struct config *c, struct errors
 			errors_add(errors, p->file, p->line,
 				   "its sites hold networks alone, and an address is not the "
 				   "evidence it wants; evidence = \"any\", or names in the sites");
+		if (l->deny && !l->any_site && only_shared(s, l))
+			errors_add(errors, p->file, p->line,
+				   "can never deny: all that its sites hold is shared (~), which a "
+				   "deny line leaves; names of their own");
 		for (size_t k = 0; k < i; k++)
 			if (same(s, l, &s->lines[k])) {
 				errors_add(errors, p->file, p->line,
@@ -89,7 +117,8 @@ void reach_check(const struct snapshot *s, const struct config *c, struct errors
 			}
 		for (size_t k = s->allow_count; !l->deny && k < s->line_count; k++) {
 			const struct line *d = &s->lines[k];
-			if (!d->when && d->expires == INT64_MAX && within(s, l, d)) {
+			if (!d->when && d->expires == INT64_MAX && within(s, l, d) &&
+			    (d->any_site || !shares(s, l))) {
 				errors_add(errors, p->file, p->line,
 					   "can never allow: the deny line %s covers it whole",
 					   d->name);

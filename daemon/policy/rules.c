@@ -53,6 +53,9 @@ static struct rule rule_of(const struct snapshot *s, uint32_t line, const struct
 		.refuses_mismatch = !l->deny && mismatch_refused(s, l, t),
 		.has_hosts = l->has_hosts,
 		.any_site = l->any_site,
+		.except = l->except,
+		.except_count = (uint32_t)l->except_count,
+		.except_hosts = l->except_hosts,
 	};
 }
 
@@ -106,7 +109,7 @@ static bool gather_gates(struct snapshot *s, struct rules *r)
 		return false;
 	for (uint32_t i = 0; i < r->count; i++) {
 		size_t k = 0;
-		if (!r->item[i].has_hosts && !r->item[i].any_site)
+		if (!r->item[i].has_hosts && !r->item[i].any_site && !r->item[i].except_count)
 			continue;
 		while (k < r->gate_count && !same_gate(&r->item[r->gates[k]], &r->item[i]))
 			k++;

@@ -182,10 +182,15 @@ static bool active_local(const struct schedule *s, int64_t local)
 	return (today && second >= s->from * 60) || (yesterday && second < s->to * 60);
 }
 
-bool schedule_active(const struct schedule *s, int64_t now)
+static bool window_active(const struct schedule *s, int64_t now)
 {
 	int64_t seconds = floor_div(now, NS_PER_S);
 	return active_local(s, seconds + s->zone->change[change_at(s->zone, seconds)].offset);
+}
+
+bool schedule_active(const struct schedule *s, int64_t now)
+{
+	return window_active(s, now) && !(s->except && window_active(s->except, now));
 }
 
 /* The first local time after `local` at which a window could begin or end. */
@@ -199,16 +204,33 @@ static int64_t next_mark(const struct schedule *s, int64_t local)
 	return best;
 }
 
-int64_t schedule_next_edge(const struct schedule *s, int64_t now)
+static int64_t window_next_edge(const struct schedule *s, int64_t now)
 {
 	int64_t t = floor_div(now, NS_PER_S), last = t + EDGE_MAX * DAY;
-	bool was = schedule_active(s, now);
+	bool was = window_active(s, now);
 	while (t < last) {
 		int32_t offset = s->zone->change[change_at(s->zone, t)].offset;
 		int64_t next = next_mark(s, t + offset) - offset, change = next_change(s->zone, t);
 		t = next < change ? next : change;
-		if (schedule_active(s, t * NS_PER_S) != was)
+		if (window_active(s, t * NS_PER_S) != was)
 			return t * NS_PER_S;
+	}
+	return 0;
+}
+
+int64_t schedule_next_edge(const struct schedule *s, int64_t now)
+{
+	int64_t t = now, last = now + EDGE_MAX * DAY * NS_PER_S;
+	bool was = schedule_active(s, now);
+	if (!s->except)
+		return window_next_edge(s, now);
+	while (t < last) {
+		int64_t own = window_next_edge(s, t), other = window_next_edge(s->except, t);
+		t = other == 0 || (own != 0 && own < other) ? own : other;
+		if (t == 0)
+			return 0;
+		if (schedule_active(s, t) != was)
+			return t;
 	}
 	return 0;
 }
@@ -235,6 +257,10 @@ void schedule_format(const struct schedule *s, struct buf *b)
 {
 	days_format(s->days, b);
 	buf_printf(b, " %02d:%02d-%02d:%02d", s->from / 60, s->from % 60, s->to / 60, s->to % 60);
+	if (s->except) {
+		buf_text(b, " and not ");
+		schedule_format(s->except, b);
+	}
 }
 
 void zone_format(const struct zone *z, int64_t now, struct buf *b)

@@ -29,6 +29,8 @@ struct schedule {
 	uint8_t days;       /* bit 0 Monday .. bit 6 Sunday */
 	uint16_t from, to;  /* minutes of the day; from >= to passes midnight into the next day */
 	char zone_name[48]; /* for people */
+	const struct schedule
+		*except; /* within which this one does not hold; it has none; or NULL */
 };
 
 bool schedule_active(const struct schedule *s, int64_t now);

@@ -108,3 +108,13 @@ const uint16_t *siteset_sites(const struct siteset *s, uint32_t number, size_t *
 	*count = s->sets[number].count;
 	return s->sites + s->sets[number].first;
 }
+
+enum hold siteset_hold(const struct siteset *s, uint32_t number, uint16_t site)
+{
+	size_t count;
+	const uint16_t *m = siteset_sites(s, number, &count);
+	for (size_t i = 0; i < count && member_site(m[i]) <= site; i++)
+		if (member_site(m[i]) == site)
+			return member_hold(m[i]);
+	return HOLD_NONE;
+}

@@ -16,9 +16,10 @@ enum obstacle {
 	OBSTACLE_NAMELESS = 1 << 5,
 	OBSTACLE_EVIDENCE = 1 << 6,
 	OBSTACLE_MISMATCH = 1 << 7,
+	OBSTACLE_EXCEPTED = 1 << 8,
 };
 
-static const unsigned distance[] = {3, 2, 1, 1, 100, 1, 1, 1};
+static const unsigned distance[] = {3, 2, 1, 1, 100, 1, 1, 1, 2};
 
 /* A question with what does not change from line to line worked out. */
 struct question {
@@ -30,19 +31,38 @@ struct question {
 	bool named;
 };
 
-static bool set_meets(const struct snapshot *s, uint32_t set, const struct line *l)
+static bool holds(enum hold h)
 {
-	size_t count;
-	const uint16_t *sites = siteset_sites(s->sets, set, &count);
-	for (size_t i = 0, k = 0; i < count && k < l->site_count;) {
-		if (sites[i] == l->sites[k])
+	return h == HOLD_OWN || h == HOLD_SHARED;
+}
+
+/* Does one of an allow line's sites hold the name, or the address that no "!name" excepts? */
+static bool site_by_name(const struct question *q, const struct line *l)
+{
+	for (size_t i = 0; i < l->site_count; i++)
+		if (holds(siteset_hold(q->s->sets, q->host_set, l->sites[i])))
 			return true;
-		if (sites[i] < l->sites[k])
-			i++;
-		else
-			k++;
-	}
 	return false;
+}
+
+static bool site_by_address(const struct question *q, const struct line *l)
+{
+	for (size_t i = 0; i < l->site_count; i++)
+		if (holds(siteset_hold(q->s->sets, q->address_set, l->sites[i])) &&
+		    siteset_hold(q->s->sets, q->host_set, l->sites[i]) != HOLD_NOT)
+			return true;
+	return false;
+}
+
+/* The site of an allow line's `except` that has the destination as its own, or SITE_NONE. */
+static uint32_t excepted_by(const struct question *q, const struct line *l)
+{
+	for (size_t i = 0; i < l->except_count; i++)
+		if (siteset_hold(q->s->sets, q->host_set, l->except[i]) == HOLD_OWN ||
+		    (siteset_hold(q->s->sets, q->address_set, l->except[i]) == HOLD_OWN &&
+		     siteset_hold(q->s->sets, q->host_set, l->except[i]) != HOLD_NOT))
+			return l->except[i];
+	return SITE_NONE;
 }
 
 static const struct tier *tier_of(const struct question *q)
@@ -54,11 +74,13 @@ static const struct tier *tier_of(const struct question *q)
 static unsigned destination_obstacles(const struct question *q, const struct line *l)
 {
 	enum evidence wants = wants_of(evidence_for(l, tier_of(q)));
-	bool by_name = q->named && (l->any_site || set_meets(q->s, q->host_set, l));
-	bool by_address = l->any_site || set_meets(q->s, q->address_set, l);
+	bool by_name = q->named && (l->any_site || site_by_name(q, l));
+	bool by_address = l->any_site || site_by_address(q, l);
 	enum evidence known = by_name ? q->f->evidence : EVIDENCE_ADDRESS;
 	if (!by_name && !by_address)
 		return !q->named && l->has_hosts ? OBSTACLE_NAMELESS : OBSTACLE_SITE;
+	if (excepted_by(q, l) != SITE_NONE)
+		return OBSTACLE_EXCEPTED;
 	bool refused = q->named && q->f->mismatch && mismatch_refused(q->s, l, tier_of(q));
 	if (known >= wants)
 		return refused ? OBSTACLE_MISMATCH : 0;
@@ -189,6 +211,10 @@ static void say(const struct question *q, const struct line *l, enum obstacle o,
 	case OBSTACLE_TIME: say_time(q, l, b); break;
 	case OBSTACLE_EXPIRED: say_expired(l, b); break;
 	case OBSTACLE_SITE: break; /* such a line is not near */
+	case OBSTACLE_EXCEPTED:
+		buf_printf(b, "the line is for all but %s, which holds it",
+			   snapshot_site_name(q->s, excepted_by(q, l)));
+		break;
 	case OBSTACLE_NAMELESS:
 		buf_printf(b, "no name is known, and the line wants evidence \"%s\"", wants);
 		break;

@@ -58,7 +58,8 @@ static inline void build_tier(struct config *c, const char *name, const char *in
 
 static inline struct site_entry build_entry(const char *word)
 {
-	struct site_entry e = {.kind = SITE_TREE};
+	struct site_entry e = {.kind = SITE_TREE, .shared = *word == '~'};
+	word += e.shared;
 	if (network_parse(word, &e.network)) {
 		e.kind = SITE_NETWORK;
 		return e;
@@ -172,6 +173,7 @@ static inline void build_line_free(struct config_line *l)
 {
 	build_words_free(&l->tiers);
 	build_words_free(&l->sites);
+	build_words_free(&l->except);
 	free(l->ports);
 	free(l->when);
 	free(l->owner);
@@ -195,6 +197,7 @@ static inline void build_free(struct config *c)
 	for (size_t i = 0; i < c->schedule_count; i++) {
 		free(c->schedules[i].name);
 		free(c->schedules[i].zone);
+		free(c->schedules[i].except);
 	}
 	for (size_t i = 0; i < c->segment_count; i++)
 		free(c->segments[i].tier);

@@ -7,10 +7,10 @@
 static void add(struct hostset *h, const char *entry, uint16_t site)
 {
 	struct site_entry e = build_entry(entry);
-	assert_true(hostset_add(h, &e.host, e.kind, site));
+	assert_true(hostset_add(h, &e, site));
 }
 
-/* The sites that hold a host, as "0 3 ". */
+/* The sites that hold a host, as "0 3~ ": ~ what is shared; those that except it count not. */
 static const char *find(const struct hostset *h, const struct siteset *sets, const char *name)
 {
 	static char text[256];
@@ -20,7 +20,9 @@ static const char *find(const struct hostset *h, const struct siteset *sets, con
 	const uint16_t *sites = siteset_sites(sets, hostset_find(h, &host), &count);
 	buf_reset(&b);
 	for (size_t i = 0; i < count; i++)
-		buf_printf(&b, "%u ", sites[i]);
+		if (member_hold(sites[i]) != HOLD_NOT)
+			buf_printf(&b, "%u%s ", member_site(sites[i]),
+				   member_hold(sites[i]) == HOLD_SHARED ? "~" : "");
 	return text;
 }
 
@@ -150,8 +152,7 @@ static void test_twin(void **state)
 			all[i].entry = (struct site_entry){.kind = kinds[random_below(3)],
 							   .host = random_host()};
 			all[i].site = (uint16_t)random_below(6);
-			assert_true(
-				hostset_add(h, &all[i].entry.host, all[i].entry.kind, all[i].site));
+			assert_true(hostset_add(h, &all[i].entry, all[i].site));
 		}
 		assert_true(hostset_seal(h));
 		for (int i = 0; i < 100; i++) {

@@ -45,10 +45,14 @@ static void random_site(struct config *c, const char *name)
 	while (chance(75)) {
 		static const char *const kinds[] = {"", "", "", "=", "!"};
 		buf_text(&b, " ");
+		if (chance(20))
+			buf_char(&b, '~');
 		if (chance(25))
 			buf_text(&b, PICK(networks));
-		else if (chance(10))
+		else if (text[strlen(text) - 1] != '~' && chance(10))
 			buf_text(&b, "|");
+		else if (text[strlen(text) - 1] == '~')
+			buf_printf(&b, "%s%s", chance(30) ? "=" : "", PICK(hosts));
 		else
 			buf_printf(&b, "%s%s", PICK(kinds), PICK(hosts));
 	}
@@ -59,10 +63,12 @@ static void random_line(struct config *c, bool deny)
 {
 	static const char *const ports[] = {"", "", "tcp/443", "udp/1-1000 tcp/80",
 					    "tcp/0-65535 udp/0-65535"};
-	static const char *const when[] = {"office", "night"};
+	static const char *const when[] = {"office", "night", "work"};
 	char tiers[64];
 	strcpy(tiers, some(tier_names, 4, true));
 	struct config_line *l = build_line(c, deny, tiers, some(site_names, 5, true), PICK(ports));
+	if (chance(35))
+		l->except = build_words(some(site_names, 5, false));
 	l->when = chance(30) ? strdup(PICK(when)) : NULL;
 	l->expires = chance(15) ? NOW + (int64_t)random_below(3) - 1 : 0;
 	l->evidence = chance(50) ? CONFIG_EVIDENCE_UNSET : random_below(5);
@@ -81,6 +87,9 @@ static void random_config(struct config *c)
 		random_site(c, site_names[i]);
 	build_schedule(c, "office", 0x1f, 480, 1080, "UTC");
 	build_schedule(c, "night", 0x7f, 1320, 360, "UTC");
+	build_schedule(c, "work", 0x1f, 480, 1080, "UTC");
+	build_schedule(c, "lunch", 0x7f, 720, 780, "UTC");
+	c->schedules[2].except = strdup("lunch");
 	for (uint32_t n = random_below(6); n; n--)
 		random_line(c, ALLOW);
 	for (uint32_t n = random_below(3); n; n--)
@@ -116,12 +125,17 @@ static bool entry_covers(const struct site_entry *e, const struct host *h)
 	return n == m || (e->kind != SITE_EXACT && h->text[m - n - 1] == '.');
 }
 
+/* The longest entry counts; at one name an exact one, then an exception, then one not shared. */
 static int rank(const struct site_entry *e)
 {
-	return e->host.len * 4 + (e->kind == SITE_EXACT ? 2 : e->kind == SITE_NOT_TREE);
+	return e->host.len * 8 +
+	       (e->kind == SITE_EXACT      ? 4
+		: e->kind == SITE_NOT_TREE ? 2
+					   : 0) +
+	       (e->kind != SITE_NOT_TREE && !e->shared);
 }
 
-static bool site_by_name(const struct config_site *s, const struct host *h)
+static const struct site_entry *best_name(const struct config_site *s, const struct host *h)
 {
 	const struct site_entry *best = NULL;
 	for (size_t l = 0; l < s->count; l++)
@@ -130,16 +144,68 @@ static bool site_by_name(const struct config_site *s, const struct host *h)
 			if (entry_covers(e, h) && (!best || rank(e) > rank(best)))
 				best = e;
 		}
-	return best && best->kind != SITE_NOT_TREE;
+	return best;
 }
 
-static bool site_by_address(const struct config_site *s, const struct address *a)
+static bool takes(const struct site_entry *e, bool opens)
 {
+	return e && e->kind != SITE_NOT_TREE && (opens || !e->shared);
+}
+
+static bool site_by_name(const struct config_site *s, const struct host *h, bool opens)
+{
+	return takes(best_name(s, h), opens);
+}
+
+static int width(const struct site_entry *e)
+{
+	return e->network.bits * 2 + !e->shared;
+}
+
+static bool site_by_address(const struct config_site *s, const struct address *a, bool opens)
+{
+	const struct site_entry *best = NULL;
 	for (size_t l = 0; l < s->count; l++)
-		for (size_t i = 0; i < s->list[l].count; i++)
-			if (s->list[l].item[i].kind == SITE_NETWORK &&
-			    network_has(&s->list[l].item[i].network, a))
-				return true;
+		for (size_t i = 0; i < s->list[l].count; i++) {
+			const struct site_entry *e = &s->list[l].item[i];
+			if (e->kind == SITE_NETWORK && network_has(&e->network, a) &&
+			    (!best || width(e) > width(best)))
+				best = e;
+		}
+	return takes(best, opens);
+}
+
+static bool is_exception(const struct config_site *s, const struct host *h)
+{
+	const struct site_entry *best = h ? best_name(s, h) : NULL;
+	return best && best->kind == SITE_NOT_TREE;
+}
+
+static const struct config_site *site_named(const struct config *c, const char *name)
+{
+	for (size_t k = 0; k < c->site_count; k++)
+		if (strcmp(c->sites[k].name, name) == 0)
+			return &c->sites[k];
+	return NULL;
+}
+
+/* The name, where it may open something. */
+static const struct host *good_name(const struct facts *f)
+{
+	return f->evidence > EVIDENCE_ECH_OUTER ? f->host : NULL;
+}
+
+/* In a site that the line does not hold for: an exception of a deny line opens. */
+static bool excepted(const struct config *c, const struct config_line *l, bool deny,
+		     const struct facts *f)
+{
+	const struct host *name = deny ? good_name(f) : f->host;
+	for (size_t i = 0; i < l->except.count; i++) {
+		const struct config_site *s = site_named(c, l->except.item[i]);
+		if ((name && site_by_name(s, name, deny)) ||
+		    (site_by_address(s, &f->server, deny) && !is_exception(s, f->host)))
+			return true;
+	}
 	return false;
 }
 
@@ -160,8 +226,10 @@ static bool line_open(const struct config *c, const struct config_line *l, bool 
 	int64_t minute = now / NS_PER_S / 60 % 1440, day = now / NS_PER_S / 86400;
 	bool weekday = (day + 3) % 7 < 5;
 	bool time = !l->when ||
-		    (strcmp(l->when, "office") == 0 ? weekday && minute >= 480 && minute < 1080
-						    : minute >= 1320 || minute < 360);
+		    (strcmp(l->when, "night") == 0 ? minute >= 1320 || minute < 360
+						   : weekday && minute >= 480 && minute < 1080);
+	if (l->when && strcmp(l->when, "work") == 0)
+		time &= minute < 720 || minute >= 780;
 	return tier && port && time && (!l->expires || now < l->expires);
 }
 
@@ -188,18 +256,16 @@ static bool enough(const struct config *c, const struct config_line *l, const st
 static bool line_matches(const struct config *c, const struct config_line *l, bool deny,
 			 const struct facts *f, int64_t now)
 {
-	if (!line_open(c, l, deny, f, now))
+	if (!line_open(c, l, deny, f, now) || excepted(c, l, deny, f))
 		return false;
 	for (size_t i = 0; i < l->sites.count; i++) {
 		bool any = strcmp(l->sites.item[i], "*") == 0;
-		const struct config_site *s = NULL;
-		for (size_t k = 0; k < c->site_count; k++)
-			if (strcmp(c->sites[k].name, l->sites.item[i]) == 0)
-				s = &c->sites[k];
-		if (f->host && (any || site_by_name(s, f->host)) &&
+		const struct config_site *s = site_named(c, l->sites.item[i]);
+		const struct host *out = deny ? good_name(f) : f->host;
+		if (f->host && (any || site_by_name(s, f->host, !deny)) &&
 		    (deny || enough(c, l, f, f->evidence)))
 			return true;
-		if ((any || site_by_address(s, &f->server)) &&
+		if ((any || (site_by_address(s, &f->server, !deny) && !is_exception(s, out))) &&
 		    (deny || enough(c, l, f, EVIDENCE_ADDRESS)))
 			return true;
 	}
