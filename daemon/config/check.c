@@ -255,6 +255,13 @@ static int line_of(const struct loader *l, const char *option)
 	return l->lines[table_find(&schema_main, option) - schema_main.options];
 }
 
+/* A default that another option gives is one that could be written. */
+static uint32_t within_bound(const char *name, uint32_t value)
+{
+	const struct option *o = table_find(table_find(&schema_main, "bounds")->table, name);
+	return value < o->min ? (uint32_t)o->min : value > o->max ? (uint32_t)o->max : value;
+}
+
 /* What is held lies in a queue: all of it together must not fill one. */
 static void check_bounds(struct loader *l)
 {
@@ -262,9 +269,9 @@ static void check_bounds(struct loader *l)
 	if (c->queue_length == 0)
 		return; /* was wrong, and is reported */
 	if (c->held == 0)
-		c->held = c->queue_length / 4;
+		c->held = within_bound("held", c->queue_length / 4);
 	if (c->held_per_client == 0)
-		c->held_per_client = c->held / 16 < 4 ? 4 : c->held / 16;
+		c->held_per_client = within_bound("held_per_client", c->held / 16);
 	if (c->held > c->queue_length / 2)
 		complain(l, l->file, line_of(l, "bounds"),
 			 "held = %u with queue_length = %u; write at most half of that", c->held,

@@ -297,9 +297,34 @@ static void hosts_are_found(void **state)
 	snapshot_free(s);
 }
 
+static struct snapshot *with_tiers(unsigned count, struct errors *errors)
+{
+	struct config c = {0};
+	for (unsigned i = 0; i < count; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "t%u", i);
+		build_tier(&c, name, "", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+	}
+	struct snapshot *s = snapshot_compile(&c, errors);
+	build_free(&c);
+	return s;
+}
+
+static void test_tiers_bound(void **state)
+{
+	struct errors errors = {0};
+	struct snapshot *s = with_tiers(1024, &errors);
+	assert_true(s && snapshot_has_tier(s, "t1023"));
+	snapshot_free(s);
+	assert_null(with_tiers(1025, &errors));
+	assert_int_equal(errors.count, 1);
+	errors_deinit(&errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tiers_bound),
 		cmocka_unit_test(test_dangling_names),
 		cmocka_unit_test(test_all_errors_at_once),
 		cmocka_unit_test(test_loops),

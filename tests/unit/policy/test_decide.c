@@ -317,15 +317,61 @@ static void test_shared(void **state)
 	snapshot_free(s);
 }
 
+/* Only names wait for a name: a policy of networks alone denies elsewhere with the first packet. */
+static void test_networks_alone_wait_for_no_name(void **state)
+{
+	struct config c = {0};
+	build_tier(&c, "t", "", CONFIG_EVIDENCE_ANY, CONFIG_MISMATCH_UNSET);
+	build_site(&c, "net", "203.0.113.0/24 !name.example");
+	build_line(&c, ALLOW, "t", "net", "");
+	struct snapshot *s = build_snapshot(&c);
+	check_action(s, "192.0.2.1", NULL, true, ACTION_DENY);
+	snapshot_free(s);
+}
+
+/* Without ports: the web's, and none beside them. */
+static void test_default_ports(void **state)
+{
+	static const struct {
+		uint8_t transport;
+		uint16_t port;
+		enum action want;
+	} tries[] = {{IPPROTO_TCP, 79, ACTION_DENY},   {IPPROTO_TCP, 80, ACTION_ALLOW},
+		     {IPPROTO_TCP, 81, ACTION_DENY},   {IPPROTO_TCP, 442, ACTION_DENY},
+		     {IPPROTO_TCP, 443, ACTION_ALLOW}, {IPPROTO_TCP, 444, ACTION_DENY},
+		     {IPPROTO_UDP, 80, ACTION_DENY},   {IPPROTO_UDP, 442, ACTION_DENY},
+		     {IPPROTO_UDP, 443, ACTION_ALLOW}, {IPPROTO_UDP, 444, ACTION_DENY}};
+	struct config c = {0};
+	build_tier(&c, "t", "", CONFIG_EVIDENCE_ANY, CONFIG_MISMATCH_UNSET);
+	build_site(&c, "net", "203.0.113.0/24");
+	build_line(&c, ALLOW, "t", "net", "");
+	struct snapshot *s = build_snapshot(&c);
+	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+		struct facts f = flow_to("203.0.113.5", NULL, false);
+		f.transport = tries[i].transport;
+		f.port = tries[i].port;
+		assert_int_equal(decide(s, &f, NS_PER_S).action, tries[i].want);
+	}
+	snapshot_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_excepted_name), cmocka_unit_test(test_excepted_from_allow),
-		cmocka_unit_test(test_shared),        cmocka_unit_test(test_tiers),
-		cmocka_unit_test(test_sites),         cmocka_unit_test(test_deny),
-		cmocka_unit_test(test_ports),         cmocka_unit_test(test_time),
-		cmocka_unit_test(test_evidence),      cmocka_unit_test(test_mismatch),
-		cmocka_unit_test(test_waiting),       cmocka_unit_test(test_early),
+		cmocka_unit_test(test_networks_alone_wait_for_no_name),
+		cmocka_unit_test(test_default_ports),
+		cmocka_unit_test(test_excepted_name),
+		cmocka_unit_test(test_excepted_from_allow),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_tiers),
+		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_deny),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
