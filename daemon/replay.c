@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <urcu.h>
 
@@ -162,8 +163,9 @@ static void print_stats(const struct replay *r, int64_t took)
 	capture_count(r->source, &c);
 	worker_count(r->worker, &w);
 	fprintf(stderr,
-		"packets %" PRIu64 ", flows %" PRIu64 ", allowed %" PRIu64 ", denied %" PRIu64 "\n",
-		c.packets, c.flows, r->allowed, r->denied);
+		"packets %" PRIu64 ", flows %" PRIu64 ", allowed %" PRIu64 ", denied %" PRIu64
+		", not IP %" PRIu64 ", not read %" PRIu64 ", cut %" PRIu64 "\n",
+		c.packets, c.flows, r->allowed, r->denied, c.not_ip, c.unread, c.cut);
 	for (int i = 0; i < REASON_COUNT; i++)
 		if (w.reasons[i])
 			fprintf(stderr, "  %-22s %" PRIu64 "\n", reason_text(i), w.reasons[i]);
@@ -177,20 +179,44 @@ static int64_t cpu_now(void)
 	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
-static int play(struct replay *r, bool stats)
+/* Says what has no record, or not the one that it would have live. True where there is nothing. */
+static bool read_whole(const struct replay *r, const char *name)
+{
+	struct capture_counters c;
+	capture_count(r->source, &c);
+	if (c.unread)
+		log_error("%s: %" PRIu64 " of %" PRIu64 " frames could not be read", name, c.unread,
+			  c.packets);
+	if (c.cut)
+		log_error("%s: %" PRIu64 " packets that ask for a decision are cut; a capture of "
+			  "whole packets is needed (tcpdump -s 0)",
+			  name, c.cut);
+	if (c.unread || c.cut)
+		log_error("%s: the first is %s", name, c.first);
+	if (c.broken)
+		log_error("%s: behind frame %" PRIu64 ": %s; the capture ends here", name,
+			  c.packets, c.broken);
+	return !c.unread && !c.cut && !c.broken;
+}
+
+static int play(struct replay *r, const struct replay_options *o)
 {
 	int64_t start = cpu_now();
 	int end;
 	while ((end = worker_turn(r->worker)) == 0)
 		;
 	worker_finish(r->worker);
+	bool whole = read_whole(r, o->read);
+	int error = capture_finish(r->source);
+	if (error)
+		log_error("%s: %s; it is not complete", o->write, strerror(-error));
 	if (fflush(stdout) != 0)
 		r->unwritten = true;
-	if (stats)
+	if (o->stats)
 		print_stats(r, cpu_now() - start);
 	if (r->unwritten)
 		log_error("standard output could not be written; the records are not complete");
-	return end == SOURCE_END && !r->unwritten ? 0 : 3;
+	return end == SOURCE_END && whole && !error && !r->unwritten ? 0 : 3;
 }
 
 static void tear_down(struct replay *r)
@@ -218,7 +244,7 @@ int replay_run(const struct replay_options *o)
 		for (size_t i = 0; i < o->session_count && status == 0; i++)
 			status = open_session(&r, o->sessions[i]) ? 0 : 2;
 		if (status == 0)
-			status = play(&r, o->stats);
+			status = play(&r, o);
 	} else if (!errors.count) {
 		log_error("not enough memory for the tables that the configuration asks for");
 	}

@@ -189,8 +189,8 @@ static enum packet_parse parse6(struct cursor c, enum mode mode, struct packet *
 		return PACKET_MALFORMED;
 	out->src = address_from6(src);
 	out->dst = address_from6(dst);
-	if (len == 0 && out->transport == IPPROTO_HOPOPTS)
-		len = cursor_left(&c); /* jumbogram, RFC 2675 */
+	if (len == 0) /* a jumbogram (RFC 2675), or offload's without its header */
+		len = cursor_left(&c);
 	out->ip_len = (uint32_t)(40 + len);
 	mode = mode_for(&c, len, mode);
 	if (address_is4(&out->src) || address_is4(&out->dst) || !take_length(&c, len, mode))

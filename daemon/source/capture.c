@@ -9,13 +9,16 @@
 #include "source/track.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define EXPIRE_EVERY (10 * NS_PER_S)
-#define TIME_MAX     (INT64_MAX / NS_PER_S - 1)
 #define WAITING_MAX  (1u << 18)
+#define CUT_BEFORE   "of %u bytes, cut before the packet's headers end (snapshot length)"
+#define CUT_SHORT    "of %u bytes, cut (snapshot length)"
 
 /* An arrival that has no verdict yet. Its index is its id. */
 struct waiting {
@@ -28,17 +31,15 @@ struct waiting {
 
 /* The packet at hand: one frame, or the fragments that made it whole. */
 struct current {
-	struct pcap_pkthdr *header;
-	const unsigned char *bytes;
+	struct pcap_frame frame;
 	const struct frames *joined; /* or NULL */
 };
 
 struct capture {
 	struct source source;
 	struct capture_options o;
-	pcap_t *in, *shape; /* shape: what the output looks like */
-	pcap_dumper_t *out;
-	int link;
+	struct pcap_reader *in;
+	struct pcap_writer *out; /* or NULL */
 	struct tracks *tracks;
 	struct defrag *defrag;
 	struct waiting *waiting;
@@ -70,7 +71,7 @@ static void write_current(struct capture *c)
 	if (c->current.joined)
 		frames_write(c->current.joined, c->out);
 	else
-		pcap_dump((unsigned char *)c->out, c->current.header, c->current.bytes);
+		pcap_writer_add(c->out, &c->current.frame);
 }
 
 /* Copies the current packet's frames, to be written if it passes. */
@@ -80,7 +81,7 @@ static bool keep_current(struct capture *c, struct frames *to)
 	if (!c->out)
 		return true;
 	if (!c->current.joined)
-		return frames_add(to, c->current.header, c->current.bytes, SIZE_MAX);
+		return frames_add(to, &c->current.frame, SIZE_MAX);
 	return frames_append(to, c->current.joined);
 }
 
@@ -344,10 +345,16 @@ static void lost_fragments(void *ctx, const struct packet *p)
 
 /* ---- receiving ---- */
 
-static int64_t time_of(const struct pcap_pkthdr *h)
+/* What is not decided as it would have been live; the first of them is said. */
+static void unread(struct capture *c, uint64_t *counter, const char *why, uint32_t number)
 {
-	int64_t s = h->ts.tv_sec; /* tv_usec counts nanoseconds, as asked for */
-	return s < 0 || s > TIME_MAX ? 0 : s * NS_PER_S + h->ts.tv_usec % NS_PER_S;
+	(*counter)++;
+	char *text = c->counters.first, *end = text + sizeof c->counters.first;
+	if (*text)
+		return;
+	text += snprintf(text, sizeof c->counters.first, "frame %" PRIu64 ", ",
+			 c->counters.packets);
+	snprintf(text, (size_t)(end - text), why, number);
 }
 
 static void read_mac(const struct link_frame *f, struct arrival *a)
@@ -365,6 +372,8 @@ static int hand_up(struct capture *c, struct track *k, const struct packet *p, e
 		refuse(c, p, REASON_TABLE_FULL);
 		return 0;
 	}
+	if (a->cut)
+		unread(c, &c->counters.cut, CUT_SHORT, c->current.frame.caplen);
 	w->track = k;
 	w->serial = k->serial;
 	a->kind = fate == FATE_DNS ? ARRIVAL_DNS : ARRIVAL_CLIENT;
@@ -401,7 +410,9 @@ static bool join_fragment(struct capture *c, struct packet *p, struct arrival *a
 {
 	struct joined whole;
 	c->counters.fragments++;
-	if (!defrag_add(c->defrag, p, a->cut, c->now, c->current.header, c->current.bytes, &whole))
+	if (a->cut)
+		unread(c, &c->counters.cut, CUT_SHORT, c->current.frame.caplen);
+	if (!defrag_add(c->defrag, p, a->cut, c->now, &c->current.frame, &whole))
 		return false;
 	c->current.joined = whole.frames;
 	a->bytes = whole.bytes;
@@ -409,25 +420,55 @@ static bool join_fragment(struct capture *c, struct packet *p, struct arrival *a
 	return true;
 }
 
+/* The frame's IP packet, if it has one that can be read. */
+static bool open_frame(struct capture *c, struct link_frame *out)
+{
+	const struct pcap_frame *f = &c->current.frame;
+	switch (link_parse(f->link, f->bytes, f->caplen, out)) {
+	case LINK_IP: return true;
+	case LINK_OTHER: c->counters.not_ip++; break;
+	case LINK_CUT: unread(c, &c->counters.unread, CUT_BEFORE, f->caplen); break;
+	case LINK_UNKNOWN:
+		unread(c, &c->counters.unread,
+		       f->link == PCAP_LINK_NONE ? "of an interface that is not described"
+						 : "link type %u is not read",
+		       f->link);
+		break;
+	case LINK_ENCAPSULATED:
+		unread(c, &c->counters.unread, "encapsulation 0x%04x is not read", out->type);
+		break;
+	}
+	return false;
+}
+
+/* A length of zero stands for all that there was (packet.h), which is more than it can say. */
+static bool is_cut(const struct pcap_frame *f, const struct link_frame *in, const struct packet *p)
+{
+	size_t was = f->len - (size_t)(in->ip - f->bytes);
+	return p->ip_len > in->len || (was > in->len && was > UINT16_MAX && p->ip_len == in->len);
+}
+
 /* One frame: 1 where it goes up. */
 static int frame_in(struct capture *c, struct arrival *a)
 {
 	struct link_frame frame;
 	struct packet p;
-	const struct pcap_pkthdr *h = c->current.header;
+	const struct pcap_frame *f = &c->current.frame;
+	bool short_frame = f->caplen < f->len;
 	c->counters.packets++;
-	if (link_parse(c->link, c->current.bytes, h->caplen, &frame) != LINK_IP) {
-		c->counters.unknown_link++;
+	if (!open_frame(c, &frame))
 		return 0;
-	}
 	*a = (struct arrival){.now = c->now, .bytes = frame.ip, .len = (uint32_t)frame.len};
 	read_mac(&frame, a);
-	bool short_frame = h->caplen < h->len;
 	enum packet_parse parsed = short_frame ? packet_parse_cut(frame.ip, frame.len, &p)
 					       : packet_parse(frame.ip, frame.len, &p);
+	if (parsed == PACKET_MALFORMED && short_frame) {
+		unread(c, &c->counters.unread, CUT_BEFORE, f->caplen);
+		return 0;
+	}
 	if (parsed != PACKET_MALFORMED) {
-		a->cut = p.ip_len > a->len;
-		a->len = a->cut ? a->len : p.ip_len;
+		a->cut = short_frame && is_cut(f, &frame, &p);
+		a->len = p.ip_len > a->len ? a->len : p.ip_len;
 	}
 	if (parsed == PACKET_FRAGMENT) {
 		if (!join_fragment(c, &p, a))
@@ -451,10 +492,10 @@ static void expire(struct capture *c)
 	tracks_expire(c->tracks, c->now);
 }
 
-static int finish(struct capture *c, int why)
+static int finish(struct capture *c, enum pcap_read why)
 {
-	if (why == PCAP_ERROR)
-		log_warn("%s: %s; the capture ends here", c->o.read, pcap_geterr(c->in));
+	if (why == PCAP_READ_BROKEN)
+		c->counters.broken = pcap_reader_why(c->in);
 	c->over = true;
 	defrag_expire(c->defrag, INT64_MAX);
 	tracks_end(c->tracks);
@@ -470,10 +511,10 @@ static int receive(struct source *s, struct arrival *list, int max)
 		return c->over ? SOURCE_END : 0;
 	while (got == 0) {
 		c->current = (struct current){0};
-		int read = pcap_next_ex(c->in, &c->current.header, &c->current.bytes);
-		if (read != 1)
+		enum pcap_read read = pcap_reader_next(c->in, &c->current.frame);
+		if (read != PCAP_READ_FRAME)
 			return finish(c, read);
-		c->now = time_of(c->current.header);
+		c->now = c->current.frame.time;
 		expire(c);
 		got = frame_in(c, &list[0]);
 	}
@@ -506,6 +547,14 @@ static bool remark(struct source *s, const struct flow *f, enum verdict v)
 
 /* ---- opening and closing ---- */
 
+int capture_finish(struct source *s)
+{
+	struct capture *c = capture_of(s);
+	int error = c->out ? pcap_writer_close(c->out) : 0;
+	c->out = NULL;
+	return error;
+}
+
 static void capture_free(struct source *s)
 {
 	struct capture *c = capture_of(s);
@@ -514,15 +563,8 @@ static void capture_free(struct source *s)
 	free(c->waiting);
 	tracks_free(c->tracks);
 	defrag_free(c->defrag);
-	if (c->out) {
-		if (pcap_dump_flush(c->out) != 0)
-			log_error("%s: %s", c->o.write, strerror(errno));
-		pcap_dump_close(c->out);
-	}
-	if (c->shape)
-		pcap_close(c->shape);
-	if (c->in)
-		pcap_close(c->in);
+	capture_finish(s);
+	pcap_reader_close(c->in);
 	free(c);
 }
 
@@ -531,28 +573,6 @@ static bool same_file(const char *a, const char *b)
 	struct stat one, other;
 	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
 	       one.st_ino == other.st_ino;
-}
-
-static bool open_input(struct capture *c, struct errors *errors)
-{
-	char why[PCAP_ERRBUF_SIZE];
-	c->in = pcap_open_offline_with_tstamp_precision(c->o.read, PCAP_TSTAMP_PRECISION_NANO, why);
-	if (!c->in) {
-		bool named = strncmp(why, c->o.read, strlen(c->o.read)) == 0;
-		errors_add(errors, named ? NULL : c->o.read, 0, "%s; want a pcap or pcapng file",
-			   why);
-		return false;
-	}
-	c->link = pcap_datalink(c->in);
-	if (!link_known(c->link)) {
-		const char *name = pcap_datalink_val_to_name(c->link);
-		errors_add(errors, NULL, 0,
-			   "%s: frames of link type %s (%d) cannot be read; want Ethernet, Linux "
-			   "cooked, raw IP, loopback, PPP, Cisco HDLC or PPI",
-			   c->o.read, name ? name : "unknown", c->link);
-		return false;
-	}
-	return true;
 }
 
 static bool open_output(struct capture *c, struct errors *errors)
@@ -564,12 +584,9 @@ static bool open_output(struct capture *c, struct errors *errors)
 			   c->o.write);
 		return false;
 	}
-	c->shape = pcap_open_dead_with_tstamp_precision(c->link, pcap_snapshot(c->in),
-							PCAP_TSTAMP_PRECISION_NANO);
-	c->out = c->shape ? pcap_dump_open(c->shape, c->o.write) : NULL;
+	c->out = pcap_writer_open(c->o.write, c->in);
 	if (!c->out)
-		errors_add(errors, NULL, 0, "%s: %s", c->o.write,
-			   c->shape ? pcap_geterr(c->shape) : strerror(ENOMEM));
+		errors_add(errors, NULL, 0, "%s: %s", c->o.write, strerror(errno));
 	return c->out != NULL;
 }
 
@@ -597,7 +614,9 @@ struct source *capture_open(const struct capture_options *o, struct errors *erro
 	bool ready = c->tracks && c->defrag;
 	if (!ready)
 		errors_add(errors, NULL, 0, "%s: %s", o->read, strerror(ENOMEM));
-	if (!ready || !open_input(c, errors) || !open_output(c, errors)) {
+	if (ready)
+		c->in = pcap_reader_open(o->read, errors);
+	if (!c->in || !open_output(c, errors)) {
 		capture_free(&c->source);
 		return NULL;
 	}

@@ -7,7 +7,7 @@
 
 struct capture_options {
 	const char *read;
-	const char *write; /* what would have passed, same link type; or NULL */
+	const char *write; /* what would have passed, same form and link types; or NULL */
 	const struct network
 		*inside; /* clients' networks; NULL: a flow's first sender is the inside */
 	size_t inside_count;
@@ -28,11 +28,17 @@ struct capture_options {
 
 struct capture_counters {
 	uint64_t packets, passed, denied, malformed, fragments;
-	uint64_t unknown_link; /* frames without an IP packet: they neither pass nor are denied */
+	uint64_t not_ip;    /* frames without an IP packet: they neither pass nor are denied */
+	uint64_t unread;    /* frames that may have one: nor do they */
+	uint64_t cut;       /* that came up, or are fragments, and of which a part is missing */
+	char first[128];    /* of these the first: which frame, and why */
+	const char *broken; /* why the file could not be read on; NULL: it could, to its end */
 	uint64_t flows, kernel_passed; /* of those that passed: never handed up */
 };
 
-/* NULL with a reason in errors: no file, no pcap, a link type that is not known. A capture that
- * breaks off ends there with a warning. */
+/* NULL with a reason in errors: no file, no capture. */
 struct source *capture_open(const struct capture_options *o, struct errors *errors);
+
+/* After the end: what is written is whole; 0 or -errno. */
+int capture_finish(struct source *s);
 void capture_count(const struct source *s, struct capture_counters *out);

@@ -168,16 +168,16 @@ static bool add_bytes(struct datagram *g, const struct packet *p)
 }
 
 bool defrag_add(struct defrag *d, const struct packet *p, bool cut, int64_t now,
-		const struct pcap_pkthdr *header, const unsigned char *bytes, struct joined *out)
+		const struct pcap_frame *frame, struct joined *out)
 {
 	struct datagram *g = find(d, p, now);
 	if (g->bad)
 		return false;
 	if (p->fragment_offset == 0)
 		keep_header(g, p);
-	g->size += sizeof *header + header->caplen;
+	g->size += sizeof *frame + frame->caplen;
 	if (cut || g->size > FRAMES_MAX || !add_bytes(g, p) ||
-	    (d->keep && !frames_add(&g->frames, header, bytes, FRAMES_MAX))) {
+	    (d->keep && !frames_add(&g->frames, frame, FRAMES_MAX))) {
 		spoil(d, g);
 		return false;
 	}

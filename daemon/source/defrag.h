@@ -24,10 +24,10 @@ struct joined {
 	const struct frames *frames; /* all three valid until the next call */
 };
 
-/* One fragment (PACKET_FRAGMENT) of frame `bytes`; cut: the capture has only a part of it. True
+/* One fragment (PACKET_FRAGMENT) of a frame; cut: the capture has only a part of it. True
  * where it makes a packet whole. */
 bool defrag_add(struct defrag *d, const struct packet *p, bool cut, int64_t now,
-		const struct pcap_pkthdr *header, const unsigned char *bytes, struct joined *out);
+		const struct pcap_frame *frame, struct joined *out);
 
 /* Gives up what began 30 s before now; INT64_MAX: everything. */
 void defrag_expire(struct defrag *d, int64_t now);

@@ -21,14 +21,13 @@ static bool reserve(struct frames *f, size_t need, size_t max)
 	return true;
 }
 
-bool frames_add(struct frames *f, const struct pcap_pkthdr *header, const unsigned char *bytes,
-		size_t max)
+bool frames_add(struct frames *f, const struct pcap_frame *frame, size_t max)
 {
-	if (!reserve(f, f->len + sizeof *header + header->caplen, max))
+	if (!reserve(f, f->len + sizeof *frame + frame->caplen, max))
 		return false;
-	memcpy(f->data + f->len, header, sizeof *header);
-	memcpy(f->data + f->len + sizeof *header, bytes, header->caplen);
-	f->len += sizeof *header + header->caplen;
+	memcpy(f->data + f->len, frame, sizeof *frame);
+	memcpy(f->data + f->len + sizeof *frame, frame->bytes, frame->caplen);
+	f->len += sizeof *frame + frame->caplen;
 	return true;
 }
 
@@ -41,13 +40,14 @@ bool frames_append(struct frames *f, const struct frames *more)
 	return true;
 }
 
-void frames_write(const struct frames *f, pcap_dumper_t *to)
+void frames_write(const struct frames *f, struct pcap_writer *to)
 {
 	for (size_t at = 0; at < f->len;) {
-		struct pcap_pkthdr header;
-		memcpy(&header, f->data + at, sizeof header);
-		pcap_dump((unsigned char *)to, &header, f->data + at + sizeof header);
-		at += sizeof header + header.caplen;
+		struct pcap_frame frame;
+		memcpy(&frame, f->data + at, sizeof frame);
+		frame.bytes = f->data + at + sizeof frame;
+		pcap_writer_add(to, &frame);
+		at += sizeof frame + frame.caplen;
 	}
 }
 

@@ -96,9 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		judge(s, &a, waiting, &count);
 	struct capture_counters c;
 	capture_count(s, &c);
-	require(c.passed + c.denied + c.unknown_link + count <= c.packets + c.fragments);
+	require(c.passed + c.denied + c.not_ip + c.unread + count <= c.packets + c.fragments);
 	if (c.fragments == 0)
-		require(c.passed + c.denied + c.unknown_link + count == c.packets);
+		require(c.passed + c.denied + c.not_ip + c.unread + count == c.packets);
 	s->ops->free(s);
 	close(fd);
 	return 0;

@@ -164,6 +164,27 @@ class Capture:
                 f.write(struct.pack("<IIII", at // 10**6, at % 10**6, len(frame), len(frame)) + frame)
 
 
+def pcap(frames, link=1, snaplen=262144):
+    """A pcap file of frames (microseconds, bytes), each cut to a snapshot length."""
+    return struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, snaplen, link) + b"".join(
+        struct.pack("<IIII", at // 10**6, at % 10**6, min(len(f), snaplen), len(f)) + f[:snaplen]
+        for at, f in frames)
+
+
+def pcapng(links, frames, snaplen=262144):
+    """A pcapng file of interfaces with these link types, and frames (interface, microseconds, bytes)."""
+    def block(kind, body):
+        body += b"\0" * (-len(body) % 4)
+        size = struct.pack("<I", 12 + len(body))
+        return struct.pack("<I", kind) + size + body + size
+    out = block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1))
+    out += b"".join(block(1, struct.pack("<HHI", link, 0, snaplen)) for link in links)
+    for i, at, f in frames:
+        kept = f[:snaplen]
+        out += block(6, struct.pack("<IIIII", i, at >> 32, at & 0xffffffff, len(kept), len(f)) + kept)
+    return out
+
+
 def read(path):
     """The frames of an Ethernet pcap file: [(microseconds, bytes)]."""
     with open(path, "rb") as f:

@@ -321,6 +321,27 @@ static void ip6_fragments(void **state)
 	assert_int_equal(parse(&m, &p), PACKET_MALFORMED);
 }
 
+/* Past 64 KiB the kernel has no length to write: a jumbogram's header (RFC 2675), or none. */
+static void length_of_zero_is_all_there_is(void **state)
+{
+	struct made m;
+	struct packet p;
+	ip6(&m, IPPROTO_TCP);
+	tcp(&m);
+	put(&m, "hello", 5);
+	assert_int_equal(parse(&m, &p), PACKET_OK);
+	assert_int_equal(cursor_left(&p.payload), 5);
+	assert_int_equal(p.ip_len, m.len);
+	ip6(&m, IPPROTO_HOPOPTS);
+	PUT(&m, IPPROTO_TCP, 0, 0xc2, 4, 0, 1, 0, 0);
+	tcp(&m);
+	put(&m, "hello", 5);
+	assert_int_equal(parse(&m, &p), PACKET_OK);
+	assert_int_equal(cursor_left(&p.payload), 5);
+	ip6(&m, IPPROTO_TCP); /* nothing behind it */
+	assert_int_equal(parse(&m, &p), PACKET_MALFORMED);
+}
+
 static void mapped_addresses_are_malformed(void **state)
 {
 	struct made m;
@@ -380,6 +401,7 @@ int main(void)
 		cmocka_unit_test(extension_headers_are_walked),
 		cmocka_unit_test(extension_headers_are_counted),
 		cmocka_unit_test(ip6_fragments),
+		cmocka_unit_test(length_of_zero_is_all_there_is),
 		cmocka_unit_test(mapped_addresses_are_malformed),
 		cmocka_unit_test(icmp_and_others),
 	};

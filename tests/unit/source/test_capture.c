@@ -25,6 +25,7 @@ struct run {
 	uint64_t now_id;
 	struct source *source;
 	struct capture_counters counters;
+	bool broken;
 };
 
 static void say_key(struct run *r, const struct address *src, unsigned sport,
@@ -119,6 +120,8 @@ static void play(struct run *r, struct wire_file *f, const char *out, const char
 	assert_int_equal(r->source->ops->receive(r->source, list, 4), SOURCE_END);
 	r->source->ops->flush(r->source);
 	capture_count(r->source, &r->counters);
+	r->broken = r->counters.broken != NULL;
+	assert_int_equal(capture_finish(r->source), 0);
 	r->source->ops->free(r->source);
 	assert_false(r->said.full);
 	unlink(f->path);
@@ -609,7 +612,7 @@ static void malformed_packets_are_said_once_a_flow(void **state)
 	assert_string_equal(r.text, "kernel packet-malformed 17 " C ":0 " S ":0\n"
 				    "kernel packet-malformed 6 " C ":1 " S ":2\n");
 	assert_int_equal(r.counters.malformed, 7);
-	assert_int_equal(r.counters.unknown_link, 1);
+	assert_int_equal(r.counters.not_ip, 1);
 }
 
 static void cut_packets_come_as_they_are(void **state)
@@ -626,6 +629,58 @@ static void cut_packets_come_as_they_are(void **state)
 				    "up 17 " C ":3 " S ":2 whole\n"
 				    "end 17 " C ":1 " S ":2 1/38\n"
 				    "end 17 " C ":3 " S ":2 1/33\n");
+	assert_int_equal(r.counters.cut, 1);
+	assert_string_equal(r.counters.first, "frame 1, of 34 bytes, cut (snapshot length)");
+}
+
+static void what_could_not_be_read_is_counted(void **state)
+{
+	struct run r = {0};
+	struct wire_file f;
+	wire_open(&f, DLT_IEEE802_11);
+	wire_packet(&f, wire_udp(C, 1, S, 2, "one"));
+	play(&r, &f, NULL, NULL);
+	assert_int_equal(r.counters.unread, 1);
+	assert_string_equal(r.counters.first, "frame 1, link type 105 is not read");
+	r = (struct run){0};
+	wire_open(&f, DLT_RAW);
+	struct wire w = wire_udp(C, 1, S, 2, "0123456789");
+	wire_frame(&f, "\x99", 1, 1);       /* no IP at all */
+	wire_frame(&f, w.bytes, w.len, 22); /* ends within the header: no denied flow */
+	wire_frame(&f, w.bytes, w.len, 0);
+	play(&r, &f, NULL, NULL);
+	assert_string_equal(r.text, "");
+	assert_int_equal(r.counters.not_ip, 1);
+	assert_int_equal(r.counters.unread, 2);
+	assert_int_equal(r.counters.cut, 0);
+	assert_ptr_equal(strstr(r.counters.first, "frame 2, of 22 bytes, cut before"),
+			 r.counters.first);
+}
+
+static void cut_fragment_is_counted(void **state)
+{
+	struct run r = {0};
+	struct wire_file f;
+	struct wire body = wire_udp_body(5000, 443, "0123456789abcdefghij", 20);
+	struct wire w = wire_ip(C, S, IPPROTO_UDP, 0x2000, body.bytes, 16);
+	wire_open(&f, DLT_RAW);
+	wire_frame(&f, w.bytes, w.len, w.len - 8);
+	play(&r, &f, NULL, NULL);
+	assert_int_equal(r.counters.cut, 1);
+}
+
+static void cut_packet_whose_length_is_zero_is_cut(void **state)
+{
+	static uint8_t bytes[70000];
+	struct run r = {0};
+	struct wire_file f;
+	struct wire w = wire_tcp(C, 1, S, 2, TCP_SYN, 1, "");
+	memcpy(bytes, w.bytes, w.len);
+	bytes[2] = bytes[3] = 0;
+	wire_open(&f, DLT_RAW);
+	wire_frame(&f, bytes, sizeof bytes, 100);
+	play(&r, &f, NULL, NULL);
+	assert_int_equal(r.counters.cut, 1);
 }
 
 static void capture_that_breaks_off_ends(void **state)
@@ -641,6 +696,7 @@ static void capture_that_breaks_off_ends(void **state)
 	play(&r, &f, NULL, NULL);
 	assert_string_equal(r.text, "up 17 " C ":1 " S ":2 one\n"
 				    "end 17 " C ":1 " S ":2 1/31\n");
+	assert_true(r.broken);
 }
 
 /* ---- output ---- */
@@ -727,13 +783,14 @@ static void what_cannot_be_opened_is_said(void **state)
 {
 	struct wire_file f;
 	struct errors errors = {0};
-	wire_open(&f, DLT_IEEE802_11);
+	wire_open(&f, DLT_RAW);
 	wire_close(&f);
+	assert_int_equal(truncate(f.path, 20), 0);
 	struct capture_options o = {.read = "/nowhere/at.all", .flows = 4};
 	assert_null(capture_open(&o, &errors));
 	o.read = f.path;
 	assert_null(capture_open(&o, &errors));
-	assert_non_null(strstr(errors.lines[1], "IEEE802_11"));
+	assert_non_null(strstr(errors.lines[1], "want a pcap or pcapng file"));
 	unlink(f.path);
 	wire_open(&f, DLT_EN10MB);
 	wire_close(&f);
@@ -773,6 +830,9 @@ int main(void)
 		cmocka_unit_test(datagrams_in_flight_are_bounded),
 		cmocka_unit_test(malformed_packets_are_said_once_a_flow),
 		cmocka_unit_test(cut_packets_come_as_they_are),
+		cmocka_unit_test(what_could_not_be_read_is_counted),
+		cmocka_unit_test(cut_fragment_is_counted),
+		cmocka_unit_test(cut_packet_whose_length_is_zero_is_cut),
 		cmocka_unit_test(capture_that_breaks_off_ends),
 		cmocka_unit_test(output_is_in_the_order_of_verdicts),
 		cmocka_unit_test(many_packets_may_wait),
