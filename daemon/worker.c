@@ -14,7 +14,8 @@ enum { STREAMS_EACH = 16 }; /* one host has a sixteenth of the streams, as of wh
 /* So long after a SYN another one may stand in the queue that the kernel took before it heard our
  * verdict on the first: of two new entries on the same ports it keeps one, and does not say which.
  */
-#define SYN_RACE  (500 * NS_PER_MS)
+#define SYN_RACE (500 * NS_PER_MS)
+enum { FIRST_WINDOW = 14600 };     /* RFC 6928: ten segments */
 #define UDP_GRACE (300 * NS_PER_S) /* a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
@@ -34,12 +35,41 @@ static void pass_all(struct worker *w, struct flow *f, const struct packet *p, u
 
 static void hold(struct worker *w, struct flow *f, uint64_t id)
 {
-	if (held_add(w->held, f, id, w->now))
+	if (f->held_since && w->now - f->held_since >= w->o.config->hello_timeout)
+		deny(w, f, REASON_HELLO_UNFINISHED, id);
+	else if (held_add(w->held, f, id, w->now))
 		COUNT(w->counters.held);
 	else if (naming_comes_again(f))
 		give(w, id, VERDICT_DROP);
 	else
 		deny(w, f, REASON_HELD_FULL, id);
+}
+
+bool let_go(struct worker *w, struct flow *f)
+{
+	uint64_t id;
+	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
+	uint64_t joined = naming_joined(f, &hole);
+	if (!stuck || f->key.transport != IPPROTO_TCP || hole || joined > FIRST_WINDOW ||
+	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
+		return false;
+	while (held_take(w->held, f, &id))
+		give(w, id, VERDICT_PASS);
+	if (f->state == FLOW_HOLDING)
+		f->state = FLOW_NEW;
+	f->unsent = f->next + joined > f->unsent ? f->next + joined : f->unsent;
+	f->stuck = true;
+	COUNT(w->counters.stuck);
+	return true;
+}
+
+/* Bytes that wait come again. */
+static void waiting_again(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	if (!f->held_count || let_go(w, f))
+		pass(w, f, p, id);
+	else
+		give(w, id, VERDICT_DROP);
 }
 
 /* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
@@ -57,6 +87,8 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
 		f->started = false;
 		give(w, id, VERDICT_DROP);
+	} else if (n->waits) {
+		waiting_again(w, f, p, id);
 	} else {
 		f->state = FLOW_HOLDING;
 		hold(w, f, id);
@@ -87,6 +119,8 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
 		naming_passed(f, p);
 		apply(w, f, passing(w, f), id);
+	} else if (n.parse == PARSE_MORE && n.waits) {
+		waiting_again(w, f, p, id);
 	} else if (n.parse == PARSE_MORE) {
 		hold(w, f, id);
 	} else if (n.parse == PARSE_ABSENT) {
@@ -462,6 +496,7 @@ int worker_turn(struct worker *w)
 	rcu_read_lock();
 	w->snapshot = rcu_dereference(*w->o.snapshot);
 	decide_again(w);
+	sweep(w); /* what is overdue is so before what comes now */
 	for (int i = 0; i < n; i++) {
 		w->at = &w->burst[i];
 		take_time(w, w->at);
@@ -473,7 +508,7 @@ int worker_turn(struct worker *w)
 	}
 	w->at = NULL;
 	take_ended(w);
-	sweep(w);
+	s->soon = held_waits(w->held);
 	rcu_read_unlock();
 	s->ops->flush(s);
 	return 0;

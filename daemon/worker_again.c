@@ -7,7 +7,8 @@
 #include <urcu.h>
 
 enum { AGAIN_BURST = 8192 };
-#define SWEEP_EVERY (100 * NS_PER_MS)
+#define SWEEP_EVERY (5 * NS_PER_MS)
+#define QUIET       (40 * NS_PER_MS) /* less than a sender waits before it repeats (RFC 6298) */
 
 static void flow_ended(struct worker *w, const struct flow_ended *e)
 {
@@ -36,15 +37,24 @@ void take_ended(struct worker *w)
 	}
 }
 
-/* Held packets whose hello did not become whole in time. */
+/* A hello that did not become whole in time is denied, also where what came of it was let go; one
+ * whose sender has been silent for a while, as if it waited for an acknowledgement, is let go. */
 void sweep(struct worker *w)
 {
+	struct source *s = w->o.source;
 	struct flow *f;
-	if (w->now - w->swept < SWEEP_EVERY)
+	if (w->now - w->swept < SWEEP_EVERY || !held_waits(w->held))
 		return;
 	w->swept = w->now;
-	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout)))
+	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
+		bool told = f->held_count > 0; /* by the verdict on these */
 		conclude(w, f);
+		if (!told && f->state == FLOW_DENIED)
+			s->ops->remark(s, f, VERDICT_DENIED);
+	}
+	while ((f = held_quiet(w->held, w->now - QUIET)))
+		if (!let_go(w, f))
+			f->held_at = INT64_MAX;
 }
 
 /* ---- deciding again ---- */

@@ -81,6 +81,11 @@ void conclude(struct worker *w, struct flow *f);
 /* Out of the table; nothing of it is open any more. */
 void forget(struct worker *w, struct flow *f);
 
+/* worker.c: what is held is not acknowledged. Where its sender says no more until it is, or says it
+ * again, it goes on, as much as the sender's first window, if some line could still allow the flow.
+ * It is kept and compared like all else, and nothing behind a hole goes. False: it waits on. */
+bool let_go(struct worker *w, struct flow *f);
+
 /* worker_again.c: what happens between bursts. */
 void take_ended(struct worker *w);
 void sweep(struct worker *w);

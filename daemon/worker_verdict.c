@@ -107,6 +107,7 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 	memcpy(d->user, f->user, sizeof d->user);
 	memcpy(d->tier, f->tier, sizeof d->tier);
 	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
+	d->stuck = f->stuck;
 	d->rule[0] = d->site[0] = '\0';
 	d->count = d->bytes = d->packets = 0;
 	d->duration = 0;
@@ -240,6 +241,7 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 		f->state = FLOW_DENIED;
 		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
 	}
+	held_done(w->held, f);
 	f->passed |= f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_ALLOWED)
 		COUNT(w->counters.allowed);
@@ -274,6 +276,7 @@ enum verdict passing(const struct worker *w, const struct flow *f)
 void release(struct worker *w, struct flow *f, enum verdict v)
 {
 	uint64_t id;
+	held_done(w->held, f);
 	while (held_take(w->held, f, &id)) {
 		give(w, id, v);
 		if (v == VERDICT_DENIED)
@@ -366,7 +369,7 @@ void conclude(struct worker *w, struct flow *f)
 		settle(w, f, judge(w, f, &n), false);
 	} else if (f->held_count && naming_comes_again(f)) {
 		release(w, f, VERDICT_DROP);
-	} else if (f->held_count) {
+	} else if (f->held_count || f->held_since) {
 		f->live = false;
 		f->evidence = EVIDENCE_ADDRESS;
 		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
@@ -374,6 +377,7 @@ void conclude(struct worker *w, struct flow *f)
 		tell_server(w, f);
 	}
 	record_repeats(w, f);
+	held_done(w->held, f);
 	naming_drop(&w->namer, f);
 }
 

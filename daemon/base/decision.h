@@ -141,6 +141,7 @@ struct decision {
 	uint16_t client_port, server_port;
 	uint8_t transport;
 	bool has_mac;
+	bool stuck; /* held bytes of it went before it had a name, as no more came */
 	uint8_t mac[6];
 	struct host host;
 	char rule[RULE_MAX];

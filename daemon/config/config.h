@@ -127,6 +127,7 @@ enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
 enum config_open { CONFIG_CLOSED, CONFIG_OPEN };
 enum config_flushed { CONFIG_RESTORE, CONFIG_REPORT };
 enum config_on_deny { CONFIG_REJECT, CONFIG_DROP, CONFIG_REDIRECT };
+enum config_held { CONFIG_HELD_UNTIL_STUCK, CONFIG_HELD_UNTIL_WHOLE };
 enum config_http { CONFIG_HTTP_FIRST, CONFIG_HTTP_EVERY };
 enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
 enum config_host_change { CONFIG_HOST_END, CONFIG_HOST_MOVE, CONFIG_HOST_IGNORE };
@@ -148,6 +149,7 @@ struct config {
 	enum config_on_deny on_deny;
 	struct endpoint portal[2]; /* of IPv4 and of IPv6 */
 	enum config_http http;
+	enum config_held held_until;
 	enum config_mismatch mismatch; /* default of tiers and lines */
 	enum config_audit audit;
 	bool dns_any_client; /* dns_scope = "network": an answer for one client counts for all */

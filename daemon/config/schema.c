@@ -17,6 +17,8 @@ static const struct word flushed_words[] = {
 	{"restore", CONFIG_RESTORE}, {"report", CONFIG_REPORT}, {0}};
 static const struct word on_deny_words[] = {
 	{"reject", CONFIG_REJECT}, {"drop", CONFIG_DROP}, {"redirect", CONFIG_REDIRECT}, {0}};
+static const struct word held_words[] = {
+	{"until-stuck", CONFIG_HELD_UNTIL_STUCK}, {"until-whole", CONFIG_HELD_UNTIL_WHOLE}, {0}};
 static const struct word http_words[] = {
 	{"first", CONFIG_HTTP_FIRST}, {"every-request", CONFIG_HTTP_EVERY}, {0}};
 static const struct word mismatch_words[] = {
@@ -233,6 +235,11 @@ static const struct option main_options[] = {
 	 .help = "\"redirect\" sends plain HTTP on port 80 to portal and rejects the rest."},
 	{"portal", OPTION_ENDPOINTS, AT(struct config, portal),
 	 .help = "Where \"redirect\" sends to. An IP version that has none is rejected."},
+	{"held", OPTION_WORD, AT(struct config, held_until), .words = held_words,
+	 .fallback = "\"until-stuck\"",
+	 .help = "How long what came of a hello waits in the gateway for the rest: until it is "
+		 "whole, or until its sender waits for an acknowledgement (at most 14 KiB go on "
+		 "then)."},
 	{"http", OPTION_WORD, AT(struct config, http), .words = http_words, .fallback = "\"first\"",
 	 .in_digest = true, .help = "Which requests of a plain HTTP connection are looked at."},
 	{"mismatch", OPTION_WORD, AT(struct config, mismatch), .words = mismatch_words,

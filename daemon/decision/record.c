@@ -141,6 +141,8 @@ void record_write(struct buf *out, const struct decision *d, const uint8_t *pseu
 		addresses_out(&j, d);
 		text_unless_empty(&j, "tiergate.site", d->site);
 		json_word(&j, "tiergate.evidence", evidence_text(d->evidence));
+		if (d->stuck)
+			json_word(&j, "tiergate.held", "until-stuck");
 		json_word(&j, "tiergate.mode", d->observed ? "observe" : "enforce");
 		if (d->observed && d->would_deny)
 			json_word(&j, "tiergate.would", reason_text(d->would));

@@ -12,7 +12,7 @@ struct naming naming_none(void)
 	struct naming n;
 	n.parse = PARSE_ABSENT;
 	n.broken = REASON_COUNT;
-	n.nothing_new = n.may_pass = n.lost = false;
+	n.nothing_new = n.waits = n.may_pass = n.lost = false;
 	hello_reset(&n.hello);
 	return n;
 }
@@ -143,8 +143,7 @@ static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, s
 		if (out->parse != PARSE_MORE)
 			return;
 	}
-	out->nothing_new =
-		f->stream && stream_has(f->stream, (uint64_t)offset, cursor_left(&p->payload));
+	out->waits = f->stream && stream_has(f->stream, (uint64_t)offset, cursor_left(&p->payload));
 	if (join(n, f, (uint64_t)offset, p->payload, out))
 		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
 }
@@ -183,6 +182,12 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 		udp_first(n, f, p, out);
 	if (out->parse == PARSE_MORE && !out->nothing_new)
 		f->protocol = out->hello.protocol; /* for the record, if no more should come */
+}
+
+uint64_t naming_joined(const struct flow *f, bool *hole)
+{
+	*hole = has_hole(f);
+	return f->stream ? stream_end(f->stream) : 0;
 }
 
 bool naming_is_plain(const struct flow *f, const struct naming *in)
@@ -405,6 +410,7 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 	if (out->nothing_new || out->may_pass)
 		return;
 	if (f->stream || offset) {
+		out->waits = p && f->stream && stream_has(f->stream, offset, cursor_left(&bytes));
 		if (p && !join(n, f, offset, bytes, out)) {
 			lose(n, f, offset, out);
 			return;

@@ -21,7 +21,8 @@ struct naming {
 	enum parse parse;
 	enum reason
 		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
-	bool nothing_new;   /* a repeat: bytes that were looked at before; what is held waits on */
+	bool nothing_new;   /* a repeat of bytes that were judged; what is held waits on */
+	bool waits;         /* a repeat of bytes that wait for more */
 	bool may_pass;      /* of naming_later: all that has come may go on, held or not */
 	bool lost;          /* the packet may not, and denies nothing */
 	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
@@ -40,6 +41,9 @@ bool naming_is_plain(const struct flow *f, const struct naming *in);
 /* What is held of an allowed HTTP connection may be dropped at any bound, and nothing is wrong with
  * it: its client gives it again, and what was judged of it by then passes. */
 bool naming_comes_again(const struct flow *f);
+
+/* The bytes of the flow that wait for more, and whether one is missing before the last of them. */
+uint64_t naming_joined(const struct flow *f, bool *hole);
 
 /* Sets the flow's host, evidence, mismatch and protocol from what its bytes say and DNS told. */
 void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now);

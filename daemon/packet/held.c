@@ -14,8 +14,8 @@ struct held {
 	uint32_t count, free;
 	struct slot *slots;
 	struct shares *shares;
-	struct flow **holding; /* flows with held packets, any order */
-	uint32_t holding_count;
+	struct flow **waiting; /* flows whose hello is waited for, any order */
+	uint32_t waiting_count, waiting_max;
 };
 
 struct held *held_new(uint32_t total, uint32_t per_client)
@@ -25,8 +25,9 @@ struct held *held_new(uint32_t total, uint32_t per_client)
 		return NULL;
 	h->slots = calloc(total, sizeof *h->slots);
 	h->shares = shares_new(total, per_client);
-	h->holding = calloc(total, sizeof(struct flow *));
-	if (!h->slots || !h->shares || !h->holding) {
+	h->waiting_max = 2 * total; /* some have let go what they held */
+	h->waiting = calloc(h->waiting_max, sizeof(struct flow *));
+	if (!h->slots || !h->shares || !h->waiting) {
 		held_free(h);
 		return NULL;
 	}
@@ -42,38 +43,46 @@ void held_free(struct held *h)
 		return;
 	free(h->slots);
 	shares_free(h->shares);
-	free(h->holding);
+	free(h->waiting);
 	free(h);
 }
 
-static void list_add(struct held *h, struct flow *f)
+static bool wait_for(struct held *h, struct flow *f, int64_t now)
 {
-	f->holding_at = h->holding_count;
-	h->holding[h->holding_count++] = f;
+	if (f->held_since)
+		return true;
+	if (h->waiting_count == h->waiting_max)
+		return false;
+	f->held_since = now;
+	f->holding_at = h->waiting_count;
+	h->waiting[h->waiting_count++] = f;
+	return true;
 }
 
-static void list_remove(struct held *h, struct flow *f)
+void held_done(struct held *h, struct flow *f)
 {
-	struct flow *last = h->holding[--h->holding_count];
-	h->holding[f->holding_at] = last;
+	if (!f->held_since)
+		return;
+	struct flow *last = h->waiting[--h->waiting_count];
+	h->waiting[f->holding_at] = last;
 	last->holding_at = f->holding_at;
+	f->held_since = 0;
 }
 
 bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
 {
-	if (!share_take(h->shares, &f->host_key))
+	if (!wait_for(h, f, now ? now : 1) || !share_take(h->shares, &f->host_key))
 		return false;
 	uint32_t slot = h->free;
 	h->free = h->slots[slot].next;
 	h->slots[slot] = (struct slot){.id = id, .next = NIL};
 	if (f->held_count == 0) {
 		f->held_first = slot;
-		f->held_since = now;
-		list_add(h, f);
 	} else {
 		h->slots[f->held_last].next = slot;
 	}
 	f->held_last = slot;
+	f->held_at = now;
 	f->held_count++;
 	h->count++;
 	return true;
@@ -89,18 +98,30 @@ bool held_take(struct held *h, struct flow *f, uint64_t *id)
 	h->slots[slot].next = h->free;
 	h->free = slot;
 	h->count--;
-	if (--f->held_count == 0)
-		list_remove(h, f);
+	f->held_count--;
 	share_give(h->shares, &f->host_key);
 	return true;
 }
 
 struct flow *held_overdue(struct held *h, int64_t before)
 {
-	for (uint32_t i = 0; i < h->holding_count; i++)
-		if (h->holding[i]->held_since <= before)
-			return h->holding[i];
+	for (uint32_t i = 0; i < h->waiting_count; i++)
+		if (h->waiting[i]->held_since <= before)
+			return h->waiting[i];
 	return NULL;
+}
+
+struct flow *held_quiet(struct held *h, int64_t before)
+{
+	for (uint32_t i = 0; i < h->waiting_count; i++)
+		if (h->waiting[i]->held_count && h->waiting[i]->held_at <= before)
+			return h->waiting[i];
+	return NULL;
+}
+
+bool held_waits(const struct held *h)
+{
+	return h->waiting_count > 0;
 }
 
 uint32_t held_count(const struct held *h)

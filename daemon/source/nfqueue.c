@@ -30,6 +30,7 @@ enum {
 	VERDICTS = 256,
 	RECEIVE_BUFFER = 32 << 20,
 	TICK_US = 100000,
+	TICK_SOON_US = 10000,
 };
 
 /* One verdict as the kernel reads it (linux/netfilter/nfnetlink_queue.h). */
@@ -53,6 +54,7 @@ struct nfqueue {
 	struct iovec part[BURST];
 	struct verdict_message verdict[VERDICTS];
 	unsigned verdicts;
+	bool soon; /* the tick that the socket has */
 	uint32_t mark_of[VERDICT_DROP_DENIED + 1];
 	/* written by the worker, read by any thread */
 	_Atomic uint64_t packets, bursts, verdict_errors, overruns;
@@ -139,9 +141,18 @@ static int read_datagram(struct nfqueue *q, const void *bytes, size_t len, int64
 	return found;
 }
 
+static int set_tick(struct nfqueue *q, bool soon)
+{
+	struct timeval tick = {.tv_usec = soon ? TICK_SOON_US : TICK_US};
+	q->soon = soon;
+	return setsockopt(q->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
+}
+
 static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 {
 	struct nfqueue *q = of(s);
+	if (s->soon != q->soon)
+		set_tick(q, s->soon);
 	int n = recvmmsg(q->fd, q->message, (unsigned)(max < BURST ? max : BURST), MSG_WAITFORONE,
 			 NULL);
 	if (n < 0 && errno == ENOBUFS)
@@ -378,7 +389,6 @@ static bool configure_queue(struct nfqueue *q, struct errors *errors)
 static bool configure_socket(struct nfqueue *q, struct errors *errors)
 {
 	int size = RECEIVE_BUFFER, one = 1;
-	struct timeval tick = {.tv_usec = TICK_US};
 	q->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (!q->socket || mnl_socket_bind(q->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		say_why(q, errno, "opening a netlink socket", errors);
@@ -392,7 +402,7 @@ static bool configure_socket(struct nfqueue *q, struct errors *errors)
 	setsockopt(q->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
 	if (!configure_queue(q, errors))
 		return false;
-	return setsockopt(q->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) == 0;
+	return set_tick(q, false) == 0;
 }
 
 static bool make_room(struct nfqueue *q)

@@ -76,4 +76,5 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
+	bool soon; /* the caller waits for a time that is near: a tick is 10 ms */
 };

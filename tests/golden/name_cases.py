@@ -394,6 +394,23 @@ def held(c):
     Talk(c, 443, client=BOB).say(client_hello(GOOD))
 
 
+def held_stuck(c):
+    """Senders that say no more until what they said is acknowledged."""
+    good, bad = client_hello(GOOD), client_hello(BAD)
+    first = [Talk(c, 443).say(h[:60]) for h in (good, bad, good, good)]
+    hole = Talk(c, 443).at(30, good[30:])
+    c.at("2026-03-02 10:00:01")
+    first[0].say(good[60:])
+    first[1].say(bad[60:])
+    first[2].at(0, good[:70]).say(good[70:])  # with the first bytes once more
+    first[3].at(0, bad[:60])  # and with others
+    hole.at(0, good[:30])
+    Talk(c, 443).say(good[:60]).at(0, good[:60]).at(60, good[60:])  # repeated at once: the second was lost
+    Talk(c, 443).say(good[:60])  # and one that stops
+    c.at("2026-03-02 10:00:05")
+    Talk(c, 443, client=BOB).say(good)
+
+
 def table_full(c):
     """Of more unfinished hellos than there is room for; a whole one needs none."""
     for n in range(66):
@@ -510,4 +527,4 @@ def packet_malformed(c):
 
 
 CASES = (tls_names, tls_records, tls_large, tls_versions, hello_retry, hello_early, heard, syn_again, dtls, starttls, connect_socks, http_forms,
-         http_every_request, http_upload_loss, held, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)
+         http_every_request, http_upload_loss, held, held_stuck, table_full, broken_hello, mismatch, early_answer, mid_stream, fragment, packet_malformed)

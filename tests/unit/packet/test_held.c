@@ -60,6 +60,9 @@ static void overdue_is_by_the_first_packet(void **state)
 	assert_ptr_equal(held_overdue(h, 100), &a);
 	while (held_take(h, &a, &id))
 		;
+	assert_ptr_equal(held_overdue(h, 100), &a); /* let go, and still not whole */
+	assert_ptr_equal(held_quiet(h, 500), &b);
+	held_done(h, &a);
 	assert_null(held_overdue(h, 499));
 	assert_ptr_equal(held_overdue(h, 500), &b);
 	held_free(h);

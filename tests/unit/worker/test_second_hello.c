@@ -113,7 +113,7 @@ static void a_usual_flow_waits_without_a_stream(void **state)
 /* In two parts, cut at `at`, with what came before sent again in between. */
 static void cut_in_two(const struct side *s, size_t at, bool backwards, bool other)
 {
-	struct rig *r = rig_new("");
+	struct rig *r = rig_new("held = \"until-whole\";\n");
 	size_t from = at > s->first ? s->first : 0;
 	syn(r, guest, 4000);
 	if (from)

@@ -69,9 +69,68 @@ static void a_denied_split_hello_goes_nowhere(void **state)
 	rig_free(r);
 }
 
-static void an_unfinished_hello_is_denied_in_time(void **state)
+/* Nobody acknowledges what is held: where its sender waits for that, it goes, and is compared. */
+static void what_is_stuck_goes(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t good[2048], bad[2048];
+	size_t len = wire_hello(good, "news.example", 900);
+	wire_hello(bad, "social.example", 898);
+	for (int again = 0; again < 2; again++) {
+		unsigned port = 4000 + (unsigned)again;
+		r->logged = 0;
+		syn(r, guest, port);
+		uint64_t first = r->source.next_id;
+		assert_int_equal(data(r, guest, port, 0, good, 200), -1);
+		wait_ms(r, 30);
+		assert_int_equal(r->source.verdict[first], -1);
+		if (again)
+			assert_int_equal(data(r, guest, port, 0, good, 200), VERDICT_PASS);
+		else
+			wait_ms(r, 20);
+		assert_int_equal(r->source.verdict[first], VERDICT_PASS);
+		assert_int_equal(data(r, guest, port, 200, good + 200, len - 200), VERDICT_HEARD);
+		assert_true(r->logged == 1 && r->log[0].stuck);
+		assert_int_equal(data(r, guest, port, 0, bad, 200), VERDICT_DENIED);
+	}
+	rig_free(r);
+}
+
+/* What is let go is a sender's first window, nothing behind a hole, and nothing that no line could
+ * allow; and it has no longer to become whole than what is held. */
+static void what_is_stuck_has_bounds(void **state)
 {
 	struct rig *r = rig_new("bounds = { hello_timeout = \"2s\"; };\n");
+	static uint8_t bytes[20000];
+	wire_hello(bytes, "news.example", 900);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 100, bytes + 100, 100), -1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], -1); /* behind a hole */
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 100), -1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], VERDICT_PASS);
+	wait_ms(r, 1900);
+	assert_int_equal(r->log[0].reason, REASON_HELLO_UNFINISHED);
+	assert_int_equal(r->source.remarked, VERDICT_DENIED);
+	rig_free(r);
+
+	r = rig_new("");
+	wire_hello(bytes, "news.example", 15500);
+	syn(r, guest, 4000);
+	for (uint32_t at = 0; at < 15000; at += 3000) {
+		first = r->source.next_id;
+		data(r, guest, 4000, at, bytes + at, 3000);
+		wait_ms(r, 100);
+		assert_int_equal(r->source.verdict[first], at < 12000 ? VERDICT_PASS : -1);
+	}
+	rig_free(r);
+}
+
+static void an_unfinished_hello_is_denied_in_time(void **state)
+{
+	struct rig *r = rig_new("held = \"until-whole\"; bounds = { hello_timeout = \"2s\"; };\n");
 	uint8_t bytes[2048];
 	wire_hello(bytes, "news.example", 900);
 	syn(r, guest, 4000);
@@ -97,12 +156,12 @@ static void an_idle_handshake_is_left_alone(void **state)
 
 static void overlaps_that_differ_are_denied(void **state)
 {
-	struct rig *r = rig_new("");
+	struct rig *r = rig_new("held = \"until-whole\";\n");
 	uint8_t bytes[2048];
 	wire_hello(bytes, "news.example", 900);
 	syn(r, guest, 4000);
 	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1);
-	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), -1); /* a plain repeat */
+	assert_int_equal(data(r, guest, 4000, 0, bytes, 500), VERDICT_DROP); /* a plain repeat */
 	bytes[100] ^= 1;
 	assert_int_equal(data(r, guest, 4000, 0, bytes, 600), VERDICT_DROP);
 	assert_int_equal(r->log[0].reason, REASON_OVERLAP_CONFLICT);
@@ -690,6 +749,8 @@ int main(void)
 		cmocka_unit_test(denies_a_syn_of_nobody_once),
 		cmocka_unit_test(holds_a_split_hello),
 		cmocka_unit_test(a_denied_split_hello_goes_nowhere),
+		cmocka_unit_test(what_is_stuck_goes),
+		cmocka_unit_test(what_is_stuck_has_bounds),
 		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
 		cmocka_unit_test(an_idle_handshake_is_left_alone),
 		cmocka_unit_test(overlaps_that_differ_are_denied),
