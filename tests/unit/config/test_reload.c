@@ -142,8 +142,9 @@ static const struct option *option_of(const char *member)
 	for (size_t i = 0; i < sizeof other / sizeof *other; i++)
 		if (strcmp(other[i].member, member) == 0)
 			member = other[i].option;
-	const struct option *o = table_find(&schema_main, member);
-	return o ? o : table_find(table_find(&schema_main, "bounds")->table, member);
+	/* `held` of the bounds fills the member of that name */
+	const struct option *o = table_find(table_find(&schema_main, "bounds")->table, member);
+	return o ? o : table_find(&schema_main, member);
 }
 
 static void check_source(const char *path)
