@@ -8,7 +8,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 enum { DONE, NO, USAGE, CANNOT };
 
@@ -50,7 +52,9 @@ static int check(const struct config *c, const struct request *r, struct errors 
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);
 	errors_deinit(&warnings);
-	if (geteuid() != 0) {
+	/* ambient, as nft and iptables inherit it */
+	if (geteuid() != 0 &&
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0) != 1) {
 		errors_add(errors, NULL, 0,
 			   "the kernel shows its rules to root alone; run it as root");
 		return CANNOT;

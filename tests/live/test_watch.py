@@ -133,14 +133,12 @@ def test_own_changes(lab):
 def test_fight(lab):
     "two programs that fight over the rules: pauses that grow, and a word in the log"
     with gateway(lab):
-        end = time.monotonic() + 6
-        while time.monotonic() < end:
+        for n in range(1, 4):
             gw(lab, "nft flush ruleset")
-            time.sleep(0.2)
-        rules = lab.status()["rules"]
-        check(2 <= rules["put_back"] <= 4, f"put back {rules['put_back']} times in 6 s")
+            wait_for(lambda: lab.status()["rules"]["put_back"] == n, 20, f"put back, {n}: {lab.log()}")  # noqa: B023
+        check("put back 3 times now" in lab.log() and "the next time after 4 s" in lab.log(), lab.log())
         check("another program takes them away" in lab.log(), lab.log())
-        wait_for(lambda: lab.status()["wiring"] == "in place", 20, "the end of the fight")
+        in_place(lab)
         closed(lab)
 
 
