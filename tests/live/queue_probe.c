@@ -26,8 +26,12 @@ static uint32_t room; /* of the socket for copies; 0: as the daemon has it */
 
 static enum verdict verdict_named(const char *text)
 {
-	static const char *const names[] = {"pending", "heard",    "pass", "allowed",
-					    "denied",  "redirect", "drop", "drop-denied"};
+	static const char *const names[] = {
+		[VERDICT_PASS] = "pass",     [VERDICT_PENDING] = "pending",
+		[VERDICT_HEARD] = "heard",   [VERDICT_ALLOWED] = "allowed",
+		[VERDICT_DENIED] = "denied", [VERDICT_REDIRECT] = "redirect",
+		[VERDICT_DROP] = "drop",     [VERDICT_DROP_DENIED] = "drop-denied",
+	};
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(text, names[i]) == 0)
 			return (enum verdict)i;
