@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: unit golden live live-qemu differential browser fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: unit golden live live-qemu differential adversary browser adversary fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -106,6 +106,10 @@ differential: all
 	@scripts/install-deps build test
 	tests/live/test_differential.py $(SEED) $(SECONDS)
 	tests/live/test_differential_tls.py $(SEED) $(SECONDS)
+# Clients that try to get past the gateway: SECONDS of each, from SEED on.
+adversary: all
+	@scripts/install-deps build test
+	@for a in tests/live/adversary*.py; do echo "== $$a"; TIERGATE_BUILD=$B $$a --seconds $(SECONDS) --seed $(SEED) || exit 1; done
 live-qemu: tests
 	@scripts/install-deps build test qemu
 	@$(RUN) qemu
@@ -193,6 +197,6 @@ install: all
 clean:
 	rm -rf $B
 
-.PHONY: all unit tests check golden golden-update live conf live-qemu differential browser fuzz fuzz-replay asan ubsan tsan \
+.PHONY: all unit tests check golden golden-update live conf live-qemu differential adversary browser fuzz fuzz-replay asan ubsan tsan \
 	soak-login cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
