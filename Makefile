@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: unit golden live live-qemu differential adversary browser adversary fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: unit golden live live-qemu differential adversary browser adversary honest fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -110,6 +110,11 @@ differential: all
 adversary: all
 	@scripts/install-deps build test
 	@for a in tests/live/adversary*.py; do echo "== $$a"; TIERGATE_BUILD=$B $$a --seconds $(SECONDS) --seed $(SEED) || exit 1; done
+# Ordinary clients on networks that lose, delay, reorder and duplicate: none may be denied.
+CONNECTIONS ?= 2000
+honest: all
+	@scripts/install-deps build test
+	@TIERGATE_BUILD=$B tests/live/honest.py --connections $(CONNECTIONS) --seed $(SEED)
 live-qemu: tests
 	@scripts/install-deps build test qemu
 	@$(RUN) qemu
@@ -197,6 +202,6 @@ install: all
 clean:
 	rm -rf $B
 
-.PHONY: all unit tests check golden golden-update live conf live-qemu differential adversary browser fuzz fuzz-replay asan ubsan tsan \
+.PHONY: all unit tests check golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
 	soak-login cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)
