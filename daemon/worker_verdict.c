@@ -249,7 +249,7 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 		COUNT(w->counters.denied);
 	COUNT(w->counters.reasons[f->outcome.reason]);
 	f->live = f->live && f->state == FLOW_ALLOWED;
-	if (!f->live)
+	if (f->state == FLOW_DENIED || (!f->live && naming_joins(f)))
 		naming_drop(&w->namer, f);
 	return f->state == FLOW_DENIED ? denial(w, f) : passing(w, f);
 }
@@ -263,7 +263,7 @@ enum verdict passing(const struct worker *w, const struct flow *f)
 	if (!f->heard || (f->restored && entry == ENTRY_NONE))
 		return VERDICT_ALLOWED;
 	if (naming_stays(f))
-		return entry == ENTRY_NONE && !tcp ? VERDICT_PENDING : VERDICT_PASS;
+		return tcp || entry == ENTRY_PENDING ? VERDICT_PASS : VERDICT_PENDING;
 	if (tcp && w->packet && w->packet->tcp_flags & TCP_SYN)
 		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
 	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->live && f->asked))
@@ -360,7 +360,7 @@ void conclude(struct worker *w, struct flow *f)
 {
 	if (f->state == FLOW_NEW && !f->recorded && f->started) {
 		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
-		if (f->stream) {
+		if (naming_joins(f)) {
 			n.parse = PARSE_BAD;
 			n.broken = REASON_HELLO_UNFINISHED;
 		}

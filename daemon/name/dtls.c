@@ -1,4 +1,5 @@
 #include "name/dtls.h"
+#include "name/name.h"
 #include "name/tls.h"
 
 enum { RECORD_HANDSHAKE = 22, CLIENT_HELLO = 1, MESSAGE_HEADER = 12 };
@@ -22,8 +23,8 @@ static bool read_fragment(struct cursor *record, struct fragment *f)
 	       f->offset + cursor_left(&f->bytes) <= f->length;
 }
 
-/* A plaintext handshake record: of epoch 0. PARSE_ABSENT: another one. */
-static enum parse read_record(struct cursor *datagram, struct cursor *record)
+/* A plaintext handshake record: of epoch 0. */
+static bool read_record(struct cursor *datagram, struct cursor *record)
 {
 	uint8_t type = cursor_u8(datagram);
 	uint8_t major = cursor_u8(datagram);
@@ -31,18 +32,31 @@ static enum parse read_record(struct cursor *datagram, struct cursor *record)
 	uint16_t epoch = cursor_u16(datagram);
 	cursor_skip(datagram, 6);
 	*record = cursor_sub(datagram, cursor_u16(datagram));
-	if (type != RECORD_HANDSHAKE || major != 0xfe || epoch != 0)
-		return PARSE_ABSENT;
-	return datagram->bad || cursor_left(record) == 0 ? PARSE_BAD : PARSE_OK;
+	return type == RECORD_HANDSHAKE && major == 0xfe && epoch == 0;
 }
 
-bool dtls_is_handshake(struct cursor datagram)
+/* The next record at or after the cursor, which moves to the byte behind its first. Inside a
+ * datagram one counts only where a handshake message stands in it, so that nothing random does.
+ * PARSE_ABSENT: there is none. */
+static enum parse next_record(struct cursor *datagram, bool first, struct cursor *record)
 {
-	uint8_t type = cursor_u8(&datagram);
-	uint8_t major = cursor_u8(&datagram);
-	cursor_u8(&datagram);
-	return type == RECORD_HANDSHAKE && major == 0xfe && cursor_u16(&datagram) == 0 &&
-	       !datagram.bad;
+	const uint8_t *start = datagram->pos;
+	while (cursor_left(datagram)) {
+		struct fragment f;
+		const uint8_t *at = memchr(datagram->pos, RECORD_HANDSHAKE, cursor_left(datagram));
+		if (!at)
+			return PARSE_ABSENT;
+		cursor_skip(datagram, (size_t)(at - datagram->pos));
+		struct cursor rest = *datagram;
+		cursor_u8(datagram);
+		bool whole = read_record(&rest, record);
+		struct cursor look = *record;
+		if (whole && read_fragment(&look, &f))
+			return PARSE_OK;
+		if (whole && first && at == start)
+			return PARSE_BAD;
+	}
+	return PARSE_ABSENT;
 }
 
 /* The message's header goes before its body into the stream, so that fragments which disagree on
@@ -63,54 +77,100 @@ static enum parse join_fragment(struct stream *s, const struct fragment *f, bool
 	return added == STREAM_OK ? PARSE_MORE : PARSE_BAD;
 }
 
-static enum parse take_fragment(const struct fragment *f, struct stream_pool *pool,
-				struct stream **message, bool *conflict, struct hello *out)
+/* Whether the stream holds fragments of another message that are not whole yet. */
+static bool is_joining(const struct stream *message)
 {
-	if (!*message && cursor_left(&f->bytes) == f->length)
-		return tls_datagram_hello(f->bytes, out);
-	if (!*message && (!pool || !(*message = stream_get(pool))))
-		return PARSE_MORE;
-	enum parse answer = join_fragment(*message, f, conflict);
+	return message && !stream_is_kept(message);
+}
+
+/* A fragment of what the stream holds. PARSE_ABSENT: of a hello that was told. */
+static enum parse take_part(struct dtls_flow *f, const struct fragment *part,
+			    struct stream_pool *pool, struct stream **message, bool *conflict,
+			    struct hello *out)
+{
+	bool told = stream_is_kept(*message);
+	enum parse answer = join_fragment(*message, part, conflict);
 	if (answer != PARSE_MORE)
 		return answer;
 	struct cursor head = stream_head(*message);
 	cursor_skip(&head, MESSAGE_HEADER);
-	if (cursor_left(&head) < f->length)
-		return PARSE_MORE;
-	answer = tls_datagram_hello(cursor_sub(&head, f->length), out);
+	if (told || cursor_left(&head) < part->length)
+		return told ? PARSE_ABSENT : PARSE_MORE;
+	answer = tls_datagram_hello(cursor_sub(&head, part->length), out);
 	if (answer == PARSE_OK) {
-		stream_put(pool, *message);
-		*message = NULL;
+		stream_keep(pool, *message, message);
+		f->floor = f->sequence + 1u;
 	}
 	return answer;
 }
 
-enum parse dtls_datagram(struct cursor datagram, struct stream_pool *pool, struct stream **message,
-			 bool *conflict, struct hello *out)
+static enum parse take_fragment(struct dtls_flow *f, const struct fragment *part,
+				struct stream_pool *pool, struct stream **message, bool *conflict,
+				struct hello *out)
 {
-	enum parse answer = PARSE_ABSENT;
-	*conflict = false;
-	hello_reset(out);
-	while (cursor_left(&datagram)) {
-		struct cursor record;
-		enum parse read = read_record(&datagram, &record);
-		if (read == PARSE_ABSENT)
-			break;
-		out->protocol = PROTOCOL_DTLS;
-		if (read == PARSE_BAD)
-			return PARSE_BAD;
-		while (cursor_left(&record)) {
-			struct fragment f;
-			if (!read_fragment(&record, &f))
-				return PARSE_BAD;
-			if (f.type != CLIENT_HELLO)
-				return answer;
-			answer = take_fragment(&f, pool, message, conflict, out);
-			out->protocol = PROTOCOL_DTLS;
-			out->another_may_come = true;
-			if (answer != PARSE_MORE)
-				return answer;
-		}
+	bool same = *message && f->owns && part->sequence == f->sequence;
+	f->seen = true;
+	if (!same && cursor_left(&part->bytes) == part->length)
+		return tls_datagram_hello(part->bytes, out);
+	if (!same && is_joining(*message)) {
+		*conflict = true;
+		return PARSE_BAD;
 	}
+	if (!same && part->sequence < f->floor) {
+		f->lost = true;
+		return PARSE_ABSENT;
+	}
+	if (!same && *message)
+		stream_put(pool, *message);
+	if (!same && !(*message = stream_get(pool)))
+		return PARSE_MORE;
+	f->owns = true;
+	f->sequence = part->sequence;
+	return take_part(f, part, pool, message, conflict, out);
+}
+
+/* What a datagram's hellos say together: no server need read the one that another reads. */
+static enum parse both(enum parse before, enum parse now, const struct hello *one,
+		       const struct hello *other)
+{
+	if (before != PARSE_OK)
+		return now == PARSE_ABSENT ? before : now;
+	if (now == PARSE_ABSENT)
+		return before;
+	bool same = one->name == other->name && host_equal(&one->host, &other->host);
+	return now == PARSE_OK && same ? PARSE_OK : PARSE_BAD;
+}
+
+enum parse dtls_datagram(struct dtls_flow *f, struct cursor datagram, struct stream_pool *pool,
+			 struct stream **message, bool *conflict, struct hello *out)
+{
+	enum parse answer = PARSE_ABSENT, read;
+	struct hello other;
+	struct cursor record;
+	bool first = true;
+	*conflict = f->lost = false;
+	hello_reset(out);
+	for (; (read = next_record(&datagram, first, &record)) == PARSE_OK; first = false) {
+		while (cursor_left(&record) && answer != PARSE_BAD) {
+			struct fragment part;
+			if (!read_fragment(&record, &part))
+				read = answer = PARSE_BAD;
+			else if (part.type == CLIENT_HELLO) {
+				struct hello *to = answer == PARSE_OK ? &other : out;
+				answer = both(answer,
+					      take_fragment(f, &part, pool, message, conflict, to),
+					      out, to);
+			}
+		}
+		if (answer == PARSE_BAD)
+			break;
+	}
+	if (read == PARSE_BAD)
+		answer = PARSE_BAD;
+	if (answer == PARSE_OK && is_joining(*message))
+		answer = PARSE_BAD;
+	if (answer != PARSE_ABSENT)
+		out->protocol = PROTOCOL_DTLS;
+	out->another_may_come = answer == PARSE_OK;
 	return answer;
 }

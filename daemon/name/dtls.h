@@ -1,18 +1,19 @@
 /* dtls: the ClientHello of DTLS 1.0, 1.2 (RFC 6347) and 1.3 (RFC 9147), from its fragments. */
 #pragma once
 #include "name/hello.h"
+#include "packet/flow.h"
 #include "packet/stream.h"
 
-/* Whether a datagram begins with a DTLS handshake record of epoch 0. */
-bool dtls_is_handshake(struct cursor datagram);
-
-/* Reads the handshake records of one client datagram. Where the hello is whole inside it no stream
- * is needed; else its fragments are added to *message, taken from the pool when it is NULL (put
- * back here once the hello is whole; else by the caller). The hello that follows a
- * HelloVerifyRequest is a message of its own and answers PARSE_OK again.
+/* Reads every plaintext handshake record that stands in a client's datagram, wherever it begins:
+ * what a server makes of the bytes before it, and where it goes on after a record that it discards,
+ * is its own affair. A hello that is whole in one fragment needs no stream; fragments are added to
+ * *message, taken from the pool when it is NULL, and compared with what is there; once the hello is
+ * told it is only kept there (stream_keep), to compare what comes again. f is the flow's own
+ * memory.
  *
- * PARSE_MORE: wait for the next datagram (*message still NULL: the pool is empty). PARSE_ABSENT: no
- * ClientHello. PARSE_BAD: malformed; *conflict is set where fragments contradict each other.
- */
-enum parse dtls_datagram(struct cursor datagram, struct stream_pool *pool, struct stream **message,
-			 bool *conflict, struct hello *out);
+ * PARSE_OK: a hello is whole; the one that follows a HelloVerifyRequest is a message of its own and
+ * answers PARSE_OK again. PARSE_MORE: wait for the next datagram (*message still NULL: the pool is
+ * empty), or f->lost. PARSE_ABSENT: no ClientHello that is new. PARSE_BAD: malformed; *conflict is
+ * set where fragments contradict each other, or the datagram holds two hellos for two hosts. */
+enum parse dtls_datagram(struct dtls_flow *f, struct cursor datagram, struct stream_pool *pool,
+			 struct stream **message, bool *conflict, struct hello *out);

@@ -1,5 +1,6 @@
 #include "name/naming.h"
 
+#include "base/clock.h"
 #include "name/dtls.h"
 #include "name/http.h"
 #include "name/name.h"
@@ -17,12 +18,18 @@ struct naming naming_none(void)
 	return n;
 }
 
+bool naming_joins(const struct flow *f)
+{
+	return f->stream && !stream_is_kept(f->stream);
+}
+
 void naming_drop(struct namer *n, struct flow *f)
 {
 	if (!f->stream)
 		return;
+	if (naming_joins(f))
+		share_give(n->shares, &f->host_key);
 	stream_put(n->streams, f->stream);
-	share_give(n->shares, &f->host_key);
 	f->stream = NULL;
 }
 
@@ -32,13 +39,13 @@ static void fail(struct naming *out, enum reason why)
 	out->broken = why;
 }
 
-/* Counts a stream that was taken or put back meanwhile; false, and it is taken from the flow, where
- * its client has too many. */
+/* Counts a stream that began or ended to join meanwhile; false, and it is taken from the flow,
+ * where its client has too many. */
 static bool count_stream(struct namer *n, struct flow *f, bool had, struct naming *out)
 {
-	if (had && !f->stream)
+	if (had && !naming_joins(f))
 		share_give(n->shares, &f->host_key);
-	if (had || !f->stream || share_take(n->shares, &f->host_key))
+	if (had || !naming_joins(f) || share_take(n->shares, &f->host_key))
 		return true;
 	stream_put(n->streams, f->stream);
 	f->stream = NULL;
@@ -148,29 +155,66 @@ static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, s
 		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
 }
 
-static void read_datagram(struct namer *n, struct flow *f, const struct packet *p,
+/* False where the other protocol's parts are held in the flow's stream. */
+static bool make_way(struct namer *n, struct flow *f)
+{
+	if (f->dtls.owns && naming_joins(f))
+		return false;
+	if (f->dtls.owns)
+		naming_drop(n, f);
+	f->dtls.owns = false;
+	return true;
+}
+
+static void read_datagram(struct namer *n, struct flow *f, struct cursor datagram,
 			  struct naming *out)
 {
-	bool conflict = false, quic = quic_is_long(p->payload), had = f->stream;
-	if (quic)
-		out->parse = quic_datagram(n->quic, &f->quic, p->payload, n->streams, &f->stream,
+	bool conflict = false, quic = quic_is_long(datagram), had = naming_joins(f);
+	f->quic.now = (uint32_t)(f->last / NS_PER_S);
+	f->quic.waits = f->quic.lost = f->quic.opened = f->dtls.lost = false;
+	if (quic && !make_way(n, f))
+		fail(out, REASON_QUIC_UNREADABLE);
+	else if (quic)
+		out->parse = quic_datagram(n->quic, &f->quic, datagram, n->streams, &f->stream,
 					   &conflict, &out->hello);
-	else if (dtls_is_handshake(p->payload))
-		out->parse =
-			dtls_datagram(p->payload, n->streams, &f->stream, &conflict, &out->hello);
+	else
+		out->parse = dtls_datagram(&f->dtls, datagram, n->streams, &f->stream, &conflict,
+					   &out->hello);
 	if (conflict)
 		out->broken = REASON_OVERLAP_CONFLICT;
 	else if (out->parse == PARSE_BAD && quic)
 		out->broken = REASON_QUIC_UNREADABLE;
-	count_stream(n, f, had, out);
+	if (!count_stream(n, f, had, out))
+		return;
+	if (out->parse == PARSE_MORE && !f->stream && (!quic || f->quic.waits))
+		fail(out, REASON_TABLE_FULL);
+}
+
+/* The next datagram of the packet at hand: the kernel may have joined several, of which all are of
+ * one size and the last may be smaller. */
+static void read_next(struct namer *n, struct flow *f, struct naming *out)
+{
+	struct cursor one = n->rest;
+	if (cursor_left(&one) <= QUIC_DATAGRAM_MIN)
+		n->rest.pos = n->rest.end;
+	else if (!quic_next_datagram(n->quic, &f->quic, &n->rest, &one)) {
+		fail(out, REASON_QUIC_UNREADABLE);
+		return;
+	}
+	read_datagram(n, f, one, out);
 }
 
 static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
 {
+	bool more = false;
 	f->started = true;
-	read_datagram(n, f, p, out);
-	if (out->parse == PARSE_MORE && !f->stream)
-		fail(out, REASON_TABLE_FULL);
+	n->rest = p->payload;
+	do {
+		read_next(n, f, out);
+		more |= out->parse == PARSE_MORE;
+	} while (cursor_left(&n->rest) && (out->parse == PARSE_MORE || out->parse == PARSE_ABSENT));
+	if (more && out->parse == PARSE_ABSENT)
+		out->parse = PARSE_MORE;
 }
 
 void naming_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
@@ -275,11 +319,15 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		!f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
 }
 
+static bool has_name(const struct flow *f)
+{
+	return f->evidence >= EVIDENCE_HOST || f->evidence == EVIDENCE_ECH_OUTER;
+}
+
 /* Whether a later hello says no more than the first did: the same name, or none again. */
 static bool says_same(const struct flow *f, const struct hello *h)
 {
-	bool named = f->evidence >= EVIDENCE_HOST || f->evidence == EVIDENCE_ECH_OUTER;
-	if (!named)
+	if (!has_name(f))
 		return h->name == HELLO_NAME_ABSENT;
 	return h->name == HELLO_NAME_OK && host_equal(&h->host, &f->host);
 }
@@ -304,50 +352,57 @@ static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, str
 
 /* An Initial after the flow was allowed: a HelloRetryRequest's (the same keys, so it must agree),
  * or another connection's, with its own hello to judge; after a Retry or a version negotiation that
- * is the same hello again. What no key of ours opens belongs to a connection that is under way, or,
- * where the flow needed no name, need not be QUIC at all. But where several connections share the
- * ports, two ones' keys are known, and in an older one's Initial a second hello may stand: it is
- * lost, which costs an honest client an acknowledgement. */
-static void next_initial(struct namer *n, struct flow *f, const struct packet *p,
-			 struct naming *out)
+ * is the same hello again. What no key of ours opens is lost: a server may have the key, of a
+ * connection that was forgotten or not seen, and a hello may stand in it; it costs an honest client
+ * an acknowledgement. Where the flow needed no name it need not be QUIC at all. */
+static void next_initial(struct flow *f, struct naming *out)
 {
-	bool had = f->stream;
-	read_datagram(n, f, p, out);
-	if (!had && !f->quic.opened)
-		naming_drop(n, f); /* 0-RTT alone, of a hello that came before we did */
+	const struct quic_flow *q = &f->quic;
 	bool nameless = f->evidence <= EVIDENCE_DNS && out->broken != REASON_OVERLAP_CONFLICT;
-	if (out->parse == PARSE_OK && says_same(f, &out->hello))
-		out->parse = PARSE_MORE;
-	else if (out->parse == PARSE_OK && !f->quic.anew)
+	if (out->parse == PARSE_OK && !q->anew && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
-	else if (out->parse == PARSE_ABSENT ||
-		 (out->parse == PARSE_BAD && (f->quic.sealed || (nameless && !f->quic.opened))))
-		*out = (struct naming){.parse = PARSE_MORE, .broken = REASON_COUNT};
-	out->lost = f->quic.sealed && f->quic.several;
-	out->may_pass = !f->stream;
+	else if (out->parse == PARSE_BAD && (q->lost || (nameless && !q->opened)))
+		*out = (struct naming){.parse = PARSE_MORE,
+				       .broken = REASON_COUNT,
+				       .lost = q->lost && (!nameless || q->known[0].version)};
 }
 
-/* After a HelloVerifyRequest. The server has taken the hello once the client sends what is none. */
-static void next_datagram(struct namer *n, struct flow *f, const struct packet *p,
-			  struct naming *out)
+/* A DTLS hello after a HelloVerifyRequest, or behind what was none: which of several its server
+ * takes nobody can tell, so that each has to agree. */
+static void next_dtls(const struct flow *f, struct naming *out)
 {
-	if (quic_is_long(p->payload)) {
-		next_initial(n, f, p, out);
-		return;
-	}
-	read_datagram(n, f, p, out);
-	if (out->parse == PARSE_OK && says_same(f, &out->hello))
-		out->parse = PARSE_MORE;
-	else if (out->parse == PARSE_OK)
+	if (out->parse == PARSE_OK && has_name(f) && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
-	out->may_pass = !f->stream;
+	out->lost = f->dtls.lost;
+}
+
+/* The datagrams of a flow that was allowed, up to one that says another name. */
+static void next_datagrams(struct namer *n, struct flow *f, struct naming *out)
+{
+	bool may_pass = true, lost = false;
+	out->parse = PARSE_MORE;
+	while (cursor_left(&n->rest) && out->parse == PARSE_MORE) {
+		bool quic = quic_is_long(n->rest);
+		*out = naming_none();
+		read_next(n, f, out);
+		if (quic)
+			next_initial(f, out);
+		else
+			next_dtls(f, out);
+		if (out->parse == PARSE_ABSENT ||
+		    (out->parse == PARSE_OK && says_same(f, &out->hello)))
+			out->parse = PARSE_MORE;
+		may_pass &= !naming_joins(f) && !f->quic.waits;
+		lost |= out->lost;
+	}
+	out->may_pass = may_pass;
+	out->lost = lost;
+	f->live = f->dtls.seen || cursor_left(&n->rest);
 }
 
 bool naming_follows(const struct flow *f, const struct packet *p)
 {
-	bool initial = p->transport == IPPROTO_UDP && quic_may_be_initial(p->payload) &&
-		       quic_is_long(p->payload);
-	return cursor_left(&p->payload) && (f->live || initial);
+	return cursor_left(&p->payload) && (f->live || p->transport == IPPROTO_UDP);
 }
 
 void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
@@ -356,9 +411,13 @@ void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
 	const struct hello *h = &first->hello;
 	bool tls = h->protocol == PROTOCOL_TLS;
 	f->heard = true;
+	if (f->key.transport == IPPROTO_UDP) {
+		f->live = f->dtls.seen || cursor_left(&n->rest);
+		return;
+	}
 	f->live = first->parse == PARSE_OK && h->another_may_come &&
 		  (h->protocol != PROTOCOL_HTTP || every_request);
-	if (p->transport != IPPROTO_TCP || (f->live && !tls))
+	if (f->live && !tls)
 		return;
 	struct cursor bytes = f->stream ? stream_head(f->stream) : p->payload;
 	uint64_t judged = f->live ? h->end : cursor_left(&bytes);
@@ -400,8 +459,10 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 	struct cursor bytes;
 	uint64_t offset = 0;
 	*out = naming_none();
-	if (p && p->transport == IPPROTO_UDP) {
-		next_datagram(n, f, p, out);
+	if (f->key.transport == IPPROTO_UDP) {
+		if (p)
+			n->rest = p->payload;
+		next_datagrams(n, f, out);
 		return;
 	}
 	out->parse = PARSE_MORE;

@@ -15,6 +15,7 @@ struct namer {
 	struct shares *shares;       /* the worker's: whose the streams are */
 	struct kept *kept;           /* the worker's: what was judged, of flows not answered yet */
 	struct seen *seen;           /* shared */
+	struct cursor rest; /* UDP: the datagrams of the packet at hand that are not read yet */
 };
 
 struct naming {
@@ -62,8 +63,8 @@ enum kept_check naming_compare(const struct namer *n, const struct flow *f, cons
  * (HTTP's every request, DTLS): the kernel must not settle it. */
 bool naming_stays(const struct flow *f);
 
-/* Whether a packet of an allowed flow is to be looked at: the flow is live, or the packet may begin
- * another QUIC connection. */
+/* Whether a packet of an allowed flow is to be looked at: the flow is live, or the packet is a
+ * datagram, each of which may begin another connection. */
 bool naming_follows(const struct flow *f, const struct packet *p);
 
 /* A packet of such a flow, at first the one that completed the first hello (NULL: go on with what
@@ -78,3 +79,6 @@ void naming_passed(struct flow *f, const struct packet *p);
 
 /* Puts the flow's stream back. */
 void naming_drop(struct namer *n, struct flow *f);
+
+/* Whether bytes of the flow wait for more; else a stream is only kept to compare with. */
+bool naming_joins(const struct flow *f);

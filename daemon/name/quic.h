@@ -5,35 +5,45 @@
 #include "packet/flow.h"
 #include "packet/stream.h"
 
+#define QUIC_DATAGRAM_MIN 1200 /* bytes of one with a client's Initial (RFC 9000 14.1) */
+
 struct quic; /* keys and scratch space of one worker */
 
-struct quic *quic_new(void);
+struct quic *quic_new(void); /* NULL where memory or random bytes ran out */
 void quic_free(struct quic *q);
 
 /* Whether a datagram from a client looks like a QUIC long-header packet at all: the form bit, and a
- * version that is known, or the fixed bit and the size of a client's Initial (RFC 9000 14.1). */
+ * version that is known, or the size of a client's Initial (RFC 9000 14.1). The fixed bit tells
+ * nothing: a client may clear it (RFC 9287). */
 bool quic_is_long(struct cursor datagram);
 
-/* Whether one can begin with an Initial of any version (RFC 9000 17.2.2, RFC 9369 3.2): these come
- * up even of an allowed flow. */
-static inline bool quic_may_be_initial(struct cursor datagram)
+/* What may open a connection, and comes up even of an allowed flow: what begins as an Initial of
+ * any version (RFC 9000 17.2.2, RFC 9369 3.2, RFC 9287) or a DTLS record of the first epoch. */
+static inline bool quic_may_open(struct cursor datagram)
 {
-	return (cursor_peek(&datagram) & 0xe0) == 0xc0;
+	uint16_t start = cursor_u16(&datagram);
+	return (start & 0x8000) || (start & 0xf0ff) == 0x10fe;
 }
 
-/* Reads all Initials of one client datagram. Where the hello is whole inside it no stream is
- * needed; else its CRYPTO frames are added to *crypto, taken from the pool when it is NULL (put
- * back here once the hello is whole; else by the caller). f is the flow's own memory: the Initial
- * keys stay those of the first destination ID, while the client's packets carry another after the
- * server's answer (RFC 9001 5.2); after a Retry or a version negotiation all starts anew.
+/* Takes the first datagram off *all: of several that the kernel has joined into one packet (GSO,
+ * GRO), whose size nobody tells, all up to where the next Initial begins that keys of the flow, or
+ * its own, open. False where too much looks like one, and is none. */
+bool quic_next_datagram(struct quic *q, const struct quic_flow *f, struct cursor *all,
+			struct cursor *one);
+
+/* Reads all Initials of one client datagram. Their CRYPTO frames are added to *crypto, taken from
+ * the pool when it is NULL, and compared with what is there; once a hello is told it is only kept
+ * (stream_keep) there, to compare what comes again. Where it could not be kept, only a repeat of
+ * all that was told passes. f is the flow's own memory: the Initial keys stay those of the first
+ * destination ID, while the client's packets carry another after the server's answer (RFC 9001
+ * 5.2); after a Retry or a version negotiation all starts anew. f->now is the caller's.
  *
- * PARSE_OK: a hello is whole; a later OK is the same again or another one (HelloRetryRequest; with
- * f->anew Retry, new version, another connection): nothing ties it to the first.
- * PARSE_MORE: wait for the next datagram (before the first hello *crypto is set then; if it is
- * NULL the pool is empty, which later is PARSE_BAD). PARSE_ABSENT: not QUIC, a version negotiation
- * packet, or mid-stream (Handshake, short header). PARSE_BAD, out->protocol QUIC: unreadable, by
- * version, keys (f->sealed then) or content; *conflict is set where CRYPTO frames contradict each
- * other. */
+ * PARSE_OK: a hello is whole that was not told before: a first one (f->anew), or the one after a
+ * HelloRetryRequest. PARSE_MORE: nothing new, or (f->waits) wait for the next datagram; before the
+ * first hello *crypto is set then; if it is NULL the pool is empty, which later is PARSE_BAD.
+ * PARSE_ABSENT: not QUIC, a version negotiation packet, or mid-stream (Handshake, short header).
+ * PARSE_BAD, out->protocol QUIC: unreadable, by version, size, keys or content; f->lost where the
+ * datagram need only not pass; *conflict where CRYPTO bytes contradict each other. */
 enum parse quic_datagram(struct quic *q, struct quic_flow *f, struct cursor datagram,
 			 struct stream_pool *pool, struct stream **crypto, bool *conflict,
 			 struct hello *out);

@@ -25,20 +25,39 @@ enum flow_state {
 	FLOW_DENIED,
 };
 
+/* A QUIC connection, known by its keys. What was told of its CRYPTO bytes stays true: no other byte
+ * passes in their place. */
 struct quic_connection {
 	uint32_t version; /* 0: no Initial was read yet */
-	uint32_t done;    /* CRYPTO bytes of hellos already told */
+	uint32_t done;    /* CRYPTO bytes of hellos already told, */
+	uint64_t print;   /* and their keyed hash */
+	uint64_t next;    /* the packet number after the highest */
+	uint32_t used;    /* seconds, of the last Initial */
 	uint8_t dcid_len;
 	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
 };
+#define QUIC_CONNECTIONS 4 /* one after a version negotiation and a Retry, and one more */
 
 /* What quic.c remembers of a flow between its datagrams; all zero at first. */
 struct quic_flow {
-	struct quic_connection now, before; /* of the last Initial that was read, and another */
-	bool several;                       /* there were more connections than these two */
-	bool anew;                          /* the hello told last was the first under its keys */
-	/* of the last datagram: an Initial that our keys open; nothing but such that none opens */
-	bool opened, sealed;
+	struct quic_connection known[QUIC_CONNECTIONS]; /* last used first */
+	uint32_t now;                                   /* the caller's time, in seconds */
+	bool unseen; /* Initials may have gone to the server that we did not see */
+	bool joined; /* the stream holds what was told of known[0] */
+	bool anew;   /* the hello told last was the first under its keys */
+	/* Of the last datagram: an Initial in it was read; it holds CRYPTO bytes that are not
+	 * judged yet; no server must take it, or nobody can tell what a server reads in it, so
+	 * that it is not to pass. */
+	bool opened, waits, lost;
+};
+
+/* The same of dtls.c. */
+struct dtls_flow {
+	bool seen;         /* the flow speaks DTLS */
+	bool owns;         /* the flow's stream is dtls.c's, not quic.c's */
+	bool lost;         /* of the last datagram: it is not to pass */
+	uint16_t sequence; /* message number of the hello whose fragments are joined or kept */
+	uint32_t floor;    /* fragments below this number can no longer be compared */
 };
 
 /* Where http.c is in a connection between packets; zero at its start. */
@@ -73,6 +92,7 @@ struct flow {
 	struct host_key
 		host_key; /* whose share what it holds is of; changes only while that is none */
 	struct quic_flow quic;
+	struct dtls_flow dtls;
 	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0),
 	 * and of the first that the server was not given */
 	uint64_t next, unsent;

@@ -13,6 +13,8 @@ struct extent {
 
 struct stream {
 	uint8_t *data;
+	struct stream **owner;          /* while it is kept */
+	struct stream *earlier, *later; /* of those that are kept */
 	uint32_t count;
 	struct extent extent[EXTENTS_MAX]; /* sorted; between two there is always a hole */
 };
@@ -22,6 +24,7 @@ struct stream_pool {
 	size_t size, unused; /* unused: streams on the stack of free ones */
 	struct stream *stream;
 	struct stream **free;
+	struct stream kept; /* the ring of those that are kept: kept.later is the oldest */
 };
 
 struct stream_pool *stream_pool_new(size_t count)
@@ -43,6 +46,7 @@ struct stream_pool *stream_pool_new(size_t count)
 		p->free[count - 1 - i] = &p->stream[i];
 	}
 	p->unused = count;
+	p->kept.earlier = p->kept.later = &p->kept;
 	return p;
 }
 
@@ -57,17 +61,50 @@ void stream_pool_free(struct stream_pool *p)
 	free(p);
 }
 
+bool stream_is_kept(const struct stream *s)
+{
+	return s->owner != NULL;
+}
+
+void stream_use(struct stream_pool *p, struct stream *s)
+{
+	if (!s->owner)
+		return;
+	s->owner = NULL;
+	s->earlier->later = s->later;
+	s->later->earlier = s->earlier;
+}
+
+void stream_keep(struct stream_pool *p, struct stream *s, struct stream **owner)
+{
+	stream_use(p, s);
+	s->owner = owner;
+	s->earlier = p->kept.earlier;
+	s->later = &p->kept;
+	s->earlier->later = s->later->earlier = s;
+}
+
+static struct stream *take_oldest(struct stream_pool *p)
+{
+	struct stream *s = p->kept.later;
+	if (s == &p->kept)
+		return NULL;
+	*s->owner = NULL;
+	stream_use(p, s);
+	return s;
+}
+
 struct stream *stream_get(struct stream_pool *p)
 {
-	if (p->unused == 0)
-		return NULL;
-	struct stream *s = p->free[--p->unused];
-	s->count = 0;
+	struct stream *s = p->unused ? p->free[--p->unused] : take_oldest(p);
+	if (s)
+		s->count = 0;
 	return s;
 }
 
 void stream_put(struct stream_pool *p, struct stream *s)
 {
+	stream_use(p, s);
 	p->free[p->unused++] = s;
 }
 

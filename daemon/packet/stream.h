@@ -19,6 +19,14 @@ void stream_pool_free(struct stream_pool *p);
 struct stream *stream_get(struct stream_pool *p); /* empty; NULL where all are in use */
 void stream_put(struct stream_pool *p, struct stream *s);
 
+/* Keeps a stream only to compare with it what comes again: where no other is free the one that was
+ * kept first is taken by stream_get, and *owner (where the caller keeps its pointer) becomes NULL.
+ * Keeping it once more makes it the last. */
+void stream_keep(struct stream_pool *p, struct stream *s, struct stream **owner);
+/* It joins again: nobody takes it. */
+void stream_use(struct stream_pool *p, struct stream *s);
+bool stream_is_kept(const struct stream *s);
+
 enum stream_add {
 	STREAM_OK,
 	STREAM_CONFLICT, /* an overlap with other bytes than those that are there: none was added */

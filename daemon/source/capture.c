@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "name/quic.h"
 #include "source/defrag.h"
 #include "source/frames.h"
 #include "source/link.h"
@@ -268,8 +269,7 @@ static bool may_open(const struct packet *p)
 {
 	if (p->transport == IPPROTO_TCP)
 		return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	return p->transport == IPPROTO_UDP &&
-	       (cursor_peek(&p->payload) & 0x80 || p->ip_len >= 2400);
+	return p->transport == IPPROTO_UDP && (quic_may_open(p->payload) || p->ip_len >= 2400);
 }
 
 static enum fate client_fate(struct capture *c, const struct track *k, const struct packet *p)

@@ -51,6 +51,9 @@ void flow_restore(struct flow *f, const struct flow_memory *m)
 	f->isn = m->isn;
 	f->next = f->unsent = f->kept.end = m->next; /* and what stood there is gone */
 	f->early = TLS_EARLY_MAX;                    /* whether any was offered is not kept */
+	f->quic.unseen = true;
+	f->dtls.seen = m->live;
+	f->dtls.floor = UINT16_MAX + 1; /* no fragment is there to compare with */
 	f->first = m->first;
 	f->last = m->last;
 	f->host = m->host;

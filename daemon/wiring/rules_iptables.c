@@ -28,10 +28,12 @@ static const char again4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0
 			     "80 0 0 0,21 0 1 22,6 0 0 65535,6 0 0 0";
 static const char again6[] = "10,48 0 0 6,21 0 7 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
 			     "80 0 0 40,21 0 1 22,6 0 0 65535,6 0 0 0";
-/* 1 where the first byte of UDP's payload is 0b1xxxxxxx; of IPv6 with extension headers, always. */
-static const char long4[] = "6,177 0 0 0,80 0 0 8,84 0 0 128,21 0 1 128,6 0 0 65535,6 0 0 0";
-static const char long6[] = "7,48 0 0 6,21 0 3 17,48 0 0 48,84 0 0 128,21 0 1 128,6 0 0 65535,"
-			    "6 0 0 0";
+/* 1 where UDP's payload begins with 0b1xxxxxxx or, as a DTLS record of the first epoch, with 1x fe;
+ * of IPv6 with extension headers, always. */
+static const char opens4[] = "7,177 0 0 0,72 0 0 8,69 2 0 32768,84 0 0 61695,21 0 1 4350,"
+			     "6 0 0 65535,6 0 0 0";
+static const char opens6[] = "8,48 0 0 6,21 0 4 17,40 0 0 48,69 2 0 32768,84 0 0 61695,21 0 1 4350,"
+			     "6 0 0 65535,6 0 0 0";
 
 bool rules_jump_first(const char *table, const char *chain)
 {
@@ -200,9 +202,10 @@ static void server(const struct file *f)
 }
 
 /* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
- * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287); so does
- * what may be several datagrams in one (GSO, GRO), of which the second begins a connection: all but
- * the last are as long as the first, and an Initial has 1,200 bytes (RFC 9000 14.1). */
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287), or a
+ * DTLS record; so does what may be several datagrams in one (GSO, GRO), of which the second begins
+ * a connection: all but the last are as long as the first, and an Initial has 1,200 bytes (RFC
+ * 9000 14.1). */
 static void allowed(const struct file *f)
 {
 	rule(f, "-A " RULES_PREFIX "ALLOWED -m conntrack --ctdir REPLY -j RETURN");
@@ -211,7 +214,7 @@ static void allowed(const struct file *f)
 	rule(f,
 	     "-A " RULES_PREFIX "ALLOWED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
 	     "UNDECIDED",
-	     f->four ? long4 : long6);
+	     f->four ? opens4 : opens6);
 	rule(f, "-A " RULES_PREFIX "ALLOWED -p udp -m length --length 2400:65535 -g " RULES_PREFIX
 		"UNDECIDED");
 }

@@ -167,15 +167,17 @@ static void server(const struct rules *r, FILE *to)
 }
 
 /* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
- * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287); so does
- * what may be several datagrams in one (GSO, GRO), of which the second begins a connection: all but
- * the last are as long as the first, and an Initial has 1,200 bytes (RFC 9000 14.1). */
+ * in UDP a QUIC packet with a long header, also one whose second bit is grease (RFC 9287), or a
+ * DTLS record; so does what may be several datagrams in one (GSO, GRO), of which the second begins
+ * a connection: all but the last are as long as the first, and an Initial has 1,200 bytes (RFC
+ * 9000 14.1). */
 static void allowed(FILE *to)
 {
 	chain(to, "allowed", NULL, NULL);
 	rule(to, "ct direction reply accept");
 	rule(to, "tcp flags & (syn | ack) == syn goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
+	rule(to, "meta l4proto udp @th,64,16 & 0xf0ff == 0x10fe goto undecided");
 	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
 	rule(to, "accept");
 	end(to);

@@ -195,7 +195,7 @@ static void add_quic(struct flow_of *f, unsigned client, size_t cut)
 {
 	static struct bytes plain, datagram;
 	uint8_t id[8] = {(uint8_t)client, 7};
-	struct seal s = {&seal_versions[0], id, 8, id, 8, NULL, 0, 1, false};
+	struct seal s = {&seal_versions[0], id, 8, id, 8, NULL, 0, 1, false, 0, 0};
 	const uint8_t *hello = chromium + 5;
 	size_t len = cut ? (size_t)(chromium_end - hello) : (size_t)(curl_end - curl) - 5;
 	hello = cut ? hello : curl + 5;

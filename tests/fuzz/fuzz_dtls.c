@@ -7,6 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct stream_pool *pool;
 	struct stream *message = NULL;
+	struct dtls_flow flow = {0};
 	struct cursor c = cursor_of(data, size);
 	if (!pool)
 		pool = stream_pool_new(1);
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct hello h;
 		struct host again;
 		bool conflict;
-		enum parse answer = dtls_datagram(datagram, pool, &message, &conflict, &h);
+		enum parse answer = dtls_datagram(&flow, datagram, pool, &message, &conflict, &h);
 		if (conflict && answer != PARSE_BAD)
 			abort();
 		if (answer == PARSE_OK && h.name == HELLO_NAME_OK &&

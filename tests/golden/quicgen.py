@@ -75,15 +75,18 @@ def _multiply(x, y):
 
 def gcm(key, iv, plain, aad):
     block = aes(key)
-    h = int.from_bytes(block(bytes(16)), "big")
     out = b"".join(bytes(a ^ b for a, b in zip(plain[i:i + 16], block(iv + struct.pack("!I", 2 + i // 16))))
                    for i in range(0, len(plain), 16))
-    y = 0
-    for part in (aad, out, struct.pack("!QQ", len(aad) * 8, len(out) * 8)):
+    return out + _tag(key, iv, out, aad).to_bytes(16, "big")
+
+
+def _tag(key, iv, sealed, aad):
+    block, y = aes(key), 0
+    h = int.from_bytes(block(bytes(16)), "big")
+    for part in (aad, sealed, struct.pack("!QQ", len(aad) * 8, len(sealed) * 8)):
         for i in range(0, len(part), 16):
             y = _multiply(y ^ int.from_bytes(part[i:i + 16].ljust(16, b"\0"), "big"), h)
-    tag = y ^ int.from_bytes(block(iv + b"\0\0\0\1"), "big")
-    return out + tag.to_bytes(16, "big")
+    return y ^ int.from_bytes(block(iv + b"\0\0\0\1"), "big")
 
 
 def _expand(secret, label, size):
@@ -108,15 +111,22 @@ def long_header(version, kind, dcid, scid=b""):
         + bytes([len(scid)]) + scid
 
 
-def initial(frames, dcid, version=V1, number=0, token=b"", key_id=None, size=0):
-    """One Initial packet, with PADDING up to `size`. key_id: the ID its keys come from, else dcid."""
-    secret = hmac.digest(bytes.fromhex(SALTS.get(version, SALTS[V1])), key_id or dcid, hashlib.sha256)
+def _keys(key_id, version=V1):
+    """Key, IV and header protection key of a client's Initials."""
+    secret = hmac.digest(bytes.fromhex(SALTS.get(version, SALTS[V1])), key_id, hashlib.sha256)
     secret = _expand(secret, "client in", 32)
     prefix = "quicv2 " if version == V2 else "quic "
-    key, iv, protect = (_expand(secret, prefix + x, n) for x, n in (("key", 16), ("iv", 12), ("hp", 16)))
+    return [_expand(secret, prefix + x, n) for x, n in (("key", 16), ("iv", 12), ("hp", 16))]
+
+
+def initial(frames, dcid, version=V1, number=0, token=b"", key_id=None, size=0, flip=0):
+    """One Initial packet, with PADDING up to `size`. key_id: the ID its keys come from, else dcid.
+    flip: bits of the first byte that differ."""
+    key, iv, protect = _keys(key_id or dcid, version)
     head = long_header(version, 0, dcid, b"\x5c\x1d") + varint(len(token)) + token
     frames = frames.ljust(max(size - len(head) - 22, 4), b"\0")
     head += struct.pack("!H", 0x4000 | (4 + len(frames) + 16)) + struct.pack("!I", number)
+    head = bytes([head[0] ^ flip]) + head[1:]
     nonce = iv[:4] + bytes(a ^ b for a, b in zip(iv[4:], struct.pack("!Q", number)))
     sealed = gcm(key, nonce, frames, head)
     mask = aes(protect)(sealed[:16])
@@ -136,3 +146,47 @@ def retry(scid, version=V1):
 
 def version_negotiation(versions, scid):
     return long_header(0, 0, b"\x5c\x1d", scid) + b"".join(struct.pack("!I", v) for v in versions)
+
+
+def _hash_key(key):
+    return int.from_bytes(aes(key)(bytes(16)), "big")
+
+
+def _power(x, n):
+    out = 1 << 127
+    while n:
+        if n & 1:
+            out = _multiply(out, x)
+        x, n = _multiply(x, x), n >> 1
+    return out
+
+
+def two_keys(frames, dcid, other, hole):
+    """An Initial of `frames` that the keys of `other` open as well: AES-GCM binds no packet to its key.
+    What they read in it is noise. 16 bytes of the frames, from `hole` on (a multiple of 16), are lost."""
+    sides = [_keys(dcid), _keys(other)]
+    start = long_header(V1, 0, dcid, b"\x5c\x1d") + b"\0" + struct.pack("!H", 0x4000 | (4 + len(frames) + 16))
+    for number in range(1000):
+        heads, tags, hashes = [], [], [_hash_key(key) for key, _, _ in sides]
+        key, iv, protect = sides[0]
+        nonce = iv[:4] + bytes(a ^ b for a, b in zip(iv[4:], struct.pack("!Q", number)))
+        sealed = gcm(key, nonce, frames, b"")[:-16]
+        sealed = sealed[:hole] + bytes(16) + sealed[hole + 16:]
+        masks = [aes(p)(sealed[:16]) for _, _, p in sides]
+        if (masks[0][0] ^ masks[1][0]) & 15:
+            continue  # the other would read another length of the number
+        wire = bytes([start[0] ^ masks[0][0] & 15]) + start[1:] \
+            + bytes(a ^ b for a, b in zip(struct.pack("!I", number), masks[0][1:]))
+        for (key, iv, _), mask in zip(sides, masks):
+            pn = bytes(a ^ b for a, b in zip(wire[-4:], mask[1:]))
+            heads.append(bytes([wire[0] ^ mask[0] & 15]) + wire[1:-4] + pn)
+            nonce = iv[:8] + bytes(a ^ b for a, b in zip(iv[8:], pn))
+            tags.append(_tag(key, nonce, sealed, heads[-1]))
+        after = (len(sealed) + 15) // 16 - hole // 16 + 1
+        sum_ = _power(hashes[0], after) ^ _power(hashes[1], after)
+        block = _multiply(tags[0] ^ tags[1], _power(sum_, (1 << 128) - 2)).to_bytes(16, "big")
+        sealed = sealed[:hole] + block + sealed[hole + 16:]
+        both = [_tag(key, iv[:8] + bytes(a ^ b for a, b in zip(iv[8:], head[-4:])), sealed, head)
+                for (key, iv, _), head in zip(sides, heads)]
+        assert both[0] == both[1]
+        return wire + sealed + both[0].to_bytes(16, "big")

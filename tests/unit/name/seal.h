@@ -39,6 +39,8 @@ struct seal {
 	uint32_t number;
 	int number_len;
 	bool short_length; /* the Length field has 2 bytes, as in the RFCs' vectors */
+	uint64_t sent;     /* the whole packet number where it is not `number` */
+	uint8_t flip;      /* bits of the first byte that are to differ */
 };
 
 static inline void seal_expand(const uint8_t secret[32], const char *prefix, const char *name,
@@ -72,7 +74,9 @@ static inline void put_initial(struct bytes *b, const struct seal *s, const void
 	seal_expand(secret, s->version->prefix, " key", 16, key);
 	seal_expand(secret, s->version->prefix, " iv", 12, iv);
 	seal_expand(secret, s->version->prefix, " hp", 16, hp);
-	put_number(b, 0xc0u | (unsigned)s->version->initial << 4 | (unsigned)(s->number_len - 1),
+	put_number(b,
+		   (0xc0u | (unsigned)s->version->initial << 4 | (unsigned)(s->number_len - 1)) ^
+			   s->flip,
 		   1);
 	put_number(b, s->version->number, 4);
 	put_number(b, s->dcid_len, 1);
@@ -84,10 +88,11 @@ static inline void put_initial(struct bytes *b, const struct seal *s, const void
 	uint32_t length = (uint32_t)((size_t)s->number_len + len + 16);
 	put_number(b, length | (s->short_length ? 0x4000u : 0x80000000u), s->short_length ? 2 : 4);
 	size_t number = b->len;
-	put_number(b, s->number, s->number_len);
+	uint64_t whole = s->sent ? s->sent : s->number;
+	put_number(b, whole & (UINT64_MAX >> (64 - 8 * s->number_len)), s->number_len);
 	size_t body = b->len;
-	for (int i = 0; i < s->number_len; i++)
-		iv[12 - s->number_len + i] ^= b->at[number + (size_t)i];
+	for (int i = 0; i < 8; i++)
+		iv[11 - i] ^= (uint8_t)(whole >> 8 * i);
 	gcm_aes128_set_key(&aead, key);
 	gcm_aes128_set_iv(&aead, 12, iv);
 	gcm_aes128_update(&aead, body - start, b->at + start);

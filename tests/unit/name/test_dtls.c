@@ -6,6 +6,7 @@ BYTES_OF_FILE(openssl, "tests/unit/name/data/openssl.dtls");
 
 static struct stream_pool *pool;
 static struct stream *message;
+static struct dtls_flow flow;
 static struct hello hello;
 static bool conflict;
 static struct bytes body, out;
@@ -27,6 +28,7 @@ static void new_flow(void)
 	if (message)
 		stream_put(pool, message);
 	message = NULL;
+	memset(&flow, 0, sizeof flow);
 }
 
 static void make(const char *host, size_t size)
@@ -60,7 +62,8 @@ static void put_fragment(struct bytes *b, unsigned sequence, size_t from, size_t
 static enum parse datagram(const void *bytes, size_t len)
 {
 	uint8_t *copy = exact(bytes, len);
-	enum parse answer = dtls_datagram(cursor_of(copy, len), pool, &message, &conflict, &hello);
+	enum parse answer =
+		dtls_datagram(&flow, cursor_of(copy, len), pool, &message, &conflict, &hello);
 	free(copy);
 	return answer;
 }
@@ -117,7 +120,7 @@ static void test_two_fragments(void **state)
 			assert_int_equal(fragment(0, at[swap], len[swap]), PARSE_MORE);
 			assert_int_equal(fragment(0, at[!swap], len[!swap]), PARSE_OK);
 			assert_string_equal(hello.host.text, "example.org");
-			assert_null(message);
+			assert_true(stream_is_kept(message));
 		}
 	}
 }
@@ -205,16 +208,108 @@ static void test_others(void **state)
 	make("example.org", 0);
 	out.len = 0;
 	put_fragment(&out, 0, 0, body.len);
-	assert_true(dtls_is_handshake(cursor_of(out.at, out.len)));
 	out.at[4] = 1; /* epoch 1: encrypted */
-	assert_false(dtls_is_handshake(cursor_of(out.at, out.len)));
 	assert_int_equal(datagram(out.at, out.len), PARSE_ABSENT);
 	out.at[4] = 0;
 	out.at[1] = 3; /* TLS */
-	assert_false(dtls_is_handshake(cursor_of(out.at, out.len)));
 	assert_int_equal(datagram(out.at, out.len), PARSE_ABSENT);
-	assert_false(dtls_is_handshake(cursor_of("\x16\xfe\xff\0", 4)));
-	assert_false(dtls_is_handshake(cursor_of("\x14\xfe\xff\0\0", 5)));
+}
+
+/* Every record is looked at, wherever a server may begin to read one. */
+static void test_behind_junk(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} junk[] = {
+		{"\x14\xfe\xfd\0\0\0\0\0\0\0\0\0\1\1", 14},   /* ChangeCipherSpec */
+		{"\x16\xfe\xfd\0\1\0\0\0\0\0\0\0\4abcd", 17}, /* of the next epoch */
+		{"\x19\xfe\xfd\0\1\0\0\0\0\0\0\0\1x", 14},    /* tls12_cid, */
+		{"\x99\x77junk", 6},
+		{"\x16\3\3\0\0\0\0\0\0\0\0\4\0", 13}, /* a length over all that follows */
+		{"\x2e\x16\xfe", 3},
+	};
+	make("example.org", 0);
+	for (size_t i = 0; i < sizeof junk / sizeof *junk; i++) {
+		out.len = 0;
+		put(&out, junk[i].bytes, junk[i].len);
+		new_flow();
+		assert_int_equal(datagram(out.at, out.len), PARSE_ABSENT);
+		assert_false(flow.seen);
+		put_fragment(&out, 0, 0, body.len);
+		put(&out, junk[i].bytes, junk[i].len);
+		assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+		assert_string_equal(hello.host.text, "example.org");
+		assert_true(flow.seen);
+	}
+	/* behind another message of the flight; and inside a record that a server may discard */
+	out.len = 0;
+	put_fragment(&out, 0, 0, body.len);
+	out.at[13] = 16;
+	put_fragment(&out, 1, 0, body.len);
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	struct bytes inner = out;
+	make("other.example", 0);
+	static struct bytes extensions;
+	body.len = extensions.len = 0;
+	put_usual(&extensions, "other.example");
+	put_extension(&extensions, 21, inner.at, inner.len);
+	put_hello_body(&body, 0xfefd, &extensions);
+	out.len = 0;
+	put_fragment(&out, 0, 0, body.len);
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+}
+
+/* Two hellos in one datagram have to agree. */
+static void test_two_hellos(void **state)
+{
+	out.len = 0;
+	make("example.org", 0);
+	put_fragment(&out, 0, 0, body.len);
+	size_t one = out.len;
+	put_fragment(&out, 1, 0, body.len);
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	make("other.example", 0);
+	out.len = one;
+	put_fragment(&out, 0, 0, body.len);
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	out.len = one;
+	put_fragment(&out, 1, 20, body.len - 20); /* a part of another */
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	out.len = 0; /* or the part first */
+	put_fragment(&out, 1, 20, body.len - 20);
+	put_fragment(&out, 0, 0, body.len);
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+}
+
+/* Fragments of a hello that was told are compared; where they can't be, they are lost. */
+static void test_compared(void **state)
+{
+	make("example.org", 0);
+	new_flow();
+	assert_int_equal(fragment(0, 0, 60), PARSE_MORE);
+	assert_int_equal(fragment(0, 60, body.len - 60), PARSE_OK);
+	assert_int_equal(fragment(0, 40, 40), PARSE_ABSENT);
+	assert_false(flow.lost);
+	body.at[70] ^= 1;
+	assert_int_equal(fragment(0, 40, 40), PARSE_BAD);
+	assert_true(conflict);
+	assert_int_equal(fragment(0, 0, body.len), PARSE_BAD); /* whole, into the same place */
+	body.at[70] ^= 1;
+	assert_int_equal(fragment(1, 0, 60), PARSE_MORE);
+	assert_int_equal(fragment(1, 60, body.len - 60), PARSE_OK);
+	assert_int_equal(fragment(0, 40, 40), PARSE_ABSENT);
+	assert_true(flow.lost);
+	struct stream *taken = stream_get(pool);
+	assert_null(message);
+	stream_put(pool, taken);
+	assert_int_equal(fragment(1, 0, 60), PARSE_ABSENT);
+	assert_true(flow.lost);
+	assert_int_equal(fragment(2, 0, 60), PARSE_MORE);
 }
 
 static void test_pool_empty(void **state)
@@ -236,6 +331,8 @@ int main(void)
 		cmocka_unit_test(test_one_datagram), cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_conflict),     cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_others),       cmocka_unit_test(test_pool_empty),
+		cmocka_unit_test(test_behind_junk),  cmocka_unit_test(test_two_hellos),
+		cmocka_unit_test(test_compared),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -55,7 +55,7 @@ static void test_real(void **state)
 	assert_int_equal(datagram(REAL(chromium_1)), PARSE_MORE);
 	assert_non_null(crypto);
 	assert_int_equal(datagram(REAL(chromium_2)), PARSE_OK);
-	assert_null(crypto);
+	assert_true(stream_is_kept(crypto));
 	assert_string_equal(hello.host.text, "www.feas.test");
 	assert_string_equal(hello.alpn, "h3");
 	assert_true(hello.ech);
@@ -105,7 +105,8 @@ static struct bytes message, plain, out;
 
 static struct seal seal_of(int version)
 {
-	return (struct seal){&seal_versions[version], first_id, 8, first_id, 8, NULL, 2, 4, false};
+	return (struct seal){
+		&seal_versions[version], first_id, 8, first_id, 8, NULL, 2, 4, false, 0, 0};
 }
 
 /* A hello for this host of about `size` bytes. */
@@ -120,10 +121,18 @@ static void make(const char *host, size_t size)
 	put_hello(&message, &extensions);
 }
 
+/* With zeros behind it: no smaller datagram with an Initial comes from a client. */
+static void pad(void)
+{
+	while (out.len < QUIC_DATAGRAM_MIN)
+		put_number(&out, 0, 1);
+}
+
 static enum parse sealed(const struct seal *s)
 {
 	out.len = 0;
 	put_initial(&out, s, plain.at, plain.len);
+	pad();
 	return datagram(out.at, out.len);
 }
 
@@ -223,7 +232,7 @@ static void test_two_datagrams(void **state)
 			assert_int_equal(part(&s, at[swap], len[swap]), PARSE_MORE);
 			assert_int_equal(part(&s, at[!swap], len[!swap]), PARSE_OK);
 			assert_string_equal(hello.host.text, "example.org");
-			assert_null(crypto);
+			assert_true(stream_is_kept(crypto));
 		}
 	}
 }
@@ -298,15 +307,16 @@ static void test_coalesced(void **state)
 		put_initial(&out, &s, plain.at, plain.len);
 		put(&out, early, sizeof early); /* 0-RTT between them */
 	}
-	put(&out, "\0\0\0\0", 4); /* padding of the datagram */
+	pad();
 	new_flow();
 	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
 	assert_string_equal(hello.host.text, "example.org");
 	/* to another destination: a server would pass over it */
 	out.len = 0;
 	put_initial(&out, &s, plain.at, plain.len);
-	s.dcid = other_id;
+	s.dcid = s.key_id = other_id;
 	put_initial(&out, &s, plain.at, plain.len);
+	pad();
 	new_flow();
 	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
 }
@@ -320,7 +330,8 @@ static void test_early_alone(void **state)
 	handshake[0] = 0xe0;
 	new_flow();
 	assert_int_equal(datagram(early, sizeof early), PARSE_MORE);
-	assert_non_null(crypto);
+	assert_null(crypto);
+	assert_false(flow.waits);
 	assert_int_equal(datagram(handshake, sizeof handshake), PARSE_ABSENT);
 }
 
@@ -335,7 +346,7 @@ static void test_new_id_same_keys(void **state)
 	s.dcid_len = sizeof other_id;
 	assert_int_equal(part(&s, 300, message.len - 300), PARSE_OK);
 	assert_string_equal(hello.host.text, "example.org");
-	assert_int_equal(flow.now.dcid_len, 8);
+	assert_int_equal(flow.known[0].dcid_len, 8);
 }
 
 /* After a Retry the keys come from the new ID, and all is sent again. */
@@ -345,9 +356,15 @@ static void test_retry(void **state)
 	make("example.org", 600);
 	new_flow();
 	assert_int_equal(part(&s, 300, message.len - 300), PARSE_MORE);
-	s.dcid = s.key_id = other_id;
-	s.dcid_len = s.key_id_len = sizeof other_id;
-	s.token = "retry token";
+	struct seal k = s;
+	k.dcid = k.key_id = other_id;
+	k.dcid_len = k.key_id_len = sizeof other_id;
+	k.token = "retry token";
+	/* while the first's parts are held nothing else begins */
+	assert_int_equal(part(&k, 0, 300), PARSE_BAD);
+	assert_true(flow.lost);
+	assert_int_equal(part(&s, 0, 300), PARSE_OK);
+	s = k;
 	assert_int_equal(part(&s, 0, 300), PARSE_MORE); /* not joined with what was before */
 	assert_int_equal(part(&s, 300, message.len - 300), PARSE_OK);
 	assert_string_equal(hello.host.text, "example.org");
@@ -361,7 +378,8 @@ static void test_retry_with_another_hello(void **state)
 	make("first.example", 0);
 	new_flow();
 	assert_int_equal(part(&s, 0, message.len), PARSE_OK);
-	assert_int_equal(part(&s, 0, message.len), PARSE_OK); /* told again */
+	assert_int_equal(part(&s, 0, message.len), PARSE_MORE); /* nothing new */
+	assert_false(flow.waits);
 	s.dcid = s.key_id = other_id;
 	make("second.example", 0);
 	assert_int_equal(part(&s, 0, message.len), PARSE_OK);
@@ -374,7 +392,7 @@ static void test_version_change(void **state)
 	struct seal s = seal_of(2);
 	make("example.org", 600);
 	new_flow();
-	assert_int_equal(part(&s, 0, 300), PARSE_MORE);
+	assert_int_equal(part(&s, 0, message.len), PARSE_OK);
 	s.version = &seal_versions[0];
 	assert_int_equal(part(&s, 300, message.len - 300), PARSE_MORE);
 	assert_int_equal(part(&s, 0, 300), PARSE_OK);
@@ -479,9 +497,30 @@ static void test_numbers_and_tokens(void **state)
 	s.dcid = s.key_id = other_id;
 	for (size_t len = 0; len <= sizeof other_id; len++) {
 		s.dcid_len = s.key_id_len = len;
+		s.token = NULL;
+		new_flow();
+		/* RFC 9000 7.2: 8 bytes at least, but for an ID that a Retry gave */
+		assert_int_equal(part(&s, 0, message.len), len < 8 ? PARSE_BAD : PARSE_OK);
+		s.token = "of a Retry";
 		new_flow();
 		assert_int_equal(part(&s, 0, message.len), PARSE_OK);
 	}
+	/* a short one of a high number, RFC 9000 A.3 */
+	s = seal_of(0);
+	s.number = 0x10000ff;
+	plain.len = 0;
+	put(&plain, "\1\0\0\0", 4);
+	new_flow();
+	assert_int_equal(sealed(&s), PARSE_MORE);
+	assert_true(flow.opened);
+	/* and what a server that had it would read in another number's place */
+	struct seal after = s;
+	after.number_len = 1;
+	after.sent = 0x1000100;
+	assert_int_equal(part(&after, 0, message.len), PARSE_OK);
+	after.sent = 0x2000100;
+	assert_int_equal(part(&after, 0, message.len), PARSE_BAD);
+	assert_true(flow.lost);
 }
 
 /* A token that no server made, and a packet too short for a sample of its bytes. */
@@ -501,6 +540,218 @@ static void test_odd_headers(void **state)
 	put_number(&b, 0x0013, 2);
 	b.len += 19;
 	assert_int_equal(datagram(b.at, b.len), PARSE_BAD);
+}
+
+/* What was told is compared with what comes in its place, in whatever pieces. */
+static void test_compared(void **state)
+{
+	struct seal s = seal_of(0);
+	make("example.org", 600);
+	for (size_t at = 0; at < message.len; at += 37) {
+		size_t len = message.len - at < 50 ? message.len - at : 50;
+		new_flow();
+		assert_int_equal(part(&s, 0, message.len), PARSE_OK);
+		assert_int_equal(part(&s, at, len), PARSE_MORE);
+		assert_false(flow.waits);
+		message.at[at + len - 1] ^= 1;
+		assert_int_equal(part(&s, at, len), PARSE_BAD);
+		assert_true(conflict);
+		message.at[at + len - 1] ^= 1;
+	}
+}
+
+/* Where it was forgotten, only a repeat of all of it passes. */
+static void test_forgotten(void **state)
+{
+	struct seal s = seal_of(0);
+	make("example.org", 600);
+	for (int changed = 0; changed < 2; changed++) {
+		new_flow();
+		assert_int_equal(part(&s, 0, message.len), PARSE_OK);
+		struct stream *taken = stream_get(pool);
+		assert_non_null(taken);
+		assert_null(crypto);
+		assert_int_equal(part(&s, 0, 300), PARSE_BAD); /* nowhere to wait for the rest */
+		stream_put(pool, taken);
+		assert_int_equal(part(&s, 0, 300), PARSE_MORE);
+		assert_true(flow.waits);
+		message.at[400] ^= (uint8_t)changed;
+		assert_int_equal(part(&s, 300, message.len - 300),
+				 changed ? PARSE_BAD : PARSE_MORE);
+		assert_int_equal(conflict, changed);
+		assert_true(changed || !flow.waits);
+	}
+}
+
+static void test_small_datagram(void **state)
+{
+	struct seal s = seal_of(0);
+	make("example.org", 0);
+	plain.len = out.len = 0;
+	put_crypto(&plain, 0, message.at, message.len);
+	put_initial(&out, &s, plain.at, plain.len);
+	pad();
+	new_flow();
+	assert_int_equal(datagram(out.at, 1199), PARSE_BAD);
+	assert_true(flow.lost);
+	assert_int_equal(flow.known[0].version, 0);
+	assert_int_equal(datagram(out.at, 1200), PARSE_OK);
+}
+
+/* RFC 9287: the fixed bit tells nothing. Reserved bits do (RFC 9000 17.2). */
+static void test_first_byte(void **state)
+{
+	struct seal s = seal_of(0);
+	make("example.org", 0);
+	s.flip = 0x40;
+	new_flow();
+	assert_int_equal(part(&s, 0, message.len), PARSE_OK);
+	assert_true(quic_may_open(cursor_of(out.at, 2)));
+	assert_true(quic_may_open(cursor_of("\x16\xfe", 2)));
+	assert_false(quic_may_open(cursor_of("\x16\3", 2)));
+	assert_true(quic_may_open(cursor_of("\x14\xfe", 2)));
+	assert_false(quic_may_open(cursor_of("\x24\xfe", 2)));
+	for (s.flip = 4; s.flip <= 8; s.flip *= 2) {
+		new_flow();
+		assert_int_equal(part(&s, 0, message.len), PARSE_BAD);
+		assert_false(flow.lost);
+	}
+}
+
+/* What stands behind a good Initial never makes it bad (RFC 9000 12.2), be it no packet, or one
+ * that nobody can open. Where the server may have other keys than we, it is lost. */
+static void test_tail(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} tails[] = {{"\xc8\x13", 2},
+		     {"\xc3\0\0\0\1", 5},
+		     {"\xc3\0\0\0\1\xff", 6},
+		     {"\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9},
+		     {"\xe0\0\0\0\1\x08\x83\x94\xc8\xf0\x3e\x51\x57\x08\0\x40\xff", 17},
+		     {"\x40\1\2", 3}};
+	struct seal s = seal_of(0);
+	make("example.org", 0);
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+		plain.len = out.len = 0;
+		put_crypto(&plain, 0, message.at, message.len);
+		while (plain.len < 1200)
+			put_number(&plain, 0, 1);
+		put_initial(&out, &s, plain.at, plain.len);
+		put(&out, tails[i].bytes, tails[i].len);
+		new_flow();
+		assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+		assert_string_equal(hello.host.text, "example.org");
+	}
+	size_t one = out.len;
+	put_initial(&out, &s, plain.at, plain.len);
+	out.at[one + 600] ^= 1;
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	s.dcid = other_id;
+	out.len = 0;
+	put_initial(&out, &s, plain.at, plain.len);
+	put_initial(&out, &s, plain.at, plain.len);
+	out.at[1300] ^= 1;
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	assert_false(flow.lost);
+}
+
+/* draft-ietf-scone-protocol: advice stands before a datagram's packets. */
+static void test_scone(void **state)
+{
+	struct seal s = seal_of(0);
+	make("example.org", 0);
+	plain.len = out.len = 0;
+	put(&out, "\xff\x6f\x7d\xc0\xfd\4IDID\2ID", 13);
+	put_crypto(&plain, 0, message.at, message.len);
+	put_initial(&out, &s, plain.at, plain.len);
+	pad();
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_OK);
+	out.at[5] = 255; /* past its end */
+	out.len = 100;
+	pad();
+	memset(out.at + 6, 0xff, out.len - 6);
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+}
+
+/* A flow's fifth connection has to wait until no server waits for a hello of the first. */
+static void test_many_connections(void **state)
+{
+	uint8_t id[8] = "another";
+	struct seal s = seal_of(0);
+	make("example.org", 0);
+	new_flow();
+	flow.now = 100;
+	s.dcid = s.key_id = id;
+	for (id[7] = 0; id[7] < QUIC_CONNECTIONS; id[7]++)
+		assert_int_equal(part(&s, 0, message.len), PARSE_OK);
+	assert_int_equal(part(&s, 0, message.len), PARSE_BAD);
+	assert_true(flow.lost);
+	flow.now += 29;
+	assert_int_equal(part(&s, 0, message.len), PARSE_BAD);
+	flow.now++;
+	assert_int_equal(part(&s, 0, message.len), PARSE_OK);
+	/* the first of them is not known any more: begun anew, and told again */
+	id[7] = 1;
+	assert_int_equal(part(&s, 0, message.len), PARSE_MORE);
+	assert_false(flow.waits);
+}
+
+/* Datagrams that the kernel has joined: each is one. */
+static void test_joined(void **state)
+{
+	static struct bytes all;
+	struct seal s = seal_of(0);
+	uint8_t id[8] = "several";
+	all.len = 0;
+	s.dcid = s.key_id = id;
+	new_flow();
+	for (id[7] = 0; id[7] < 3; id[7]++) {
+		make("example.org", 0);
+		plain.len = out.len = 0;
+		put_crypto(&plain, 0, message.at, message.len);
+		put_initial(&out, &s, plain.at, plain.len);
+		pad();
+		put(&all, out.at, out.len);
+		put(&all, "\0\1\2", 3);
+	}
+	struct cursor rest = cursor_of(all.at, all.len), one;
+	for (int i = 0; i < 3; i++) {
+		assert_true(quic_next_datagram(quic, &flow, &rest, &one));
+		assert_int_equal(cursor_left(&one), 1203);
+		assert_int_equal(datagram(one.pos, cursor_left(&one)), PARSE_OK);
+	}
+	assert_int_equal(cursor_left(&rest), 0);
+	/* one that is small, and one in the place that the first's own packets reach */
+	all.len = 0;
+	put(&all, out.at, 1200);
+	put_initial(&all, &s, plain.at, plain.len);
+	rest = cursor_of(all.at, all.len);
+	assert_true(quic_next_datagram(quic, &flow, &rest, &one));
+	assert_int_equal(cursor_left(&one), 1200);
+	plain.len = 0;
+	while (plain.len < 1200)
+		put_number(&plain, 1, 1);
+	all.len = 0;
+	put_initial(&all, &s, plain.at, plain.len);
+	put_initial(&all, &s, plain.at, plain.len);
+	rest = cursor_of(all.at, all.len);
+	assert_true(quic_next_datagram(quic, &flow, &rest, &one));
+	assert_int_equal(cursor_left(&one), all.len);
+	/* too much that looks like one */
+	out.len = 1200;
+	for (int i = 0; i < 16; i++)
+		put(&out, "\xc3\0\0\0\1\x08IDIDIDID\0\0\x14twenty bytes of nothing", 38);
+	out.len += 1200;
+	rest = cursor_of(out.at, out.len);
+	assert_false(quic_next_datagram(quic, &flow, &rest, &one));
+	out.at[1201] = 9;
+	assert_true(quic_next_datagram(quic, &flow, &rest, &one));
+	assert_int_equal(cursor_left(&one), out.len);
 }
 
 static void test_pool_empty(void **state)
@@ -541,6 +792,14 @@ int main(void)
 		cmocka_unit_test(test_numbers_and_tokens),
 		cmocka_unit_test(test_odd_headers),
 		cmocka_unit_test(test_pool_empty),
+		cmocka_unit_test(test_compared),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_small_datagram),
+		cmocka_unit_test(test_first_byte),
+		cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_scone),
+		cmocka_unit_test(test_many_connections),
+		cmocka_unit_test(test_joined),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

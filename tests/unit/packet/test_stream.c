@@ -185,14 +185,42 @@ static void what_is_forgotten_leaves_the_rest_in_place(void **state)
 	stream_put(pool, s);
 }
 
+static void kept_ones_go_when_no_other_is_free(void **state)
+{
+	struct stream *first = *state, *second = stream_get(pool);
+	assert_false(stream_is_kept(first));
+	stream_keep(pool, first, &first);
+	stream_keep(pool, second, &second);
+	stream_keep(pool, first, &first); /* the last now */
+	struct stream *third = stream_get(pool);
+	assert_non_null(third);
+	assert_null(second);
+	assert_true(stream_is_kept(first));
+	stream_use(pool, first);
+	assert_false(stream_is_kept(first));
+	assert_null(stream_get(pool));
+	stream_keep(pool, first, &first);
+	stream_put(pool, first);
+	first = stream_get(pool);
+	assert_non_null(first);
+	assert_null(stream_get(pool));
+	stream_put(pool, first);
+	stream_put(pool, third);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(pool_gives_what_it_has),   TEST(parts_join_in_any_order),
-		TEST(same_bytes_may_overlap),   TEST(other_bytes_conflict_and_change_nothing),
-		TEST(end_is_a_bound),           TEST(holes_are_bounded),
-		TEST(agrees_with_a_naive_twin), TEST(what_is_forgotten_leaves_the_rest_in_place),
+		TEST(pool_gives_what_it_has),
+		TEST(parts_join_in_any_order),
+		TEST(same_bytes_may_overlap),
+		TEST(other_bytes_conflict_and_change_nothing),
+		TEST(end_is_a_bound),
+		TEST(holes_are_bounded),
+		TEST(agrees_with_a_naive_twin),
+		TEST(what_is_forgotten_leaves_the_rest_in_place),
+		TEST(kept_ones_go_when_no_other_is_free),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
