@@ -91,6 +91,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	bool healthy = true;
 	sessions_expire(g->sessions, now, &next);
 	identity_tick(g, now);
+	conntrack_read(g->conntrack); /* so that an end's time is known to a second */
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);

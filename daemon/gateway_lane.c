@@ -78,7 +78,7 @@ static void *lane_run(void *arg)
 /* ---- the main thread's events ---- */
 
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		 int64_t first, int64_t last)
+		 int64_t after, int64_t last)
 {
 	struct gateway *g = ctx;
 	session_flow_ended(g->sessions, &key->client, bytes);
@@ -87,7 +87,7 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 		struct flow_ended *slot = ring_claim(g->lanes[i].ended);
 		if (!slot)
 			continue;
-		*slot = (struct flow_ended){*key, bytes, packets, first, last};
+		*slot = (struct flow_ended){*key, bytes, packets, after, last};
 		ring_publish(g->lanes[i].ended);
 	}
 }

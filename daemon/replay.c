@@ -41,10 +41,10 @@ static bool record(void *ctx, const struct decision *d)
 }
 
 static void ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		  int64_t first, int64_t last)
+		  int64_t after, int64_t last)
 {
 	struct replay *r = ctx;
-	worker_flow_ended(r->worker, &(struct flow_ended){*key, bytes, packets, first, last});
+	worker_flow_ended(r->worker, &(struct flow_ended){*key, bytes, packets, after, last});
 }
 
 static bool internal(void *ctx, const struct address *a)

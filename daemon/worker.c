@@ -284,6 +284,8 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 	}
 	if (f->state != FLOW_DENIED || f->held_count)
 		conclude(w, f);
+	if (f->passed && !f->ended)
+		record_ended(w, f, &(struct flow_ended){.last = f->last});
 	flow_clear(f, w->now);
 	take_mac(f, a);
 	return true;

@@ -27,7 +27,7 @@ struct worker_options {
 struct flow_ended {
 	struct flow_key key;
 	uint64_t bytes, packets; /* both directions; 0 where not accounted */
-	int64_t first, last;     /* first 0: not told, as the flow remembers */
+	int64_t after, last;     /* between these; what began later is another on its ports */
 };
 
 /* NULL where memory ran out. The source stays the caller's. */

@@ -10,10 +10,12 @@ enum { AGAIN_BURST = 8192 };
 #define SWEEP_EVERY (5 * NS_PER_MS)
 #define QUIET       (40 * NS_PER_MS) /* less than a sender waits before it repeats (RFC 6298) */
 
+/* The kernel drops the entry of a connection that was reset when its ports open the next one, and
+ * tells it after that one's SYN came up. */
 static void flow_ended(struct worker *w, const struct flow_ended *e)
 {
 	struct flow *f = flow_find(w->flows, &e->key);
-	if (!f || f->ended)
+	if (!f || f->ended || f->first > e->after)
 		return;
 	if (w->now < e->last)
 		w->now = e->last;

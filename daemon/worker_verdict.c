@@ -157,7 +157,7 @@ void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
 	describe(w, f, DECISION_ENDED, &d);
 	d.bytes = e->bytes;
 	d.packets = e->packets;
-	d.duration = e->last - (e->first ? e->first : f->first);
+	d.duration = e->last - f->first;
 	w->o.record(w->o.ctx, &d);
 }
 

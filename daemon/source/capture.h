@@ -16,7 +16,7 @@ struct capture_options {
 	/* A flow's end as conntrack would tell it, in order with the packets; called from receive.
 	 */
 	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		      int64_t first, int64_t last);
+		      int64_t after, int64_t last);
 	/* A flow that the kernel denies without asking: a fragment that cannot be joined, headers
 	 * that are malformed. Said once a flow; ports are 0 where they are not known. Of the
 	 * arrival only `now` is set. */

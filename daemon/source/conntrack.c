@@ -29,6 +29,7 @@ struct conntrack {
 	struct mnl_socket *events, *commands;
 	uint32_t sequence;
 	struct conntrack_counters counters;
+	int64_t empty_at; /* no end was waiting then */
 	struct mmsghdr event[EVENTS];
 	struct iovec part[EVENTS];
 	char bytes[EVENTS][EVENT_MAX];
@@ -108,7 +109,7 @@ static void tell_end(struct conntrack *c, const struct nf_conntrack *ct)
 			   nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
 	c->counters.ended++;
 	if (c->o.ended)
-		c->o.ended(c->o.ctx, &key, bytes, packets, 0, clock_now());
+		c->o.ended(c->o.ctx, &key, bytes, packets, c->empty_at, clock_now());
 }
 
 static int on_event(const struct nlmsghdr *message, void *data)
@@ -130,16 +131,17 @@ unsigned conntrack_read(struct conntrack *c)
 {
 	unsigned all = 0;
 	for (int i = 0; i < READS_A_CALL; i++) {
+		int64_t now = clock_now();
 		int n = recvmmsg(conntrack_fd(c), c->event, EVENTS, MSG_DONTWAIT, NULL);
 		if (n < 0 && errno == ENOBUFS)
 			c->counters.overruns++;
-		else if (n < 0)
-			break;
 		for (int j = 0; j < n; j++)
 			mnl_cb_run(c->bytes[j], c->event[j].msg_len, 0, 0, on_event, c);
 		all += n > 0 ? (unsigned)n : 0;
-		if (n >= 0 && n < EVENTS)
+		if (n < EVENTS && !(n < 0 && errno == ENOBUFS)) {
+			c->empty_at = now;
 			break;
+		}
 	}
 	return all;
 }
@@ -403,6 +405,7 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 	int size = EVENT_BUFFER;
 	if (setsockopt(conntrack_fd(c), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
 		setsockopt(conntrack_fd(c), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	c->empty_at = clock_now();
 	return c;
 }
 

@@ -14,9 +14,10 @@ struct conntrack_options {
 	unsigned epoch;
 	int raw4, raw6; /* for probes (reply_open), or -1; stay the caller's */
 	/* A flow that carried a mark of ours is over. bytes and packets of both directions, 0 where
-	 * the kernel does not count (nf_conntrack_acct); first is 0 where it keeps no times. */
+	 * the kernel does not count (nf_conntrack_acct); it ended after `after`
+	 * (no end was waiting to be read then), at the latest at `last`. */
 	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		      int64_t first, int64_t last);
+		      int64_t after, int64_t last);
 	void *ctx;
 };
 

@@ -47,7 +47,7 @@ static void say_ended(struct tracks *t, struct track *k)
 {
 	const struct flow *f = k->flow;
 	if (k->confirmed && !k->said && t->ended)
-		t->ended(t->ctx, &f->key, k->bytes, k->packets[0] + k->packets[1], f->first,
+		t->ended(t->ctx, &f->key, k->bytes, k->packets[0] + k->packets[1], f->last,
 			 f->last);
 	k->said = true;
 }

@@ -22,7 +22,7 @@ struct track {
 struct tracks;
 
 typedef void track_ended_fn(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-			    int64_t first, int64_t last);
+			    int64_t after, int64_t last);
 
 /* ended hears of each flow that was confirmed, once. NULL where memory ran out. */
 struct tracks *tracks_new(uint32_t capacity, track_ended_fn *ended, void *ctx);

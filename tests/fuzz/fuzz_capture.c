@@ -45,7 +45,7 @@ static bool yes_if_odd(void *ctx, const struct address *a)
 }
 
 static void ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		  int64_t first, int64_t last)
+		  int64_t after, int64_t last)
 {
 	require(packets > 0 && bytes >= packets * 20);
 }

@@ -207,6 +207,7 @@ def test_quic_again(lab):
 @shared
 def test_cut_hello(lab):
     "a hello in segments is held whole: allowed all goes, denied not a byte does"
+    lab.reload(held="until-whole")
     for source in (GUEST, GUEST6):
         for cuts in ((1,), (5,), (60, 120), tuple(range(10, 100, 10))):  # at most the first window's ten
             said = lab.hello("www.allowed.example", cuts, source=source)
@@ -218,11 +219,37 @@ def test_cut_hello(lab):
             check(not far.contains(whole[:12]) and not far.contains("denied"), "a part of it left")
             data = [f for f in far.frames() if (p := pcapgen.payload_of(f)) and p[1] != 443 and p[4]]
             check(not data, "payload left the gateway:", data)
+    lab.reload(**lab.settings())
+
+
+@shared
+def test_stuck_sender(lab):
+    "a sender that waits for an acknowledgement gets it: allowed goes on, of a denied hello the name stays here"
+    def nagle(name):
+        whole = client_hello(name)
+        cut = whole.index(name.encode()) - 20
+        s = lab.connect("198.51.100.10", 443)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        s.sendall(whole[:cut])
+        s.sendall(whole[cut:])  # kept back by the sender until the first is acknowledged
+        try:
+            return bool(s.recv(100))
+        except ConnectionResetError:
+            return False
+    check(nagle("www.allowed.example"), "allowed, no answer")
+    equal(lab.record(event__action="allow").get("tiergate.held"), "until-stuck", "the record's word")
+    lab.forget()
+    far = lab.sniff()
+    check(not nagle("www.denied.example"), "denied, yet answered")
+    equal(lab.record(event__action="deny")["destination.domain"], "www.denied.example", "the name")
+    check(far.contains(client_hello("www.denied.example")[:12]), "it was not let go")
+    check(not far.contains("denied"), "the name left")
 
 
 @shared
 def test_unfinished_hello(lab):
     "a hello whose end never comes is denied when its time is over"
+    lab.reload(held="until-whole")
     far = lab.sniff()
     start = time.monotonic()
     said = lab.say(SITES["allowed.example"], [client_hello("www.allowed.example")[:70]], timeout=15)
@@ -230,6 +257,7 @@ def test_unfinished_hello(lab):
     equal(said.how, "reset")
     equal(lab.record(event__reason="hello-unfinished")["event.action"], "deny")
     check(not far.contains(client_hello("www.allowed.example")[:20]), "a part of it left")
+    lab.reload(**lab.settings())
 
 
 @shared

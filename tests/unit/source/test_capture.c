@@ -37,13 +37,13 @@ static void say_key(struct run *r, const struct address *src, unsigned sport,
 }
 
 static void ended(void *ctx, const struct flow_key *k, uint64_t bytes, uint64_t packets,
-		  int64_t first, int64_t last)
+		  int64_t after, int64_t last)
 {
 	struct run *r = ctx;
 	buf_text(&r->said, "end");
 	say_key(r, &k->client, k->client_port, &k->server, k->server_port, k->transport);
 	buf_printf(&r->said, " %u/%u\n", (unsigned)packets, (unsigned)bytes);
-	assert_true(first <= last);
+	assert_true(after <= last);
 }
 
 static void kernel_denied(void *ctx, const struct arrival *a, const struct flow_key *k,

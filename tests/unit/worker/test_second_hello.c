@@ -359,8 +359,9 @@ static void a_reset_makes_room(void **state)
 	assert_int_equal(flags(r, TCP_SYN, next + 5000), VERDICT_PENDING);
 	/* its first hello is a first one again */
 	assert_int_equal(data(r, guest, 4000, next + 5000 - 1000, s.bytes, s.first), VERDICT_HEARD);
-	assert_int_equal(r->logged, 2);
-	assert_int_equal(r->log[1].reason, REASON_ALLOW_LINE);
+	assert_int_equal(r->logged, 3);
+	assert_int_equal(r->log[1].kind, DECISION_ENDED);
+	assert_int_equal(r->log[2].reason, REASON_ALLOW_LINE);
 	rig_free(r);
 }
 

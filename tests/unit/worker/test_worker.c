@@ -297,17 +297,45 @@ static void strict_audit_denies_what_it_cannot_record(void **state)
 static void a_flow_ends_with_a_record(void **state)
 {
 	struct rig *r = rig_new("");
-	struct flow_ended e = {.bytes = 5000, .packets = 12, .first = 1, .last = 2 * NS_PER_S + 1};
+	struct flow_ended e = {.bytes = 5000, .packets = 12};
 	syn(r, guest, 4000);
 	hello(r, guest, 4000, "news.example");
 	e.key = guest_key(IPPROTO_TCP, 4000, 443);
+	e.after = e.last = r->source.now + 2 * NS_PER_S;
 	worker_flow_ended(r->worker, &e);
 	assert_int_equal(r->logged, 2);
 	assert_int_equal(r->log[1].kind, DECISION_ENDED);
 	assert_int_equal(r->log[1].bytes, 5000);
-	assert_int_equal(r->log[1].duration, 2 * NS_PER_S);
+	assert_int_equal(r->log[1].duration, 2 * NS_PER_S + NS_PER_MS);
 	worker_flow_ended(r->worker, &e); /* known no more */
 	assert_int_equal(r->logged, 2);
+	rig_free(r);
+}
+
+/* The kernel tells the end of a reset connection when its ports are used again, and late. */
+static void an_end_told_late_is_an_earlier_connections(void **state)
+{
+	struct rig *r = rig_new("");
+	struct flow_ended e = {.key = guest_key(IPPROTO_TCP, 4000, 443)};
+	struct wire w;
+	uint8_t bytes[512];
+	size_t len = wire_hello(bytes, "news.example", 0);
+	syn(r, guest, 4000);
+	hello(r, guest, 4000, "news.example");
+	*entry_of(&r->source, 4000) = ENTRY_NONE;
+	wait_ms(r, 1000);
+	wire_tcp(&w, guest, 4000, site, 443, TCP_SYN, 500000, NULL, 0);
+	packet(r, &w);
+	assert_int_equal(r->logged, 2);
+	assert_int_equal(r->log[1].kind, DECISION_ENDED); /* of the first */
+	e.after = r->source.now - 1;
+	worker_flow_ended(r->worker, &e);
+	assert_int_equal(data(r, guest, 4000, 499000, bytes, len), VERDICT_HEARD);
+	assert_int_equal(r->logged, 3);
+	e.after = r->source.now;
+	worker_flow_ended(r->worker, &e);
+	assert_int_equal(r->logged, 4);
+	assert_int_equal(r->log[3].kind, DECISION_ENDED);
 	rig_free(r);
 }
 
@@ -763,6 +791,7 @@ int main(void)
 		cmocka_unit_test(a_reload_touches_only_what_changed),
 		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
 		cmocka_unit_test(a_flow_ends_with_a_record),
+		cmocka_unit_test(an_end_told_late_is_an_earlier_connections),
 		cmocka_unit_test(broken_packets_have_a_reason),
 		cmocka_unit_test(denial_is_as_configured),
 		cmocka_unit_test(the_first_request_decides_by_default),
