@@ -24,3 +24,11 @@ bool privilege_keep_net_admin(struct errors *errors)
 	errors_add(errors, NULL, 0, "CAP_NET_RAW could not be dropped: %s", strerror(errno));
 	return false;
 }
+
+bool privilege_net_admin(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	return syscall(SYS_capget, &head, data) == 0 &&
+	       data[CAP_NET_ADMIN / 32].effective >> CAP_NET_ADMIN % 32 & 1;
+}

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privilege.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -144,14 +145,14 @@ void copies_read(struct copies *c, int64_t now)
 
 static void say_why(const struct copies *c, int error, struct errors *errors)
 {
-	if (error == EBUSY || error == EEXIST)
+	if (error == EPERM && !privilege_net_admin())
 		errors_add(errors, NULL, 0,
-			   "NFLOG group %u is in use by another program; set queue_first",
+			   "no right to read NFLOG group %u: the capability CAP_NET_ADMIN is missing",
 			   c->o.group);
-	else if (error == EPERM)
+	else if (error == EPERM || error == EBUSY || error == EEXIST)
 		errors_add(errors, NULL, 0,
-			   "NFLOG group %u can't be read: the capability CAP_NET_ADMIN is missing, "
-			   "or another program reads it (then set queue_first)",
+			   "NFLOG group %u is in use by another program: stop it, or set "
+			   "queue_first",
 			   c->o.group);
 	else if (error == EINVAL || error == EPROTONOSUPPORT || error == EOPNOTSUPP)
 		errors_add(errors, NULL, 0,

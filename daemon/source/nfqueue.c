@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "source/mark.h"
 #include "source/reply.h"
 
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
-#include <linux/capability.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -269,14 +268,6 @@ bool nfqueue_bound(uint16_t queue, uint32_t *port)
 	return true;
 }
 
-static bool may_administer_network(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{0}};
-	return syscall(SYS_capget, &head, data) == 0 &&
-	       data[CAP_NET_ADMIN / 32].effective >> CAP_NET_ADMIN % 32 & 1;
-}
-
 /* A netlink port is by custom the process id of the socket's first owner. */
 static void say_in_use(const struct nfqueue *q, struct errors *errors)
 {
@@ -300,7 +291,7 @@ static void say_in_use(const struct nfqueue *q, struct errors *errors)
 /* The kernel answers EPERM both to a missing right and to a queue that has a reader already. */
 static void say_why(const struct nfqueue *q, int error, const char *step, struct errors *errors)
 {
-	if (error == EPERM && !may_administer_network())
+	if (error == EPERM && !privilege_net_admin())
 		errors_add(errors, NULL, 0,
 			   "no right to read queue %u: the capability CAP_NET_ADMIN is missing",
 			   q->o.queue);
