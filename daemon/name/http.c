@@ -429,9 +429,12 @@ static enum parse next_chunk(struct http_follow *f, struct cursor *stream, uint6
 static enum parse next_part(struct http_follow *f, struct cursor *stream, uint64_t *body,
 			    struct hello *out)
 {
+	if (f->at == HTTP_FIRST || f->at == HTTP_HEAD)
+		return next_head(f, stream, body, out);
+	/* Half a line of a chunk is half of no request, and a client may have to be acknowledged
+	 * before it gives the rest. */
+	out->server_next = true;
 	switch (f->at) {
-	case HTTP_FIRST:
-	case HTTP_HEAD: return next_head(f, stream, body, out);
 	case HTTP_FRAMES: return http2_frame(stream, body);
 	default: return next_chunk(f, stream, body);
 	}
@@ -456,6 +459,7 @@ enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *cons
 	*consumed = 0;
 	hello_reset(out);
 	for (;;) {
+		out->server_next = false;
 		enum parse before = skip_before(f, &stream);
 		*consumed = (uint64_t)(stream.pos - start);
 		if (before != PARSE_OK)

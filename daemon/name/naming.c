@@ -119,6 +119,17 @@ static bool fresh_bytes(const struct flow *f, const struct packet *p, struct cur
 	return cursor_left(bytes) > 0;
 }
 
+/* Every byte of the packet was read or may go on (see http_next), though others wait behind a hole:
+ * its client may send no more until it is acknowledged. */
+static bool is_read(const struct flow *f, const struct packet *p, const struct naming *n)
+{
+	struct cursor head = {0};
+	if (f->stream && n->hello.server_next)
+		head = stream_head(f->stream);
+	return offset_of(f, first_seq(p)) + (int64_t)cursor_left(&p->payload) <=
+	       (int64_t)(f->next + cursor_left(&head));
+}
+
 void naming_passed(struct flow *f, const struct packet *p)
 {
 	/* An empty packet carries no byte past those that are held, whatever its number. */
@@ -478,8 +489,10 @@ void naming_later(struct namer *n, struct flow *f, const struct packet *p, struc
 		}
 		bytes = stream_head(f->stream);
 	}
-	if (f->protocol == PROTOCOL_HTTP)
+	if (f->protocol == PROTOCOL_HTTP) {
 		next_request(n, f, bytes, out);
-	else
+		out->nothing_new = p && !out->may_pass && is_read(f, p, out);
+	} else {
 		next_hello(n, f, bytes, out);
+	}
 }

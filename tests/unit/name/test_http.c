@@ -298,6 +298,23 @@ static void test_empty_line(void **state)
 	struct cursor rest = cursor_of(post + used, 2);
 	assert_int_equal(http_next(&f, rest, &all, &hello), PARSE_MORE);
 	assert_int_equal(all, 2);
+	assert_false(hello.server_next);
+}
+
+/* Half a line of a chunk may go on, half a request may not. */
+static void test_half_a_line(void **state)
+{
+	static const char post[] =
+		POST("Transfer-Encoding: chunked\r\n", "1\r\nG\r\n0\r\nX: y\r\n\r\nGET /");
+	struct http_follow f = {0};
+	uint64_t used, at = 0;
+	assert_int_equal(http_next(&f, cursor_of(post, sizeof post - 1), &at, &hello), PARSE_OK);
+	for (size_t len = at; len < sizeof post; len++) {
+		struct http_follow copy = f;
+		assert_int_equal(http_next(&copy, cursor_of(post + at, len - at), &used, &hello),
+				 PARSE_MORE);
+		assert_int_equal(hello.server_next, copy.at != HTTP_HEAD);
+	}
 }
 
 static void test_follow_bad(void **state)
@@ -558,21 +575,14 @@ static void test_h2c_server_next(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_prefixes),
-		cmocka_unit_test(test_connect_is_http),
-		cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_empty_line),
-		cmocka_unit_test(test_follow_bad),
-		cmocka_unit_test(test_h2c),
-		cmocka_unit_test(test_h2c_frames),
-		cmocka_unit_test(test_h2c_bad),
-		cmocka_unit_test(test_h2c_memory),
-		cmocka_unit_test(test_h2c_real),
-		cmocka_unit_test(test_follow_upgrade),
-		cmocka_unit_test(test_follow_h2c),
+		cmocka_unit_test(test_examples),        cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_connect_is_http), cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_too_long),        cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_empty_line),      cmocka_unit_test(test_half_a_line),
+		cmocka_unit_test(test_follow_bad),      cmocka_unit_test(test_h2c),
+		cmocka_unit_test(test_h2c_frames),      cmocka_unit_test(test_h2c_bad),
+		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_h2c_real),
+		cmocka_unit_test(test_follow_upgrade),  cmocka_unit_test(test_follow_h2c),
 		cmocka_unit_test(test_h2c_server_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
