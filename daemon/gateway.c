@@ -323,7 +323,8 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	g->lane_count = g->config->queues;
 	g->seen = seen_new(g->config->names, g->config->name_grace, g->config->dns_any_client);
 	g->sessions = sessions_new(g->config->sessions);
-	if (!g->seen || !g->sessions) {
+	g->onlink = onlink_new(NEIGHBOURS);
+	if (!g->seen || !g->sessions || !g->onlink) {
 		errors_add(errors, NULL, 0,
 			   "not enough memory for the tables of names and sessions");
 		return false;
@@ -372,6 +373,7 @@ static void tear_down(struct gateway *g)
 	close_fd(g->reload.done_fd);
 	seen_free(g->seen);
 	sessions_free(g->sessions);
+	onlink_free(g->onlink);
 	snapshot_free(g->snapshot);
 	config_free(g->latest);
 	config_free(g->config);

@@ -4,8 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define NEIGHBOURS 65536
-
 static int on_neighbour(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	neighbours_read(((struct gateway *)ctx)->neighbours, clock_now());
@@ -35,9 +33,8 @@ static bool open_neighbours(struct gateway *g, const struct config *c, struct er
 		.change = c->host_change,
 		.capacity = NEIGHBOURS,
 		.sessions = g->sessions,
+		.onlink = g->onlink,
 	};
-	if (c->host_change == CONFIG_HOST_IGNORE)
-		return true;
 	g->neighbours = neighbours_new(&o);
 	if (!g->neighbours) {
 		errors_add(errors, NULL, 0, "not enough memory for the table of neighbours");
@@ -53,6 +50,8 @@ static void close_neighbours(struct gateway *g)
 	g->neighbours_io = sd_event_source_disable_unref(g->neighbours_io);
 	neighbours_free(g->neighbours);
 	g->neighbours = NULL;
+	if (g->onlink)
+		onlink_clear(g->onlink);
 }
 
 bool identity_open(struct gateway *g, struct errors *errors)
@@ -90,6 +89,16 @@ void identity_opened(struct gateway *g, const struct address *a)
 {
 	if (g->neighbours)
 		neighbours_join(g->neighbours, a, clock_now());
+}
+
+void identity_ask(struct gateway *g, struct ring *asks)
+{
+	const struct address *a;
+	while ((a = ring_peek(asks))) {
+		if (g->neighbours)
+			neighbours_solicit(g->neighbours, a);
+		ring_release(asks);
+	}
 }
 
 void identity_tick(struct gateway *g, int64_t now)

@@ -5,6 +5,7 @@
 #include "decision/sink.h"
 #include "gateway.h"
 #include "identity/neighbour.h"
+#include "identity/onlink.h"
 #include "name/dns_watch.h"
 #include "policy/snapshot.h"
 #include "source/conntrack.h"
@@ -29,6 +30,7 @@ struct lane {
 	struct ring *records; /* the sink's */
 	struct ring *ended;   /* main -> worker: struct flow_ended */
 	struct ring *remarks; /* worker -> main: struct remark */
+	struct ring *asks;    /* worker -> main: struct address, to ask the segment about */
 	/* flows for the state file: main sets `remember`, the worker fills and clears it */
 	struct flow_memory *memory;
 	size_t memory_count;
@@ -69,6 +71,7 @@ struct gateway {
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
 	struct sessions *sessions;
+	struct onlink *onlink;
 	struct sink *sink;
 	struct control *control;
 	struct conntrack *conntrack;
@@ -110,12 +113,15 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);
 
 /* gateway_identity.c: sessions and the kernel: neighbours and traffic. */
+#define NEIGHBOURS 65536 /* addresses of our segments */
 bool identity_open(struct gateway *g, struct errors *errors);
 void identity_close(struct gateway *g);
 /* Takes a new configuration, for what it says of neighbours. */
 void identity_reload(struct gateway *g, const struct config *c);
 /* Somebody signed in at an address. */
 void identity_opened(struct gateway *g, const struct address *a);
+/* Asks the segments about the addresses of a lane's ring. */
+void identity_ask(struct gateway *g, struct ring *asks);
 /* Once a second. */
 void identity_tick(struct gateway *g, int64_t now);
 

@@ -43,6 +43,17 @@ static bool lane_remark(void *ctx, const struct flow *f, enum verdict v)
 	return true;
 }
 
+static void lane_ask(void *ctx, const struct address *a)
+{
+	struct lane *l = ctx;
+	struct address *slot = ring_claim(l->asks);
+	if (!slot)
+		return; /* the packet comes again */
+	*slot = *a;
+	ring_publish(l->asks);
+	eventfd_write(l->gateway->remark_fd, 1);
+}
+
 /* A portion of the table a turn, so that packets do not wait for the state file. */
 static void lane_remember(struct lane *l)
 {
@@ -105,6 +116,7 @@ int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx)
 			conntrack_remark(g->conntrack, &r->key, r->isn, r->verdict);
 			ring_release(g->lanes[i].remarks);
 		}
+		identity_ask(g, g->lanes[i].asks);
 	}
 	return 0;
 }
@@ -118,6 +130,7 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 	l->records = sink_ring(g->sink, i);
 	l->ended = ring_new(LANE_RING, sizeof(struct flow_ended));
 	l->remarks = ring_new(LANE_RING, sizeof(struct remark));
+	l->asks = ring_new(LANE_RING, sizeof(struct address));
 	const struct nfqueue_options q = {
 		.queue = (uint16_t)(g->config->queue_first + i),
 		.length = g->config->queue_length,
@@ -137,14 +150,16 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 		.seen = g->seen,
 		.copies = g->copies,
 		.sessions = g->sessions,
+		.onlink = g->onlink,
 		.snapshot = &g->snapshot,
 		.config = g->config,
 		.ended = l->ended,
 		.record = lane_record,
+		.ask = lane_ask,
 		.ctx = l,
 	};
 	l->memory = calloc(g->config->flows, sizeof *l->memory);
-	l->worker = l->ended && l->remarks && l->memory ? worker_new(&w) : NULL;
+	l->worker = l->ended && l->remarks && l->asks && l->memory ? worker_new(&w) : NULL;
 	if (!l->worker)
 		errors_add(errors, NULL, 0, "not enough memory for queue %u", q.queue);
 	return l->worker != NULL;
@@ -193,5 +208,6 @@ void lane_close(struct lane *l)
 		l->source->ops->free(l->source);
 	ring_free(l->ended);
 	ring_free(l->remarks);
+	ring_free(l->asks);
 	free(l->memory);
 }

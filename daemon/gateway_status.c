@@ -10,13 +10,13 @@ static json_t *counters_json(const struct worker_counters *c)
 		if (c->reasons[i])
 			json_object_set_new(reasons, reason_text(i),
 					    json_integer((json_int_t)c->reasons[i]));
-	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI so}", "packets", (json_int_t)c->packets,
+	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI so}", "packets", (json_int_t)c->packets,
 			 "flows", (json_int_t)c->flows, "allowed", (json_int_t)c->allowed, "denied",
 			 (json_int_t)c->denied, "held", (json_int_t)c->held, "malformed",
 			 (json_int_t)c->malformed, "dns", (json_int_t)c->dns, "evicted",
 			 (json_int_t)c->evicted, "decided_again", (json_int_t)c->again, "unread",
-			 (json_int_t)c->unread, "let_go", (json_int_t)c->stuck, "reasons",
-			 reasons);
+			 (json_int_t)c->unread, "let_go", (json_int_t)c->stuck,
+			 "unconfirmed", (json_int_t)c->unconfirmed, "reasons", reasons);
 }
 
 static json_t *lane_json(const struct gateway *g, unsigned i)
@@ -49,9 +49,10 @@ static json_t *neighbours_json(const struct neighbours *n)
 {
 	struct neighbour_counters c;
 	neighbours_count(n, &c);
-	return json_pack("{sI sI sI sI sI}", "known", (json_int_t)c.known, "refused",
+	return json_pack("{sI sI sI sI sI sI}", "known", (json_int_t)c.known, "refused",
 			 (json_int_t)c.refused, "joined", (json_int_t)c.joined, "ended",
-			 (json_int_t)c.ended, "overruns", (json_int_t)c.overruns);
+			 (json_int_t)c.ended, "solicited", (json_int_t)c.solicited, "overruns",
+			 (json_int_t)c.overruns);
 }
 
 static json_t *dnstap_json(const struct dnstap_socket *s)

@@ -410,7 +410,12 @@ static bool unanswered(struct worker *w, struct flow *f, const struct packet *p)
 static void undecided(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
 		      const struct outcome *before)
 {
+	take_mac(f, w->at);
 	identify(w, f);
+	if (!f->stream && !f->held_count)
+		f->host_key = whose(w, &f->key.client);
+	if (cursor_left(&p->payload) && ask_segment(w, f, id))
+		return;
 	if (is_urgent(p) && !observing(w))
 		deny(w, f, REASON_PACKET_MALFORMED, id);
 	else if (p->transport == IPPROTO_TCP)
@@ -426,6 +431,10 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	struct outcome before = f->outcome;
 	bool was_denied = f->state == FLOW_DENIED;
 	bool syn = p->transport == IPPROTO_TCP && p->tcp_flags & TCP_SYN;
+	if (is_forged(w, f, a)) {
+		give(w, a->id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
+		return;
+	}
 	if (syn && !take_syn(w, f, a))
 		return;
 	if (!syn && f->ended && w->now - f->last > UDP_GRACE)
@@ -438,7 +447,7 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	f->answered |= a->entry >= ENTRY_ANSWERED;
 	f->last = w->now;
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
-	session_touch(w->o.sessions, &f->key.client, w->now);
+	keep_alive(w, a, &f->key.client);
 	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
 		known_flow(w, f, p, a->id);
 	else

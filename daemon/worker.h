@@ -1,6 +1,7 @@
 /* worker: the pipeline. One a queue; owns its flows, streams and counters. */
 #pragma once
 #include "base/decision.h"
+#include "identity/onlink.h"
 #include "identity/session.h"
 #include "name/seen.h"
 #include "policy/snapshot.h"
@@ -15,11 +16,14 @@ struct worker_options {
 	struct seen *seen;           /* shared */
 	struct copies *copies;       /* shared: DNS, where the source has none; or NULL */
 	struct sessions *sessions;   /* shared */
+	const struct onlink *onlink; /* shared; NULL: a capture, whose frames are believed */
 	struct snapshot **snapshot;  /* the current one, read under RCU */
 	const struct config *config; /* bounds */
 	struct ring *ended;          /* of struct flow_ended, from conntrack's thread; or NULL */
 	/* Takes a decision; false: it could not be recorded (strict audit then denies). */
 	bool (*record)(void *ctx, const struct decision *d);
+	/* Asks the segment who is at an address; or NULL. */
+	void (*ask)(void *ctx, const struct address *a);
 	void *ctx;
 };
 
@@ -66,6 +70,7 @@ struct worker_counters {
 	uint64_t packets, flows, allowed, denied, waiting, held, malformed, dns, evicted, again,
 		stuck, /* let go, as their senders waited for an acknowledgement */
 		unread; /* dropped: bytes that nobody could read in their place */
+	uint64_t unconfirmed; /* packets that waited for the segment to tell whose they are */
 	uint64_t reasons[REASON_COUNT];
 };
 void worker_count(const struct worker *w, struct worker_counters *out);

@@ -16,7 +16,7 @@ struct worker {
 	struct dns_watch *dns;
 	struct namer namer;
 	int64_t now, ahead; /* base/clock.h: durations by now; schedules and records by wall(w) */
-	int64_t swept;
+	int64_t swept, asked;
 	/* deciding again: what the last walk was for, and where the present one stands */
 	char again_for[17]; /* the policy's digest: a pointer may come back */
 	uint64_t again_sessions;
@@ -49,10 +49,20 @@ static inline void give(struct worker *w, uint64_t id, enum verdict v)
 	w->o.source->ops->verdict(w->o.source, id, v);
 }
 
-/* worker_verdict.c: from a name to what becomes of the flow. */
+/* worker_who.c: whose a packet is. */
 /* Whose share of what is bounded an address takes. */
 struct host_key whose(const struct worker *w, const struct address *client);
 void identify(struct worker *w, struct flow *f);
+/* A packet of another host than the one that its flow is of: it touches nothing. */
+bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
+/* A packet came: its session, if it surely has one, is not idle. */
+void keep_alive(struct worker *w, const struct arrival *a, const struct address *client);
+/* Who a flow's client is was told by the frame alone: its data waits until the segment has told,
+ * for the answer to a SYN makes the kernel ask, and we ask, too. Whether the packet was dropped: it
+ * comes again. */
+bool ask_segment(struct worker *w, const struct flow *f, uint64_t id);
+
+/* worker_verdict.c: from a name to what becomes of the flow. */
 struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting);
 /* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
 struct outcome ask(struct worker *w, struct flow *f, bool waiting);

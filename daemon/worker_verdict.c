@@ -6,35 +6,11 @@
 
 #define REPEAT_SAY (60 * NS_PER_S)
 
-/* ---- who ---- */
-
 static void text_copy(char *to, size_t room, const char *from)
 {
 	size_t n = strnlen(from, room - 1);
 	memcpy(to, from, n);
 	to[n] = '\0';
-}
-
-struct host_key whose(const struct worker *w, const struct address *client)
-{
-	return host_key_address(client);
-}
-
-void identify(struct worker *w, struct flow *f)
-{
-	struct session s;
-	/* Another host at the address is not the session's, before the neighbour table tells. */
-	if ((session_at(w->o.sessions, &f->key.client, w->now, &s) ||
-	     (f->has_mac && session_of_host(w->o.sessions, &f->key.client, f->mac, w->now, &s))) &&
-	    (!s.has_mac || !f->has_mac || memcmp(s.mac, f->mac, sizeof s.mac) == 0)) {
-		memcpy(f->user, s.user, sizeof f->user);
-		memcpy(f->tier, s.tier, sizeof f->tier);
-		return;
-	}
-	const char *user, *tier = snapshot_static(w->snapshot, &f->key.client,
-						  f->has_mac ? f->mac : NULL, &user);
-	text_copy(f->user, sizeof f->user, user);
-	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
 }
 
 /* What the policy is asked about: of NAT64 the IPv4 address, which is somebody else's where it is

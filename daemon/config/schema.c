@@ -263,7 +263,8 @@ static const struct option main_options[] = {
 		 "another "
 		 "MAC address the session ends there with \"end\" and stays with \"move\", "
 		 "which also takes it along to the host's next IPv4 address. \"ignore\" does "
-		 "not look: a session has the address that signed in."},
+		 "not look: a session has the address that signed in. A frame with another MAC "
+		 "address than that table has for its address is nobody's session's."},
 	{"log", OPTION_WORD, AT(struct config, log), .words = log_words, .fallback = "\"file\"",
 	 .at_start = true, .help = "Where decision records go."},
 	{"log_file", OPTION_PATH, AT(struct config, log_file), .max = 4000,

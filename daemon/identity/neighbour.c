@@ -9,8 +9,12 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	EVENT_BUFFER = 1 << 20,
@@ -18,19 +22,22 @@ enum {
 	MESSAGE_MAX = 32768,
 	HOST_ADDRESSES = 64, /* looked at of one host */
 };
+#define GROUPS (RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
+enum { ASK_ROUTES = 1, ASK_NEIGHBOURS = 2 };
 #define NONE      UINT32_MAX
 #define STALE_USE (3600 * NS_PER_S)
+#define FIRST_MS  1000 /* that the start waits for the tables */
 /* The states in which the kernel holds an address to be somewhere. */
 #define NUD_HERE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT)
 
-struct host_key {
+struct station {
 	int link;
 	uint8_t mac[6];
 };
 
 struct entry {
 	struct address address;
-	struct host_key host;
+	struct station host;
 	bool used;
 	bool here;   /* false: the kernel has forgotten it */
 	bool stale;  /* nothing was sent there for a while */
@@ -44,12 +51,13 @@ struct neighbours {
 	char (*inside)[IF_NAMESIZE];
 	size_t inside_count;
 	struct mnl_socket *socket;
+	int flags_fd; /* to ask for an interface's flags, or -1 */
 	struct entry *entries;
 	uint32_t *by_address, *by_host; /* heads of chains */
 	uint32_t mask, used_to, free;
 	uint64_t seed;
 	int64_t swept;
-	bool ask_again;
+	uint8_t wanted, asked; /* tables that are to be asked for, that is on its way */
 	struct neighbour_counters counters;
 };
 
@@ -70,14 +78,14 @@ static uint32_t *address_chain(const struct neighbours *n, const struct address 
 	return &n->by_address[mix(n, words[0], words[1])];
 }
 
-static uint32_t *host_chain(const struct neighbours *n, const struct host_key *h)
+static uint32_t *host_chain(const struct neighbours *n, const struct station *h)
 {
 	uint64_t mac = 0;
 	memcpy(&mac, h->mac, sizeof h->mac);
 	return &n->by_host[mix(n, mac, (uint64_t)h->link)];
 }
 
-static bool host_equal(const struct host_key *a, const struct host_key *b)
+static bool host_equal(const struct station *a, const struct station *b)
 {
 	return a->link == b->link && memcmp(a->mac, b->mac, sizeof a->mac) == 0;
 }
@@ -90,7 +98,7 @@ static struct entry *find(struct neighbours *n, const struct address *a)
 	return NULL;
 }
 
-static void unlink_host(struct neighbours *n, const struct entry *e)
+static void unlink_station(struct neighbours *n, const struct entry *e)
 {
 	uint32_t *at = host_chain(n, &e->host), i = (uint32_t)(e - n->entries);
 	while (*at != i)
@@ -98,7 +106,7 @@ static void unlink_host(struct neighbours *n, const struct entry *e)
 	*at = e->next_host;
 }
 
-static void link_host(struct neighbours *n, struct entry *e)
+static void link_station(struct neighbours *n, struct entry *e)
 {
 	uint32_t *head = host_chain(n, &e->host);
 	e->next_host = *head;
@@ -108,7 +116,7 @@ static void link_host(struct neighbours *n, struct entry *e)
 static void forget(struct neighbours *n, struct entry *e)
 {
 	uint32_t *at = address_chain(n, &e->address), i = (uint32_t)(e - n->entries);
-	unlink_host(n, e);
+	unlink_station(n, e);
 	while (*at != i)
 		at = &n->entries[*at].next_address;
 	*at = e->next_address;
@@ -132,7 +140,7 @@ static void sweep(struct neighbours *n, int64_t now)
 	}
 }
 
-static struct entry *add(struct neighbours *n, const struct address *a, const struct host_key *h,
+static struct entry *add(struct neighbours *n, const struct address *a, const struct station *h,
 			 int64_t now)
 {
 	if (n->free == NONE && n->used_to == n->o.capacity)
@@ -150,7 +158,7 @@ static struct entry *add(struct neighbours *n, const struct address *a, const st
 	struct entry *e = &n->entries[i];
 	*e = (struct entry){.address = *a, .host = *h, .used = true, .next_address = *head};
 	*head = i;
-	link_host(n, e);
+	link_station(n, e);
 	n->counters.known++;
 	return e;
 }
@@ -170,7 +178,7 @@ static bool in_use(const struct entry *e, int64_t now)
 	return e->here && (!e->stale || now - e->confirmed < STALE_USE);
 }
 
-static void view(struct neighbours *n, const struct host_key *h, int64_t now, struct host_view *out)
+static void view(struct neighbours *n, const struct station *h, int64_t now, struct host_view *out)
 {
 	struct session s;
 	bool several = false;
@@ -297,7 +305,7 @@ void neighbours_join(struct neighbours *n, const struct address *a, int64_t now)
 {
 	struct session s;
 	struct entry *e = find(n, a);
-	if (!e)
+	if (!e || n->o.change == CONFIG_HOST_IGNORE)
 		return;
 	e->joined = false;
 	bool there = session_at(n->o.sessions, a, now, &s);
@@ -310,20 +318,23 @@ void neighbours_join(struct neighbours *n, const struct address *a, int64_t now)
 
 /* --- what the kernel tells ------------------------------------------------------------------ */
 
-static void here(struct neighbours *n, const struct address *a, const struct host_key *h,
-		 bool stale, int64_t now)
+static void here(struct neighbours *n, const struct address *a, const struct station *h, bool stale,
+		 int64_t now)
 {
 	struct host_view before;
 	struct entry *e = find(n, a);
+	onlink_set(n->o.onlink, a, h->mac);
+	if (n->o.change == CONFIG_HOST_IGNORE)
+		return;
 	if (!e) {
 		e = add(n, a, h, now);
 	} else if (!host_equal(&e->host, h)) {
 		view(n, &e->host, now, &before);
 		if (n->o.change == CONFIG_HOST_MOVE && !e->joined)
 			part(n, &before); /* a session that moves leaves the host */
-		unlink_host(n, e);
+		unlink_station(n, e);
 		e->host = *h;
-		link_host(n, e);
+		link_station(n, e);
 	}
 	if (!e)
 		return;
@@ -339,6 +350,8 @@ static void gone(struct neighbours *n, const struct address *a, int link)
 	struct entry *e = find(n, a);
 	if (e && e->host.link == link)
 		e->here = false;
+	if (!e || e->host.link == link)
+		onlink_drop(n->o.onlink, a);
 }
 
 static bool is_inside(const struct neighbours *n, int link)
@@ -367,6 +380,27 @@ static bool read_address(const struct nlattr *attr, uint8_t family, struct addre
 	return true;
 }
 
+static bool read_network(const struct nlattr *dst, const struct rtmsg *rt, struct network *out)
+{
+	bool four = rt->rtm_family == AF_INET;
+	if (!four && rt->rtm_family != AF_INET6)
+		return false;
+	out->base = four ? address_from4((const uint8_t[4]){0}) : (struct address){0};
+	out->bits = (uint8_t)(rt->rtm_dst_len + (four ? 96 : 0));
+	return rt->rtm_dst_len <= (four ? 32 : 128) &&
+	       (!dst || read_address(dst, rt->rtm_family, &out->base));
+}
+
+/* An inside interface on which neighbours are resolved: a tunnel has none. */
+static bool is_segment(const struct neighbours *n, int link)
+{
+	struct ifreq r = {0};
+	if (!is_inside(n, link) || !if_indextoname((unsigned)link, r.ifr_name))
+		return false;
+	return n->flags_fd < 0 || ioctl(n->flags_fd, SIOCGIFFLAGS, &r) < 0 ||
+	       !(r.ifr_flags & (IFF_NOARP | IFF_POINTOPOINT));
+}
+
 static void take_neighbour(struct neighbours *n, const struct nlmsghdr *m, int64_t now)
 {
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(m);
@@ -388,13 +422,48 @@ static void take_neighbour(struct neighbours *n, const struct nlmsghdr *m, int64
 		gone(n, &a, nd->ndm_ifindex);
 	} else if (lladdr && mnl_attr_get_payload_len(lladdr) == 6 &&
 		   is_inside(n, nd->ndm_ifindex)) {
-		struct host_key h = {.link = nd->ndm_ifindex};
+		struct station h = {.link = nd->ndm_ifindex};
 		memcpy(h.mac, mnl_attr_get_payload(lladdr), sizeof h.mac);
 		here(n, &a, &h, nd->ndm_state & NUD_STALE, now);
 	}
 }
 
-static void ask(struct neighbours *n);
+/* A route over an inside interface that has MAC addresses: to a segment of ours, where it names no
+ * router. */
+static void take_route(struct neighbours *n, const struct nlmsghdr *m)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attr, *dst = NULL;
+	struct network net = {0};
+	uint32_t table = 0;
+	int link = 0;
+	bool router = false;
+	if (mnl_nlmsg_get_payload_len(m) < sizeof *rt)
+		return;
+	table = rt->rtm_table;
+	mnl_attr_for_each(attr, m, sizeof *rt)
+	{
+		uint16_t type = mnl_attr_get_type(attr), len = mnl_attr_get_payload_len(attr);
+		if (type == RTA_DST)
+			dst = attr;
+		else if (type == RTA_GATEWAY || type == RTA_VIA)
+			router = true;
+		else if (type == RTA_OIF && len == sizeof link)
+			memcpy(&link, mnl_attr_get_payload(attr), sizeof link);
+		else if (type == RTA_TABLE && len == sizeof table)
+			table = mnl_attr_get_u32(attr);
+	}
+	if (rt->rtm_type != RTN_UNICAST || table != RT_TABLE_MAIN || !is_segment(n, link) ||
+	    !read_network(dst, rt, &net))
+		return;
+	if (m->nlmsg_type == RTM_DELROUTE)
+		onlink_route_gone(n->o.onlink, &net, link);
+	else if (!onlink_route(n->o.onlink, &net, link, !router))
+		n->counters.refused++;
+}
+
+static void answered(struct neighbours *n, bool interrupted);
+static void refused(struct neighbours *n, const struct nlmsghdr *m);
 
 void neighbours_take(struct neighbours *n, const void *bytes, size_t len, int64_t now)
 {
@@ -407,21 +476,54 @@ void neighbours_take(struct neighbours *n, const void *bytes, size_t len, int64_
 		bool interrupted = m->nlmsg_flags & NLM_F_DUMP_INTR;
 		if (m->nlmsg_type == RTM_NEWNEIGH || m->nlmsg_type == RTM_DELNEIGH)
 			take_neighbour(n, m, now);
-		else if (m->nlmsg_type == NLMSG_DONE && (n->ask_again || interrupted))
-			ask(n);
+		else if (m->nlmsg_type == RTM_NEWROUTE || m->nlmsg_type == RTM_DELROUTE)
+			take_route(n, m);
+		else if (m->nlmsg_type == NLMSG_DONE)
+			answered(n, interrupted);
+		else if (m->nlmsg_type == NLMSG_ERROR)
+			refused(n, m);
 	}
 }
 
-static void ask(struct neighbours *n)
+/* The kernel answers one such question of a socket at a time. */
+static void ask(struct neighbours *n, uint8_t tables)
 {
 	char bytes[128];
 	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
-	n->ask_again = false;
-	m->nlmsg_type = RTM_GETNEIGH;
+	n->wanted |= tables;
+	if (!n->socket || n->asked || !n->wanted)
+		return;
+	uint8_t table = n->wanted & ASK_ROUTES ? ASK_ROUTES : ASK_NEIGHBOURS;
+	m->nlmsg_type = table == ASK_ROUTES ? RTM_GETROUTE : RTM_GETNEIGH;
 	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(m, sizeof(struct ndmsg));
-	if (n->socket && mnl_socket_sendto(n->socket, m, m->nlmsg_len) < 0)
-		n->ask_again = true; /* one is on its way: again after it */
+	if (table == ASK_ROUTES)
+		mnl_nlmsg_put_extra_header(m, sizeof(struct rtmsg));
+	else
+		mnl_nlmsg_put_extra_header(m, sizeof(struct ndmsg));
+	if (mnl_socket_sendto(n->socket, m, m->nlmsg_len) < 0)
+		return;
+	n->wanted &= (uint8_t)~table;
+	n->asked = table;
+}
+
+static void answered(struct neighbours *n, bool interrupted)
+{
+	uint8_t again = interrupted ? n->asked : 0;
+	n->asked = 0;
+	ask(n, again);
+}
+
+/* Busy: another answer is on its way, and the question waits for its end. */
+static void refused(struct neighbours *n, const struct nlmsghdr *m)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(m);
+	if (mnl_nlmsg_get_payload_len(m) < sizeof *e || !n->asked ||
+	    (e->msg.nlmsg_type != RTM_GETROUTE && e->msg.nlmsg_type != RTM_GETNEIGH))
+		return;
+	if (e->error == -EBUSY)
+		n->wanted |= n->asked;
+	else
+		answered(n, false);
 }
 
 void neighbours_read(struct neighbours *n, int64_t now)
@@ -433,11 +535,32 @@ void neighbours_read(struct neighbours *n, int64_t now)
 			neighbours_take(n, bytes, (size_t)got, now);
 		} else if (got < 0 && errno == ENOBUFS) {
 			n->counters.overruns++;
-			ask(n);
+			n->asked = 0; /* its end may be what was lost */
+			ask(n, ASK_ROUTES | ASK_NEIGHBOURS);
 		} else {
 			return;
 		}
 	}
+}
+
+/* As if a packet were to be sent there: the kernel asks the segment, and tells us who answers. */
+void neighbours_solicit(struct neighbours *n, const struct address *a)
+{
+	char bytes[128];
+	int link = onlink_link(n->o.onlink, a);
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	m->nlmsg_type = RTM_NEWNEIGH;
+	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+	struct ndmsg *nd = mnl_nlmsg_put_extra_header(m, sizeof *nd);
+	nd->ndm_family = address_is4(a) ? AF_INET : AF_INET6;
+	nd->ndm_ifindex = link;
+	nd->ndm_flags = NTF_USE;
+	if (address_is4(a))
+		mnl_attr_put(m, NDA_DST, 4, a->bytes + 12);
+	else
+		mnl_attr_put(m, NDA_DST, 16, a->bytes);
+	if (link && n->socket && mnl_socket_sendto(n->socket, m, m->nlmsg_len) >= 0)
+		n->counters.solicited++;
 }
 
 /* --- lifecycle ------------------------------------------------------------------------------ */
@@ -451,6 +574,7 @@ struct neighbours *neighbours_new(const struct neighbour_options *o)
 	while (chains < o->capacity)
 		chains *= 2;
 	n->o = *o;
+	n->flags_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	n->inside_count = o->inside->count;
 	n->inside = calloc(n->inside_count + 1, sizeof *n->inside);
 	for (size_t i = 0; n->inside && i < n->inside_count; i++)
@@ -477,6 +601,8 @@ void neighbours_free(struct neighbours *n)
 		return;
 	if (n->socket)
 		mnl_socket_close(n->socket);
+	if (n->flags_fd >= 0)
+		close(n->flags_fd);
 	free(n->inside);
 	free(n->entries);
 	free(n->by_address);
@@ -488,13 +614,19 @@ bool neighbours_follow(struct neighbours *n, struct errors *errors)
 {
 	int size = EVENT_BUFFER;
 	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!n->socket || mnl_socket_bind(n->socket, RTMGRP_NEIGH, MNL_SOCKET_AUTOPID) < 0) {
+	if (!n->socket || mnl_socket_bind(n->socket, GROUPS, MNL_SOCKET_AUTOPID) < 0) {
 		errors_add(errors, NULL, 0, "the neighbour table can't be followed: %s",
 			   strerror(errno));
 		return false;
 	}
 	setsockopt(neighbours_fd(n), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	ask(n);
+	ask(n, ASK_ROUTES | ASK_NEIGHBOURS);
+	for (int64_t left = FIRST_MS * NS_PER_MS, now; n->asked && left > 0;
+	     left -= clock_now() - now) {
+		now = clock_now();
+		poll(&(struct pollfd){neighbours_fd(n), POLLIN, 0}, 1, (int)(left / NS_PER_MS));
+		neighbours_read(n, now);
+	}
 	return true;
 }
 
@@ -502,7 +634,7 @@ bool neighbours_same(const struct neighbours *n, const struct strings *inside,
 		     enum config_host_change change)
 {
 	if (!n)
-		return change == CONFIG_HOST_IGNORE;
+		return false;
 	if (n->o.change != change || n->inside_count != inside->count)
 		return false;
 	for (size_t i = 0; i < inside->count; i++)

@@ -82,6 +82,7 @@ struct flow {
 	bool stuck;    /* held bytes of it passed before it had a name, as no more came */
 	bool recorded; /* its decision is in the log */
 	bool passed;   /* it was allowed once: its end is worth a record */
+	bool unconfirmed; /* who its client is was told by a frame alone */
 	enum flow_state state;
 	uint32_t next_;        /* the table's own */
 	uint32_t isn;          /* TCP: sequence number of the client's first data byte */

@@ -19,10 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *lo = "lo";
 	const struct strings inside = {&lo, 1};
 	struct sessions *sessions = sessions_new(16);
+	struct onlink *onlink = onlink_new(16);
 	struct address a = address_from4((const uint8_t[]){10, 0, 0, 1});
 	const struct session anna = {.user = "anna", .tier = "press"};
 	const struct neighbour_options o = {&inside, size % 2 ? CONFIG_HOST_MOVE : CONFIG_HOST_END,
-					    4, sessions};
+					    4, sessions, onlink};
 	const struct tally_options t = {0x7f000000, flow, round_over, sessions};
 	struct neighbours *n = neighbours_new(&o);
 	struct tally *tally = tally_open(&t, &(struct errors){0});
@@ -38,5 +39,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tally_close(tally);
 	neighbours_free(n);
 	sessions_free(sessions);
+	onlink_free(onlink);
 	return 0;
 }

@@ -17,6 +17,7 @@
 static struct fixture {
 	struct sessions *sessions;
 	struct neighbours *n;
+	struct onlink *onlink;
 	int link;
 } f;
 
@@ -34,7 +35,8 @@ static void set_up_for(enum config_host_change change, uint32_t capacity)
 	const struct strings inside = {&lo, 1};
 	f.link = (int)if_nametoindex("lo");
 	f.sessions = sessions_new(128);
-	const struct neighbour_options o = {&inside, change, capacity, f.sessions};
+	f.onlink = onlink_new(64);
+	const struct neighbour_options o = {&inside, change, capacity, f.sessions, f.onlink};
 	f.n = neighbours_new(&o);
 	assert_non_null(f.n);
 }
@@ -61,6 +63,7 @@ static int tear_down(void **state)
 {
 	neighbours_free(f.n);
 	sessions_free(f.sessions);
+	onlink_free(f.onlink);
 	return 0;
 }
 
@@ -393,7 +396,96 @@ static void a_twin_of_its_own_options(void **state)
 	assert_false(neighbours_same(f.n, &(struct strings){&lan, 1}, CONFIG_HOST_END));
 	assert_false(neighbours_same(f.n, &(struct strings){&lo, 1}, CONFIG_HOST_MOVE));
 	assert_false(neighbours_same(f.n, &(struct strings){0}, CONFIG_HOST_END));
-	assert_true(neighbours_same(NULL, &(struct strings){&lo, 1}, CONFIG_HOST_IGNORE));
+	assert_false(neighbours_same(NULL, &(struct strings){&lo, 1}, CONFIG_HOST_IGNORE));
+}
+
+static int set_up_ignoring(void **state)
+{
+	set_up_for(CONFIG_HOST_IGNORE, 64);
+	return 0;
+}
+
+static bool at(const char *address, const char *mac)
+{
+	struct address a = addr(address);
+	uint8_t is[6];
+	return onlink_at(f.onlink, &a, is) == ONLINK_HERE && memcmp(is, mac, 6) == 0;
+}
+
+static enum onlink_word word(const char *address)
+{
+	struct address a = addr(address);
+	uint8_t mac[6];
+	return onlink_at(f.onlink, &a, mac);
+}
+
+static void the_workers_are_told(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	assert_true(at("10.0.0.1", MACA) && at("2001:db8::a1", MACA));
+	is_here("10.0.0.1", MACB);
+	assert_true(at("10.0.0.1", MACB));
+	tell(RTM_NEWNEIGH, NUD_FAILED, "10.0.0.1", NULL, T0);
+	is_gone("2001:db8::a1", MACA);
+	assert_int_equal(word("10.0.0.1"), ONLINK_ELSEWHERE);
+	assert_int_equal(word("2001:db8::a1"), ONLINK_ELSEWHERE);
+}
+
+static void told_and_sessions_left_alone(void **state)
+{
+	sign_in("anna", "10.0.0.1");
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	is_here("10.0.0.1", MACB);
+	assert_true(at("10.0.0.1", MACB) && at("2001:db8::a1", MACA));
+	assert_string_equal(who("10.0.0.1"), "anna");
+	assert_string_equal(who("2001:db8::a1"), "");
+}
+
+/* A route as the kernel tells it; via: a router's address, or NULL. */
+static void route(uint16_t type, const char *network, int link, uint32_t table, const char *via)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	struct network n;
+	assert_true(network_parse(network, &n));
+	bool four = address_is4(&n.base);
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	m->nlmsg_type = type;
+	struct rtmsg *rt = mnl_nlmsg_put_extra_header(m, sizeof *rt);
+	rt->rtm_family = four ? AF_INET : AF_INET6;
+	rt->rtm_dst_len = (uint8_t)(four ? n.bits - 96 : n.bits);
+	rt->rtm_type = RTN_UNICAST;
+	mnl_attr_put_u32(m, RTA_TABLE, table);
+	if (rt->rtm_dst_len)
+		mnl_attr_put(m, RTA_DST, four ? 4 : 16, n.base.bytes + (four ? 12 : 0));
+	mnl_attr_put_u32(m, RTA_OIF, (uint32_t)link);
+	if (via) {
+		struct address a = addr(via);
+		mnl_attr_put(m, RTA_GATEWAY, four ? 4 : 16, a.bytes + (four ? 12 : 0));
+	}
+	neighbours_take(f.n, bytes, m->nlmsg_len, T0);
+}
+
+static void a_segment_is_what_a_route_leads_to_without_a_router(void **state)
+{
+	route(RTM_NEWROUTE, "10.0.0.0/24", f.link, RT_TABLE_MAIN, NULL);
+	route(RTM_NEWROUTE, "2001:db8::/64", f.link, RT_TABLE_MAIN, NULL);
+	route(RTM_NEWROUTE, "10.1.0.0/24", f.link, RT_TABLE_MAIN, "10.0.0.9");
+	route(RTM_NEWROUTE, "10.2.0.0/24", f.link, RT_TABLE_LOCAL, NULL);
+	route(RTM_NEWROUTE, "10.3.0.0/24", f.link + 1000, RT_TABLE_MAIN, NULL);
+	assert_int_equal(word("10.0.0.7"), ONLINK_UNCONFIRMED);
+	assert_int_equal(word("2001:db8::7"), ONLINK_UNCONFIRMED);
+	assert_int_equal(word("10.1.0.7"), ONLINK_ELSEWHERE);
+	assert_int_equal(word("10.2.0.7"), ONLINK_ELSEWHERE);
+	assert_int_equal(word("10.3.0.7"), ONLINK_ELSEWHERE);
+	route(RTM_NEWROUTE, "0.0.0.0/0", f.link, RT_TABLE_MAIN, NULL);
+	assert_int_equal(word("10.3.0.7"), ONLINK_UNCONFIRMED);
+	assert_int_equal(word("2001:db9::7"), ONLINK_ELSEWHERE);
+	route(RTM_DELROUTE, "0.0.0.0/0", f.link, RT_TABLE_MAIN, NULL);
+	route(RTM_DELROUTE, "10.0.0.0/24", f.link, RT_TABLE_MAIN, NULL);
+	assert_int_equal(word("10.0.0.7"), ONLINK_ELSEWHERE);
+	assert_int_equal(word("2001:db8::7"), ONLINK_UNCONFIRMED);
 }
 
 /* Chains stay whole over a long random history: what is told is what is known. */
@@ -444,6 +536,10 @@ int main(void)
 						tear_down),
 		TEST(a_twin_of_its_own_options),
 		TEST(a_long_history),
+		TEST(the_workers_are_told),
+		TEST(a_segment_is_what_a_route_leads_to_without_a_router),
+		cmocka_unit_test_setup_teardown(told_and_sessions_left_alone, set_up_ignoring,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_long_history, set_up_moving, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,9 @@ struct rig {
 	struct config *config;
 	struct snapshot *snapshot;
 	struct sessions *sessions;
+	struct onlink *onlink;
+	struct address asked; /* the last */
+	unsigned asks;
 	struct seen *seen;
 	struct worker *worker;
 	struct decision log[64];
@@ -153,6 +156,13 @@ static inline bool rig_record(void *ctx, const struct decision *d)
 	assert_true(r->logged < 64);
 	r->log[r->logged++] = *d;
 	return true;
+}
+
+static inline void rig_ask(void *ctx, const struct address *a)
+{
+	struct rig *r = ctx;
+	r->asked = *a;
+	r->asks++;
 }
 
 #define POLICY                                                                                     \
@@ -189,8 +199,8 @@ static inline struct snapshot *snapshot_of(struct config *c)
 	return s;
 }
 
-/* A worker under a whole configuration. */
-static inline struct rig *rig_with(const char *text)
+/* A worker under a whole configuration; onlink: with a neighbour table, or as on a capture. */
+static inline struct rig *rig_on(const char *text, bool onlink)
 {
 	struct rig *r = calloc(1, sizeof *r);
 	r->config = config_of(text);
@@ -204,14 +214,21 @@ static inline struct rig *rig_with(const char *text)
 		.source = &r->source.source,
 		.seen = r->seen,
 		.sessions = r->sessions,
+		.onlink = r->onlink = onlink ? onlink_new(64) : NULL,
 		.snapshot = &r->snapshot,
 		.config = r->config,
 		.record = rig_record,
+		.ask = rig_ask,
 		.ctx = r,
 	};
 	r->worker = worker_new(&o);
 	assert_non_null(r->worker);
 	return r;
+}
+
+static inline struct rig *rig_with(const char *text)
+{
+	return rig_on(text, false);
 }
 
 static inline struct rig *rig_new(const char *more)
@@ -226,6 +243,7 @@ static inline void rig_free(struct rig *r)
 	worker_free(r->worker);
 	seen_free(r->seen);
 	sessions_free(r->sessions);
+	onlink_free(r->onlink);
 	snapshot_free(r->snapshot);
 	config_free(r->config);
 	free(r);
