@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static bool client_of(const struct nlattr *tuple, struct address *out)
 static void take_flow(struct tally *t, const struct nlmsghdr *m)
 {
 	const struct nlattr *a, *tuple = NULL, *there = NULL, *back = NULL;
-	uint32_t mark = 0;
+	uint32_t mark = 0, state = 0;
 	struct address client;
 	mnl_attr_for_each(a, m, sizeof(struct nfgenmsg))
 	{
@@ -67,6 +68,10 @@ static void take_flow(struct tally *t, const struct nlmsghdr *m)
 		case CTA_TUPLE_ORIG: tuple = a; break;
 		case CTA_COUNTERS_ORIG: there = a; break;
 		case CTA_COUNTERS_REPLY: back = a; break;
+		case CTA_STATUS:
+			if (mnl_attr_get_payload_len(a) == sizeof state)
+				state = ntohl(mnl_attr_get_u32(a));
+			break;
 		case CTA_MARK:
 			if (mnl_attr_get_payload_len(a) == sizeof mark)
 				mark = ntohl(mnl_attr_get_u32(a));
@@ -74,7 +79,10 @@ static void take_flow(struct tally *t, const struct nlmsghdr *m)
 		}
 	}
 	enum mark_kind kind = mark_kind_of(t->o.mark_mask, mark);
-	if (kind >= MARK_PENDING && kind <= MARK_ALLOWED && client_of(tuple, &client))
+	/* What nobody has confirmed may be anybody's packets in the client's name. */
+	bool counts = kind == MARK_ALLOWED ||
+		      (kind >= MARK_PENDING && kind <= MARK_ALLOWED && state & IPS_ASSURED);
+	if (counts && client_of(tuple, &client))
 		t->o.flow(t->o.ctx, &client, bytes_of(there) + bytes_of(back));
 }
 

@@ -399,6 +399,31 @@ static void a_twin_of_its_own_options(void **state)
 	assert_false(neighbours_same(NULL, &(struct strings){&lo, 1}, CONFIG_HOST_IGNORE));
 }
 
+/* Who signs in at an address has it from then on, and not from the host's session before. */
+static void who_signs_in_keeps_the_address_when_the_host_parts(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	sign_in("anna", "10.0.0.1");
+	assert_string_equal(who("2001:db8::a1"), "anna");
+	sign_in("bob", "2001:db8::a1");
+	is_here("10.0.0.2", MACA); /* several hosts, after all */
+	assert_string_equal(who("2001:db8::a1"), "bob");
+}
+
+/* An address that was the host's only by its session is no reason to part it. */
+static void a_joined_address_that_moves_leaves_the_others(void **state)
+{
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	is_here("2001:db8::a2", MACA);
+	sign_in("anna", "10.0.0.1");
+	assert_string_equal(who("2001:db8::a2"), "anna");
+	is_here("2001:db8::a1", MACB);
+	assert_string_equal(who("2001:db8::a2"), "anna");
+	assert_string_equal(who("10.0.0.1"), "anna");
+}
+
 static int set_up_ignoring(void **state)
 {
 	set_up_for(CONFIG_HOST_IGNORE, 64);
@@ -536,6 +561,9 @@ int main(void)
 						tear_down),
 		TEST(a_twin_of_its_own_options),
 		TEST(a_long_history),
+		TEST(who_signs_in_keeps_the_address_when_the_host_parts),
+		cmocka_unit_test_setup_teardown(a_joined_address_that_moves_leaves_the_others,
+						set_up_moving, tear_down),
 		TEST(the_workers_are_told),
 		TEST(a_segment_is_what_a_route_leads_to_without_a_router),
 		cmocka_unit_test_setup_teardown(told_and_sessions_left_alone, set_up_ignoring,

@@ -265,6 +265,41 @@ static void tells_whose_sessions_changed(void **state)
 	sessions_free(s);
 }
 
+/* What stands in the index for a host is no address that its neighbours could take. */
+static void a_host_is_found_by_no_address(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1), six, made = {0};
+	assert_true(address_parse("2001:db8::1", &six));
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	session_add_network(s, out.id, &six, mac);
+	memcpy(made.bytes, six.bytes, 8);
+	memcpy(made.bytes + 8, mac, 6);
+	assert_true(session_of_host(s, &six, mac, T0, &out));
+	assert_false(session_at(s, &made, T0, &out));
+	sessions_free(s);
+}
+
+static void whom_a_session_is_bound_to_is_told(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct sessions *s = sessions_new(8);
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1);
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	uint64_t before = sessions_generation(s);
+	session_bind(s, out.id, mac);
+	assert_true(sessions_generation(s) > before);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_true(out.has_mac);
+	assert_memory_equal(out.mac, mac, 6);
+	sessions_free(s);
+}
+
 static void refuses_when_full(void **state)
 {
 	struct sessions *s = sessions_new(3);
@@ -456,6 +491,8 @@ int main(void)
 		cmocka_unit_test(traffic_is_counted_and_keeps_from_idling),
 		cmocka_unit_test(owns_several_addresses),
 		cmocka_unit_test(a_host_is_known_in_its_networks),
+		cmocka_unit_test(a_host_is_found_by_no_address),
+		cmocka_unit_test(whom_a_session_is_bound_to_is_told),
 		cmocka_unit_test(refuses_when_full),
 		cmocka_unit_test(tells_whose_sessions_changed),
 		cmocka_unit_test(ends_at_its_time),

@@ -2,10 +2,12 @@
 #include "unit.h"
 
 #include <crypt.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +70,35 @@ static void writes_then_checks(void **state)
 	struct stat st;
 	stat(file, &st);
 	assert_int_equal(st.st_mode & 07777, 0640);
+}
+
+/* What crypt is asked, on its way. */
+static char asked[128];
+static unsigned times;
+
+char *crypt_r(const char *password, const char *setting, struct crypt_data *data)
+{
+	static char *(*real)(const char *, const char *, struct crypt_data *);
+	if (!real)
+		real = (char *(*)(const char *, const char *, struct crypt_data *))dlsym(RTLD_NEXT,
+											 "crypt_r");
+	snprintf(asked, sizeof asked, "%s", setting);
+	times++;
+	return real(password, setting, data);
+}
+
+/* Who is not there takes as long as who is: one hash of the same kind. */
+static void an_unknown_user_costs_a_hash_of_the_same_kind(void **state)
+{
+	assert_int_equal(users_write(file, "anna", "staff", "her own", &errors), 0);
+	times = 0;
+	assert_int_equal(check("anna", "another", ""), USERS_WRONG);
+	char kind[4] = "";
+	memcpy(kind, asked, 3);
+	assert_string_equal(kind, "$y$");
+	assert_int_equal(check("nobody", "another", ""), USERS_WRONG);
+	assert_int_equal(times, 2);
+	assert_memory_equal(asked, kind, 3);
 }
 
 static void changes_only_what_is_given(void **state)
@@ -211,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_DIR(writes_then_checks),
+		IN_DIR(an_unknown_user_costs_a_hash_of_the_same_kind),
 		IN_DIR(changes_only_what_is_given),
 		IN_DIR(keeps_the_rest_of_the_file),
 		IN_DIR(keeps_owner_and_group),

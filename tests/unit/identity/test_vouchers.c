@@ -157,6 +157,58 @@ static void bad_lines_do_no_harm(void **state)
 	assert_string_equal(text, "# a comment\nnonsense\n");
 }
 
+static void a_code_of_any_length_is_read(void **state)
+{
+	static char long_code[20000];
+	memset(long_code, 'A', sizeof long_code - 1);
+	assert_int_equal(make(1), 0);
+	assert_int_equal(take(long_code), VOUCHER_WRONG);
+}
+
+/* Each of the 32 letters comes up: 80 random bits, and not 64. */
+static void a_code_has_all_its_bits(void **state)
+{
+	bool seen[128] = {false};
+	unsigned letters = 0;
+	assert_int_equal(make(100), 0);
+	for (unsigned i = 0; i < told; i++)
+		for (const char *c = codes[i]; *c; c++)
+			seen[*c & 127] |= *c != '-';
+	for (unsigned i = 0; i < 128; i++)
+		letters += seen[i];
+	assert_int_equal(letters, 32);
+}
+
+static void a_voucher_lasts_a_second_at_least(void **state)
+{
+	assert_int_equal(vouchers_make(file, 1, "guest", 0, tell, NULL, &errors), -EINVAL);
+	assert_int_equal(vouchers_make(file, 1, "guest", NS_PER_S - 1, tell, NULL, &errors),
+			 -EINVAL);
+	assert_int_equal(told, 0);
+	assert_int_equal(vouchers_make(file, 1, "guest", NS_PER_S, tell, NULL, &errors), 0);
+}
+
+/* A voucher that somebody has put into the file twice is good twice; the file stays nobody else's.
+ */
+static void one_line_goes_with_one_use(void **state)
+{
+	char text[4096] = "";
+	struct stat st;
+	assert_int_equal(make(1), 0);
+	FILE *f = fopen(file, "r");
+	assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+	fclose(f);
+	f = fopen(file, "a");
+	fputs(text, f);
+	fclose(f);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(take(codes[0]), VOUCHER_OK);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	assert_int_equal(take(codes[0]), VOUCHER_WRONG);
+}
+
 static void lines_are_exact(void **state)
 {
 	struct voucher v;
@@ -206,6 +258,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_code_is_good_once),      TEST(a_code_is_read_as_people_write_it),
 		TEST(what_is_no_code_is_wrong), TEST(the_file_has_no_code_and_is_nobody_else_s),
+		TEST(bad_lines_do_no_harm),     TEST(a_code_of_any_length_is_read),
+		TEST(bad_lines_do_no_harm),     TEST(a_code_has_all_its_bits),
+		TEST(bad_lines_do_no_harm),     TEST(a_voucher_lasts_a_second_at_least),
+		TEST(bad_lines_do_no_harm),     TEST(one_line_goes_with_one_use),
 		TEST(bad_lines_do_no_harm),     TEST(lines_are_exact),
 		TEST(at_once_one_is_right),     TEST(a_code_given_back_is_good_once_more),
 	};

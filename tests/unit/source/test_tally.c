@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 
@@ -48,7 +49,7 @@ static void put_counters(struct nlmsghdr *m, uint16_t type, uint64_t bytes)
 }
 
 /* A flow of a dump; the client is 10.0.0.1 or 2001:db8::1. */
-static size_t message(char *bytes, bool six, enum mark_kind kind)
+static size_t message_in(char *bytes, bool six, enum mark_kind kind, uint32_t status)
 {
 	struct address a;
 	assert_true(address_parse(six ? "2001:db8::1" : "10.0.0.1", &a));
@@ -65,8 +66,28 @@ static size_t message(char *bytes, bool six, enum mark_kind kind)
 	mnl_attr_nest_end(m, tuple);
 	put_counters(m, CTA_COUNTERS_ORIG, 40);
 	put_counters(m, CTA_COUNTERS_REPLY, UINT64_C(5000000000));
+	mnl_attr_put_u32(m, CTA_STATUS, htonl(status));
 	mnl_attr_put_u32(m, CTA_MARK, htonl(mark_value(MASK, kind, 3)));
 	return m->nlmsg_len;
+}
+
+static size_t message(char *bytes, bool six, enum mark_kind kind)
+{
+	return message_in(bytes, six, kind, IPS_CONFIRMED | IPS_ASSURED);
+}
+
+/* A spoofed SYN, answered or not, is no traffic of the client's. */
+static void what_nobody_confirmed_is_no_traffic(void **state)
+{
+	_Alignas(struct nlmsghdr) char bytes[512];
+	struct tally *t = open_tally();
+	tally_take(t, bytes, message_in(bytes, false, MARK_PENDING, IPS_CONFIRMED));
+	tally_take(t, bytes,
+		   message_in(bytes, false, MARK_PENDING, IPS_CONFIRMED | IPS_SEEN_REPLY));
+	assert_int_equal(seen.flows, 0);
+	tally_take(t, bytes, message_in(bytes, false, MARK_ALLOWED, IPS_CONFIRMED));
+	assert_int_equal(seen.flows, 1);
+	tally_close(t);
 }
 
 static void tells_allowed_flows(void **state)
@@ -121,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_allowed_flows),
+		cmocka_unit_test(what_nobody_confirmed_is_no_traffic),
 		cmocka_unit_test(cut_messages_are_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
