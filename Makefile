@@ -88,7 +88,7 @@ QUIET    = $(MAKE) -s --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(
 RUN      = TIERGATE_BUILD=$B tests/run
 BENCH   := $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/bench_*.c))
 
-tests: all unit fuzz-replay $B/live/hello_load $B/live/queue_probe $B/live/conntrack_probe
+tests: all unit fuzz-replay $B/live/wall_clock.so $B/live/hello_load $B/live/queue_probe $B/live/conntrack_probe
 
 check: # in a make of its own: what install-deps brings decides what is built
 	@scripts/install-deps build test
@@ -149,6 +149,9 @@ $B/bench/%: tests/bench/%.c $B/libtiergate.a
 $B/live/%: tests/live/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -Wall -Wextra -o $@ $< -lpthread
+$B/live/%.so: tests/live/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -D_GNU_SOURCE -shared -fPIC -o $@ $< -ldl
 $B/live/%_probe: tests/live/%_probe.c $B/libtiergate.a
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $B/libtiergate.a $(LDFLAGS) $(LIBS)

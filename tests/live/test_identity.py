@@ -3,21 +3,25 @@
 else's; a session has all addresses of its host, and only of that host."""
 import contextlib
 import json
+import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import BUILD, SITES, lab, v6, wait_for  # noqa: E402
-from pcapgen import http_request  # noqa: E402
+from pcapgen import client_hello, http_request, tcp_packet  # noqa: E402
 from tap import check, equal, main, note  # noqa: E402
 
 GUEST = "10.77.1.2"
 V4, V6, PRIVACY = "10.77.4.2", "fd77:4::2", "fd77:4::beef"  # the laptop's
+SYN, PSH, ACK = 2, 8, 16
 MAC, OTHER_MAC = "02:00:00:00:04:02", "02:00:00:00:04:99"
 BOTH, SOCIAL, GOOD = "good.shared.example", "www.social.example", "www.allowed.example"
 TIERS = [{"name": "guest"}, {"name": "staff", "includes": ["guest"]}, {"name": "press"}]
@@ -320,6 +324,104 @@ def test_move(lab):
         wait_for(lambda: covered(lab, "10.77.4.3"), 10, "the next address")
         check("10.77.4.2" not in sessions(lab)[0]["addresses"], sessions(lab))
         addresses(lab, "del", "10.77.4.3")
+
+
+class Forger:
+    """A host that writes what it likes into its frames: TCP by hand, from any address and MAC address."""
+
+    def __init__(self, lab, host="laptop", towards="lan1"):
+        self.s = lab.socket(host, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.s.bind(("eth0", 0))
+        text = lab.run("gateway", "cat", f"/sys/class/net/{towards}/address").stdout
+        self.to = bytes.fromhex(text.strip().replace(":", ""))
+
+    def send(self, mac, packet):
+        kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+        self.s.send(self.to + bytes.fromhex(mac.replace(":", "")) + kind + packet)
+
+    def syn_ack(self, port, seconds):
+        """The sequence number of the answer to a SYN from `port`; None where there is none."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.s.settimeout(left)
+            try:
+                p = self.s.recv(70000)[14:]
+            except TimeoutError:
+                return None
+            tcp = p[40:] if p[0] >> 4 == 6 else p[20:]
+            if len(tcp) >= 20 and tcp[2:4] == struct.pack("!H", port) and tcp[13] == SYN | ACK:
+                return struct.unpack("!I", tcp[4:8])[0]
+        return None
+
+    def ask(self, mac, source, to, port, name):
+        """A connection and a request; nothing is looked for but an answer to the SYN."""
+        self.send(mac, tcp_packet(source, port, to, 80, 1000, 0, SYN))
+        began = self.syn_ack(port, 2)
+        if began is None:
+            return False
+        self.send(mac, tcp_packet(source, port, to, 80, 1001, began + 1, ACK))
+        for _ in range(3):
+            self.send(mac, tcp_packet(source, port, to, 80, 1001, began + 1, PSH | ACK, http_request(name)))
+            time.sleep(0.3)
+        return True
+
+
+def test_forged(lab):
+    "with another's MAC or IP address in its frames a host is not the other, and keeps nothing of the other's alive"
+    for change in ("end", "move"):
+        with gateway(lab, segment=None, host_change=change):
+            sign_in(lab)
+            wait_for(lambda: covered(lab, V6), 10, "IPv6")
+            addresses(lab, "del", V4, V6)  # ann leaves; who comes has her MAC address from the air
+            become(lab, OTHER_MAC)
+            addresses(lab, "add", "10.77.4.9", PRIVACY)
+            for tables in ("iptables", "ip6tables"):
+                lab.run("laptop", tables, "-A", "OUTPUT", "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP")
+            before = sessions(lab)[0]
+            forger = Forger(lab)
+            try:
+                time.sleep(1.2)  # a session's last traffic is told by the second
+                forger.ask(MAC, PRIVACY, v6(SITES[SOCIAL]), 4001, SOCIAL)
+                forger.ask(MAC, "10.77.4.9", SITES[SOCIAL], 4002, SOCIAL)
+                forger.ask(OTHER_MAC, V4, SITES[SOCIAL], 4003, SOCIAL)
+                wait_for(lambda: all(lab.record(source__port=p) for p in (4001, 4002, 4003)), 10, "the records")
+                for p in (4001, 4002, 4003):
+                    record = lab.record(source__port=p)
+                    equal((record["event.action"], record["event.reason"], record.get("user.name")),
+                          ("deny", "no-tier", None), f"port {p}")
+                after = sessions(lab)
+                equal([(s["addresses"], s["last_seen"]) for s in after], [(before["addresses"], before["last_seen"])])
+            finally:
+                forger.s.close()
+                for tables in ("iptables", "ip6tables"):
+                    lab.run("laptop", tables, "-F", "OUTPUT")
+                addresses(lab, "del", "10.77.4.9", PRIVACY)
+                become(lab, MAC)
+                addresses(lab, "add", V4, V6)
+                lab.run("laptop", "ip", "-4", "route", "replace", "default", "via", "10.77.4.1")
+                lab.run("laptop", "ip", "-6", "route", "replace", "default", "via", "fd77:4::1")
+
+
+def test_wall_clock(lab):
+    "a wall clock that is set, far and back, changes neither a session's time nor a hello's; what people read follows it"
+    tiers = [{"name": "guest"}, {"name": "staff", "includes": ["guest"], "idle": "8h"}]
+    wall = lab.dir / "wall"
+    wall.write_text("0")
+    os.environ["WALL_CLOCK"] = str(wall)
+    with gateway(lab, tiers=tiers):
+        lab.stop(wire=False)
+        lab.start(wire=False, prefix=("env", f"LD_PRELOAD={BUILD}/live/wall_clock.so"))
+        sign_in(lab, "--for", "30m")
+        until = sessions(lab)[0]["until"]
+        for seconds in (-3600, 86400 * 3, -86400 * 2, 0):
+            wall.write_text(str(seconds))
+            time.sleep(1.2)  # the table is looked over once a second
+            row = sessions(lab)[0]
+            moved = datetime.fromisoformat(row["until"][:-1]) - datetime.fromisoformat(until[:-1])
+            equal(round(moved.total_seconds()), seconds, "until")
+            check(covered(lab, V4), f"signed out by a step of {seconds} s")
+            half = lab.say(SITES[GOOD], [client_hello(GOOD)[:60]], timeout=8)
+            equal(half.how, "reset", f"half a hello after a step of {seconds} s")
 
 
 def test_idle(lab):
