@@ -402,6 +402,26 @@ def test_forged(lab):
                 lab.run("laptop", "ip", "-6", "route", "replace", "default", "via", "fd77:4::1")
 
 
+def test_asked(lab):
+    "the segment is asked who is at an address whose first packet is a datagram that nobody has answered"
+    with gateway(lab, segment=None):
+        sign_in(lab)
+        wait_for(lambda: covered(lab, V6), 10, "IPv6")
+        addresses(lab, "add", PRIVACY)
+        try:
+            check(PRIVACY not in lab.run("gateway", "ip", "neigh", "show").stdout, "it is known already")
+            s = lab.socket("laptop", socket.AF_INET6, socket.SOCK_DGRAM)
+            s.bind((PRIVACY, 0))
+            s.sendto(b"\xc0" + bytes(1199), (v6(SITES[SOCIAL]), 443))
+            s.close()
+            wait_for(lambda: MAC in lab.run("gateway", "ip", "neigh", "show", PRIVACY).stdout, 10, "the answer")
+            check(lab.status()["neighbours"]["solicited"] >= 1)
+            check(sum(q["unconfirmed"] for q in lab.status()["queues"]) >= 1)
+            wait_for(lambda: PRIVACY in sessions(lab)[0]["addresses"], 10, "the session's new address")
+        finally:
+            addresses(lab, "del", PRIVACY)
+
+
 def test_wall_clock(lab):
     "a wall clock that is set, far and back, changes neither a session's time nor a hello's; what people read follows it"
     tiers = [{"name": "guest"}, {"name": "staff", "includes": ["guest"], "idle": "8h"}]
