@@ -318,6 +318,11 @@ static bool start_threads(struct gateway *g, struct errors *errors)
 	return r == 0;
 }
 
+static struct host_key host_at(void *onlink, const struct address *client)
+{
+	return onlink_host(onlink, client);
+}
+
 static bool set_up(struct gateway *g, struct errors *errors)
 {
 	g->lane_count = g->config->queues;
@@ -329,6 +334,7 @@ static bool set_up(struct gateway *g, struct errors *errors)
 			   "not enough memory for the tables of names and sessions");
 		return false;
 	}
+	seen_hosts(g->seen, host_at, g->onlink);
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
 	       open_conntrack(g, errors) && identity_open(g, errors) && open_dnstap(g, errors) &&
