@@ -48,9 +48,13 @@ static inline enum entry *entry_of(struct fake *f, unsigned port)
 static inline enum entry fake_entry(struct fake *f, uint64_t id)
 {
 	const uint8_t *ip = f->packet->bytes;
-	unsigned port = f->packet->len >= 22 ? (unsigned)(ip[20] << 8 | ip[21]) : 0;
-	enum entry *entry = &f->entry[f->client[id] = fake_client(port, ip[14], ip[15])];
-	bool segment = ip[9] == IPPROTO_TCP && f->packet->len >= 34 && !(ip[33] & TCP_SYN);
+	bool six = ip[0] >> 4 == 6;
+	size_t head = six ? 40 : 20;
+	const uint8_t *l4 = ip + head, *source = ip + (six ? 22 : 14);
+	unsigned port = f->packet->len >= head + 2 ? (unsigned)(l4[0] << 8 | l4[1]) : 0;
+	enum entry *entry = &f->entry[f->client[id] = fake_client(port, source[0], source[1])];
+	bool segment = ip[six ? 6 : 9] == IPPROTO_TCP && f->packet->len >= head + 14 &&
+		       !(l4[13] & TCP_SYN);
 	if (segment && *entry == ENTRY_PENDING && !f->silent)
 		*entry = ENTRY_ANSWERED;
 	return *entry;
