@@ -286,7 +286,9 @@ static void share(struct neighbours *n, struct entry *e, int64_t now)
 	know(n, &h);
 }
 
-/* A session at the address of another host ends there; one that has no host yet gets this one. */
+/* A session at the address of another host ends there; one that has no host yet gets this one. Whom
+ * a session is for by other word than the table's stays so: the table may be of yesterday, and only
+ * that host's packets are the session's. */
 static void claim(struct neighbours *n, struct entry *e, int64_t now)
 {
 	struct session s;
@@ -294,7 +296,7 @@ static void claim(struct neighbours *n, struct entry *e, int64_t now)
 		return;
 	if (!s.has_mac) {
 		session_bind(n->o.sessions, s.id, e->host.mac);
-	} else if (memcmp(s.mac, e->host.mac, sizeof s.mac) != 0) {
+	} else if (!s.mac_told && memcmp(s.mac, e->host.mac, sizeof s.mac) != 0) {
 		session_drop_address(n->o.sessions, &e->address);
 		e->joined = false;
 		n->counters.ended++;

@@ -20,7 +20,7 @@ static void put_session(FILE *to, const struct session_view *v)
 	put_u64(to, (uint64_t)s->until);
 	put_u64(to, (uint64_t)s->idle);
 	put_u64(to, (uint64_t)s->last_seen);
-	put_u8(to, s->has_mac);
+	put_u8(to, s->has_mac + s->mac_told);
 	fwrite(s->mac, sizeof s->mac, 1, to);
 	put_u8(to, v->address_count);
 	for (unsigned i = 0; i < v->address_count; i++)
@@ -38,7 +38,9 @@ static void take_session(struct cursor *c, struct session_view *v)
 	s->until = (int64_t)cursor_u64(c);
 	s->idle = (int64_t)cursor_u64(c);
 	s->last_seen = (int64_t)cursor_u64(c);
-	s->has_mac = cursor_u8(c) == 1;
+	uint8_t mac = cursor_u8(c); /* 2: told */
+	s->has_mac = mac == 1 || mac == 2;
+	s->mac_told = mac == 2;
 	cursor_copy(c, s->mac, sizeof s->mac);
 	v->address_count = cursor_u8(c);
 	if (v->address_count == 0 || v->address_count > SESSION_ADDRESSES)

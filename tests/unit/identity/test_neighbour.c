@@ -424,6 +424,26 @@ static void a_joined_address_that_moves_leaves_the_others(void **state)
 	assert_string_equal(who("10.0.0.1"), "anna");
 }
 
+/* The access point said whose it is; the table still has who was there before. */
+static void whom_a_session_is_for_may_be_told_by_others(void **state)
+{
+	struct session s = {.user = "anna", .tier = "press", .has_mac = true, .mac_told = true},
+		       out;
+	struct address a = addr("10.0.0.1");
+	memcpy(s.mac, MACA, sizeof s.mac);
+	is_here("10.0.0.1", MACB);
+	assert_int_equal(session_open(f.sessions, &a, &s, T0), 0);
+	neighbours_join(f.n, &a, T0);
+	tell(RTM_NEWNEIGH, NUD_STALE, "10.0.0.1", MACB, T0);
+	assert_true(session_at(f.sessions, &a, T0, &out));
+	assert_memory_equal(out.mac, MACA, 6);
+	is_here("2001:db8::b1", MACB);
+	assert_string_equal(who("2001:db8::b1"), ""); /* not bob's, who was there */
+	is_here("10.0.0.1", MACA);
+	is_here("2001:db8::a1", MACA);
+	assert_string_equal(who("2001:db8::a1"), "anna");
+}
+
 static int set_up_ignoring(void **state)
 {
 	set_up_for(CONFIG_HOST_IGNORE, 64);
@@ -564,6 +584,7 @@ int main(void)
 		TEST(who_signs_in_keeps_the_address_when_the_host_parts),
 		cmocka_unit_test_setup_teardown(a_joined_address_that_moves_leaves_the_others,
 						set_up_moving, tear_down),
+		TEST(whom_a_session_is_for_may_be_told_by_others),
 		TEST(the_workers_are_told),
 		TEST(a_segment_is_what_a_route_leads_to_without_a_router),
 		cmocka_unit_test_setup_teardown(told_and_sessions_left_alone, set_up_ignoring,

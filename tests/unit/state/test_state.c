@@ -121,6 +121,9 @@ static void keeps_sessions(void **state)
 	struct session out, anna = {.user = "anna",
 				    .tier = "press",
 				    .source = "portal",
+				    .mac = {2, 0, 0, 0, 0, 10},
+				    .has_mac = true,
+				    .mac_told = true,
 				    .since = T0,
 				    .until = T0 + 100 * NS_PER_S};
 	struct session bob = {.user = "bob", .tier = "staff", .since = T0, .idle = 10 * NS_PER_S};
@@ -141,6 +144,8 @@ static void keeps_sessions(void **state)
 	assert_string_equal(out.user, "anna");
 	assert_string_equal(out.tier, "press");
 	assert_string_equal(out.source, "portal");
+	assert_true(out.has_mac && out.mac_told);
+	assert_memory_equal(out.mac, anna.mac, 6);
 	assert_int_equal(out.since, T0);
 	assert_int_equal(out.until, T0 + 100 * NS_PER_S);
 	assert_true(session_at(after, &b, T0 + 15 * NS_PER_S - 1, &out)); /* idle goes on */
