@@ -422,6 +422,29 @@ def test_asked(lab):
             addresses(lab, "del", PRIVACY)
 
 
+def test_names_by_host(lab):
+    "what DNS told a host counts for all its addresses, over both families, and for no other host"
+    by_dns = [{"tiers": ["guest"], "sites": ["good"], "evidence": "dns", "ports": ["udp/5000"]}]
+
+    def ping(source, host):
+        s = lab.socket(host, socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((source, 0))
+        s.setsockopt(socket.IPPROTO_IP, 11, 1)
+        s.connect((SITES["allowed.example"], 5000))
+        try:
+            return lab.udp(SITES["allowed.example"], 5000, b"ping", sock=s)
+        finally:
+            s.close()
+    with gateway(lab):
+        lab.reload(inside=["lan0", "lan1"], allow=by_dns,
+                   segments=lab.settings()["segments"] + [{"network": "10.77.4.0/24", "tier": "guest"}])
+        for source in ("10.77.1.2", "10.77.1.3", V4):
+            lab.run("client" if source != V4 else "laptop", "ping", "-I", source, "-c1", "-W2", "10.77.3.2")
+        lab.resolve("allowed.example", "10.77.1.2")
+        equal(ping("10.77.1.3", "client"), b"ping", "the host's other address")
+        equal(ping(V4, "laptop"), "refused", "another host")
+
+
 def test_wall_clock(lab):
     "a wall clock that is set, far and back, changes neither a session's time nor a hello's; what people read follows it"
     tiers = [{"name": "guest"}, {"name": "staff", "includes": ["guest"], "idle": "8h"}]

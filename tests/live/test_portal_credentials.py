@@ -10,6 +10,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import wait_for  # noqa: E402
@@ -183,6 +184,16 @@ def use(browser, code, csrf=None):
                        f"csrf={csrf or browser.csrf()}", "--data-urlencode", f"voucher={code}")
 
 
+def use_in_time(browser, code):
+    """As a person does who has mistyped often: when the page says that it may be tried again."""
+    for _ in range(8):
+        got = use(browser, code)
+        if got.status != 429:
+            return got
+        time.sleep(int(got.headers.get("retry-after", "1")))
+    return got
+
+
 def refused(got):
     equal(got.status, 403)
     check("voucher" in got.body.lower() and 'role="alert"' in got.body, got.body)
@@ -265,8 +276,8 @@ def test_voucher_never_twice(lab):
     finally:
         lab.daemon.send_signal(signal.SIGCONT)
     wait_for(lambda: signed_in(lab), 10, "what the daemon was asked to do")
-    refused(use(other, first))
-    refused(use(other, second))
+    refused(use_in_time(other, first))
+    refused(use_in_time(other, second))
     equal(left(lab), before - 2)
     sign_out(lab)
 
