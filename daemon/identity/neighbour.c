@@ -1,6 +1,7 @@
 #include "identity/neighbour.h"
 
 #include "base/clock.h"
+#include "base/netlink.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -532,10 +533,10 @@ void neighbours_read(struct neighbours *n, int64_t now)
 {
 	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX];
 	for (int i = 0; i < READS_A_CALL; i++) {
-		ssize_t got = recv(neighbours_fd(n), bytes, sizeof bytes, MSG_DONTWAIT);
-		if (got > 0) {
+		ssize_t got = netlink_receive(neighbours_fd(n), bytes, sizeof bytes, MSG_DONTWAIT);
+		if (got >= 0) {
 			neighbours_take(n, bytes, (size_t)got, now);
-		} else if (got < 0 && errno == ENOBUFS) {
+		} else if (errno == ENOBUFS || errno == EMSGSIZE) {
 			n->counters.overruns++;
 			n->asked = 0; /* its end may be what was lost */
 			ask(n, ASK_ROUTES | ASK_NEIGHBOURS);

@@ -1,6 +1,8 @@
 #include "source/conntrack.h"
 
 #include "base/clock.h"
+#include "base/netlink.h"
+#include "source/conntrack_message.h"
 #include "source/mark.h"
 #include "source/reply.h"
 
@@ -31,6 +33,7 @@ struct conntrack {
 	struct conntrack_counters counters;
 	int64_t empty_at; /* no end was waiting then */
 	struct mmsghdr event[EVENTS];
+	struct sockaddr_nl from[EVENTS];
 	struct iovec part[EVENTS];
 	char bytes[EVENTS][EVENT_MAX];
 };
@@ -70,56 +73,26 @@ static struct nf_conntrack *entry_of(const struct flow_key *key, bool original)
 	return ct;
 }
 
-static bool key_of(const struct nf_conntrack *ct, struct flow_key *key)
-{
-	const void *src, *dst;
-	*key = (struct flow_key){.transport = nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO)};
-	if (nfct_get_attr_u8(ct, ATTR_ORIG_L3PROTO) == AF_INET) {
-		src = nfct_get_attr(ct, ATTR_ORIG_IPV4_SRC);
-		dst = nfct_get_attr(ct, ATTR_ORIG_IPV4_DST);
-		if (!src || !dst)
-			return false;
-		key->client = address_from4(src);
-		key->server = address_from4(dst);
-	} else {
-		src = nfct_get_attr(ct, ATTR_ORIG_IPV6_SRC);
-		dst = nfct_get_attr(ct, ATTR_ORIG_IPV6_DST);
-		if (!src || !dst)
-			return false;
-		key->client = address_from6(src);
-		key->server = address_from6(dst);
-	}
-	if (has_ports(key->transport)) {
-		key->client_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_SRC));
-		key->server_port = ntohs(nfct_get_attr_u16(ct, ATTR_ORIG_PORT_DST));
-	}
-	return true;
-}
-
 /* --- ends ---------------------------------------------------------------------------------- */
 
-static void tell_end(struct conntrack *c, const struct nf_conntrack *ct)
+static void tell_end(struct conntrack *c, struct cursor body)
 {
-	struct flow_key key;
-	if (!mark_kind_of(c->o.mark_mask, nfct_get_attr_u32(ct, ATTR_MARK)) || !key_of(ct, &key))
+	struct conntrack_message m;
+	conntrack_message_read(body, &m);
+	if (!m.has_key || !mark_kind_of(c->o.mark_mask, m.mark))
 		return;
-	uint64_t bytes = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_BYTES) +
-			 nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_BYTES);
-	uint64_t packets = nfct_get_attr_u64(ct, ATTR_ORIG_COUNTER_PACKETS) +
-			   nfct_get_attr_u64(ct, ATTR_REPL_COUNTER_PACKETS);
 	c->counters.ended++;
 	if (c->o.ended)
-		c->o.ended(c->o.ctx, &key, bytes, packets, c->empty_at, clock_now());
+		c->o.ended(c->o.ctx, &m.key, m.bytes, m.packets, c->empty_at, clock_now());
 }
 
-static int on_event(const struct nlmsghdr *message, void *data)
+void conntrack_take(struct conntrack *c, const void *bytes, size_t len)
 {
-	struct nf_conntrack *ct = nfct_new();
-	if (ct && nfct_nlmsg_parse(message, ct) == 0)
-		tell_end(data, ct);
-	if (ct)
-		nfct_destroy(ct);
-	return MNL_CB_OK;
+	struct cursor datagram = cursor_of(bytes, len);
+	struct netlink_message m;
+	while (netlink_next(&datagram, &m))
+		if (m.type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE))
+			tell_end(c, m.body);
 }
 
 int conntrack_fd(const struct conntrack *c)
@@ -132,11 +105,12 @@ unsigned conntrack_read(struct conntrack *c)
 	unsigned all = 0;
 	for (int i = 0; i < READS_A_CALL; i++) {
 		int64_t now = clock_now();
-		int n = recvmmsg(conntrack_fd(c), c->event, EVENTS, MSG_DONTWAIT, NULL);
+		int n = netlink_receive_many(conntrack_fd(c), c->event, c->from, EVENTS,
+					     MSG_DONTWAIT);
 		if (n < 0 && errno == ENOBUFS)
 			c->counters.overruns++;
 		for (int j = 0; j < n; j++)
-			mnl_cb_run(c->bytes[j], c->event[j].msg_len, 0, 0, on_event, c);
+			conntrack_take(c, c->bytes[j], c->event[j].msg_len);
 		all += n > 0 ? (unsigned)n : 0;
 		if (n < EVENTS && !(n < 0 && errno == ENOBUFS)) {
 			c->empty_at = now;
@@ -164,15 +138,9 @@ static struct nlmsghdr *command(char *bytes, uint16_t type, uint16_t flags, uint
 /* Sends a command and waits for the kernel's answer; 0 or -errno. */
 static int carry_out(struct mnl_socket *s, const struct nlmsghdr *m)
 {
-	char bytes[MESSAGE_MAX];
 	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
 		return -errno;
-	ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof bytes);
-	if (n < 0)
-		return -errno;
-	return mnl_cb_run(bytes, (size_t)n, m->nlmsg_seq, mnl_socket_get_portid(s), NULL, NULL) < 0
-		       ? -errno
-		       : 0;
+	return netlink_acknowledged(mnl_socket_get_fd(s), m->nlmsg_seq);
 }
 
 /* The probes are outside both windows: a strict conntrack would neither know nor translate them. */
@@ -250,50 +218,33 @@ struct sweep {
 };
 
 /* Each entry is changed by the very tuple that the kernel told, so ICMP's too. */
-static int clear_mark(const struct nlmsghdr *message, void *data)
+static void clear_mark(void *data, const struct netlink_message *message)
 {
 	struct sweep *s = data;
 	char bytes[MESSAGE_MAX];
-	const struct nfgenmsg *family = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attr, *tuple = NULL;
-	uint32_t mark = 0;
-	mnl_attr_for_each(attr, message, sizeof *family)
-	{
-		if (mnl_attr_get_type(attr) == CTA_TUPLE_ORIG)
-			tuple = attr;
-		else if (mnl_attr_get_type(attr) == CTA_MARK)
-			mark = ntohl(mnl_attr_get_u32(attr));
-	}
-	bool meant = s->epoch == CONNTRACK_EVERY_EPOCH || mark_epoch_of(s->mask, mark) == s->epoch;
-	if (!tuple || !(mark & s->mask) || !meant)
-		return MNL_CB_OK;
+	struct conntrack_message entry;
+	conntrack_message_read(message->body, &entry);
+	size_t len = cursor_left(&entry.tuple);
+	bool meant =
+		s->epoch == CONNTRACK_EVERY_EPOCH || mark_epoch_of(s->mask, entry.mark) == s->epoch;
+	if (entry.tuple.bad || !(entry.mark & s->mask) || !meant || len > MESSAGE_MAX / 2)
+		return;
 	struct nlmsghdr *m =
-		command(bytes, IPCTNL_MSG_CT_NEW, NLM_F_ACK, family->nfgen_family, ++s->sequence);
-	mnl_attr_put(m, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple),
-		     mnl_attr_get_payload(tuple));
+		command(bytes, IPCTNL_MSG_CT_NEW, NLM_F_ACK, entry.family, ++s->sequence);
+	mnl_attr_put(m, CTA_TUPLE_ORIG | NLA_F_NESTED, len, entry.tuple.pos);
 	mnl_attr_put_u32(m, CTA_MARK, 0);
 	mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(s->mask));
 	s->cleared += carry_out(s->socket, m) == 0;
-	return MNL_CB_OK;
 }
 
 static int sweep_table(struct mnl_socket *list, struct sweep *s)
 {
-	char bytes[MESSAGE_MAX * 2];
+	char bytes[MESSAGE_MAX];
 	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, 1);
 	if (mnl_socket_sendto(list, m, m->nlmsg_len) < 0)
 		return -errno;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(list, bytes, sizeof bytes);
-		if (n < 0)
-			return -errno;
-		int rc =
-			mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(list), clear_mark, s);
-		if (rc < 0)
-			return -errno;
-		if (rc == MNL_CB_STOP)
-			return s->cleared;
-	}
+	int error = netlink_dump(mnl_socket_get_fd(list), 1, clear_mark, s);
+	return error ? error : s->cleared;
 }
 
 static struct mnl_socket *open_socket(unsigned groups)
@@ -329,37 +280,26 @@ struct listing {
 	int count;
 };
 
-static int on_listed(const struct nlmsghdr *message, void *data)
+static void on_listed(void *data, const struct netlink_message *message)
 {
 	struct listing *l = data;
-	struct flow_key key;
-	struct nf_conntrack *ct = nfct_new();
-	if (ct && nfct_nlmsg_parse(message, ct) == 0 &&
-	    (nfct_get_attr_u32(ct, ATTR_MARK) & l->mask) == l->mark && key_of(ct, &key)) {
-		l->flow(l->ctx, &key);
-		l->count++;
-	}
-	if (ct)
-		nfct_destroy(ct);
-	return MNL_CB_OK;
+	struct conntrack_message m;
+	conntrack_message_read(message->body, &m);
+	if (!m.has_key || (m.mark & l->mask) != l->mark)
+		return;
+	l->flow(l->ctx, &m.key);
+	l->count++;
 }
 
 static int list_kind(struct mnl_socket *s, struct listing *l)
 {
-	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX * 2];
+	char bytes[MESSAGE_MAX];
 	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, 1);
 	mnl_attr_put_u32(m, CTA_MARK, htonl(l->mark));
 	mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(l->mask));
 	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
 		return -errno;
-	for (int rc = MNL_CB_OK; rc != MNL_CB_STOP;) {
-		ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof bytes);
-		rc = n < 0 ? -1
-			   : mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(s), on_listed, l);
-		if (rc < 0)
-			return -errno;
-	}
-	return 0;
+	return netlink_dump(mnl_socket_get_fd(s), 1, on_listed, l);
 }
 
 int conntrack_list(struct conntrack *c, void (*flow)(void *ctx, const struct flow_key *key),

@@ -29,6 +29,8 @@ void conntrack_close(struct conntrack *c);
  * How many messages it read. */
 int conntrack_fd(const struct conntrack *c);
 unsigned conntrack_read(struct conntrack *c);
+/* Takes one datagram of conntrack's events. */
+void conntrack_take(struct conntrack *c, const void *bytes, size_t len);
 
 /* Gives an established flow the mark of a verdict; VERDICT_PENDING and VERDICT_DROP clear it, so
  * that the client's next packet comes up. Of a TCP flow that is denied now both ends are made to

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/netlink.h"
 #include "base/privilege.h"
 
 #include <arpa/inet.h>
@@ -34,6 +35,7 @@ struct copies {
 	bool numbered;          /* `next` is known */
 	uint32_t next;          /* number of the copy that comes next */
 	struct mmsghdr message[BURST];
+	struct sockaddr_nl from[BURST];
 	struct iovec part[BURST];
 	uint8_t room[BURST][ROOM];
 	_Atomic uint64_t taken, lost;
@@ -59,65 +61,67 @@ static void count_number(struct copies *c, uint32_t number, int64_t now)
 		    c->o.group, missing);
 }
 
-static void read_attribute(struct copies *c, const struct nlattr *attr, struct arrival *a)
+static void read_hardware(struct cursor value, struct arrival *a)
 {
-	const struct nfulnl_msg_packet_hw *hardware;
-	const struct nfulnl_msg_packet_hdr *head;
-	size_t len = mnl_attr_get_payload_len(attr);
-	switch (attr->nla_type & NLA_TYPE_MASK) {
+	struct nfulnl_msg_packet_hw hardware;
+	a->has_mac = cursor_copy(&value, &hardware, sizeof hardware) &&
+		     ntohs(hardware.hw_addrlen) == sizeof a->mac;
+	if (a->has_mac)
+		memcpy(a->mac, hardware.hw_addr, sizeof a->mac);
+}
+
+static void read_attribute(struct copies *c, const struct netlink_attribute *attr,
+			   struct arrival *a)
+{
+	struct cursor value = attr->value;
+	struct nfulnl_msg_packet_hdr head;
+	uint32_t number;
+	switch (attr->type) {
 	case NFULA_PAYLOAD:
-		a->bytes = mnl_attr_get_payload(attr);
-		a->len = (uint32_t)len;
+		a->bytes = value.pos;
+		a->len = (uint32_t)cursor_left(&value);
 		break;
-	case NFULA_HWADDR:
-		hardware = mnl_attr_get_payload(attr);
-		a->has_mac =
-			len == sizeof *hardware && ntohs(hardware->hw_addrlen) == sizeof a->mac;
-		if (a->has_mac)
-			memcpy(a->mac, hardware->hw_addr, sizeof a->mac);
-		break;
+	case NFULA_HWADDR: read_hardware(value, a); break;
 	case NFULA_PACKET_HDR: /* queries are copied where they come in, answers later */
-		head = mnl_attr_get_payload(attr);
-		a->answer = len >= sizeof *head && head->hook != NF_INET_PRE_ROUTING;
+		a->answer =
+			cursor_copy(&value, &head, sizeof head) && head.hook != NF_INET_PRE_ROUTING;
 		break;
 	case NFULA_SEQ:
-		if (len == sizeof(uint32_t))
-			count_number(c, ntohl(mnl_attr_get_u32(attr)), a->now);
+		if (netlink_be32(value, &number))
+			count_number(c, number, a->now);
 		break;
 	}
 }
 
-static void take_message(struct copies *c, const struct nlmsghdr *message, int64_t now)
+static void take_message(struct copies *c, struct cursor body, int64_t now)
 {
 	struct arrival a = {.kind = ARRIVAL_DNS, .now = now};
-	const struct nlattr *attr;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
-	{
-		read_attribute(c, attr, &a);
-	}
+	struct netlink_attribute attr;
+	if (!cursor_skip(&body, sizeof(struct nfgenmsg)))
+		return;
+	while (netlink_attribute(&body, &attr))
+		read_attribute(c, &attr, &a);
 	if (!a.bytes)
 		return;
 	add(&c->taken, 1);
 	c->o.take(c->o.ctx, &a);
 }
 
-static void take_datagram(struct copies *c, const void *bytes, size_t len, int64_t now)
+void copies_take(struct copies *c, const void *bytes, size_t len, int64_t now)
 {
-	const struct nlmsghdr *message = bytes;
-	int left = (int)len;
-	while (mnl_nlmsg_ok(message, left)) {
-		if (message->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
-			take_message(c, message, now);
-		message = mnl_nlmsg_next(message, &left);
-	}
+	struct cursor datagram = cursor_of(bytes, len);
+	struct netlink_message m;
+	while (netlink_next(&datagram, &m))
+		if (m.type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
+			take_message(c, m.body, now);
 }
 
 /* False where nothing is left. */
 static bool take_some(struct copies *c, int64_t now)
 {
-	int n = recvmmsg(c->fd, c->message, BURST, MSG_DONTWAIT, NULL);
+	int n = netlink_receive_many(c->fd, c->message, c->from, BURST, MSG_DONTWAIT);
 	for (int i = 0; i < n; i++)
-		take_datagram(c, c->part[i].iov_base, c->message[i].msg_len, now);
+		copies_take(c, c->part[i].iov_base, c->message[i].msg_len, now);
 	return n == BURST || (n < 0 && (errno == EINTR || errno == ENOBUFS));
 }
 
@@ -163,23 +167,8 @@ static void say_why(const struct copies *c, int error, struct errors *errors)
 		errors_add(errors, NULL, 0, "NFLOG group %u: %s", c->o.group, strerror(error));
 }
 
-/* Waits for the ACK of what was asked; 0 or -errno. Copies may come before it: they are taken with
- * the first reading, from which on the numbers count. */
-static int acknowledged(const struct copies *c, uint32_t sequence)
-{
-	char answer[1024];
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(c->socket, answer, sizeof answer);
-		const struct nlmsghdr *head = (const void *)answer;
-		if (n < 0 && errno != ENOSPC && errno != EINTR)
-			return -errno;
-		if (n >= (ssize_t)sizeof *head && head->nlmsg_type == NLMSG_ERROR &&
-		    head->nlmsg_seq == sequence)
-			return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(head))->error;
-	}
-}
-
-/* Each copy is sent at once (threshold 1), whole, with its number. */
+/* Each copy is sent at once (threshold 1), whole, with its number. Those that come before the ACK
+ * are lost: from the first that is read on the numbers count. */
 static int configure(struct copies *c)
 {
 	char buffer[256];
@@ -198,7 +187,7 @@ static int configure(struct copies *c)
 	mnl_attr_put_u16(m, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
 	if (mnl_socket_sendto(c->socket, m, m->nlmsg_len) < 0)
 		return -errno;
-	return acknowledged(c, m->nlmsg_seq);
+	return netlink_acknowledged(c->fd, m->nlmsg_seq);
 }
 
 /* Told by ENOBUFS of what was lost, the socket would refuse all further copies until it is read

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/netlink.h"
 #include "base/privilege.h"
 #include "source/mark.h"
 #include "source/reply.h"
@@ -50,6 +51,7 @@ struct nfqueue {
 	int fd;
 	uint8_t *room;
 	struct mmsghdr message[BURST];
+	struct sockaddr_nl from[BURST];
 	struct iovec part[BURST];
 	struct verdict_message verdict[VERDICTS];
 	unsigned verdicts;
@@ -72,55 +74,53 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 
 /* --- packets ------------------------------------------------------------------------------- */
 
-struct packet_attributes {
-	const struct nfqnl_msg_packet_hdr *head;
-	const struct nfqnl_msg_packet_hw *hardware;
-	const uint8_t *payload;
-	uint32_t payload_len, mark;
-	bool cut;
-};
-
-static void read_attribute(const struct nlattr *attr, struct packet_attributes *a)
+static void read_mac(struct cursor value, struct arrival *out)
 {
-	switch (attr->nla_type & NLA_TYPE_MASK) {
-	case NFQA_PACKET_HDR: a->head = mnl_attr_get_payload(attr); break;
-	case NFQA_MARK: a->mark = ntohl(mnl_attr_get_u32(attr)); break;
-	case NFQA_HWADDR: a->hardware = mnl_attr_get_payload(attr); break;
-	case NFQA_CAP_LEN: a->cut = true; break;
+	struct nfqnl_msg_packet_hw hardware;
+	out->has_mac = cursor_copy(&value, &hardware, sizeof hardware) &&
+		       ntohs(hardware.hw_addrlen) == sizeof out->mac;
+	if (out->has_mac)
+		memcpy(out->mac, hardware.hw_addr, sizeof out->mac);
+}
+
+/* True for the packet's id. */
+static bool read_attribute(const struct netlink_attribute *attr, uint32_t *mark,
+			   struct arrival *out)
+{
+	struct cursor value = attr->value;
+	struct nfqnl_msg_packet_hdr head;
+	switch (attr->type) {
+	case NFQA_PACKET_HDR:
+		if (!cursor_copy(&value, &head, sizeof head))
+			return false;
+		out->id = ntohl(head.packet_id);
+		return true;
+	case NFQA_MARK: netlink_be32(value, mark); break;
+	case NFQA_HWADDR: read_mac(value, out); break;
+	case NFQA_CAP_LEN: out->cut = true; break;
 	case NFQA_PAYLOAD:
-		a->payload = mnl_attr_get_payload(attr);
-		a->payload_len = mnl_attr_get_payload_len(attr);
+		out->bytes = value.pos;
+		out->len = (uint32_t)cursor_left(&value);
 		break;
 	}
+	return false;
 }
 
 /* False where the message is not a packet with an id. */
-static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message, int64_t now,
-			int64_t ahead, struct arrival *out)
+static bool read_packet(const struct nfqueue *q, struct cursor body, int64_t now, int64_t ahead,
+			struct arrival *out)
 {
-	struct packet_attributes a = {0};
-	const struct nlattr *attr;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
-	{
-		read_attribute(attr, &a);
-	}
-	if (!a.head)
+	struct netlink_attribute attr;
+	uint32_t mark = 0;
+	bool has_id = false;
+	*out = (struct arrival){.kind = ARRIVAL_CLIENT, .now = now, .ahead = ahead};
+	if (!cursor_skip(&body, sizeof(struct nfgenmsg)))
 		return false;
-	*out = (struct arrival){
-		.kind = ARRIVAL_CLIENT,
-		.entry = mark_entry_of(q->o.mark_mask, a.mark, q->o.epoch),
-		.id = (uint64_t)a.mark << 32 | ntohl(a.head->packet_id),
-		.bytes = a.payload,
-		.len = a.payload_len,
-		.now = now,
-		.ahead = ahead,
-		.cut = a.cut,
-	};
-	if (a.hardware && ntohs(a.hardware->hw_addrlen) == sizeof out->mac) {
-		memcpy(out->mac, a.hardware->hw_addr, sizeof out->mac);
-		out->has_mac = true;
-	}
-	return true;
+	while (netlink_attribute(&body, &attr))
+		has_id |= read_attribute(&attr, &mark, out);
+	out->entry = mark_entry_of(q->o.mark_mask, mark, q->o.epoch);
+	out->id |= (uint64_t)mark << 32;
+	return has_id;
 }
 
 /* A datagram is one packet, or the kernel's complaint about a verdict (its packet was gone: the
@@ -128,14 +128,14 @@ static bool read_packet(const struct nfqueue *q, const struct nlmsghdr *message,
 static int read_datagram(struct nfqueue *q, const void *bytes, size_t len, int64_t now,
 			 int64_t ahead, struct arrival *list, int max)
 {
-	const struct nlmsghdr *message = bytes;
-	int left = (int)len, found = 0;
-	while (mnl_nlmsg_ok(message, left) && found < max) {
-		if (message->nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
-			found += read_packet(q, message, now, ahead, &list[found]);
-		else if (message->nlmsg_type == NLMSG_ERROR)
+	struct cursor datagram = cursor_of(bytes, len);
+	struct netlink_message m;
+	int found = 0;
+	while (found < max && netlink_next(&datagram, &m)) {
+		if (m.type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
+			found += read_packet(q, m.body, now, ahead, &list[found]);
+		else if (m.type == NLMSG_ERROR)
 			add(&q->verdict_errors, 1);
-		message = mnl_nlmsg_next(message, &left);
 	}
 	return found;
 }
@@ -147,13 +147,19 @@ static int set_tick(struct nfqueue *q, bool soon)
 	return setsockopt(q->fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
 }
 
+int nfqueue_take(struct source *s, const void *bytes, size_t len, int64_t now, struct arrival *list,
+		 int max)
+{
+	return read_datagram(of(s), bytes, len, now, 0, list, max);
+}
+
 static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 {
 	struct nfqueue *q = of(s);
 	if (s->soon != q->soon)
 		set_tick(q, s->soon);
-	int n = recvmmsg(q->fd, q->message, (unsigned)(max < BURST ? max : BURST), MSG_WAITFORONE,
-			 NULL);
+	int n = netlink_receive_many(q->fd, q->message, q->from,
+				     (unsigned)(max < BURST ? max : BURST), MSG_WAITFORONE);
 	if (n < 0 && errno == ENOBUFS)
 		add(&q->overruns, 1);
 	if (n < 0)
@@ -310,21 +316,11 @@ static void say_why(const struct nfqueue *q, int error, const char *step, struct
 static int configure(struct nfqueue *q, struct nlmsghdr *message)
 {
 	static _Atomic uint32_t sequence = 1;
-	char answer[1024];
 	message->nlmsg_flags |= NLM_F_ACK;
 	message->nlmsg_seq = sequence++;
 	if (mnl_socket_sendto(q->socket, message, message->nlmsg_len) < 0)
 		return -errno;
-	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(q->socket, answer, sizeof answer);
-		const struct nlmsghdr *head = (const void *)answer;
-		if (n < 0 && errno != ENOSPC && errno != EINTR)
-			return -errno;
-		if (n < (ssize_t)sizeof *head || head->nlmsg_type != NLMSG_ERROR ||
-		    head->nlmsg_seq != message->nlmsg_seq)
-			continue;
-		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(head))->error;
-	}
+	return netlink_acknowledged(q->fd, message->nlmsg_seq);
 }
 
 static int configure_flag(struct nfqueue *q, uint32_t flag)

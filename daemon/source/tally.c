@@ -1,10 +1,10 @@
 #include "source/tally.h"
 
 #include "base/clock.h"
+#include "base/netlink.h"
+#include "source/conntrack_message.h"
 #include "source/mark.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -22,82 +22,27 @@ struct tally {
 	int64_t spent, next; /* spent: time in tally_read for this round */
 };
 
-static const struct nlattr *child(const struct nlattr *parent, uint16_t type)
+static void take_flow(struct tally *t, struct cursor body)
 {
-	const struct nlattr *a;
-	if (!parent)
-		return NULL;
-	mnl_attr_for_each_nested(a, parent)
-	{
-		if (mnl_attr_get_type(a) == type)
-			return a;
-	}
-	return NULL;
-}
-
-static uint64_t bytes_of(const struct nlattr *counters)
-{
-	const struct nlattr *a = child(counters, CTA_COUNTERS_BYTES);
-	uint64_t value = 0;
-	if (a && mnl_attr_get_payload_len(a) == sizeof value)
-		memcpy(&value, mnl_attr_get_payload(a), sizeof value);
-	return be64toh(value);
-}
-
-static bool client_of(const struct nlattr *tuple, struct address *out)
-{
-	const struct nlattr *ip = child(tuple, CTA_TUPLE_IP);
-	const struct nlattr *v4 = child(ip, CTA_IP_V4_SRC), *v6 = child(ip, CTA_IP_V6_SRC);
-	if (v4 && mnl_attr_get_payload_len(v4) == 4)
-		*out = address_from4(mnl_attr_get_payload(v4));
-	else if (v6 && mnl_attr_get_payload_len(v6) == 16)
-		*out = address_from6(mnl_attr_get_payload(v6));
-	else
-		return false;
-	return true;
-}
-
-static void take_flow(struct tally *t, const struct nlmsghdr *m)
-{
-	const struct nlattr *a, *tuple = NULL, *there = NULL, *back = NULL;
-	uint32_t mark = 0, state = 0;
-	struct address client;
-	mnl_attr_for_each(a, m, sizeof(struct nfgenmsg))
-	{
-		switch (mnl_attr_get_type(a)) {
-		case CTA_TUPLE_ORIG: tuple = a; break;
-		case CTA_COUNTERS_ORIG: there = a; break;
-		case CTA_COUNTERS_REPLY: back = a; break;
-		case CTA_STATUS:
-			if (mnl_attr_get_payload_len(a) == sizeof state)
-				state = ntohl(mnl_attr_get_u32(a));
-			break;
-		case CTA_MARK:
-			if (mnl_attr_get_payload_len(a) == sizeof mark)
-				mark = ntohl(mnl_attr_get_u32(a));
-			break;
-		}
-	}
-	enum mark_kind kind = mark_kind_of(t->o.mark_mask, mark);
+	struct conntrack_message m;
+	conntrack_message_read(body, &m);
+	enum mark_kind kind = mark_kind_of(t->o.mark_mask, m.mark);
 	/* What nobody has confirmed may be anybody's packets in the client's name. */
 	bool counts = kind == MARK_ALLOWED ||
-		      (kind >= MARK_PENDING && kind <= MARK_ALLOWED && state & IPS_ASSURED);
-	if (counts && client_of(tuple, &client))
-		t->o.flow(t->o.ctx, &client, bytes_of(there) + bytes_of(back));
+		      (kind >= MARK_PENDING && kind <= MARK_ALLOWED && m.status & IPS_ASSURED);
+	if (counts && m.has_key)
+		t->o.flow(t->o.ctx, &m.key.client, m.bytes);
 }
 
 bool tally_take(struct tally *t, const void *bytes, size_t len)
 {
-	const struct nlmsghdr *m = bytes;
-	int left = len > INT32_MAX ? 0 : (int)len;
-	/* libmnl takes lengths as signed, and reads attributes up to the length rounded up */
-	for (; mnl_nlmsg_ok(m, left) && m->nlmsg_len <= (unsigned)left &&
-	       MNL_ALIGN(m->nlmsg_len) <= (unsigned)left;
-	     m = mnl_nlmsg_next(m, &left)) {
-		if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR)
+	struct cursor datagram = cursor_of(bytes, len);
+	struct netlink_message m;
+	while (netlink_next(&datagram, &m)) {
+		if (m.type == NLMSG_DONE || m.type == NLMSG_ERROR)
 			return true;
-		if (m->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
-			take_flow(t, m);
+		if (m.type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
+			take_flow(t, m.body);
 	}
 	return false;
 }
@@ -126,14 +71,14 @@ void tally_begin(struct tally *t, int64_t now)
 
 void tally_read(struct tally *t, int64_t now)
 {
-	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX];
+	char bytes[MESSAGE_MAX];
 	int64_t began = clock_now();
 	bool done = false;
 	for (int i = 0; i < READS_A_CALL && !done; i++) {
-		ssize_t n = recv(tally_fd(t), bytes, sizeof bytes, MSG_DONTWAIT);
-		if (n > 0)
+		ssize_t n = netlink_receive(tally_fd(t), bytes, sizeof bytes, MSG_DONTWAIT);
+		if (n >= 0)
 			done = tally_take(t, bytes, (size_t)n);
-		else if (n == 0 || errno != EAGAIN)
+		else if (errno != EAGAIN)
 			done = true;
 		else
 			break;

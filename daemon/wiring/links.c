@@ -1,5 +1,6 @@
 #include "wiring/links.h"
 
+#include "base/netlink.h"
 #include "config/suggest.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINKS_MAX = 65536, MESSAGE_MAX = 65536 };
+enum { LINKS_MAX = 65536, MESSAGE_MAX = 256 };
 
 /* One name of an interface: its own, or an altname. */
 struct link {
@@ -27,12 +28,12 @@ struct links {
 	bool full; /* not all of them are here */
 };
 
-static void copy_text(char *to, size_t size, const struct nlattr *a)
+static void copy_text(char *to, size_t size, struct cursor value)
 {
-	size_t len = strnlen(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	size_t len = strnlen((const char *)value.pos, cursor_left(&value));
 	if (len >= size)
 		len = size - 1;
-	memcpy(to, mnl_attr_get_payload(a), len);
+	cursor_copy(&value, to, len);
 	to[len] = '\0';
 }
 
@@ -51,49 +52,34 @@ static void add(struct links *l, const struct link *one)
 	l->item[l->count++] = *one;
 }
 
-static void add_altnames(struct links *l, const struct link *one, const struct nlattr *list)
+static void add_altnames(struct links *l, const struct link *one, struct cursor list)
 {
-	const struct nlattr *a;
+	struct netlink_attribute a;
 	struct link other = *one;
-	mnl_attr_for_each_nested(a, list)
-	{
-		if (mnl_attr_get_type(a) != IFLA_ALT_IFNAME)
+	while (netlink_attribute(&list, &a)) {
+		if (a.type != IFLA_ALT_IFNAME)
 			continue;
-		copy_text(other.name, sizeof other.name, a);
+		copy_text(other.name, sizeof other.name, a.value);
 		add(l, &other);
 	}
 }
 
-static int on_link(const struct nlmsghdr *m, void *data)
+static void on_link(void *data, const struct netlink_message *m)
 {
-	const struct nlattr *a, *names = NULL, *info;
-	const struct ifinfomsg *i = mnl_nlmsg_get_payload(m);
+	struct cursor body = m->body;
+	struct ifinfomsg i;
 	struct link one = {0};
-	if (m->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(m) < sizeof *i)
-		return MNL_CB_OK;
-	one.index = (unsigned)i->ifi_index;
-	one.loopback = i->ifi_flags & IFF_LOOPBACK;
-	mnl_attr_for_each(a, m, sizeof *i)
-	{
-		uint16_t type = mnl_attr_get_type(a);
-		if (type == IFLA_IFNAME)
-			copy_text(one.own, sizeof one.own, a);
-		else if (type == IFLA_MASTER && mnl_attr_get_payload_len(a) == 4)
-			one.master = mnl_attr_get_u32(a);
-		else if (type == IFLA_PROP_LIST)
-			names = a;
-		else if (type == IFLA_LINKINFO)
-			mnl_attr_for_each_nested(info, a)
-			{
-				if (mnl_attr_get_type(info) == IFLA_INFO_SLAVE_KIND)
-					copy_text(one.under, sizeof one.under, info);
-			}
-	}
+	if (m->type != RTM_NEWLINK || !cursor_copy(&body, &i, sizeof i))
+		return;
+	one.index = (unsigned)i.ifi_index;
+	one.loopback = i.ifi_flags & IFF_LOOPBACK;
+	copy_text(one.own, sizeof one.own, netlink_child(body, IFLA_IFNAME));
+	copy_text(one.under, sizeof one.under,
+		  netlink_child(netlink_child(body, IFLA_LINKINFO), IFLA_INFO_SLAVE_KIND));
+	netlink_u32(netlink_child(body, IFLA_MASTER), &one.master);
 	snprintf(one.name, sizeof one.name, "%s", one.own);
 	add(data, &one);
-	if (names)
-		add_altnames(data, &one, names);
-	return MNL_CB_OK;
+	add_altnames(data, &one, netlink_child(body, IFLA_PROP_LIST));
 }
 
 static int dump(struct mnl_socket *s, struct links *l)
@@ -105,24 +91,19 @@ static int dump(struct mnl_socket *s, struct links *l)
 	m->nlmsg_seq = 1;
 	struct ifinfomsg *i = mnl_nlmsg_put_extra_header(m, sizeof *i);
 	i->ifi_family = AF_UNSPEC;
-	int rc = mnl_socket_sendto(s, m, m->nlmsg_len) < 0 ? -1 : MNL_CB_OK;
-	while (rc == MNL_CB_OK) {
-		ssize_t n = mnl_socket_recvfrom(s, bytes, sizeof bytes);
-		rc = n < 0 ? -1
-			   : mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(s), on_link, l);
-	}
-	return rc;
+	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
+		return -errno;
+	return netlink_dump(mnl_socket_get_fd(s), 1, on_link, l);
 }
 
 static bool read_links(struct links *l)
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	bool ok = s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 && dump(s, l) >= 0;
-	int error = errno;
+	int error = s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 ? -dump(s, l) : errno;
 	if (s)
 		mnl_socket_close(s);
 	errno = error;
-	return ok;
+	return error == 0;
 }
 
 static const struct link *find(const struct links *l, const char *name)

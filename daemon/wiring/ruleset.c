@@ -1,5 +1,7 @@
 #include "wiring/ruleset.h"
 
+#include "base/netlink.h"
+
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 65536, TRIES = 4, MANY = 1 << 20 };
+enum { MESSAGE_MAX = 1024, TRIES = 4, MANY = 1 << 20 };
 #define HASH_BASIS UINT64_C(14695981039346656037)
 
 static uint64_t hash(uint64_t h, const void *bytes, size_t len)
@@ -25,6 +27,7 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t len)
 struct walk {
 	struct ruleset *set;
 	struct mnl_socket *socket;
+	mnl_cb_t each;
 	struct ruleset_chain *chain; /* the one whose rules come */
 	uint64_t chain_print;
 	unsigned others, jumps; /* in it, so far */
@@ -34,15 +37,22 @@ struct walk {
 	int error;
 };
 
+static void on_message(void *ctx, const struct netlink_message *m)
+{
+	struct walk *w = ctx;
+	if (!w->error && cursor_left(&m->body) >= sizeof(struct nfgenmsg))
+		w->each((const struct nlmsghdr *)(m->body.pos - sizeof(struct nlmsghdr)), w);
+}
+
 /* Asks for a dump (or one answer); names go into the attributes 1 and 2, as all of these have. */
 static int ask(struct walk *w, uint16_t type, uint8_t family, const char *one, const char *two,
 	       mnl_cb_t each)
 {
-	_Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX];
+	char bytes[MESSAGE_MAX];
 	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
 	bool dump = type != NFT_MSG_GETGEN;
 	m->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-	m->nlmsg_flags = NLM_F_REQUEST | (dump ? NLM_F_DUMP : 0);
+	m->nlmsg_flags = NLM_F_REQUEST | (dump ? NLM_F_DUMP : NLM_F_ACK);
 	m->nlmsg_seq = 1;
 	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(m, sizeof *g);
 	g->nfgen_family = family;
@@ -53,17 +63,9 @@ static int ask(struct walk *w, uint16_t type, uint8_t family, const char *one, c
 		mnl_attr_put_strz(m, 2, two);
 	if (mnl_socket_sendto(w->socket, m, m->nlmsg_len) < 0)
 		return -errno;
-	for (int rc = MNL_CB_OK; rc == MNL_CB_OK && !w->error;) {
-		ssize_t n = mnl_socket_recvfrom(w->socket, bytes, sizeof bytes);
-		rc = n < 0 ? -1
-			   : mnl_cb_run(bytes, (size_t)n, 1, mnl_socket_get_portid(w->socket), each,
-					w);
-		if (rc < 0)
-			return -errno;
-		if (!dump)
-			break;
-	}
-	return w->error;
+	w->each = each;
+	int error = netlink_dump(mnl_socket_get_fd(w->socket), 1, on_message, w);
+	return error ? error : w->error;
 }
 
 static const struct nlattr *attr_of(const struct nlattr *nest, uint16_t type)

@@ -1,6 +1,7 @@
 #include "wiring/watch.h"
 
 #include "base/log.h"
+#include "base/netlink.h"
 #include "wiring/links.h"
 
 #include <errno.h>
@@ -208,8 +209,10 @@ static bool drain(int fd)
 {
 	char bytes[8192];
 	bool some = false;
-	while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) >= 0 || errno == ENOBUFS)
-		some = true;
+	ssize_t n;
+	while ((n = netlink_receive(fd, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0 ||
+	       errno == ENOBUFS || errno == EMSGSIZE)
+		some |= n != 0;
 	return some;
 }
 

@@ -58,11 +58,16 @@ static size_t message_in(char *bytes, bool six, enum mark_kind kind, uint32_t st
 	mnl_nlmsg_put_extra_header(m, sizeof(struct nfgenmsg));
 	struct nlattr *tuple = mnl_attr_nest_start(m, CTA_TUPLE_ORIG);
 	struct nlattr *ip = mnl_attr_nest_start(m, CTA_TUPLE_IP);
-	if (six)
-		mnl_attr_put(m, CTA_IP_V6_SRC, 16, a.bytes);
-	else
-		mnl_attr_put(m, CTA_IP_V4_SRC, 4, a.bytes + 12);
+	for (uint16_t to = 0; to < 2; to++) {
+		if (six)
+			mnl_attr_put(m, CTA_IP_V6_SRC + to, 16, a.bytes);
+		else
+			mnl_attr_put(m, CTA_IP_V4_SRC + to, 4, a.bytes + 12);
+	}
 	mnl_attr_nest_end(m, ip);
+	struct nlattr *proto = mnl_attr_nest_start(m, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(m, CTA_PROTO_NUM, 6);
+	mnl_attr_nest_end(m, proto);
 	mnl_attr_nest_end(m, tuple);
 	put_counters(m, CTA_COUNTERS_ORIG, 40);
 	put_counters(m, CTA_COUNTERS_REPLY, UINT64_C(5000000000));
