@@ -33,8 +33,20 @@ static void pass_all(struct worker *w, struct flow *f, const struct packet *p, u
 	pass(w, f, p, id);
 }
 
-static void hold(struct worker *w, struct flow *f, uint64_t id)
+/* A hello that is not whole may show its name: whether no line could allow it. */
+static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
 {
+	struct facts facts = facts_of(w, f, false);
+	facts.host = &h->host;
+	facts.evidence = EVIDENCE_SNI_DNS;
+	return h->name == HELLO_NAME_BAD ||
+	       (h->name == HELLO_NAME_OK &&
+		decide(w->snapshot, &facts, wall(w)).action == ACTION_DENY);
+}
+
+static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
+{
+	f->unfit |= shows_unfit(w, f, &n->hello);
 	if (f->held_since && w->now - f->held_since >= w->o.config->hello_timeout)
 		deny(w, f, REASON_HELLO_UNFINISHED, id);
 	else if (held_add(w->held, f, id, w->now))
@@ -50,7 +62,7 @@ bool let_go(struct worker *w, struct flow *f)
 	uint64_t id;
 	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
 	uint64_t joined = naming_joined(f, &hole);
-	if (!stuck || f->key.transport != IPPROTO_TCP || hole || joined > FIRST_WINDOW ||
+	if (!stuck || f->unfit || f->key.transport != IPPROTO_TCP || hole || joined > FIRST_WINDOW ||
 	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
 		return false;
 	while (held_take(w->held, f, &id))
@@ -91,7 +103,7 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 		waiting_again(w, f, p, id);
 	} else {
 		f->state = FLOW_HOLDING;
-		hold(w, f, id);
+		hold(w, f, n, id);
 	}
 }
 
@@ -122,7 +134,7 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	} else if (n.parse == PARSE_MORE && n.waits) {
 		waiting_again(w, f, p, id);
 	} else if (n.parse == PARSE_MORE) {
-		hold(w, f, id);
+		hold(w, f, &n, id);
 	} else if (n.parse == PARSE_ABSENT) {
 		f->live = false;
 		naming_drop(&w->namer, f);

@@ -80,6 +80,7 @@ struct flow {
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
 	bool restored; /* an earlier process decided it */
 	bool stuck;    /* held bytes of it passed before it had a name, as no more came */
+	bool unfit;    /* a name that no line allows stands in what is held: it is not let go */
 	bool recorded; /* its decision is in the log */
 	bool passed;   /* it was allowed once: its end is worth a record */
 	bool unconfirmed; /* who its client is was told by a frame alone */

@@ -96,6 +96,27 @@ static void what_is_stuck_goes(void **state)
 	rig_free(r);
 }
 
+/* Where the name stands in what is held, and no line allows it, nothing goes. */
+static void what_shows_a_denied_name_stays(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bad[2048], good[2048];
+	size_t len = wire_hello(bad, "social.example", 900);
+	wire_hello(good, "news.example", 900);
+	for (int allowed = 0; allowed < 2; allowed++) {
+		unsigned port = 4000 + (unsigned)allowed;
+		const uint8_t *bytes = allowed ? good : bad;
+		syn(r, guest, port);
+		uint64_t first = r->source.next_id;
+		assert_int_equal(data(r, guest, port, 0, bytes, len - 50), -1);
+		wait_ms(r, 1000);
+		assert_int_equal(r->source.verdict[first], allowed ? VERDICT_PASS : -1);
+	}
+	wait_ms(r, 1500);
+	assert_int_equal(r->log[0].reason, REASON_HELLO_UNFINISHED);
+	rig_free(r);
+}
+
 /* What is let go is a sender's first window, nothing behind a hole, and nothing that no line could
  * allow; and it has no longer to become whole than what is held. */
 static void what_is_stuck_has_bounds(void **state)
@@ -778,6 +799,7 @@ int main(void)
 		cmocka_unit_test(holds_a_split_hello),
 		cmocka_unit_test(a_denied_split_hello_goes_nowhere),
 		cmocka_unit_test(what_is_stuck_goes),
+		cmocka_unit_test(what_shows_a_denied_name_stays),
 		cmocka_unit_test(what_is_stuck_has_bounds),
 		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
 		cmocka_unit_test(an_idle_handshake_is_left_alone),
