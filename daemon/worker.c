@@ -33,7 +33,8 @@ static void pass_all(struct worker *w, struct flow *f, const struct packet *p, u
 	pass(w, f, p, id);
 }
 
-/* A hello that is not whole may show its name: whether no line could allow it. */
+/* A hello that is not whole may show its name: whether no line could allow it. (One that its
+ * client ends is not waiting for anything.) */
 static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
 {
 	struct facts facts = facts_of(w, f, false);
@@ -46,7 +47,7 @@ static bool shows_unfit(const struct worker *w, const struct flow *f, const stru
 
 static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
 {
-	f->unfit |= shows_unfit(w, f, &n->hello);
+	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
 	if (f->held_since && w->now - f->held_since >= w->o.config->hello_timeout)
 		deny(w, f, REASON_HELLO_UNFINISHED, id);
 	else if (held_add(w->held, f, id, w->now))

@@ -21,6 +21,14 @@ static struct address server_of(const struct worker *w, const struct flow *f)
 	return snapshot_internal(w->snapshot, &meant) ? f->key.server : meant;
 }
 
+/* What a bridge of ours carries from port to port comes up where br_netfilter is loaded, and leaves
+ * no network: rules that run before routing can't tell it from what does. */
+static bool stays(const struct worker *w, const struct flow *f)
+{
+	int link = w->o.onlink ? onlink_link(w->o.onlink, &f->key.client) : 0;
+	return link && link == onlink_link(w->o.onlink, &f->key.server);
+}
+
 struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting)
 {
 	return (struct facts){
@@ -33,6 +41,7 @@ struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting
 		.evidence = f->evidence,
 		.mismatch = f->mismatch,
 		.waiting = waiting,
+		.stays = stays(w, f),
 	};
 }
 

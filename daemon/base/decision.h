@@ -112,6 +112,7 @@ struct facts {
 	enum evidence evidence;  /* of host; EVIDENCE_ADDRESS where host is NULL */
 	bool mismatch;           /* the flow names a host that was not resolved to this address */
 	bool waiting;            /* a (stronger) name may still come */
+	bool stays;              /* the server is on the client's own segment */
 };
 
 #define RULE_NONE UINT32_MAX

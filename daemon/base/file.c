@@ -37,18 +37,14 @@ static int follow(const char *path, char out[static PATH_MAX])
 	return snprintf(out, PATH_MAX, "%s", path) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
+static int open_beside(struct file_new *f, mode_t mode, gid_t group)
 {
-	f->to = NULL;
-	int e = follow(path, f->path);
-	if (e < 0)
-		return e;
 	if (snprintf(f->temp, sizeof f->temp, "%s.XXXXXX", f->path) >= (int)sizeof f->temp)
 		return -ENAMETOOLONG;
 	int fd = mkostemp(f->temp, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	e = keep_owner(fd, f, mode, group);
+	int e = keep_owner(fd, f, mode, group);
 	if (e == 0 && !(f->to = fdopen(fd, "w")))
 		e = -errno;
 	if (e < 0) {
@@ -56,6 +52,21 @@ int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group
 		unlink(f->temp);
 	}
 	return e;
+}
+
+int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
+{
+	f->to = NULL;
+	int e = follow(path, f->path);
+	return e < 0 ? e : open_beside(f, mode, group);
+}
+
+int file_new_open_nofollow(struct file_new *f, const char *path, mode_t mode, gid_t group)
+{
+	f->to = NULL;
+	if (snprintf(f->path, sizeof f->path, "%s", path) >= (int)sizeof f->path)
+		return -ENAMETOOLONG;
+	return open_beside(f, mode, group);
 }
 
 /* The rename itself is on the disk once its folder is. */

@@ -16,6 +16,9 @@ struct file_new {
  * there than root or who we are: -ELOOP. 0 or -errno. */
 int file_new_open(struct file_new *f, const char *path, mode_t mode, gid_t group)
 	__attribute__((warn_unused_result));
+/* The same of a file that is ours alone: a symbolic link in its place is what is replaced. */
+int file_new_open_nofollow(struct file_new *f, const char *path, mode_t mode, gid_t group)
+	__attribute__((warn_unused_result));
 /* Ends, by taking the place of the old file or by leaving it as it was. Both close; 0 or -errno. */
 int file_new_commit(struct file_new *f) __attribute__((warn_unused_result));
 void file_new_abandon(struct file_new *f);

@@ -59,7 +59,7 @@ bool list_kept(struct loader *l, const char *name, struct config_list *list)
 static int write_entries(const char *path, const struct config_list *list)
 {
 	struct file_new f;
-	int e = file_new_open(&f, path, 0640, (gid_t)-1);
+	int e = file_new_open_nofollow(&f, path, 0640, (gid_t)-1);
 	if (e < 0)
 		return e;
 	for (size_t i = 0; i < list->count; i++) {
@@ -92,10 +92,21 @@ static int keep(const struct config *c, const struct config_list *list)
 	return e;
 }
 
+static bool has_lists(const struct config *c)
+{
+	for (size_t s = 0; s < c->site_count; s++)
+		for (size_t i = 0; i < c->sites[s].count; i++)
+			if (c->sites[s].list[i].changed)
+				return true;
+	return false;
+}
+
 bool config_keep(const struct config *c, struct errors *errors)
 {
 	char *folder;
 	size_t before = errors->count;
+	if (!has_lists(c))
+		return true;
 	if (asprintf(&folder, "%s/lists", c->state_dir) < 0)
 		abort();
 	if (mkdir(folder, 0750) < 0 && errno != EEXIST)

@@ -22,7 +22,7 @@ struct bucket {
 struct route {
 	_Atomic uint64_t high, low; /* of the network's base */
 	_Atomic uint32_t bits, ours;
-	int link; /* the writer's */
+	_Atomic int link;
 };
 
 struct onlink {

@@ -22,6 +22,8 @@ enum onlink_word {
 
 /* Readers, any thread. mac is set for ONLINK_HERE alone. */
 enum onlink_word onlink_at(const struct onlink *o, const struct address *a, uint8_t mac[static 6]);
+/* The interface on whose segment an address is; 0: none. */
+int onlink_link(const struct onlink *o, const struct address *a);
 /* Whose share the address takes of what is bounded. */
 struct host_key onlink_host(const struct onlink *o, const struct address *a);
 
@@ -29,8 +31,6 @@ struct host_key onlink_host(const struct onlink *o, const struct address *a);
  * that holds an address counts. False where there is no room (64). */
 bool onlink_route(struct onlink *o, const struct network *n, int link, bool ours);
 void onlink_route_gone(struct onlink *o, const struct network *n, int link);
-/* The interface on whose segment an address is; 0: none. */
-int onlink_link(const struct onlink *o, const struct address *a);
 void onlink_set(struct onlink *o, const struct address *a, const uint8_t mac[static 6]);
 void onlink_drop(struct onlink *o, const struct address *a);
 void onlink_clear(struct onlink *o);

@@ -219,7 +219,7 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 {
 	uint32_t tier = snapshot_tier(s, f->tier);
 	struct asked a = asked_of(f, now, expiry);
-	if (snapshot_internal(s, &f->server))
+	if (f->stays || snapshot_internal(s, &f->server))
 		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
 	if (tier == TIER_NONE)
 		return by_reason(ACTION_DENY, REASON_NO_TIER);

@@ -57,7 +57,7 @@ static int folder_save(struct store *s, const char *kind, uint32_t version, cons
 	uint8_t sum[SHA256_DIGEST_SIZE];
 	int e = len > STATE_MAX ? -EFBIG : path_of(s, kind, path);
 	if (e == 0)
-		e = file_new_open(&f, path, 0600, (gid_t)-1);
+		e = file_new_open_nofollow(&f, path, 0600, (gid_t)-1);
 	if (e < 0)
 		return e;
 	checksum(&h, bytes, len, sum);

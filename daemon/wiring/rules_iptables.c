@@ -268,6 +268,12 @@ static void marks(const struct file *f)
 	     f->four ? "icmp" : "icmpv6");
 	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++)
 		open_flow(f, k);
+	/* Neighbour discovery between two ports of a bridge: routers forward none. */
+	for (unsigned type = 135; !f->four && type <= 136; type++)
+		rule(f,
+		     "-A " RULES_PREFIX "INSIDE -p icmpv6 -m icmp6 --icmpv6-type %u -m conntrack "
+		     "--ctstate UNTRACKED -g " RULES_PREFIX "UNDECIDED",
+		     type);
 	if (f->c->mode != CONFIG_OBSERVE)
 		put_mark(f, "INSIDE", "-m conntrack --ctstate UNTRACKED ", MARK_DENIED);
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate UNTRACKED -j RETURN");

@@ -219,6 +219,9 @@ static void marks(const struct rules *r, FILE *to)
 		if (k != MARK_PENDING)
 			rule(to, "%s ct state established tcp flags == ack jump empty", m);
 	}
+	/* Neighbour discovery between two ports of a bridge: routers forward none. */
+	rule(to, "ct state untracked icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } "
+		 "goto undecided");
 	if (r->config->mode == CONFIG_OBSERVE)
 		rule(to, "ct state untracked accept");
 	else

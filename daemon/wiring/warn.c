@@ -79,7 +79,7 @@ void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings)
 }
 
 /* With br_netfilter's settings on, what a bridge carries from port to port comes to our rules as if
- * it were routed, and they can't tell. */
+ * it were routed. Workers know it where both hosts are on a segment of ours. */
 static void warn_of_bridges(const struct config *c, struct errors *warnings)
 {
 	static const char *const settings[] = {"bridge-nf-call-iptables",
@@ -94,8 +94,10 @@ static void warn_of_bridges(const struct config *c, struct errors *warnings)
 			if (access(bridge, F_OK) == 0)
 				errors_add(warnings, NULL, 0,
 					   "net.bridge.%s is on: what the bridge %s carries from "
-					   "port to port is decided as if it left the network; set "
-					   "it to 0, or put the networks on %s into `internal`",
+					   "port to port comes up, too; between hosts of networks in "
+					   "which this gateway has no address it is decided as if it "
+					   "left them: set it to 0, or put those networks on %s into "
+					   "`internal`",
 					   settings[s], name, name);
 		}
 	}

@@ -1076,6 +1076,60 @@ def test_interfaces(lab):
             lab.run("gateway", "ip", "link", "set", "late8", "name", "late7")
 
 
+@contextlib.contextmanager
+def bridged(lab):
+    """Two hosts of one segment, at two ports of the gateway's br9."""
+    lab.run("gateway", "ip", "link", "add", "br9", "type", "bridge")
+    lab.run("gateway", "ip", "link", "set", "br9", "up")
+    hosts = ("left", "right")
+    try:
+        for i, host in enumerate(hosts):
+            subprocess.run(["ip", "netns", "add", lab.ns(host)], check=True)
+            subprocess.run(["ip", "link", "add", f"port{i}", "netns", lab.ns("gateway"), "type", "veth", "peer",
+                            "name", "eth0", "netns", lab.ns(host)], check=True)
+            lab.run("gateway", "ip", "link", "set", f"port{i}", "master", "br9", "up")
+            lab.run(host, "ip", "addr", "add", f"203.0.113.1{i}/24", "dev", "eth0")
+            lab.run(host, "ip", "addr", "add", f"2001:db8:9::1{i}/64", "dev", "eth0", "nodad")
+            lab.run(host, "ip", "link", "set", "eth0", "up")
+            for family, via in (("-4", "203.0.113.1"), ("-6", "2001:db8:9::1")):
+                lab.run(host, "ip", family, "route", "add", "default", "via", via)
+        lab.run("gateway", "ip", "addr", "add", "203.0.113.1/24", "dev", "br9")
+        lab.run("gateway", "ip", "addr", "add", "2001:db8:9::1/64", "dev", "br9", "nodad")
+        yield
+    finally:
+        for host in hosts:
+            subprocess.run(["ip", "netns", "del", lab.ns(host)])
+        lab.run("gateway", "ip", "link", "del", "br9", check_exit=False)
+
+
+def test_bridged_traffic(lab):
+    "with br_netfilter on, hosts of one bridged segment reach each other, and the world no more than before"
+    if lab.run("gateway", "sysctl", "net.bridge.bridge-nf-call-iptables", check_exit=False).returncode:
+        raise Skip("no br_netfilter")
+    keys = [f"net.bridge.bridge-nf-call-{x}tables" for x in ("ip", "ip6")]
+    try:
+        with bridged(lab), lab.gateway(inside=["lan0", "br9"]):
+            lab.run("gateway", "sysctl", "-qw", *(f"{k}=1" for k in keys))
+            for family, here, there in ((socket.AF_INET, "203.0.113.10", "203.0.113.11"),
+                                        (socket.AF_INET6, "2001:db8:9::10", "2001:db8:9::11")):
+                listener = lab.socket("right", family, socket.SOCK_STREAM)
+                listener.bind((there, 8080))
+                listener.listen()
+                s = lab.socket("left", family, socket.SOCK_STREAM)
+                s.settimeout(5)
+                s.connect((there, 8080))
+                c, _ = listener.accept()
+                for i in range(3):
+                    s.sendall(b"ping%d" % i)
+                    equal(c.recv(100), b"ping%d" % i)
+                    c.sendall(b"pong")
+                    equal(s.recv(100), b"pong")
+            out = lab.run("left", "curl", "-sS", "-m3", "http://198.51.100.10/", check_exit=False)
+            check(out.returncode, "the world is open to a host of no tier")
+    finally:
+        lab.run("gateway", "sysctl", "-qw", *(f"{k}=0" for k in keys))
+
+
 def test_warning_of_bridges(lab):
     "check warns where br_netfilter hands an inside bridge's own traffic to our rules"
     if lab.run("gateway", "sysctl", "net.bridge.bridge-nf-call-iptables", check_exit=False).returncode:

@@ -236,6 +236,26 @@ static void a_hosts_addresses_share_what_it_may_hold(void **state)
 	}
 }
 
+/* What a bridge carries from port to port comes up where br_netfilter is loaded. */
+static void what_stays_on_a_segment_passes(void **state)
+{
+	struct rig *r = rig_on(POLICY, true);
+	struct wire w;
+	struct network n, far;
+	assert_true(network_parse("192.0.2.0/24", &n) && network_parse("198.51.100.0/24", &far));
+	onlink_route(r->onlink, &n, 1, true);
+	onlink_route(r->onlink, &far, 2, true);
+	is_at(r, "192.0.2.5", ANN);
+	wire_tcp(&w, "192.0.2.5", 4000, "192.0.2.9", 80, TCP_SYN, 1000, NULL, 0);
+	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
+	assert_int_equal(r->log[0].reason, REASON_INTERNAL);
+	wire_tcp(&w, "192.0.2.5", 4001, "198.51.100.9", 80, TCP_SYN, 1000, NULL, 0); /* another segment */
+	assert_int_equal(packet(r, &w), VERDICT_DENIED);
+	wire_tcp(&w, "192.0.2.5", 4002, site, 80, TCP_SYN, 1000, NULL, 0);
+	assert_int_equal(packet(r, &w), VERDICT_DENIED);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +267,7 @@ int main(void)
 		cmocka_unit_test(anothers_packets_touch_nothing),
 		cmocka_unit_test(a_routers_mac_address_is_nobodys),
 		cmocka_unit_test(a_hosts_addresses_share_what_it_may_hold),
+		cmocka_unit_test(what_stays_on_a_segment_passes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,19 @@ static void what_shows_a_denied_name_stays(void **state)
 	rig_free(r);
 }
 
+static void what_its_client_ends_stays(void **state)
+{
+	struct rig *r = rig_new("");
+	struct wire w;
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	wire_tcp(&w, guest, 4000, site, 443, TCP_ACK | TCP_FIN, 1001, "SECRET", 6);
+	assert_int_equal(packet(r, &w), -1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], -1);
+	rig_free(r);
+}
+
 /* What is let go is a sender's first window, nothing behind a hole, and nothing that no line could
  * allow; and it has no longer to become whole than what is held. */
 static void what_is_stuck_has_bounds(void **state)
@@ -800,6 +813,7 @@ int main(void)
 		cmocka_unit_test(a_denied_split_hello_goes_nowhere),
 		cmocka_unit_test(what_is_stuck_goes),
 		cmocka_unit_test(what_shows_a_denied_name_stays),
+		cmocka_unit_test(what_its_client_ends_stays),
 		cmocka_unit_test(what_is_stuck_has_bounds),
 		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
 		cmocka_unit_test(an_idle_handshake_is_left_alone),
