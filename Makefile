@@ -47,6 +47,7 @@ $B/tiergatectl: $(CTL_OBJ) $B/libtiergate.a
 $B/tiergate-portal: $(PORTAL_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
 $B/daemon/portal/assets.o: daemon/portal/style.css
+$B/daemon/name/probe.o: rules/captive-checks.sites
 $(PORTAL_LIB): $(filter-out %/main.o,$(PORTAL_OBJ))
 	@rm -f $@
 	$(AR) rcs $@ $^

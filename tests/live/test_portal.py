@@ -234,6 +234,21 @@ def test_denied_request_ends(lab):
 
 
 @shared
+def test_captive_check(lab):
+    "a device's connectivity check meets the portal until its person has signed in, then no portal any more"
+    b = Browser(lab)
+    at = ("--resolve", "captive.apple.com:80:198.51.100.11")
+    got = b.get("http://captive.apple.com/hotspot-detect.html", *at)
+    equal((got.status, got.headers["location"]), (302, f"{GATE}/blocked?to=captive.apple.com"))
+    equal(b.sign_in().status, 303)
+    got = b.get("http://captive.apple.com/hotspot-detect.html", *at)
+    equal((got.exit, got.status), (56, 0), "refused")
+    got = b.get("http://www.denied.example/", "--resolve", "www.denied.example:80:198.51.100.11")
+    equal(got.status, 302, "a page is told why")
+    equal(b.sign_out().status, 303)
+
+
+@shared
 def test_redirect_over_ip6(lab):
     "nobody's plain HTTP over IPv6 meets the portal"
     b = Browser(lab, v6(NOBODY))
