@@ -453,26 +453,17 @@ static enum parse skip_before(struct http_follow *f, struct cursor *stream)
 }
 
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
-		     struct hello *out)
+		     uint64_t *body, struct hello *out)
 {
 	const uint8_t *start = stream.pos;
-	*consumed = 0;
+	*body = 0;
 	hello_reset(out);
-	for (;;) {
-		out->server_next = false;
-		enum parse before = skip_before(f, &stream);
-		*consumed = (uint64_t)(stream.pos - start);
-		if (before != PARSE_OK)
-			return before;
-		uint64_t body = 0;
-		bool head = f->at == HTTP_HEAD;
-		enum parse answer = next_part(f, &stream, &body, out);
-		if (answer != PARSE_OK)
-			return answer;
-		*consumed = (uint64_t)(stream.pos - start) + body;
-		if (head)
-			return PARSE_OK;
-		if (!cursor_skip(&stream, body))
-			return PARSE_MORE;
-	}
+	enum parse answer = skip_before(f, &stream);
+	*consumed = (uint64_t)(stream.pos - start);
+	if (answer != PARSE_OK)
+		return answer;
+	answer = next_part(f, &stream, body, out);
+	if (answer == PARSE_OK)
+		*consumed = (uint64_t)(stream.pos - start) + *body;
+	return answer;
 }

@@ -16,15 +16,16 @@
  * any request. So the address decides, unless a name may be denied there. */
 enum parse http_request(struct cursor stream, struct hello *out);
 
-/* The next request of a connection, for every-request: stream begins where *consumed of the call
- * before (0 at first, a proxy's header included) ended. *consumed may lie past the stream's end: so
- * many bytes are body and need not be shown. PARSE_OK: a request, *consumed up to the end of its
- * body or to its first chunk. PARSE_MORE: *consumed are done with, more are needed
- * (out->server_next: what has come of it may go on, no request begins there). PARSE_ABSENT:
- * no HTTP any more, after CONNECT or an Upgrade. PARSE_BAD: malformed, a body that could be read in
- * two ways, or a second request of an h2c connection (see http2.h). */
+/* The next part of a connection, for every-request: stream begins where *consumed of the call
+ * before (0 at first, a proxy's header included) ended. *consumed may lie past the stream's end:
+ * the last *body of them are body and need not be shown. PARSE_OK: a request (out->protocol says
+ * so), *consumed up to the end of its body or to its first chunk; or a chunk with its size, or a
+ * line of a trailer. PARSE_MORE: *consumed are done with, more are needed (out->server_next: what
+ * has come of it may go on, no request begins there). PARSE_ABSENT: no HTTP any more, after CONNECT
+ * or an Upgrade. PARSE_BAD: malformed, a body that could be read in two ways, or a second request
+ * of an h2c connection (see http2.h). */
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
-		     struct hello *out);
+		     uint64_t *body, struct hello *out);
 
 /* Sets out's name from a Host, :authority or absolute-form authority: uri-host [ ":" port ]. */
 void http_authority(struct cursor authority, struct hello *out);

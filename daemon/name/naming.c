@@ -305,21 +305,28 @@ static void keep_rest(struct namer *n, struct flow *f, uint64_t used, struct cur
 		naming_drop(n, f);
 }
 
-/* Another request of an HTTP connection; the bytes begin at f->next. */
+/* A part of an HTTP connection that is no request for another host. */
+static bool says_no_more(const struct flow *f, const struct naming *n)
+{
+	return n->parse == PARSE_OK &&
+	       (n->hello.protocol == PROTOCOL_NONE ||
+		(n->hello.name == HELLO_NAME_OK && host_equal(&n->hello.host, &f->host)));
+}
+
+/* Another request of an HTTP connection; the bytes begin at f->next. What stands between may be
+ * other bytes when it comes again, as long as its length is the same: it is not kept. */
 static void next_request(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
 {
 	uint64_t all = 0;
 	do {
-		uint64_t used = 0;
-		out->parse = http_next(&f->follow, bytes, &used, &out->hello);
-		keep(n, f, bytes, used);
+		uint64_t used, body;
+		out->parse = http_next(&f->follow, bytes, &used, &body, &out->hello);
+		keep(n, f, bytes, used - body);
 		f->next += used;
 		all += used;
 		cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
-	} while (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
-		 host_equal(&out->hello.host, &f->host) && cursor_left(&bytes));
-	if (out->parse == PARSE_OK && out->hello.name == HELLO_NAME_OK &&
-	    host_equal(&out->hello.host, &f->host))
+	} while (says_no_more(f, out) && cursor_left(&bytes));
+	if (says_no_more(f, out))
 		out->parse = PARSE_MORE;
 	if (out->parse != PARSE_OK && out->parse != PARSE_MORE) {
 		naming_drop(n, f);

@@ -1,5 +1,6 @@
 /* The input is a port (1 byte, that picks who reads) and a client's stream. What a prefix is found
  * to be, all of it is; and the requests of a connection are the same however it is cut. */
+#include "../http_requests.h"
 #include "name/hello.h"
 #include "name/http.h"
 #include "name/name.h"
@@ -63,7 +64,7 @@ static struct tally follow(const uint8_t *data, size_t size, size_t piece)
 		struct hello h;
 		uint64_t from = t.at < have ? t.at : have;
 		t.end = t.at > have ? PARSE_MORE
-				    : http_next(&f, cursor_of(data + from, have - from), &used, &h);
+				    : next_request(&f, cursor_of(data + from, have - from), &used, &h);
 		if (t.at <= have)
 			t.at += used;
 		if (t.end == PARSE_OK) {

@@ -1,5 +1,6 @@
 /* One meaning for every cut: what the first bytes of a connection are found to be, all of them are,
  * for every prefix of every entry of the fuzz targets' corpora and every reader. */
+#include "../../http_requests.h"
 #include "bytes.h"
 #include "name/hello.h"
 #include "name/http.h"
@@ -74,7 +75,7 @@ static void follow(const uint8_t *bytes, size_t len, size_t piece, struct told *
 		uint64_t used = 0;
 		struct hello h;
 		t->end = at > have ? PARSE_MORE
-				   : http_next(&f, cursor_of(bytes + at, have - at), &used, &h);
+				   : next_request(&f, cursor_of(bytes + at, have - at), &used, &h);
 		at += used;
 		if (t->end == PARSE_OK) {
 			t->requests++;

@@ -1,3 +1,4 @@
+#include "../../http_requests.h"
 #include "name/http.h"
 #include "bytes.h"
 #include "unit.h"
@@ -224,7 +225,7 @@ static enum parse follow(const struct bytes *b, size_t piece, struct bytes *to)
 	for (;;) {
 		uint64_t used;
 		uint8_t *copy = exact(b->at + at, have - at);
-		enum parse answer = http_next(&f, cursor_of(copy, have - at), &used, &hello);
+		enum parse answer = next_request(&f, cursor_of(copy, have - at), &used, &hello);
 		free(copy);
 		at += used;
 		if (answer == PARSE_OK) {
@@ -293,10 +294,10 @@ static void test_empty_line(void **state)
 	static const char post[] = POST("Content-Length: 5\r\n", "GET /\r\n");
 	struct http_follow f = {0};
 	uint64_t used, all;
-	assert_int_equal(http_next(&f, cursor_of(post, sizeof post - 1), &used, &hello), PARSE_OK);
+	assert_int_equal(next_request(&f, cursor_of(post, sizeof post - 1), &used, &hello), PARSE_OK);
 	assert_int_equal(used, sizeof post - 3);
 	struct cursor rest = cursor_of(post + used, 2);
-	assert_int_equal(http_next(&f, rest, &all, &hello), PARSE_MORE);
+	assert_int_equal(next_request(&f, rest, &all, &hello), PARSE_MORE);
 	assert_int_equal(all, 2);
 	assert_false(hello.server_next);
 }
@@ -308,10 +309,10 @@ static void test_half_a_line(void **state)
 		POST("Transfer-Encoding: chunked\r\n", "1\r\nG\r\n0\r\nX: y\r\n\r\nGET /");
 	struct http_follow f = {0};
 	uint64_t used, at = 0;
-	assert_int_equal(http_next(&f, cursor_of(post, sizeof post - 1), &at, &hello), PARSE_OK);
+	assert_int_equal(next_request(&f, cursor_of(post, sizeof post - 1), &at, &hello), PARSE_OK);
 	for (size_t len = at; len < sizeof post; len++) {
 		struct http_follow copy = f;
-		assert_int_equal(http_next(&copy, cursor_of(post + at, len - at), &used, &hello),
+		assert_int_equal(next_request(&copy, cursor_of(post + at, len - at), &used, &hello),
 				 PARSE_MORE);
 		assert_int_equal(hello.server_next, copy.at != HTTP_HEAD);
 	}

@@ -703,6 +703,31 @@ static void a_live_flow_that_is_revoked_holds_nothing(void **state)
 }
 
 /* A later request beyond a hole is neither passed nor forgotten. */
+/* Of an upload's chunks the sizes are compared when they come again, however much was sent since,
+ * and the bytes are not. */
+static void chunks_come_again(void **state)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nHost: news.example\r\n"
+				   "Transfer-Encoding: chunked\r\n\r\n";
+	enum { CHUNKS = 200, EACH = 1024 };
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	char chunk[EACH + 1];
+	snprintf(chunk, sizeof chunk, "%x\r\n", EACH - 7);
+	memset(chunk + 5, 'x', EACH - 7);
+	strcpy(chunk + EACH - 2, "\r\n");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, head), VERDICT_PASS);
+	for (uint32_t i = 0; i < CHUNKS; i++)
+		assert_int_equal(request(r, 4000, sizeof head - 1 + i * EACH, chunk),
+				 VERDICT_PASS);
+	memset(chunk + 5, 'y', EACH - 7);
+	assert_int_equal(request(r, 4000, sizeof head - 1, chunk), VERDICT_PASS);
+	chunk[0]++;
+	assert_int_equal(request(r, 4000, sizeof head - 1, chunk), VERDICT_DENIED);
+	assert_int_equal(r->log[r->logged - 1].reason, REASON_OVERLAP_CONFLICT);
+	rig_free(r);
+}
+
 static void a_later_request_out_of_order_is_held(void **state)
 {
 	struct rig *r = rig_new("http = \"every-request\";\n");
@@ -846,6 +871,7 @@ int main(void)
 		cmocka_unit_test(judged_bytes_are_compared),
 		cmocka_unit_test(a_logout_while_holding_strands_nothing),
 		cmocka_unit_test(a_live_flow_that_is_revoked_holds_nothing),
+		cmocka_unit_test(chunks_come_again),
 		cmocka_unit_test(a_later_request_out_of_order_is_held),
 		cmocka_unit_test(an_empty_packet_moves_no_bytes),
 		cmocka_unit_test(a_revocation_waits_for_room),
