@@ -4,6 +4,7 @@
 #include "source/mark.h"
 #include "source/nfqueue.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,9 +99,28 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 		struct flow_ended *slot = ring_claim(g->lanes[i].ended);
 		if (!slot)
 			continue;
-		*slot = (struct flow_ended){*key, bytes, packets, after, last};
+		*slot = (struct flow_ended){*key, FLOW_OVER, bytes, packets, after, last};
 		ring_publish(g->lanes[i].ended);
 	}
+}
+
+static void tell_cut(struct lane *l, const struct flow_key *key, bool closed)
+{
+	struct flow_ended *slot = ring_claim(l->ended);
+	if (!slot)
+		return; /* said with its next packet */
+	*slot = (struct flow_ended){.key = *key, .what = closed ? FLOW_CLOSED : FLOW_CUT};
+	ring_publish(l->ended);
+}
+
+static void remark(struct gateway *g, struct lane *l, const struct remark *r)
+{
+	bool ends = r->verdict == VERDICT_DENIED;
+	bool closed = ends && conntrack_closed(g->conntrack, &r->key);
+	if (!closed)
+		closed = conntrack_remark(g->conntrack, &r->key, r->isn, r->verdict) == -ENOENT;
+	if (ends)
+		tell_cut(l, &r->key, closed);
 }
 
 /* A denied flow's next packet from either side is rejected with the right numbers; a probe makes an
@@ -113,7 +133,7 @@ int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx)
 	for (unsigned i = 0; i < g->lane_count; i++) {
 		const struct remark *r;
 		while ((r = ring_peek(g->lanes[i].remarks))) {
-			conntrack_remark(g->conntrack, &r->key, r->isn, r->verdict);
+			remark(g, &g->lanes[i], r);
 			ring_release(g->lanes[i].remarks);
 		}
 		identity_ask(g, g->lanes[i].asks);

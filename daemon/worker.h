@@ -27,9 +27,12 @@ struct worker_options {
 	void *ctx;
 };
 
-/* A flow's end, as conntrack or the capture tells it. */
+/* What conntrack or the capture tells of a flow: that it ended, or what became of the wish to end
+ * one that was allowed (FLOW_CUT, FLOW_CLOSED: it was over, of which the kernel keeps an entry for
+ * two minutes). */
 struct flow_ended {
 	struct flow_key key;
+	enum { FLOW_OVER, FLOW_CUT, FLOW_CLOSED } what;
 	uint64_t bytes, packets; /* both directions; 0 where not accounted */
 	int64_t after, last;     /* between these; what began later is another on its ports */
 };

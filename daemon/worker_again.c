@@ -10,13 +10,29 @@ enum { AGAIN_BURST = 8192 };
 #define SWEEP_EVERY (5 * NS_PER_MS)
 #define QUIET       (40 * NS_PER_MS) /* less than a sender waits before it repeats (RFC 6298) */
 
+/* Allowed until now, and the kernel was asked to end it. */
+static void cut_told(struct worker *w, struct flow *f, bool closed)
+{
+	if (!closed) {
+		say_cut(w, f);
+	} else if (f->unsaid) { /* its end is yet to be told */
+		f->unsaid = false;
+		f->state = FLOW_ALLOWED;
+		f->outcome = (struct outcome){ACTION_ALLOW, f->was, RULE_NONE, SITE_NONE};
+	}
+}
+
 /* The kernel drops the entry of a connection that was reset when its ports open the next one, and
  * tells it after that one's SYN came up. */
 static void flow_ended(struct worker *w, const struct flow_ended *e)
 {
 	struct flow *f = flow_find(w->flows, &e->key);
-	if (!f || f->ended || f->first > e->after)
+	if (f && e->what != FLOW_OVER)
+		cut_told(w, f, e->what == FLOW_CLOSED);
+	if (!f || f->ended || e->what != FLOW_OVER || f->first > e->after)
 		return;
+	if (f->unsaid)
+		f->outcome.reason = f->was;
 	if (w->now < e->last)
 		w->now = e->last;
 	conclude(w, f);
@@ -91,6 +107,8 @@ static bool flow_again(struct worker *w, struct flow *f)
 		if (!f->ended && !s->ops->remark(s, f, VERDICT_DENIED))
 			return false;
 		COUNT(w->counters.again);
+		f->was = f->outcome.reason;
+		f->unsaid = w->o.ended && f->recorded; /* it may be over: the kernel tells */
 		release(w, f, settle(w, f, o, false));
 	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
 		if (!s->ops->remark(s, f, VERDICT_PENDING))

@@ -81,6 +81,8 @@ void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id);
 void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
 /* A denied flow was met again. */
 void repeat(struct worker *w, struct flow *f);
+/* Records a flow's denial that waited for word from the kernel. */
+void say_cut(struct worker *w, struct flow *f);
 /* Answers the plain HTTP request at hand in its server's place; false where it is to be rejected.
  */
 bool answer(struct worker *w, const struct flow *f);

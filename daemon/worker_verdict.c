@@ -130,8 +130,17 @@ void record_repeats(struct worker *w, struct flow *f)
 	w->o.record(w->o.ctx, &d);
 }
 
+void say_cut(struct worker *w, struct flow *f)
+{
+	if (!f->unsaid)
+		return;
+	f->unsaid = false;
+	record_decided(w, f);
+}
+
 void repeat(struct worker *w, struct flow *f)
 {
+	say_cut(w, f);
 	f->repeats++;
 	if (w->now - f->repeat_said >= REPEAT_SAY)
 		record_repeats(w, f);
@@ -223,6 +232,8 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
 	if (again) {
 		repeat(w, f);
+	} else if (f->unsaid) {
+		/* said when it is known to be open */
 	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
 		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
 		f->state = FLOW_DENIED;

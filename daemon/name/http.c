@@ -323,16 +323,29 @@ static void read_name(const struct head *h, struct hello *out)
 		hello_no_name(out, HELLO_NAME_BAD);
 }
 
+/* What a head that is not whole shows of a name, in its lines and in the half line at its end. */
+static void show_name(struct cursor half, bool fields, const struct head *h, struct hello *out)
+{
+	static const char host[] = "host:";
+	size_t len = cursor_left(&half);
+	read_name(h, out);
+	if (fields ? len >= sizeof host && strncasecmp((const char *)half.pos, host, 5) == 0
+		   : len && memmem(half.pos, len, "://", 3))
+		hello_no_name(out, HELLO_NAME_BAD);
+}
+
 /* A request's head; *stream moves past it. */
 static enum parse read_head(struct cursor *stream, struct head *h, struct hello *out)
 {
-	bool too_long = cursor_left(stream) > HTTP_HEAD_MAX;
+	bool too_long = cursor_left(stream) > HTTP_HEAD_MAX, fields;
 	enum parse answer = read_request_line(stream, h);
-	if (answer == PARSE_OK) {
+	if ((fields = answer == PARSE_OK)) {
 		out->protocol = PROTOCOL_HTTP;
 		out->another_may_come = true;
 		answer = read_fields(stream, h);
 	}
+	if (answer == PARSE_MORE && !too_long)
+		show_name(*stream, fields, h, out);
 	if (answer != PARSE_OK)
 		return answer == PARSE_MORE && too_long ? PARSE_BAD : answer;
 	read_name(h, out);

@@ -185,6 +185,8 @@ static enum parse read_frames(struct cursor *c, struct hello *out)
 		struct frame f;
 		out->server_next = !first && cursor_left(c) == 0;
 		enum parse answer = read_frame(c, &f);
+		if (f.type == FRAME_HEADERS) /* a part of one shows some name */
+			hello_no_name(out, HELLO_NAME_BAD);
 		if (answer != PARSE_OK)
 			return answer;
 		if (first != (f.type == FRAME_SETTINGS) && first)

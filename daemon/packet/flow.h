@@ -80,6 +80,7 @@ struct flow {
 	bool ended;    /* conntrack forgot it; kept for a grace (UDP) */
 	bool restored; /* an earlier process decided it */
 	bool stuck;    /* held bytes of it passed before it had a name, as no more came */
+	bool unsaid;   /* denied since, if it is still open: no record yet */
 	bool unfit;    /* a name that no line allows stands in what is held: it is not let go */
 	bool recorded; /* its decision is in the log */
 	bool passed;   /* it was allowed once: its end is worth a record */
@@ -104,6 +105,7 @@ struct flow {
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	char user[USER_MAX], tier[TIER_MAX];
 	struct outcome outcome;
+	enum reason was; /* unsaid: what allowed it */
 	enum evidence evidence;
 	enum protocol protocol;
 	bool mismatch, has_mac;

@@ -203,6 +203,30 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 	return error;
 }
 
+static void take_state(void *ctx, const struct netlink_message *message)
+{
+	struct conntrack_message m;
+	conntrack_message_read(message->body, &m);
+	if (m.has_key)
+		*(uint8_t *)ctx = m.tcp_state;
+}
+
+bool conntrack_closed(struct conntrack *c, const struct flow_key *key)
+{
+	char bytes[MESSAGE_MAX];
+	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6, state = 0;
+	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_ACK, family, ++c->sequence);
+	struct nf_conntrack *ct = key->transport == IPPROTO_TCP ? entry_of(key, true) : NULL;
+	bool built = ct && nfct_nlmsg_build(m, ct) >= 0;
+	if (ct)
+		nfct_destroy(ct);
+	if (!built || mnl_socket_sendto(c->commands, m, m->nlmsg_len) < 0)
+		return false;
+	if (netlink_dump(mnl_socket_get_fd(c->commands), m->nlmsg_seq, take_state, &state) < 0)
+		return false;
+	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+}
+
 int conntrack_delete(struct conntrack *c, const struct flow_key *key)
 {
 	return change(c, key, &(struct change){.type = IPCTNL_MSG_CT_DELETE});

@@ -38,6 +38,9 @@ void conntrack_take(struct conntrack *c, const void *bytes, size_t len);
  * kernel has no such flow; -errno. */
 int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v);
 
+/* Whether a TCP connection that the kernel knows is over, both ways or by a reset. */
+bool conntrack_closed(struct conntrack *c, const struct flow_key *key);
+
 /* Forgets a flow; 0, -ENOENT or -errno. */
 int conntrack_delete(struct conntrack *c, const struct flow_key *key);
 

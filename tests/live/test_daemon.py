@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The daemon's life: reload, stop, kill, a full queue, a login, and what happens to packets meanwhile."""
+import contextlib
 import datetime
 import os
 import pathlib
@@ -193,6 +194,25 @@ def test_reload_load(lab):
         wrong = [r for r in lab.records(destination__port=4443) if r["event.action"] in ("allow", "deny")
                  and (r["event.action"] == "allow") != (r.get("destination.domain", "").endswith("allowed.example"))]
         check(not wrong, wrong[:3])
+
+
+def test_reload_closed(lab):
+    "a reload that denies what was allowed records the connections that are open, not those that are over"
+    with lab.gateway():
+        for _ in range(20):
+            check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        s = keep_alive(lab, "www.allowed.example")
+        port = s.getsockname()[1]
+        lab.reload(allow=[])
+        s.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            check(not s.recv(100), "the open one goes on")
+        lab.record(event__action="deny", source__port=port)
+        lab.run("gateway", "conntrack", "-F")
+        ends = lambda: lab.records(event__action="end", event__reason="allow-line")  # noqa: E731
+        wait_for(lambda: len(ends()) >= 20, 10, "the ends")
+        denied = [r["source.port"] for r in lab.records(event__action="deny")]
+        equal(denied, [port], "denied")
 
 
 def test_stop_closed(lab):

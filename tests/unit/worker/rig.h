@@ -1,5 +1,6 @@
 /* rig: a worker between a source of single packets and a log, and what a client says. */
 #pragma once
+#include "base/ring.h"
 #include "base/clock.h"
 #include "policy/snapshot.h"
 #include "source/reply.h"
@@ -203,6 +204,9 @@ static inline struct snapshot *snapshot_of(struct config *c)
 	return s;
 }
 
+/* By which a rig made next hears of ends; most need none. */
+static struct ring *rig_told;
+
 /* A worker under a whole configuration; onlink: with a neighbour table, or as on a capture. */
 static inline struct rig *rig_on(const char *text, bool onlink)
 {
@@ -221,6 +225,7 @@ static inline struct rig *rig_on(const char *text, bool onlink)
 		.onlink = r->onlink = onlink ? onlink_new(64) : NULL,
 		.snapshot = &r->snapshot,
 		.config = r->config,
+		.ended = rig_told,
 		.record = rig_record,
 		.ask = rig_ask,
 		.ctx = r,

@@ -19,7 +19,7 @@ static const uint8_t malformed[] = {22, 3, 1, 0, 5, 2, 0, 0, 1, 0};
 static const uint8_t nul[] = "social.example\0";
 
 /* DNS told this client of one name at the site, as for evidence = "dns". */
-static struct rig *rig_told(const char *text)
+static struct rig *rig_telling(const char *text)
 {
 	struct rig *r = rig_with(text);
 	struct address client, server;
@@ -59,7 +59,7 @@ static void a_broken_hello_evades_no_deny_line(void **state)
 	};
 	for (size_t i = 0; i < 2; i++) {
 		uint8_t bytes[512];
-		struct rig *r = rig_told(policies[i]);
+		struct rig *r = rig_telling(policies[i]);
 		size_t len = hello_of(bytes, nul, 15);
 		expect(r, 4000, malformed, sizeof malformed, VERDICT_DENIED,
 		       REASON_HELLO_MALFORMED);
@@ -83,7 +83,7 @@ static void elsewhere_the_address_is_enough(void **state)
 	};
 	for (size_t i = 0; i < 3; i++) {
 		uint8_t bytes[512];
-		struct rig *r = rig_told(policies[i]);
+		struct rig *r = rig_telling(policies[i]);
 		size_t len = hello_of(bytes, nul, 15);
 		expect(r, 4000, malformed, sizeof malformed, VERDICT_HEARD, REASON_ALLOW_LINE);
 		expect(r, 4001, bytes, len, VERDICT_HEARD, REASON_ALLOW_LINE);
@@ -93,7 +93,7 @@ static void elsewhere_the_address_is_enough(void **state)
 
 static void contradicting_bytes_are_always_denied(void **state)
 {
-	struct rig *r = rig_told(PEOPLE SITES ALLOW("dns"));
+	struct rig *r = rig_telling(PEOPLE SITES ALLOW("dns"));
 	uint8_t bytes[512];
 	size_t len = wire_hello(bytes, "news.example", 0);
 	syn(r, guest, 4000);
@@ -109,7 +109,7 @@ static void contradicting_bytes_are_always_denied(void **state)
 static void an_unfinished_hello_has_a_protocol(void **state)
 {
 	static const uint8_t quic[] = {22, 3, 1};
-	struct rig *r = rig_told(PEOPLE SITES ALLOW("any") DENY("social", "tcp/443"));
+	struct rig *r = rig_telling(PEOPLE SITES ALLOW("any") DENY("social", "tcp/443"));
 	syn(r, guest, 4000);
 	assert_int_equal(data(r, guest, 4000, 0, quic, sizeof quic), -1);
 	syn(r, guest, 4001);

@@ -117,6 +117,31 @@ static void what_shows_a_denied_name_stays(void **state)
 	rig_free(r);
 }
 
+static void half_a_head_shows_its_host(void **state)
+{
+	static const struct {
+		const char *text;
+		int verdict;
+	} half[] = {
+		{"GET / HTTP/1.1\r\nAccept: a", VERDICT_PASS},
+		{"GET / HTTP/1.1\r\nHost: news.example\r\nAcc", VERDICT_PASS},
+		{"GET / HTTP/1.1\r\nHost: social.example\r\n", -1},
+		{"GET / HTTP/1.1\r\nHost: social.exam", -1},
+		{"GET http://social.example", -1},
+		{"GET http://social.example/ HTTP/1.1\r\n", -1},
+		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", VERDICT_PASS},
+	};
+	for (unsigned i = 0; i < sizeof half / sizeof *half; i++) {
+		struct rig *r = rig_new("");
+		http_syn(r, 4000);
+		uint64_t first = r->source.next_id;
+		assert_int_equal(request(r, 4000, 0, half[i].text), -1);
+		wait_ms(r, 100);
+		assert_int_equal(r->source.verdict[first], half[i].verdict);
+		rig_free(r);
+	}
+}
+
 static void what_its_client_ends_stays(void **state)
 {
 	struct rig *r = rig_new("");
@@ -371,6 +396,43 @@ static void an_end_told_late_is_an_earlier_connections(void **state)
 	assert_int_equal(r->logged, 4);
 	assert_int_equal(r->log[3].kind, DECISION_ENDED);
 	rig_free(r);
+}
+
+/* Of what a reload denies only open connections have a record: the kernel knows which are. */
+static void what_is_over_is_not_denied(void **state)
+{
+	struct flow_ended e[3] = {{.what = FLOW_CUT}, {.what = FLOW_CLOSED}, {.after = INT64_MAX}};
+	struct ring *told = rig_told = ring_new(8, sizeof *e);
+	struct rig *r = rig_new("");
+	struct config *c = config_of("tiers = ( { name = \"guest\"; } );\n"
+				     "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n");
+	for (unsigned i = 0; i < 2; i++) {
+		syn(r, guest, 4000 + i);
+		assert_int_equal(hello(r, guest, 4000 + i, "news.example"), VERDICT_HEARD);
+		e[i].key = guest_key(IPPROTO_TCP, (uint16_t)(4000 + i), 443);
+	}
+	e[2].key = e[1].key;
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 1);
+	assert_int_equal(r->source.remarks, 2);
+	assert_int_equal(r->logged, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(ring_claim(told), &e[i], sizeof *e);
+		ring_publish(told);
+	}
+	wait_ms(r, 1);
+	assert_int_equal(r->logged, 4);
+	assert_int_equal(r->log[2].client_port, 4000);
+	assert_int_equal(r->log[2].action, ACTION_DENY);
+	assert_int_equal(r->log[3].kind, DECISION_ENDED);
+	assert_int_equal(r->log[3].client_port, 4001);
+	assert_int_equal(r->log[3].reason, REASON_ALLOW_LINE);
+	rig_told = NULL;
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+	ring_free(told);
 }
 
 static void broken_packets_have_a_reason(void **state)
@@ -839,6 +901,7 @@ int main(void)
 		cmocka_unit_test(what_is_stuck_goes),
 		cmocka_unit_test(what_shows_a_denied_name_stays),
 		cmocka_unit_test(what_its_client_ends_stays),
+		cmocka_unit_test(half_a_head_shows_its_host),
 		cmocka_unit_test(what_is_stuck_has_bounds),
 		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
 		cmocka_unit_test(an_idle_handshake_is_left_alone),
@@ -852,6 +915,7 @@ int main(void)
 		cmocka_unit_test(a_reload_touches_only_what_changed),
 		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
 		cmocka_unit_test(a_flow_ends_with_a_record),
+		cmocka_unit_test(what_is_over_is_not_denied),
 		cmocka_unit_test(an_end_told_late_is_an_earlier_connections),
 		cmocka_unit_test(broken_packets_have_a_reason),
 		cmocka_unit_test(denial_is_as_configured),
