@@ -84,7 +84,7 @@ def leaks(stream, script):
         return True
     like = speech(GOOD, kind)
     rest = stream[len(like):] if first == GOOD else stream
-    unnamed = EVIL.center(32, b"#")  # the random, which may pass before the name where a sender is stuck
+    unnamed = EVIL.center(32, b"#").rstrip(b"#")  # in the random, which may pass before the name where a sender is stuck
     return EVIL in rest.replace(unnamed, b"")
 
 
