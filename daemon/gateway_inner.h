@@ -125,8 +125,8 @@ void identity_ask(struct gateway *g, struct ring *asks);
 /* Once a second. */
 void identity_tick(struct gateway *g, int64_t now);
 
-/* gateway_sweep.c: flows that the kernel still lets pass and that no worker remembers. sweep_tick is
- * called once a second. NULL where memory ran out. */
+/* gateway_sweep.c: flows that the kernel still lets pass and that no worker remembers. sweep_tick
+ * is called once a second. NULL where memory ran out. */
 struct sweep *sweep_new(void);
 void sweep_free(struct sweep *s); /* when no worker runs */
 void sweep_tick(struct gateway *g);

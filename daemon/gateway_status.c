@@ -10,13 +10,14 @@ static json_t *counters_json(const struct worker_counters *c)
 		if (c->reasons[i])
 			json_object_set_new(reasons, reason_text(i),
 					    json_integer((json_int_t)c->reasons[i]));
-	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI so}", "packets", (json_int_t)c->packets,
-			 "flows", (json_int_t)c->flows, "allowed", (json_int_t)c->allowed, "denied",
-			 (json_int_t)c->denied, "held", (json_int_t)c->held, "malformed",
-			 (json_int_t)c->malformed, "dns", (json_int_t)c->dns, "evicted",
-			 (json_int_t)c->evicted, "decided_again", (json_int_t)c->again, "unread",
-			 (json_int_t)c->unread, "let_go", (json_int_t)c->stuck,
-			 "unconfirmed", (json_int_t)c->unconfirmed, "reasons", reasons);
+	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI so}", "packets",
+			 (json_int_t)c->packets, "flows", (json_int_t)c->flows, "allowed",
+			 (json_int_t)c->allowed, "denied", (json_int_t)c->denied, "held",
+			 (json_int_t)c->held, "malformed", (json_int_t)c->malformed, "dns",
+			 (json_int_t)c->dns, "evicted", (json_int_t)c->evicted, "decided_again",
+			 (json_int_t)c->again, "unread", (json_int_t)c->unread, "let_go",
+			 (json_int_t)c->stuck, "unconfirmed", (json_int_t)c->unconfirmed, "reasons",
+			 reasons);
 }
 
 static json_t *lane_json(const struct gateway *g, unsigned i)

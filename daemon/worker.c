@@ -63,7 +63,8 @@ bool let_go(struct worker *w, struct flow *f)
 	uint64_t id;
 	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
 	uint64_t joined = naming_joined(f, &hole);
-	if (!stuck || f->unfit || f->key.transport != IPPROTO_TCP || hole || joined > FIRST_WINDOW ||
+	if (!stuck || f->unfit || f->key.transport != IPPROTO_TCP || hole ||
+	    joined > FIRST_WINDOW ||
 	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
 		return false;
 	while (held_take(w->held, f, &id))

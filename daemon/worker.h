@@ -71,8 +71,8 @@ void worker_restore(struct worker *w, const struct flow_memory *m);
 /* Read by any thread, each number exact, the whole not of one instant. */
 struct worker_counters {
 	uint64_t packets, flows, allowed, denied, waiting, held, malformed, dns, evicted, again,
-		stuck, /* let go, as their senders waited for an acknowledgement */
-		unread; /* dropped: bytes that nobody could read in their place */
+		stuck,        /* let go, as their senders waited for an acknowledgement */
+		unread;       /* dropped: bytes that nobody could read in their place */
 	uint64_t unconfirmed; /* packets that waited for the segment to tell whose they are */
 	uint64_t reasons[REASON_COUNT];
 };

@@ -160,7 +160,8 @@ void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
 
 /* The portal's address where on_deny = "redirect" and the packet at hand is a plain HTTP request,
  * in order but denied by the policy, of which its server has got nothing; else NULL. A device that
- * asks whether the network lets it through would take the portal for a sign-in that is still due. */
+ * asks whether the network lets it through would take the portal for a sign-in that is still due.
+ */
 static const struct endpoint *request_portal(const struct worker *w, const struct flow *f,
 					     struct packet *request)
 {
@@ -168,7 +169,8 @@ static const struct endpoint *request_portal(const struct worker *w, const struc
 	const struct endpoint *portal = &c->portal[!address_is4(&f->key.client)];
 	if (c->on_deny != CONFIG_REDIRECT || f->protocol != PROTOCOL_HTTP || f->passed ||
 	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->unsent || !f->syn_seen ||
-	    (*f->tier && probe_asks(&f->host)) || f->key.server_port != 80 || !portal->port || !w->at)
+	    (*f->tier && probe_asks(&f->host)) || f->key.server_port != 80 || !portal->port ||
+	    !w->at)
 		return NULL;
 	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
 		    cursor_left(&request->payload) && request->tcp_flags & TCP_ACK &&

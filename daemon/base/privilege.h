@@ -7,6 +7,6 @@
  * it is called before any thread runs. False with a sentence in errors. */
 bool privilege_keep_net_admin(struct errors *errors);
 
-/* Whether this process has CAP_NET_ADMIN: where it has, EPERM of a netlink socket means that another
- * program has what was asked for. */
+/* Whether this process has CAP_NET_ADMIN: where it has, EPERM of a netlink socket means that
+ * another program has what was asked for. */
 bool privilege_net_admin(void);

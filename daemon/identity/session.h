@@ -51,8 +51,8 @@ size_t sessions_changes(const struct sessions *s, uint64_t *since,
 
 /* Writer only. Opens a session at an address, ending one that was there; 0 on success, -ENOSPC.
  * last_seen becomes now, id is given here; session_at tells it. Where the same user's session is
- * there it is replaced without a moment between, and keeps its addresses and, where `what` has none, its MAC
- * address. */
+ * there it is replaced without a moment between, and keeps its addresses and, where `what` has
+ * none, its MAC address. */
 int session_open(struct sessions *s, const struct address *a, const struct session *what,
 		 int64_t now);
 /* Adds an address to a session (by id), ending another that was there; 0, -ENOENT or -ENOSPC. */

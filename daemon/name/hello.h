@@ -12,8 +12,8 @@ enum hello_name {
 };
 
 /* Filled where a parser answers PARSE_OK; else only protocol counts, server_next and
- * another_may_come. On PARSE_MORE name and host are what the bytes show already: HELLO_NAME_BAD also
- * for a part of a name. */
+ * another_may_come. On PARSE_MORE name and host are what the bytes show already: HELLO_NAME_BAD
+ * also for a part of a name. */
 struct hello {
 	enum protocol protocol;
 	enum hello_name name;

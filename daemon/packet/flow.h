@@ -90,7 +90,7 @@ struct flow {
 	uint32_t isn;          /* TCP: sequence number of the client's first data byte */
 	struct stream *stream; /* first bytes, while they are being joined */
 	int64_t first, last;
-	int64_t held_since, held_at; /* packet/held.h's */
+	int64_t held_since, held_at;                            /* packet/held.h's */
 	uint32_t held_first, held_last, held_count, holding_at; /* packet/held.h's */
 	struct host_key
 		host_key; /* whose share what it holds is of; changes only while that is none */

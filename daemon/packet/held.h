@@ -10,8 +10,8 @@ struct held;
 struct held *held_new(uint32_t total, uint32_t per_client);
 void held_free(struct held *h);
 
-/* Adds a packet (its source id) to those of a flow, whose hello is waited for from then on; false at
- * a bound (reason held-full). */
+/* Adds a packet (its source id) to those of a flow, whose hello is waited for from then on; false
+ * at a bound (reason held-full). */
 bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
 	__attribute__((warn_unused_result));
 

@@ -150,9 +150,10 @@ void copies_read(struct copies *c, int64_t now)
 static void say_why(const struct copies *c, int error, struct errors *errors)
 {
 	if (error == EPERM && !privilege_net_admin())
-		errors_add(errors, NULL, 0,
-			   "no right to read NFLOG group %u: the capability CAP_NET_ADMIN is missing",
-			   c->o.group);
+		errors_add(
+			errors, NULL, 0,
+			"no right to read NFLOG group %u: the capability CAP_NET_ADMIN is missing",
+			c->o.group);
 	else if (error == EPERM || error == EBUSY || error == EEXIST)
 		errors_add(errors, NULL, 0,
 			   "NFLOG group %u is in use by another program: stop it, or set "

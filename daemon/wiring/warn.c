@@ -92,13 +92,14 @@ static void warn_of_bridges(const struct config *c, struct errors *warnings)
 			char bridge[64];
 			snprintf(bridge, sizeof bridge, "/sys/class/net/%s/bridge", name);
 			if (access(bridge, F_OK) == 0)
-				errors_add(warnings, NULL, 0,
-					   "net.bridge.%s is on: what the bridge %s carries from "
-					   "port to port comes up, too; between hosts of networks in "
-					   "which this gateway has no address it is decided as if it "
-					   "left them: set it to 0, or put those networks on %s into "
-					   "`internal`",
-					   settings[s], name, name);
+				errors_add(
+					warnings, NULL, 0,
+					"net.bridge.%s is on: what the bridge %s carries from "
+					"port to port comes up, too; between hosts of networks in "
+					"which this gateway has no address it is decided as if it "
+					"left them: set it to 0, or put those networks on %s into "
+					"`internal`",
+					settings[s], name, name);
 		}
 	}
 }

@@ -63,8 +63,9 @@ static struct tally follow(const uint8_t *data, size_t size, size_t piece)
 		uint64_t used;
 		struct hello h;
 		uint64_t from = t.at < have ? t.at : have;
-		t.end = t.at > have ? PARSE_MORE
-				    : next_request(&f, cursor_of(data + from, have - from), &used, &h);
+		t.end = t.at > have
+				? PARSE_MORE
+				: next_request(&f, cursor_of(data + from, have - from), &used, &h);
 		if (t.at <= have)
 			t.at += used;
 		if (t.end == PARSE_OK) {

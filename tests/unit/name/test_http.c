@@ -294,7 +294,8 @@ static void test_empty_line(void **state)
 	static const char post[] = POST("Content-Length: 5\r\n", "GET /\r\n");
 	struct http_follow f = {0};
 	uint64_t used, all;
-	assert_int_equal(next_request(&f, cursor_of(post, sizeof post - 1), &used, &hello), PARSE_OK);
+	assert_int_equal(next_request(&f, cursor_of(post, sizeof post - 1), &used, &hello),
+			 PARSE_OK);
 	assert_int_equal(used, sizeof post - 3);
 	struct cursor rest = cursor_of(post + used, 2);
 	assert_int_equal(next_request(&f, rest, &all, &hello), PARSE_MORE);

@@ -33,7 +33,8 @@ static size_t entry(char *bytes)
 	return m->nlmsg_len;
 }
 
-/* Reads all of a datagram that stands in memory of just its size: the sanitizers see a byte more. */
+/* Reads all of a datagram that stands in memory of just its size: the sanitizers see a byte more.
+ */
 static unsigned read_all(const char *bytes, size_t len, struct conntrack_message *last)
 {
 	unsigned messages = 0;
@@ -78,7 +79,8 @@ static void what_is_cut_counts_as_nothing(void **state)
 /* Every length of a message, set to every odd value: nothing beyond the datagram is read. */
 static void lengths_are_not_believed(void **state)
 {
-	static const uint32_t odd[] = {0, 1, 15, 17, 21, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
+	static const uint32_t odd[] = {0,          1,          15,         17,        21,
+				       0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
 	_Alignas(struct nlmsghdr) char bytes[512];
 	struct conntrack_message m;
 	size_t len = entry(bytes);

@@ -249,7 +249,8 @@ static void what_stays_on_a_segment_passes(void **state)
 	wire_tcp(&w, "192.0.2.5", 4000, "192.0.2.9", 80, TCP_SYN, 1000, NULL, 0);
 	assert_int_equal(packet(r, &w), VERDICT_ALLOWED);
 	assert_int_equal(r->log[0].reason, REASON_INTERNAL);
-	wire_tcp(&w, "192.0.2.5", 4001, "198.51.100.9", 80, TCP_SYN, 1000, NULL, 0); /* another segment */
+	wire_tcp(&w, "192.0.2.5", 4001, "198.51.100.9", 80, TCP_SYN, 1000, NULL,
+		 0); /* another segment */
 	assert_int_equal(packet(r, &w), VERDICT_DENIED);
 	wire_tcp(&w, "192.0.2.5", 4002, site, 80, TCP_SYN, 1000, NULL, 0);
 	assert_int_equal(packet(r, &w), VERDICT_DENIED);

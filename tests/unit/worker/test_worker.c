@@ -404,8 +404,9 @@ static void what_is_over_is_not_denied(void **state)
 	struct flow_ended e[3] = {{.what = FLOW_CUT}, {.what = FLOW_CLOSED}, {.after = INT64_MAX}};
 	struct ring *told = rig_told = ring_new(8, sizeof *e);
 	struct rig *r = rig_new("");
-	struct config *c = config_of("tiers = ( { name = \"guest\"; } );\n"
-				     "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n");
+	struct config *c =
+		config_of("tiers = ( { name = \"guest\"; } );\n"
+			  "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n");
 	for (unsigned i = 0; i < 2; i++) {
 		syn(r, guest, 4000 + i);
 		assert_int_equal(hello(r, guest, 4000 + i, "news.example"), VERDICT_HEARD);
@@ -780,8 +781,7 @@ static void chunks_come_again(void **state)
 	http_syn(r, 4000);
 	assert_int_equal(request(r, 4000, 0, head), VERDICT_PASS);
 	for (uint32_t i = 0; i < CHUNKS; i++)
-		assert_int_equal(request(r, 4000, sizeof head - 1 + i * EACH, chunk),
-				 VERDICT_PASS);
+		assert_int_equal(request(r, 4000, sizeof head - 1 + i * EACH, chunk), VERDICT_PASS);
 	memset(chunk + 5, 'y', EACH - 7);
 	assert_int_equal(request(r, 4000, sizeof head - 1, chunk), VERDICT_PASS);
 	chunk[0]++;
