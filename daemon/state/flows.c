@@ -154,7 +154,7 @@ unsigned state_load_flows(struct store *from, unsigned index, const char *policy
 			  void (*each)(void *ctx, const struct flow_memory *m, bool same),
 			  void *ctx)
 {
-	char kind[STATE_KIND_MAX], digest[POLICY_TEXT];
+	char kind[STATE_KIND_MAX], digest[POLICY_TEXT] = "";
 	struct flow_memory m;
 	struct cursor c;
 	int64_t shift;
