@@ -9,19 +9,19 @@ PKGS    := libnetfilter_queue libnetfilter_conntrack libmnl libpcap libconfig li
 CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+LIBS    := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 # of the portal alone: what reads packets is not linked with them
-PORTAL_LIBS := $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
+PORTAL_LIBS := -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
 
-LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c))
-DNSTAP   := $B/daemon/name/dnstap.pb-c
+LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/radius/%,$(wildcard daemon/*/*.c))
+DNSTAP   := $B/daemon/dns/dnstap.pb-c
 LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o) $(DNSTAP).o
-MAIN_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/main.c))
-CTL_OBJ  := $(if $(shell grep -ls "^int main" daemon/ctl/*.c),$(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c)))
-PORTAL_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/portal/*.c))
+MAIN_OBJ := $B/daemon/main.o
+CTL_OBJ  := $(patsubst %.c,$B/%.o,$(wildcard daemon/ctl/*.c))
+PORTAL_OBJ := $(patsubst %.c,$B/%.o,$(wildcard daemon/portal/*.c daemon/radius/*.c))
 PORTAL_LIB := $B/libportal.a
 UNIT     := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*/test_*.c))
-PROGRAMS := $(if $(MAIN_OBJ),$B/tiergated) $(if $(CTL_OBJ),$B/tiergatectl) $(if $(PORTAL_OBJ),$B/tiergate-portal)
+PROGRAMS := $B/tiergated $B/tiergatectl $B/tiergate-portal
 
 all: $(PROGRAMS)
 
@@ -29,12 +29,12 @@ $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(DNSTAP).c: daemon/name/dnstap.proto
+$(DNSTAP).c: daemon/dns/dnstap.proto
 	@mkdir -p $(@D)
 	protoc-c -Idaemon --c_out=$B/daemon $<
 $(DNSTAP).o: $(DNSTAP).c
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -c $< -o $@
-$B/daemon/name/dnstap.o: $(DNSTAP).c
+$B/daemon/dns/dnstap.o: $(DNSTAP).c
 
 $B/libtiergate.a: $(LIB_OBJ)
 	@rm -f $@
@@ -52,12 +52,10 @@ $(PORTAL_LIB): $(filter-out %/main.o,$(PORTAL_OBJ))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$B/unit/portal/%: tests/unit/portal/%.c $(PORTAL_LIB) $B/libtiergate.a
+# A test is linked with what it uses of both (--as-needed).
+$B/unit/%: tests/unit/%.c $(PORTAL_LIB) $B/libtiergate.a
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(PORTAL_LIB) $B/libtiergate.a $(LDFLAGS) $(PORTAL_LIBS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
-$B/unit/%: tests/unit/%.c $B/libtiergate.a
-	@mkdir -p $(@D)
-	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $B/libtiergate.a $(LDFLAGS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 
 unit: $(UNIT)
 
@@ -71,7 +69,7 @@ FUZZ_CFLAGS  := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize
 fuzz-replay: $(FUZZ:%=$B/fuzz-replay/%)
 $B/fuzz-replay/%: $B/tests/fuzz/%.o $B/tests/fuzz/replay_main.o $(PORTAL_LIB) $B/libtiergate.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -Wl,--as-needed $(PORTAL_LIBS) $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
 
 fuzz:
 	$(MAKE) B=$B/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)' $(FUZZ_TARGET:%=$B/fuzz/%)
@@ -79,7 +77,7 @@ fuzz:
 		$B/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
 			-artifact_prefix=$B/fuzz/$$n- $B/fuzz/found/$$n tests/fuzz/corpus/$$n || exit 1; done
 $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $(PORTAL_LIB) $B/libtiergate.a
-	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) -Wl,--as-needed $(PORTAL_LIBS) $(LIBS)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
 
 .SECONDARY:
 
@@ -170,7 +168,7 @@ lint:
 	@scripts/install-deps dev
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 	scripts/lint-layers
-	cppcheck -q -j2 --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	cppcheck -q -j2 --std=c17 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem --suppress=uninitvar --suppress=unknownMacro \
 		--suppress=comparePointers --suppress=nullPointerRedundantCheck:daemon/state/names.c -D_GNU_SOURCE -Idaemon daemon
 
@@ -189,7 +187,7 @@ put      = install -D -m $1 $2 $3
 install: all
 	$(call put,755,$B/tiergated,$(SBIN)/tiergated)
 	$(call put,755,$B/tiergatectl,$(BIN)/tiergatectl)
-	$(if $(PORTAL_OBJ),$(call put,755,$B/tiergate-portal,$(SBIN)/tiergate-portal))
+	$(call put,755,$B/tiergate-portal,$(SBIN)/tiergate-portal)
 	for u in packaging/systemd/*.service packaging/systemd/*.socket; do install -d $(DESTDIR)$(UNITDIR) && \
 		sed 's,@PREFIX@,$(PREFIX),g' $$u >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(call put,644,packaging/tiergate.sysusers,$(DESTDIR)/usr/lib/sysusers.d/tiergate.conf)

@@ -1,8 +1,8 @@
 /* tiergated run | check | replay */
 #include "base/log.h"
-#include "gateway.h"
+#include "gateway/gateway.h"
 #include "policy/snapshot.h"
-#include "replay.h"
+#include "gateway/replay.h"
 #include "wiring/wiring.h"
 
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 #include "config/value.h"
 #include "base/clock.h"
-#include "name/name.h"
+#include "base/host.h"
 
 #include <ctype.h>
 #include <idn2.h>

@@ -1,7 +1,7 @@
 #include "ctl/ctl.h"
 
 #include "base/clock.h"
-#include "control/explain.h"
+#include "advice/explain.h"
 #include "identity/users.h"
 
 #include <stdio.h>

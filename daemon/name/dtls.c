@@ -1,5 +1,5 @@
 #include "name/dtls.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/tls.h"
 
 enum { RECORD_HANDSHAKE = 22, CLIENT_HELLO = 1, MESSAGE_HEADER = 12 };

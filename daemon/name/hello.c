@@ -1,6 +1,6 @@
 #include "name/hello.h"
 #include "name/http.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/proxy.h"
 #include "name/starttls.h"
 #include "name/tls.h"

@@ -1,6 +1,6 @@
 #include "name/http.h"
 #include "name/http2.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/proxy.h"
 #include <strings.h>
 

@@ -1,6 +1,6 @@
 #include "name/http2.h"
 #include "name/http.h"
-#include "name/name.h"
+#include "base/host.h"
 #include <nghttp2/nghttp2.h>
 
 enum { FRAME_HEADER = 9, FRAME_MAX = 1 << 14 };

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "name/dtls.h"
 #include "name/http.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/tls.h"
 
 #include <netinet/in.h>

@@ -3,7 +3,7 @@
 #pragma once
 #include "name/hello.h"
 #include "name/quic.h"
-#include "name/seen.h"
+#include "dns/seen.h"
 #include "packet/flow.h"
 #include "packet/packet.h"
 #include "packet/share.h"

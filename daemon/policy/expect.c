@@ -2,7 +2,7 @@
  * tried at its time in every zone that matters, or, without one, now and from every edge of a week
  * on: between two edges nothing changes. `expires` is not applied: a policy's tests do not rot with
  * its lines. */
-#include "name/name.h"
+#include "base/host.h"
 #include "policy/compiled.h"
 #include "policy/why.h"
 

@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "portal/assets.h"
 #include "portal/request.h"
 

@@ -6,7 +6,7 @@
 #include "portal/cookie.h"
 #include "portal/limit.h"
 #include "portal/portal.h"
-#include "portal/radius_server.h"
+#include "radius/server.h"
 #include "portal/readable.h"
 #include "portal/server.h"
 #include "portal/tls.h"

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "config/schema.h"
 #include "identity/users.h"
-#include "portal/radius.h"
+#include "radius/radius.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What a SIGHUP replaces while people are being served. Main thread. */
 #include "portal/assets.h"
 #include "portal/portal.h"
-#include "portal/radius_server.h"
+#include "radius/server.h"
 #include "portal/server.h"
 #include "portal/tls.h"
 

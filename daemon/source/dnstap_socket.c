@@ -1,7 +1,7 @@
 #include "source/dnstap_socket.h"
 #include "base/clock.h"
 #include "base/cursor.h"
-#include "name/dnstap.h"
+#include "dns/dnstap.h"
 
 #include <errno.h>
 #include <fstrm.h>

@@ -2,7 +2,7 @@
  * ways of its handshake); a thread of its own notes it in `seen`. */
 #pragma once
 #include "base/error.h"
-#include "name/seen.h"
+#include "dns/seen.h"
 
 struct dnstap_socket;
 

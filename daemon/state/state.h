@@ -2,7 +2,7 @@
  * before and returns 0 or -errno; each load returns how many entries were taken. Main thread. */
 #pragma once
 #include "identity/session.h"
-#include "name/seen.h"
+#include "dns/seen.h"
 #include "packet/flow.h"
 #include "state/store.h"
 

@@ -1,7 +1,7 @@
 /* Prints ns per DNS packet: parsed, matched and noted; ns per look into `seen`; and nDPI's time for
  * the same question and answer where its library is there. */
 #include "base/clock.h"
-#include "name/dns_watch.h"
+#include "dns/dns_watch.h"
 
 #include <dlfcn.h>
 #include <netinet/in.h>

@@ -2,8 +2,8 @@
  * three clients, with time going on, the daemon coming and going, and the portal ending. The daemon
  * is a list of addresses; after each packet no address is of two sessions, what is open is there
  * for a reason, and a Stop that was taken has ended what it names. */
-#include "portal/accounting.h"
-#include "portal/radius_report.h"
+#include "radius/accounting.h"
+#include "radius/report.h"
 #include "base/clock.h"
 #include "state/store.h"
 

@@ -1,8 +1,8 @@
 /* A DNS message: names must be host names, walks must end and say the same again, and what is noted
  * must be found. */
 #include "base/clock.h"
-#include "name/dns_watch.h"
-#include "name/name.h"
+#include "dns/dns_watch.h"
+#include "base/host.h"
 
 #include <stdlib.h>
 

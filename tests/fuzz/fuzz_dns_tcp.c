@@ -1,7 +1,7 @@
 /* A resolver's bytes, and in which pieces they come: {pieces 8 bits}, {offset 16 bits, length 8
  * bits} each, then the bytes. The messages given must be those that a plain walk finds in the bytes
  * that have come without a hole. */
-#include "name/dns_tcp.h"
+#include "dns/dns_tcp.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* A Dnstap payload, as a resolver's frame holds it. */
 #include "base/clock.h"
-#include "name/dnstap.h"
+#include "dns/dnstap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,6 +1,6 @@
 /* The input is a list of a client's datagrams {length 16 bits, bytes}, of one flow. */
 #include "name/dtls.h"
-#include "name/name.h"
+#include "base/host.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,7 @@
 #include "../http_requests.h"
 #include "name/hello.h"
 #include "name/http.h"
-#include "name/name.h"
+#include "base/host.h"
 #include <stdlib.h>
 
 static void require(bool holds)

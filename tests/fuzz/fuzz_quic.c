@@ -2,7 +2,7 @@
  * flow. The bytes are frames, which are sealed here, so that what is searched lies behind the AEAD;
  * `what` picks version, IDs and whether the packet begins a datagram, or makes it raw bytes. */
 #include "../unit/name/seal.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/quic.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* Accounting packets: parsed for each kind of tier attribute; what was parsed lies in the packet,
  * and the answer to it is no longer than it, and well-formed. */
-#include "portal/radius.h"
+#include "radius/radius.h"
 #include <stdlib.h>
 
 static void require(bool holds)

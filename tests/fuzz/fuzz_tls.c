@@ -1,7 +1,7 @@
 /* The input is a client's stream. What a prefix is found to be, all of it is: more bytes never make
  * a bad hello good, nor a hello another one. */
 #include "name/hello.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/tls.h"
 #include <stdlib.h>
 

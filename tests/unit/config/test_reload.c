@@ -171,11 +171,8 @@ static void check_source(const char *path)
 static void the_start_holds_what_is_fixed(void **state)
 {
 	glob_t found = {0};
-	assert_int_equal(glob("daemon/gateway*.c", 0, NULL, &found), 0);
-	assert_int_equal(glob("daemon/worker*.c", GLOB_APPEND, NULL, &found), 0);
-	glob("daemon/*/worker*.c", GLOB_APPEND, NULL, &found);
-	glob("daemon/gateway/*.c", GLOB_APPEND, NULL, &found);
-	glob("daemon/worker/*.c", GLOB_APPEND, NULL, &found);
+	assert_int_equal(glob("daemon/gateway/*.c", 0, NULL, &found), 0);
+	assert_int_equal(glob("daemon/worker/*.c", GLOB_APPEND, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		check_source(found.gl_pathv[i]);
 	globfree(&found);

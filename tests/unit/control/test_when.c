@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "control/explain.h"
+#include "advice/explain.h"
 #include "unit.h"
 
 #include <stdlib.h>

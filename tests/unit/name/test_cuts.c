@@ -4,7 +4,7 @@
 #include "bytes.h"
 #include "name/hello.h"
 #include "name/http.h"
-#include "name/name.h"
+#include "base/host.h"
 #include "name/tls.h"
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 #include "unit.h"
 #include "base/clock.h"
-#include "name/dnstap.h"
-#include "name/dnstap.pb-c.h"
+#include "dns/dnstap.h"
+#include "dns/dnstap.pb-c.h"
 #include "source/dnstap_socket.h"
 
 #include <fstrm.h>

@@ -6,7 +6,7 @@
 #include "source/reply.h"
 #include "unit.h"
 #include "wire.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 #include <stdlib.h>
 #include <unistd.h>

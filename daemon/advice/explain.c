@@ -1,0 +1,274 @@
+#include "advice/explain.h"
+
+#include "base/clock.h"
+#include "config/value.h"
+#include "policy/why.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* ---- time ---- */
+
+static bool local_time(struct tm *tm, int64_t *out)
+{
+	tm->tm_isdst = -1;
+	time_t t = mktime(tm);
+	*out = (int64_t)t * NS_PER_S;
+	return t != (time_t)-1;
+}
+
+static bool next_weektime(unsigned day, unsigned minute, int64_t now, int64_t *out)
+{
+	time_t t = (time_t)(now / NS_PER_S);
+	struct tm tm;
+	localtime_r(&t, &tm);
+	unsigned today = ((unsigned)tm.tm_wday + 6) % 7;
+	unsigned minutes = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
+	unsigned ahead = (day + 7 - today) % 7;
+	if (ahead == 0 && minute < minutes)
+		ahead = 7;
+	tm.tm_mday += (int)ahead;
+	tm.tm_hour = (int)(minute / 60);
+	tm.tm_min = (int)(minute % 60);
+	tm.tm_sec = 0;
+	return local_time(&tm, out);
+}
+
+/* The offset that ends an RFC 3339 time: "Z" or "+02:00"; seconds. */
+static bool offset_parse(const char *text, long *out)
+{
+	unsigned h, m;
+	int n = 0;
+	*out = 0;
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0)
+		return true;
+	if ((text[0] != '+' && text[0] != '-') || sscanf(text + 1, "%2u:%2u%n", &h, &m, &n) != 2 ||
+	    text[1 + n] || h > 23 || m > 59)
+		return false;
+	*out = (text[0] == '-' ? -1 : 1) * (long)(h * 3600 + m * 60);
+	return true;
+}
+
+static bool ranges_good(const struct tm *tm)
+{
+	return tm->tm_year >= 70 && tm->tm_year < 400 && tm->tm_mon >= 0 && tm->tm_mon < 12 &&
+	       tm->tm_mday >= 1 && tm->tm_mday <= 31 && tm->tm_hour >= 0 && tm->tm_hour < 24 &&
+	       tm->tm_min >= 0 && tm->tm_min < 60 && tm->tm_sec >= 0 && tm->tm_sec < 61;
+}
+
+bool when_parse(const char *text, int64_t now, int64_t *out)
+{
+	struct tm tm = {0};
+	unsigned day, minute;
+	int n = 0, seconds = 0;
+	long offset;
+	char mid;
+	if (weektime_parse(text, &day, &minute))
+		return next_weektime(day, minute, now, out);
+	if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &mid,
+		   &tm.tm_hour, &tm.tm_min, &n) != 6 ||
+	    !n || !strchr("Tt ", mid))
+		return false;
+	if (sscanf(text + n, ":%2d%n", &tm.tm_sec, &seconds) == 1)
+		n += seconds;
+	if (text[n] == '.')
+		n += 1 + (int)strspn(text + n + 1, "0123456789");
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	if (!ranges_good(&tm))
+		return false;
+	if (!text[n])
+		return local_time(&tm, out);
+	if (!offset_parse(text + n, &offset))
+		return false;
+	*out = ((int64_t)timegm(&tm) - offset) * NS_PER_S;
+	return true;
+}
+
+/* ---- the question ---- */
+
+struct question {
+	struct facts facts;
+	struct host host;
+	char user[USER_MAX], tier[TIER_MAX];
+	int64_t at;
+	bool absent; /* the user is not signed in */
+};
+
+static const char *text_of(const json_t *j, const char *key)
+{
+	const char *text = json_string_value(json_object_get(j, key));
+	return text && text[0] ? text : NULL;
+}
+
+static bool evidence_parse(const char *text, enum evidence *out)
+{
+	for (int e = 0; e < EVIDENCE_COUNT; e++)
+		if (strcmp(text, evidence_text(e)) == 0) {
+			*out = (enum evidence)e;
+			return true;
+		}
+	return false;
+}
+
+static bool find_user(struct sessions *sessions, const char *user, struct question *q)
+{
+	struct session_view view;
+	uint32_t slot = 0;
+	while (sessions && session_each(sessions, &slot, &view)) {
+		if (strcmp(view.session.user, user) != 0)
+			continue;
+		memcpy(q->user, view.session.user, USER_MAX);
+		memcpy(q->tier, view.session.tier, TIER_MAX);
+		q->facts.client = view.address[0];
+		return true;
+	}
+	return false;
+}
+
+/* Who is not signed in, with the tier that the asker knows from elsewhere (the users file). */
+static bool otherwise(const struct snapshot *s, const json_t *j, const char *user,
+		      struct question *q)
+{
+	const char *tier = text_of(j, "otherwise");
+	if (!tier || !snapshot_has_tier(s, tier))
+		return false;
+	snprintf(q->user, USER_MAX, "%s", user);
+	snprintf(q->tier, TIER_MAX, "%s", tier);
+	q->absent = true;
+	return true;
+}
+
+static void find_address(const struct snapshot *s, struct sessions *sessions, int64_t now,
+			 struct question *q)
+{
+	struct session session;
+	const char *user, *tier = snapshot_static(s, &q->facts.client, NULL, &user);
+	if (sessions && session_at(sessions, &q->facts.client, now, &session)) {
+		memcpy(q->user, session.user, USER_MAX);
+		memcpy(q->tier, session.tier, TIER_MAX);
+	} else if (tier) {
+		snprintf(q->user, USER_MAX, "%s", user);
+		snprintf(q->tier, TIER_MAX, "%s", tier);
+	}
+}
+
+static bool who_is_meant(const struct snapshot *s, struct sessions *sessions, const json_t *j,
+			 int64_t now, struct question *q, struct buf *error)
+{
+	const char *user = text_of(j, "user"), *tier = text_of(j, "tier");
+	const char *address = text_of(j, "address");
+	if (!!user + !!tier + !!address != 1) {
+		buf_text(error, "say who: one of user, tier and address");
+	} else if (user && !find_user(sessions, user, q) && !otherwise(s, j, user, q)) {
+		buf_printf(error, "user %.64s is not signed in; ask by tier", user);
+	} else if (tier && !snapshot_has_tier(s, tier)) {
+		buf_printf(error, "there is no tier %.32s", tier);
+	} else if (address && !address_parse(address, &q->facts.client)) {
+		buf_printf(error,
+			   "%.64s is not an address; one such as 10.0.0.7 or fd00::7 would be "
+			   "accepted",
+			   address);
+	} else {
+		if (address)
+			find_address(s, sessions, now, q);
+		if (tier)
+			snprintf(q->tier, TIER_MAX, "%s", tier);
+		q->facts.tier = q->tier;
+		return true;
+	}
+	return false;
+}
+
+static bool where_to(const json_t *j, struct question *q, struct buf *error)
+{
+	struct config_port port = {IPPROTO_TCP, 443, 443};
+	const char *to = text_of(j, "to"), *p = text_of(j, "port");
+	const char *evidence = text_of(j, "evidence");
+	if (!to) {
+		buf_text(error, "say where: to is missing");
+	} else if (!address_parse(to, &q->facts.server) && !destination_parse(to, &q->host)) {
+		buf_printf(error, "%.64s is neither an address nor a host name", to);
+	} else if (p && (!port_parse(p, &port) || port.first != port.last)) {
+		buf_printf(error, "%.32s is no port; tcp/443 or udp/443 would be accepted", p);
+	} else if (evidence && !evidence_parse(evidence, &q->facts.evidence)) {
+		buf_printf(error, "%.32s is no evidence; sni, dns, address ... would be accepted",
+			   evidence);
+	} else {
+		if (q->host.len)
+			q->facts.host = &q->host;
+		if (!evidence)
+			q->facts.evidence = q->host.len ? EVIDENCE_SNI_DNS : EVIDENCE_ADDRESS;
+		q->facts.transport = port.transport;
+		q->facts.port = port.first;
+		return true;
+	}
+	return false;
+}
+
+static bool when_asked(const json_t *j, int64_t now, struct question *q, struct buf *error)
+{
+	const char *at = text_of(j, "at");
+	q->at = now;
+	if (!at || when_parse(at, now, &q->at))
+		return true;
+	buf_printf(error,
+		   "%.40s is no time; \"mon 10:00\", \"2026-11-24 10:00\" or RFC 3339 would be "
+		   "accepted",
+		   at);
+	return false;
+}
+
+/* ---- the answer ---- */
+
+static void set_text(json_t *to, const char *key, const char *value)
+{
+	if (value && value[0])
+		json_object_set_new(to, key, json_string(value));
+}
+
+static void answer_with(const struct snapshot *s, const struct question *q, const struct why *why,
+			json_t *to)
+{
+	char time[40] = "";
+	struct buf b = BUF_OF(time);
+	clock_format(&b, q->at);
+	set_text(to, "action", why->outcome.action == ACTION_ALLOW ? "allow" : "deny");
+	set_text(to, "reason", reason_text(why->outcome.reason));
+	set_text(to, "help", reason_help(why->outcome.reason));
+	set_text(to, "rule", why->rule);
+	set_text(to, "owner", why->owner);
+	set_text(to, "site", why->site);
+	set_text(to, "needs", why->needs);
+	set_text(to, "nearest", why->nearest);
+	set_text(to, "nearest_owner", why->nearest_owner);
+	set_text(to, "note", why->note);
+	set_text(to, "nearest_note", why->nearest_note);
+	set_text(to, "user", q->user);
+	set_text(to, "tier", q->tier);
+	json_object_set_new(to, "signed_in", json_boolean(q->user[0] && !q->absent));
+	set_text(to, "evidence", evidence_text(q->facts.evidence));
+	set_text(to, "at", time);
+	set_text(to, "policy", snapshot_digest(s));
+	if (snapshot_mode(s) == CONFIG_OBSERVE)
+		set_text(to, "mode", "observe");
+	json_t *obstacles = json_array();
+	for (unsigned i = 0; i < why->obstacle_count && i < WHY_OBSTACLES; i++)
+		json_array_append_new(obstacles, json_string(why->obstacle[i]));
+	json_object_set_new(to, "obstacles", obstacles);
+}
+
+bool explain(const struct snapshot *s, struct sessions *sessions, const json_t *question,
+	     int64_t now, int64_t ahead, json_t *answer, struct buf *error)
+{
+	struct question q = {0};
+	struct why why;
+	memset(&why, 0, sizeof why);
+	if (!who_is_meant(s, sessions, question, now, &q, error) ||
+	    !where_to(question, &q, error) || !when_asked(question, now + ahead, &q, error))
+		return false;
+	why_explain(s, &q.facts, q.at, &why);
+	answer_with(s, &q, &why, answer);
+	return true;
+}

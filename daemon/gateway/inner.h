@@ -1,0 +1,153 @@
+/* inner: what the files of gateway/ share: the gateway and its lanes. For them only. */
+#pragma once
+#include "base/ring.h"
+#include "control/control.h"
+#include "decision/sink.h"
+#include "gateway/gateway.h"
+#include "identity/neighbour.h"
+#include "identity/onlink.h"
+#include "dns/dns_watch.h"
+#include "policy/snapshot.h"
+#include "source/conntrack.h"
+#include "source/copies.h"
+#include "source/dnstap_socket.h"
+#include "source/tally.h"
+#include "state/state.h"
+#include "wiring/watch.h"
+#include "worker/worker.h"
+
+#include <nettle/sha2.h>
+#include <pthread.h>
+#include <systemd/sd-event.h>
+
+#define LANES_MAX 64
+
+/* A queue, its worker, its thread, and the rings between it and the main thread. */
+struct lane {
+	struct gateway *gateway;
+	struct source *source;
+	struct worker *worker;
+	struct ring *records; /* the sink's */
+	struct ring *ended;   /* main -> worker: struct flow_ended */
+	struct ring *remarks; /* worker -> main: struct remark */
+	struct ring *asks;    /* worker -> main: struct address, to ask the segment about */
+	/* flows for the state file: main sets `remember`, the worker fills and clears it */
+	struct flow_memory *memory;
+	size_t memory_count;
+	uint32_t memory_slot;
+	_Atomic bool remember;
+	_Atomic(struct lookup *) lookup; /* main sets it, the worker answers and clears it */
+	pthread_t thread;
+	bool running;
+	_Atomic bool stop;
+	_Atomic int failed; /* -errno of a receive that ended the thread */
+	_Atomic uint64_t turns;
+	uint64_t turns_seen;
+	unsigned stuck;
+};
+
+struct remark {
+	struct flow_key key;
+	uint32_t isn;
+	enum verdict verdict;
+};
+
+/* A reload: loaded, compiled and tried on a thread of its own, put in force by the main thread. */
+struct reload {
+	pthread_t thread;
+	bool running, again; /* again: asked for while it ran */
+	int done_fd;         /* eventfd: the thread is done */
+	struct config *config;
+	struct snapshot *snapshot; /* NULL where there are errors */
+	struct errors errors;
+};
+
+struct gateway {
+	struct gateway_options o;
+	struct config *config; /* of the start: bounds, queues, paths */
+	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
+	struct snapshot *snapshot;
+	struct seen *seen;
+	struct copies *copies; /* of DNS packets, for dns */
+	struct dns_watch *dns;
+	struct sessions *sessions;
+	struct onlink *onlink;
+	struct sink *sink;
+	struct control *control;
+	struct conntrack *conntrack;
+	sd_event_source *ends, *ends_pause; /* its socket, and when that is read next */
+	struct neighbours *neighbours;      /* NULL: host_change = "ignore" */
+	sd_event_source *neighbours_io;
+	struct tally *tally;
+	struct sweep *sweep; /* of flows that no worker remembers */
+	struct watch *watch; /* of the kernel's rules */
+	struct dnstap_socket *dnstap;
+	struct store *store; /* NULL: nothing is kept */
+	unsigned ticks;
+	uint64_t sessions_saved; /* the table's generation that is on disk */
+	sd_event *event;
+	struct lane lanes[LANES_MAX];
+	unsigned lane_count, epoch;
+	int raw4, raw6;
+	int remark_fd; /* eventfd: a worker has a remark */
+	bool watchdog; /* the service manager asks for signs of life */
+	uint8_t pseudonym[SHA256_DIGEST_SIZE];
+	bool has_pseudonym;
+	struct reload reload;
+	int64_t started, loaded;
+	char wiring_said[256]; /* what the service manager was told of the rules; "" is good */
+	char refused[256];     /* why the last reload was refused, or "" */
+	int status;
+};
+
+/* lane.c: a queue's thread and the rings to it. */
+bool lane_open(struct gateway *g, unsigned i, struct errors *errors);
+int lane_start(struct lane *l); /* 0 or -errno */
+void lane_stop(struct lane *l); /* waits for its thread */
+void lane_close(struct lane *l);
+/* Once a second. False: it has not turned for some seconds. A failed one ends the loop. */
+bool lane_check(struct lane *l);
+/* conntrack's ends go to every lane; the lanes' remarks to conntrack. Main thread. */
+void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
+		 int64_t after, int64_t last);
+int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);
+
+/* people.c: sessions and the kernel: neighbours and traffic. */
+#define NEIGHBOURS 65536 /* addresses of our segments */
+bool identity_open(struct gateway *g, struct errors *errors);
+void identity_close(struct gateway *g);
+/* Takes a new configuration, for what it says of neighbours. */
+void identity_reload(struct gateway *g, const struct config *c);
+/* Somebody signed in at an address. */
+void identity_opened(struct gateway *g, const struct address *a);
+/* Asks the segments about the addresses of a lane's ring. */
+void identity_ask(struct gateway *g, struct ring *asks);
+/* Once a second. */
+void identity_tick(struct gateway *g, int64_t now);
+
+/* sweep.c: flows that the kernel still lets pass and that no worker remembers. sweep_tick
+ * is called once a second. NULL where memory ran out. */
+struct sweep *sweep_new(void);
+void sweep_free(struct sweep *s); /* when no worker runs */
+void sweep_tick(struct gateway *g);
+struct sweep_counters {
+	uint64_t swept, left; /* left: there were more than one round takes */
+};
+void sweep_count(const struct sweep *s, struct sweep_counters *out);
+
+/* reload.c. begin returns at once; who asked over the control socket is answered when it is
+ * over, and sd_notify says so. A reload that is asked for while another runs is the one that
+ * counts. end waits for one that runs, and forgets it. */
+void reload_begin(void *ctx);
+int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx);
+void reload_end(struct gateway *g);
+/* A configuration is taken: its notes are said, its lists kept for the next start. */
+void reload_taken(const struct config *c);
+
+/* memory.c: state files. save_tick is called once a second; save_all when no thread runs. */
+bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */
+void state_save_tick(struct gateway *g);
+void state_save_all(struct gateway *g);
+
+/* status.c: what `tiergatectl status` shows. */
+void gateway_status(void *ctx, json_t *out);

@@ -1,0 +1,95 @@
+#include "gateway/inner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <string.h>
+
+#define SAVE_TICKS 60
+
+static void say_unsaved(const struct gateway *g, const char *what, int error)
+{
+	if (error)
+		LOG_LIMITED(log_warn, clock_now(), "%s: %s could not be saved: %s",
+			    g->config->state_dir, what, strerror(-error));
+}
+
+static void save_sessions(struct gateway *g)
+{
+	uint64_t generation = sessions_generation(g->sessions);
+	if (!g->store || g->sessions_saved == generation)
+		return;
+	int error = state_save_sessions(g->store, g->sessions);
+	if (!error)
+		g->sessions_saved = generation;
+	say_unsaved(g, "sessions", error);
+}
+
+static void save_flows(struct gateway *g, unsigned i)
+{
+	struct lane *l = &g->lanes[i];
+	say_unsaved(g, "flows",
+		    state_save_flows(g->store, i, l->memory, l->memory_count,
+				     snapshot_digest(g->snapshot)));
+	l->memory_count = 0;
+}
+
+/* Every minute: the workers are asked for their flows, and what they gave the last time is written
+ * when it is whole. */
+void state_save_tick(struct gateway *g)
+{
+	save_sessions(g);
+	if (!g->store)
+		return;
+	for (unsigned i = 0; i < g->config->queues; i++)
+		if (g->lanes[i].memory_count && !g->lanes[i].remember)
+			save_flows(g, i);
+	if (++g->ticks % SAVE_TICKS)
+		return;
+	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	for (unsigned i = 0; i < g->config->queues; i++) {
+		struct lane *l = &g->lanes[i];
+		if (l->remember || l->memory_count)
+			continue;
+		l->memory_slot = 0;
+		atomic_store_explicit(&l->remember, true, memory_order_release);
+	}
+}
+
+/* At the end, when no thread of ours runs any more. */
+void state_save_all(struct gateway *g)
+{
+	save_sessions(g);
+	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	for (unsigned i = 0; i < g->config->queues; i++) {
+		struct lane *l = &g->lanes[i];
+		if (!l->memory || !l->worker)
+			continue;
+		l->memory_slot = 0;
+		l->memory_count =
+			worker_remember(l->worker, &l->memory_slot, l->memory, g->config->flows);
+		save_flows(g, i);
+	}
+}
+
+static void restore_flow(void *ctx, const struct flow_memory *m, bool same)
+{
+	worker_restore(ctx, m);
+}
+
+bool state_load(struct gateway *g)
+{
+	unsigned flows = 0;
+	int64_t now = clock_now();
+	g->store = store_folder_new(g->config->state_dir);
+	if (!g->store)
+		return true;
+	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
+	unsigned names = state_load_names(g->store, g->seen, now);
+	for (unsigned i = 0; i < g->config->queues; i++)
+		flows += state_load_flows(g->store, i, snapshot_digest(g->snapshot), restore_flow,
+					  g->lanes[i].worker);
+	g->sessions_saved = sessions_generation(g->sessions);
+	log_info("remembered: %u sessions, %u names, %u flows", sessions, names, flows);
+	return true;
+}

@@ -1,0 +1,160 @@
+/* A reload: the configuration is loaded, compiled and tried on a thread of its own, however long it
+ * takes, while the main thread serves; that one swaps the policy when it is good. */
+#include "gateway/inner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/schema.h"
+#include "source/nfqueue.h"
+#include "wiring/wiring.h"
+
+#include <inttypes.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+#include <urcu.h>
+
+#define NICE 10 /* packets come before a reload */
+
+static void refuse_fixed(void *ctx, const char *name)
+{
+	errors_add(ctx, NULL, 0,
+		   "%s: a running tiergated can't change it; systemctl restart tiergated", name);
+}
+
+void reload_taken(const struct config *c)
+{
+	struct errors errors = {0};
+	for (size_t i = 0; i < c->notes.count; i++)
+		log_warn("%s", c->notes.lines[i]);
+	if (!config_keep(c, &errors))
+		for (size_t i = 0; i < errors.count; i++)
+			log_warn("%s", errors.lines[i]);
+	errors_deinit(&errors);
+}
+
+/* All that takes long; of the gateway only what never changes is looked at. */
+static void *reload_run(void *ctx)
+{
+	struct gateway *g = ctx;
+	struct reload *r = &g->reload;
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+	r->config = config_load(g->o.config, CONFIG_FOR_RUN, &r->errors);
+	if (r->config)
+		table_fixed(&schema_main, g->config, r->config, refuse_fixed, &r->errors);
+	if (!r->errors.count)
+		r->snapshot = snapshot_compile(r->config, &r->errors);
+	if (r->snapshot)
+		snapshot_expect(r->snapshot, &r->errors, clock_wall());
+	if (!r->errors.count && !wiring_loaded(r->config, &r->errors))
+		errors_add(&r->errors, NULL, 0, "tiergatectl wiring up, then reload again");
+	if (!r->errors.count)
+		reload_taken(r->config);
+	eventfd_write(r->done_fd, 1);
+	return NULL;
+}
+
+static void reload_start(struct gateway *g)
+{
+	struct reload *r = &g->reload;
+	int e = pthread_create(&r->thread, NULL, reload_run, g);
+	r->running = e == 0;
+	r->again = false;
+	if (e == 0) {
+		pthread_setname_np(r->thread, "reload");
+		return;
+	}
+	errors_add(&r->errors, NULL, 0, "a thread could not be started: %s", strerror(e));
+	eventfd_write(r->done_fd, 1);
+}
+
+/* sd_notify(3): what RELOADING=1 has to carry. */
+static uint64_t monotonic_usec(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void reload_begin(void *ctx)
+{
+	struct gateway *g = ctx;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_usec());
+	if (g->reload.running)
+		g->reload.again = true; /* it may have read files that are no longer the same */
+	else
+		reload_start(g);
+}
+
+static void reload_forget(struct reload *r)
+{
+	config_free(r->config);
+	snapshot_free(r->snapshot);
+	errors_deinit(&r->errors);
+	r->config = NULL;
+	r->snapshot = NULL;
+	r->errors = (struct errors){0};
+}
+
+static void put_in_force(struct gateway *g)
+{
+	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.snapshot);
+	synchronize_rcu();
+	snapshot_free(old);
+	watch_config(g->watch, g->reload.config);
+	config_free(g->latest);
+	g->latest = g->reload.config;
+	g->reload.config = NULL;
+	g->reload.snapshot = NULL;
+	identity_reload(g, g->latest);
+	for (unsigned i = 0; i < g->config->queues; i++)
+		nfqueue_fail_open(g->lanes[i].source, g->latest->when_full == CONFIG_OPEN);
+	g->loaded = clock_wall();
+	log_info("policy %s is in force", snapshot_digest(g->snapshot));
+}
+
+static void refuse(struct gateway *g)
+{
+	const struct errors *e = &g->reload.errors;
+	for (size_t i = 0; i < e->count; i++)
+		log_error("%s", e->lines[i]);
+	log_error("reload refused, policy %s stays in force", snapshot_digest(g->snapshot));
+	snprintf(g->refused, sizeof g->refused, "%s", e->lines[0]);
+}
+
+int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx)
+{
+	struct gateway *g = ctx;
+	struct reload *r = &g->reload;
+	eventfd_t count;
+	eventfd_read(fd, &count);
+	if (r->running)
+		pthread_join(r->thread, NULL);
+	r->running = false;
+	if (r->again) {
+		reload_forget(r);
+		reload_start(g);
+		return 0;
+	}
+	g->refused[0] = '\0';
+	if (r->errors.count)
+		refuse(g);
+	else
+		put_in_force(g);
+	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
+		   g->refused[0] ? "; the last reload was refused" : "");
+	control_reloaded(g->control, &r->errors);
+	reload_forget(r);
+	return 0;
+}
+
+void reload_end(struct gateway *g)
+{
+	if (g->reload.running) { /* and may hang in a file that is no file, or on a dead disk */
+		pthread_cancel(g->reload.thread);
+		pthread_join(g->reload.thread, NULL);
+	}
+	g->reload.running = false;
+	reload_forget(&g->reload);
+}

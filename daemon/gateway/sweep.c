@@ -1,0 +1,153 @@
+/* What ends for a client ends for all its flows: workers decide again what they remember, and what
+ * they do not (a full table drops first what the kernel carries) is found here by a walk of
+ * conntrack, and unmarked, so that its next packet comes up. */
+#include "gateway/inner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUND = 1 << 20 /* flows of a round, at most */ };
+
+struct sweep {
+	uint64_t since;
+	char policy[32];
+	int64_t edge, left_at;
+	bool all;
+	struct network whom[SESSION_CHANGES];
+	size_t count;
+	struct lookup lookup;
+	size_t room;
+	bool out; /* workers have the lookup */
+	struct sweep_counters counters;
+};
+
+struct sweep *sweep_new(void)
+{
+	return calloc(1, sizeof(struct sweep));
+}
+
+void sweep_free(struct sweep *s)
+{
+	if (!s)
+		return;
+	free(s->lookup.key);
+	free(s->lookup.known);
+	free(s);
+}
+
+void sweep_count(const struct sweep *s, struct sweep_counters *out)
+{
+	*out = s->counters;
+}
+
+/* ---- who is concerned ---- */
+
+static void add_changes(struct sweep *s, const struct sessions *sessions)
+{
+	struct network changed[SESSION_CHANGES];
+	size_t n = sessions_changes(sessions, &s->since, changed);
+	if (n > SESSION_CHANGES - s->count) {
+		s->all = true;
+		return;
+	}
+	memcpy(s->whom + s->count, changed, n * sizeof *changed);
+	s->count += n;
+}
+
+static void look_for_reasons(struct gateway *g, struct sweep *s)
+{
+	int64_t wall = clock_wall();
+	const char *digest = snapshot_digest(g->snapshot);
+	bool first = !*s->policy;
+	add_changes(s, g->sessions);
+	if (strcmp(s->policy, digest) != 0 || (s->edge && wall >= s->edge)) {
+		s->all |= !first;
+		snprintf(s->policy, sizeof s->policy, "%s", digest);
+		s->edge = snapshot_next_edge(g->snapshot, wall);
+	}
+}
+
+static bool concerns(const struct sweep *s, const struct flow_key *key)
+{
+	for (size_t i = 0; i < s->count && !s->all; i++)
+		if (network_has(&s->whom[i], &key->client) ||
+		    network_has(&s->whom[i], &key->server))
+			return true;
+	return s->all;
+}
+
+/* ---- a round ---- */
+
+static bool make_room(struct sweep *s)
+{
+	size_t room = s->room ? s->room * 2 : 1024;
+	if (s->lookup.count < s->room)
+		return true;
+	struct flow_key *key = room > ROUND ? NULL : reallocarray(s->lookup.key, room, sizeof *key);
+	if (!key)
+		return false;
+	s->lookup.key = key;
+	s->room = room;
+	return true;
+}
+
+static void take_flow(void *ctx, const struct flow_key *key)
+{
+	struct sweep *s = ctx;
+	if (!concerns(s, key))
+		return;
+	if (make_room(s))
+		s->lookup.key[s->lookup.count++] = *key;
+	else
+		s->counters.left++;
+}
+
+/* Which worker has a flow is the kernel's hash: all are asked. */
+static void begin(struct gateway *g, struct sweep *s)
+{
+	uint64_t left = s->counters.left;
+	s->lookup.count = 0;
+	int error = conntrack_list(g->conntrack, take_flow, s);
+	if (error < 0)
+		LOG_LIMITED(log_error, clock_now(), "flows can't be swept: %s", strerror(-error));
+	if (s->counters.left != left)
+		LOG_LIMITED(log_error, clock_now(),
+			    "%lu flows more than a sweep takes stay as they are",
+			    s->counters.left - left);
+	free(s->lookup.known);
+	s->lookup.known = calloc(s->lookup.count + 1, sizeof *s->lookup.known);
+	if (error < 0 || !s->lookup.known)
+		return; /* tried again with the next tick */
+	s->all = false;
+	s->count = 0;
+	if (!s->lookup.count)
+		return;
+	s->out = true;
+	s->lookup.waiting = g->config->queues;
+	for (unsigned i = 0; i < g->config->queues; i++)
+		atomic_store_explicit(&g->lanes[i].lookup, &s->lookup, memory_order_release);
+}
+
+static void finish(struct gateway *g, struct sweep *s)
+{
+	if (atomic_load_explicit(&s->lookup.waiting, memory_order_acquire))
+		return;
+	for (size_t i = 0; i < s->lookup.count; i++)
+		if (!s->lookup.known[i] &&
+		    conntrack_remark(g->conntrack, &s->lookup.key[i], 0, VERDICT_PENDING) == 0)
+			s->counters.swept++;
+	s->out = false;
+}
+
+void sweep_tick(struct gateway *g)
+{
+	struct sweep *s = g->sweep;
+	look_for_reasons(g, s);
+	if (s->out)
+		finish(g, s);
+	else if (s->all || s->count)
+		begin(g, s);
+}

@@ -1,0 +1,204 @@
+#include "worker/inner.h"
+
+#include "base/ring.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <urcu.h>
+
+enum { AGAIN_BURST = 8192 };
+#define SWEEP_EVERY (5 * NS_PER_MS)
+#define QUIET       (40 * NS_PER_MS) /* less than a sender waits before it repeats (RFC 6298) */
+
+/* Allowed until now, and the kernel was asked to end it. */
+static void cut_told(struct worker *w, struct flow *f, bool closed)
+{
+	if (!closed) {
+		say_cut(w, f);
+	} else if (f->unsaid) { /* its end is yet to be told */
+		f->unsaid = false;
+		f->state = FLOW_ALLOWED;
+		f->outcome = (struct outcome){ACTION_ALLOW, f->was, RULE_NONE, SITE_NONE};
+	}
+}
+
+/* The kernel drops the entry of a connection that was reset when its ports open the next one, and
+ * tells it after that one's SYN came up. */
+static void flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	struct flow *f = flow_find(w->flows, &e->key);
+	if (f && e->what != FLOW_OVER)
+		cut_told(w, f, e->what == FLOW_CLOSED);
+	if (!f || f->ended || e->what != FLOW_OVER || f->first > e->after)
+		return;
+	if (f->unsaid)
+		f->outcome.reason = f->was;
+	if (w->now < e->last)
+		w->now = e->last;
+	conclude(w, f);
+	if (f->passed)
+		record_ended(w, f, e);
+	f->ended = true;
+	f->last = w->now;
+	if (f->key.transport == IPPROTO_TCP)
+		forget(w, f);
+}
+
+void take_ended(struct worker *w)
+{
+	const struct flow_ended *e;
+	if (!w->o.ended)
+		return;
+	while ((e = ring_peek(w->o.ended))) {
+		flow_ended(w, e);
+		ring_release(w->o.ended);
+	}
+}
+
+/* A hello that did not become whole in time is denied, also where what came of it was let go; one
+ * whose sender has been silent for a while, as if it waited for an acknowledgement, is let go. */
+void sweep(struct worker *w)
+{
+	struct source *s = w->o.source;
+	struct flow *f;
+	if (w->now - w->swept < SWEEP_EVERY || !held_waits(w->held))
+		return;
+	w->swept = w->now;
+	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
+		bool told = f->held_count > 0; /* by the verdict on these */
+		conclude(w, f);
+		if (!told && f->state == FLOW_DENIED)
+			s->ops->remark(s, f, VERDICT_DENIED);
+	}
+	while ((f = held_quiet(w->held, w->now - QUIET)))
+		if (!let_go(w, f))
+			f->held_at = INT64_MAX;
+}
+
+/* ---- deciding again ---- */
+
+/* While a flow lives, other flows of its client may go to the same name and address, however long
+ * ago DNS told of it. */
+static void keep_name(struct worker *w, const struct flow *f)
+{
+	if (f->evidence == EVIDENCE_SNI_DNS || f->evidence == EVIDENCE_HOST_DNS)
+		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
+}
+
+/* Denied for the bytes of the flow itself, after they had told a name, or whatever the policy says:
+ * the name that stands in the flow is not what was denied. */
+static bool denied_for_bytes(const struct flow *f)
+{
+	enum reason r = f->outcome.reason;
+	return r == REASON_OVERLAP_CONFLICT ||
+	       (f->evidence > EVIDENCE_DNS && r >= REASON_NAME_BAD && r <= REASON_FRAGMENT);
+}
+
+/* False: the kernel can't be told now; the flow is as it was, and the walk comes back to it. */
+static bool flow_again(struct worker *w, struct flow *f)
+{
+	struct source *s = w->o.source;
+	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
+		return true;
+	identify(w, f);
+	struct outcome o = ask(w, f, false);
+	bool allow = o.action == ACTION_ALLOW || observing(w);
+	if (f->state == FLOW_ALLOWED && !allow) {
+		if (!f->ended && !s->ops->remark(s, f, VERDICT_DENIED))
+			return false;
+		COUNT(w->counters.again);
+		f->was = f->outcome.reason;
+		f->unsaid = w->o.ended && f->recorded; /* it may be over: the kernel tells */
+		release(w, f, settle(w, f, o, false));
+	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
+		if (!s->ops->remark(s, f, VERDICT_PENDING))
+			return false;
+		COUNT(w->counters.again);
+		record_repeats(w, f);
+		forget(w, f);
+	} else if (f->state == FLOW_ALLOWED) {
+		f->outcome = o; /* another line may allow it now */
+		keep_name(w, f);
+	}
+	return true;
+}
+
+/* A schedule's edge, names of living flows to keep, or the wall clock was set: past an edge, or
+ * back before one. */
+static bool again_due(const struct worker *w)
+{
+	int64_t set = w->ahead - w->again_ahead;
+	return (w->again_edge && wall(w) >= w->again_edge) || w->now >= w->again_names ||
+	       set >= NS_PER_S || set <= -NS_PER_S;
+}
+
+/* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
+ * portions between bursts; undecided flows meet the new policy by themselves. */
+void decide_again(struct worker *w)
+{
+	uint64_t sessions = sessions_generation(w->o.sessions);
+	const char *policy = snapshot_digest(w->snapshot);
+	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions || again_due(w)) {
+		strcpy(w->again_for, policy);
+		w->again_sessions = sessions;
+		w->again_edge = snapshot_next_edge(w->snapshot, wall(w));
+		w->again_names = w->now + w->o.config->name_grace / 2 + NS_PER_S;
+		w->again_ahead = w->ahead;
+		w->again_slot = 0;
+		w->again = true;
+	}
+	for (int i = 0; w->again && i < AGAIN_BURST; i++) {
+		struct flow *f = flow_each(w->flows, &w->again_slot);
+		if (!f)
+			w->again = false;
+		else if (!flow_again(w, f)) {
+			w->again_slot = flow_slot(w->flows, f);
+			return;
+		}
+	}
+}
+
+/* ---- from and to outside ---- */
+
+void worker_flow_ended(struct worker *w, const struct flow_ended *e)
+{
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	flow_ended(w, e);
+	rcu_read_unlock();
+}
+
+void worker_known(const struct worker *w, struct lookup *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct flow_key *k = &l->key[i];
+		const struct flow_key back = {k->server, k->client, k->server_port, k->client_port,
+					      k->transport}; /* picked up mid-stream */
+		if (flow_known(w->flows, k) || flow_known(w->flows, &back))
+			atomic_store_explicit(&l->known[i], true, memory_order_relaxed);
+	}
+	atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_release);
+}
+
+size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
+{
+	size_t count = 0;
+	while (count < max) {
+		struct flow *f = flow_each(w->flows, slot);
+		if (!f) {
+			*slot = UINT32_MAX;
+			break;
+		}
+		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
+			flow_remember(&out[count++], f);
+	}
+	return count;
+}
+
+void worker_restore(struct worker *w, const struct flow_memory *m)
+{
+	const struct host_key host = whose(w, &m->key.client);
+	struct flow *f = flow_add(w->flows, &m->key, &host, m->last, NULL, NULL);
+	if (f)
+		flow_restore(f, m);
+}

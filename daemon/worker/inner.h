@@ -1,0 +1,104 @@
+/* inner: what the files of worker/ share. For them only. */
+#pragma once
+#include "base/clock.h"
+#include "name/naming.h"
+#include "packet/held.h"
+#include "policy/decide.h"
+#include "worker/worker.h"
+
+enum { BURST = 64, NAMES = 64 };
+
+struct worker {
+	struct worker_options o;
+	const struct snapshot *snapshot; /* of this burst */
+	struct flow_table *flows;
+	struct held *held;
+	struct dns_watch *dns;
+	struct namer namer;
+	int64_t now, ahead; /* base/clock.h: durations by now; schedules and records by wall(w) */
+	int64_t swept, asked;
+	/* deciding again: what the last walk was for, and where the present one stands */
+	char again_for[17]; /* the policy's digest: a pointer may come back */
+	uint64_t again_sessions;
+	int64_t again_edge, again_names, again_ahead; /* edge: of the wall clock */
+	uint32_t again_slot;
+	bool again;
+	struct worker_counters counters;
+	struct arrival burst[BURST];
+	const struct arrival *at;    /* of the burst: what is being decided; else NULL */
+	const struct packet *packet; /* its client's packet, where it is whole; else NULL */
+	struct host names[NAMES];    /* scratch of ask and ask_early */
+};
+
+/* One writer, readers elsewhere: a plain store that a reader sees whole. */
+#define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
+#define COUNT(field)        COUNT_ADD(field, 1)
+
+static inline bool observing(const struct worker *w)
+{
+	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
+}
+
+static inline int64_t wall(const struct worker *w)
+{
+	return w->now + w->ahead;
+}
+
+static inline void give(struct worker *w, uint64_t id, enum verdict v)
+{
+	w->o.source->ops->verdict(w->o.source, id, v);
+}
+
+/* who.c: whose a packet is. */
+/* Whose share of what is bounded an address takes. */
+struct host_key whose(const struct worker *w, const struct address *client);
+void identify(struct worker *w, struct flow *f);
+/* A packet of another host than the one that its flow is of: it touches nothing. */
+bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
+/* A packet came: its session, if it surely has one, is not idle. */
+void keep_alive(struct worker *w, const struct arrival *a, const struct address *client);
+/* Who a flow's client is was told by the frame alone: its data waits until the segment has told,
+ * for the answer to a SYN makes the kernel ask, and we ask, too. Whether the packet was dropped: it
+ * comes again. */
+bool ask_segment(struct worker *w, const struct flow *f, uint64_t id);
+
+/* verdict.c: from a name to what becomes of the flow. */
+struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting);
+/* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
+struct outcome ask(struct worker *w, struct flow *f, bool waiting);
+/* The policy's answer to a flow whose first bytes are read. */
+struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
+/* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
+enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again);
+enum verdict denial(const struct worker *w, const struct flow *f);
+enum verdict passing(const struct worker *w, const struct flow *f);
+/* Gives a flow's verdict to the packets that it holds. */
+void release(struct worker *w, struct flow *f, enum verdict v);
+/* Gives a flow's verdict to its packet and to those that it holds. */
+void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id);
+/* Both, for a flow whose later packets do not matter. */
+void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id);
+void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
+/* A denied flow was met again. */
+void repeat(struct worker *w, struct flow *f);
+/* Records a flow's denial that waited for word from the kernel. */
+void say_cut(struct worker *w, struct flow *f);
+/* Answers the plain HTTP request at hand in its server's place; false where it is to be rejected.
+ */
+bool answer(struct worker *w, const struct flow *f);
+void record_repeats(struct worker *w, struct flow *f);
+void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
+/* A flow goes: what is still open of it is said. */
+void conclude(struct worker *w, struct flow *f);
+/* Out of the table; nothing of it is open any more. */
+void forget(struct worker *w, struct flow *f);
+
+/* worker.c: what is held is not acknowledged. Where its sender says no more until it is, or says it
+ * again, it goes on, as much as the sender's first window, if some line could still allow the flow.
+ * It is kept and compared like all else, and nothing behind a hole goes. False: it waits on. */
+bool let_go(struct worker *w, struct flow *f);
+
+/* again.c: what happens between bursts. */
+void take_ended(struct worker *w);
+void sweep(struct worker *w);
+void decide_again(struct worker *w);

@@ -1,0 +1,388 @@
+#include "worker/inner.h"
+
+#include "name/probe.h"
+#include "source/reply.h"
+
+#include <netinet/in.h>
+
+#define REPEAT_SAY (60 * NS_PER_S)
+
+static void text_copy(char *to, size_t room, const char *from)
+{
+	size_t n = strnlen(from, room - 1);
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+/* What the policy is asked about: of NAT64 the IPv4 address, which is somebody else's where it is
+ * one of ours. */
+static struct address server_of(const struct worker *w, const struct flow *f)
+{
+	struct address meant = seen_meant(w->o.seen, &f->key.server);
+	return snapshot_internal(w->snapshot, &meant) ? f->key.server : meant;
+}
+
+/* What a bridge of ours carries from port to port comes up where br_netfilter is loaded, and leaves
+ * no network: rules that run before routing can't tell it from what does. */
+static bool stays(const struct worker *w, const struct flow *f)
+{
+	int link = w->o.onlink ? onlink_link(w->o.onlink, &f->key.client) : 0;
+	return link && link == onlink_link(w->o.onlink, &f->key.server);
+}
+
+struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting)
+{
+	return (struct facts){
+		.client = f->key.client,
+		.server = server_of(w, f),
+		.port = f->key.server_port,
+		.transport = f->key.transport,
+		.tier = f->tier,
+		.host = f->evidence > EVIDENCE_ADDRESS ? &f->host : NULL,
+		.evidence = f->evidence,
+		.mismatch = f->mismatch,
+		.waiting = waiting,
+		.stays = stays(w, f),
+	};
+}
+
+/* Where DNS alone names the flow, each name may be meant that its client was told for the address,
+ * whatever was told last: a deny line for one denies, else an allow line for one allows. */
+struct outcome ask(struct worker *w, struct flow *f, bool waiting)
+{
+	struct facts facts = facts_of(w, f, waiting);
+	struct outcome best = decide(w->snapshot, &facts, wall(w));
+	size_t count = 0, meant = NAMES;
+	if (f->evidence == EVIDENCE_DNS)
+		count = seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names,
+				   NAMES);
+	for (size_t i = 0; i < count && best.reason != REASON_DENY_LINE; i++) {
+		facts.host = &w->names[i];
+		struct outcome o = decide(w->snapshot, &facts, wall(w));
+		if (o.reason != REASON_DENY_LINE && o.action <= best.action)
+			continue;
+		best = o;
+		meant = i;
+	}
+	if (meant < NAMES)
+		f->host = w->names[meant];
+	return best;
+}
+
+/* ---- record ---- */
+
+static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
+		     struct decision *d)
+{
+	memset(d, 0, offsetof(struct decision, host));
+	d->time = wall(w);
+	d->kind = kind;
+	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
+	d->reason = f->outcome.reason;
+	d->evidence = f->evidence;
+	d->protocol = f->protocol;
+	d->client = f->key.client;
+	d->server = f->key.server;
+	d->client_port = f->key.client_port;
+	d->server_port = f->key.server_port;
+	d->transport = f->key.transport;
+	d->has_mac = f->has_mac;
+	memcpy(d->mac, f->mac, sizeof d->mac);
+	d->host.len = f->host.len;
+	memcpy(d->host.text, f->host.text, (size_t)f->host.len + 1);
+	memcpy(d->user, f->user, sizeof d->user);
+	memcpy(d->tier, f->tier, sizeof d->tier);
+	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
+	d->stuck = f->stuck;
+	d->rule[0] = d->site[0] = '\0';
+	d->count = d->bytes = d->packets = 0;
+	d->duration = 0;
+}
+
+static bool record_decided(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	describe(w, f, DECISION_DECIDED, &d);
+	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
+	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
+	d.observed = observing(w);
+	if (d.observed && f->outcome.action == ACTION_DENY) {
+		d.reason = REASON_OBSERVE;
+		d.would_deny = true;
+		d.would = f->outcome.reason;
+	}
+	f->recorded = true;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	return w->o.record(w->o.ctx, &d);
+}
+
+/* One record with a repeat count stands for all the retries of a denied flow. */
+void record_repeats(struct worker *w, struct flow *f)
+{
+	struct decision d;
+	if (!f->repeats)
+		return;
+	describe(w, f, DECISION_REPEATED, &d);
+	d.count = f->repeats;
+	f->repeats = 0;
+	f->repeat_said = w->now;
+	w->o.record(w->o.ctx, &d);
+}
+
+void say_cut(struct worker *w, struct flow *f)
+{
+	if (!f->unsaid)
+		return;
+	f->unsaid = false;
+	record_decided(w, f);
+}
+
+void repeat(struct worker *w, struct flow *f)
+{
+	say_cut(w, f);
+	f->repeats++;
+	if (w->now - f->repeat_said >= REPEAT_SAY)
+		record_repeats(w, f);
+}
+
+void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
+{
+	struct decision d;
+	describe(w, f, DECISION_ENDED, &d);
+	d.bytes = e->bytes;
+	d.packets = e->packets;
+	d.duration = e->last - f->first;
+	w->o.record(w->o.ctx, &d);
+}
+
+/* ---- outcome -> verdict ---- */
+
+/* The portal's address where on_deny = "redirect" and the packet at hand is a plain HTTP request,
+ * in order but denied by the policy, of which its server has got nothing; else NULL. A device that
+ * asks whether the network lets it through would take the portal for a sign-in that is still due.
+ */
+static const struct endpoint *request_portal(const struct worker *w, const struct flow *f,
+					     struct packet *request)
+{
+	const struct config *c = snapshot_settings(w->snapshot);
+	const struct endpoint *portal = &c->portal[!address_is4(&f->key.client)];
+	if (c->on_deny != CONFIG_REDIRECT || f->protocol != PROTOCOL_HTTP || f->passed ||
+	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->unsent || !f->syn_seen ||
+	    (*f->tier && probe_asks(&f->host)) || f->key.server_port != 80 || !portal->port ||
+	    !w->at)
+		return NULL;
+	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
+		    cursor_left(&request->payload) && request->tcp_flags & TCP_ACK &&
+		    !(request->tcp_flags & (TCP_SYN | TCP_RST));
+	return data ? portal : NULL;
+}
+
+/* What is asked only to be shown may be answered by another page. */
+static bool is_get(const struct flow *f, const struct packet *p)
+{
+	struct cursor c = p->payload;
+	char method[4];
+	cursor_copy(&c, method, sizeof method);
+	return p->seq == f->isn &&
+	       (memcmp(method, "GET ", 4) == 0 || memcmp(method, "HEAD", 4) == 0);
+}
+
+bool answer(struct worker *w, const struct flow *f)
+{
+	struct packet request;
+	char address[ADDRESS_TEXT];
+	const struct endpoint *portal = request_portal(w, f, &request);
+	if (!portal)
+		return false;
+	const struct reply_redirect r = {
+		.key = &f->key,
+		.seq = request.ack,
+		.ack = request.seq + (uint32_t)cursor_left(&request.payload),
+		.follows = is_get(f, &request),
+		.portal = portal,
+		.to = f->host.len ? f->host.text : address_format(&f->key.server, address),
+	};
+	w->o.source->ops->redirect(w->o.source, &r);
+	return true;
+}
+
+/* The packet at hand is the first of its entry: NAT is decided by no other. */
+static bool opens(const struct worker *w)
+{
+	return w->packet && w->packet->tcp_flags & TCP_SYN &&
+	       cursor_left(&w->packet->payload) == 0 && w->at->entry == ENTRY_NONE;
+}
+
+enum verdict denial(const struct worker *w, const struct flow *f)
+{
+	struct packet request;
+	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
+	if (how == CONFIG_DROP)
+		return VERDICT_DROP_DENIED;
+	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
+	    !f->started && opens(w))
+		return VERDICT_REDIRECT;
+	if (request_portal(w, f, &request))
+		return VERDICT_DROP_DENIED; /* and answered by ourselves */
+	return VERDICT_DENIED;
+}
+
+enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again)
+{
+	f->outcome = o;
+	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
+	if (again) {
+		repeat(w, f);
+	} else if (f->unsaid) {
+		/* said when it is known to be open */
+	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
+		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
+		f->state = FLOW_DENIED;
+		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
+	}
+	held_done(w->held, f);
+	f->passed |= f->state == FLOW_ALLOWED;
+	if (f->state == FLOW_ALLOWED)
+		COUNT(w->counters.allowed);
+	else
+		COUNT(w->counters.denied);
+	COUNT(w->counters.reasons[f->outcome.reason]);
+	f->live = f->live && f->state == FLOW_ALLOWED;
+	if (f->state == FLOW_DENIED || (!f->live && naming_joins(f)))
+		naming_drop(&w->namer, f);
+	return f->state == FLOW_DENIED ? denial(w, f) : passing(w, f);
+}
+
+/* What an allowed flow's packet gets. The kernel settles a heard flow by itself when its server
+ * answers; what has to be looked at for good is never given to it. */
+enum verdict passing(const struct worker *w, const struct flow *f)
+{
+	enum entry entry = w->at ? w->at->entry : ENTRY_ANSWERED;
+	bool tcp = f->key.transport == IPPROTO_TCP;
+	if (!f->heard || (f->restored && entry == ENTRY_NONE))
+		return VERDICT_ALLOWED;
+	if (naming_stays(f))
+		return tcp || entry == ENTRY_PENDING ? VERDICT_PASS : VERDICT_PENDING;
+	if (tcp && w->packet && w->packet->tcp_flags & TCP_SYN)
+		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
+	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->live && f->asked))
+		return VERDICT_PASS;
+	return VERDICT_HEARD;
+}
+
+/* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
+ * so that the client hears at once, and the rest need no further reset. */
+void release(struct worker *w, struct flow *f, enum verdict v)
+{
+	uint64_t id;
+	held_done(w->held, f);
+	while (held_take(w->held, f, &id)) {
+		give(w, id, v);
+		if (v == VERDICT_DENIED)
+			v = VERDICT_DROP;
+	}
+}
+
+static void tell_server(struct worker *w, const struct flow *f)
+{
+	if (f->key.transport == IPPROTO_TCP && (f->started || f->answered))
+		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
+}
+
+/* What is broken in a flow's first bytes, so that nobody can tell which name its server reads;
+ * REASON_COUNT where nothing is. */
+static enum reason broken_by(const struct naming *n)
+{
+	if (n->broken != REASON_COUNT)
+		return n->broken;
+	if (n->parse == PARSE_BAD)
+		return REASON_HELLO_MALFORMED;
+	return n->parse == PARSE_OK && n->hello.name == HELLO_NAME_BAD ? REASON_NAME_BAD
+								       : REASON_COUNT;
+}
+
+/* Bytes that contradict each other are no accident. Any other hello may be broken in a way that its
+ * server does not mind: then a deny line could have matched the name in it. */
+static bool must_be_whole(struct worker *w, const struct flow *f, enum reason broken)
+{
+	const struct facts facts = facts_of(w, f, false);
+	return broken == REASON_OVERLAP_CONFLICT ||
+	       decide_name_may_deny(w->snapshot, &facts, wall(w));
+}
+
+/* A flow that has no name for a reason of its own is denied for that reason, unless the policy
+ * takes the address or the DNS answer for it and denies no name. */
+struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
+{
+	struct outcome o = ask(w, f, false);
+	enum reason broken = broken_by(n);
+	if (f->evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
+	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
+		return o;
+	if (broken == REASON_COUNT && f->key.transport == IPPROTO_TCP && !f->syn_seen)
+		broken = REASON_NAME_FORGOTTEN;
+	if (o.action == ACTION_ALLOW) {
+		if (n->parse == PARSE_ABSENT && n->hello.another_may_come)
+			broken = REASON_NO_NAME;
+		if (broken != REASON_COUNT && must_be_whole(w, f, broken))
+			o = (struct outcome){ACTION_DENY, broken, RULE_NONE, SITE_NONE};
+		return o;
+	}
+	if (broken != REASON_COUNT &&
+	    (broken != REASON_NAME_FORGOTTEN || o.reason == REASON_NO_NAME ||
+	     o.reason == REASON_WEAK_EVIDENCE))
+		o.reason = broken;
+	return o;
+}
+
+void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
+{
+	bool had_held = f->held_count > 0;
+	release(w, f, v);
+	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
+	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && answer(w, f)))
+		tell_server(w, f);
+}
+
+void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+{
+	f->live = false;
+	apply(w, f, settle(w, f, o, false), id);
+}
+
+void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+{
+	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+}
+
+void conclude(struct worker *w, struct flow *f)
+{
+	if (f->state == FLOW_NEW && !f->recorded && f->started) {
+		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
+		if (naming_joins(f)) {
+			n.parse = PARSE_BAD;
+			n.broken = REASON_HELLO_UNFINISHED;
+		}
+		identify(w, f);
+		naming_weigh(&w->namer, f, &n, w->now);
+		settle(w, f, judge(w, f, &n), false);
+	} else if (f->held_count && naming_comes_again(f)) {
+		release(w, f, VERDICT_DROP);
+	} else if (f->held_count || f->held_since) {
+		f->live = false;
+		f->evidence = EVIDENCE_ADDRESS;
+		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
+		release(w, f, settle(w, f, o, false));
+		tell_server(w, f);
+	}
+	record_repeats(w, f);
+	held_done(w->held, f);
+	naming_drop(&w->namer, f);
+}
+
+void forget(struct worker *w, struct flow *f)
+{
+	kept_drop(&f->kept);
+	flow_remove(w->flows, f);
+}

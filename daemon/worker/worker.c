@@ -1,0 +1,597 @@
+/* A packet enters on the left, a decision leaves on the right: bytes -> flow -> first bytes -> name
+ * -> who -> policy -> verdict and record. Everything here belongs to one thread; `now` is the
+ * arrival's. */
+#include "worker/inner.h"
+
+#include "dns/dns_watch.h"
+#include "source/copies.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <urcu.h>
+
+enum { STREAMS_EACH = 16 }; /* one host has a sixteenth of the streams, as of what is held */
+/* So long after a SYN another one may stand in the queue that the kernel took before it heard our
+ * verdict on the first: of two new entries on the same ports it keeps one, and does not say which.
+ */
+#define SYN_RACE (500 * NS_PER_MS)
+enum { FIRST_WINDOW = 14600 };     /* RFC 6928: ten segments */
+#define UDP_GRACE (300 * NS_PER_S) /* a quiet QUIC connection comes back */
+
+/* ---- a client's packet ---- */
+
+/* Goes on undecided. */
+static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	naming_passed(f, p);
+	give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
+}
+
+static void pass_all(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	release(w, f, VERDICT_PASS);
+	pass(w, f, p, id);
+}
+
+/* A hello that is not whole may show its name: whether no line could allow it. (One that its
+ * client ends is not waiting for anything.) */
+static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
+{
+	struct facts facts = facts_of(w, f, false);
+	facts.host = &h->host;
+	facts.evidence = EVIDENCE_SNI_DNS;
+	return h->name == HELLO_NAME_BAD ||
+	       (h->name == HELLO_NAME_OK &&
+		decide(w->snapshot, &facts, wall(w)).action == ACTION_DENY);
+}
+
+static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
+{
+	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
+	if (f->held_since && w->now - f->held_since >= w->o.config->hello_timeout)
+		deny(w, f, REASON_HELLO_UNFINISHED, id);
+	else if (held_add(w->held, f, id, w->now))
+		COUNT(w->counters.held);
+	else if (naming_comes_again(f))
+		give(w, id, VERDICT_DROP);
+	else
+		deny(w, f, REASON_HELD_FULL, id);
+}
+
+bool let_go(struct worker *w, struct flow *f)
+{
+	uint64_t id;
+	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
+	uint64_t joined = naming_joined(f, &hole);
+	if (!stuck || f->unfit || f->key.transport != IPPROTO_TCP || hole ||
+	    joined > FIRST_WINDOW ||
+	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
+		return false;
+	while (held_take(w->held, f, &id))
+		give(w, id, VERDICT_PASS);
+	if (f->state == FLOW_HOLDING)
+		f->state = FLOW_NEW;
+	f->unsent = f->next + joined > f->unsent ? f->next + joined : f->unsent;
+	f->stuck = true;
+	COUNT(w->counters.stuck);
+	return true;
+}
+
+/* Bytes that wait come again. */
+static void waiting_again(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	if (!f->held_count || let_go(w, f))
+		pass(w, f, p, id);
+	else
+		give(w, id, VERDICT_DROP);
+}
+
+/* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
+ * on, and before STARTTLS, where the server has to answer or no hello ever comes. */
+static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
+			  const struct naming *n, uint64_t id)
+{
+	if (n->lost && !observing(w)) {
+		give(w, id, VERDICT_DROP);
+	} else if (n->lost || observing(w) || naming_is_plain(f, n)) {
+		f->state = FLOW_NEW;
+		pass_all(w, f, p, id);
+	} else if (p->tcp_flags & TCP_SYN) {
+		naming_drop(&w->namer,
+			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
+		f->started = false;
+		give(w, id, VERDICT_DROP);
+	} else if (n->waits) {
+		waiting_again(w, f, p, id);
+	} else {
+		f->state = FLOW_HOLDING;
+		hold(w, f, n, id);
+	}
+}
+
+/* A packet of an allowed flow whose later hellos or requests matter; or, where it is joined
+ * already, what else stands in the packet that completed the first of them. */
+static void later_bytes(struct worker *w, struct flow *f, const struct packet *p, bool joined,
+			uint64_t id)
+{
+	struct naming n;
+	naming_later(&w->namer, f, joined ? NULL : p, &n);
+	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
+		naming_weigh(&w->namer, f, &n, w->now);
+		enum verdict v = settle(w, f, judge(w, f, &n), false);
+		if (f->state == FLOW_DENIED) {
+			apply(w, f, v, id);
+			return;
+		}
+		naming_later(&w->namer, f, NULL, &n);
+	}
+	if (n.parse == PARSE_MORE && n.lost && !observing(w)) {
+		give(w, id, VERDICT_DROP);
+	} else if (n.parse == PARSE_MORE && n.nothing_new) {
+		naming_passed(f, p);
+		give(w, id, passing(w, f));
+	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
+		naming_passed(f, p);
+		apply(w, f, passing(w, f), id);
+	} else if (n.parse == PARSE_MORE && n.waits) {
+		waiting_again(w, f, p, id);
+	} else if (n.parse == PARSE_MORE) {
+		hold(w, f, &n, id);
+	} else if (n.parse == PARSE_ABSENT) {
+		f->live = false;
+		naming_drop(&w->namer, f);
+		naming_passed(f, p);
+		apply(w, f, passing(w, f), id);
+	} else {
+		deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
+	}
+}
+
+static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	struct naming n = naming_none();
+	bool readable = p->transport != IPPROTO_TCP || f->syn_seen || observing(w);
+	if (readable) {
+		naming_first(&w->namer, f, p, &n);
+	} else {
+		f->isn = f->started ? f->isn : p->seq;
+		f->started = true;
+	}
+	if (n.parse == PARSE_MORE) {
+		wait_for_more(w, f, p, &n, id);
+		return;
+	}
+	naming_weigh(&w->namer, f, &n, w->now);
+	struct outcome o = judge(w, f, &n);
+	bool joined = f->stream;
+	if (o.action == ACTION_ALLOW && readable)
+		naming_follow(&w->namer, f, &n, p,
+			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
+	enum verdict v = settle(w, f, o, false);
+	if (f->live && f->state == FLOW_ALLOWED)
+		later_bytes(w, f, p, joined || p->transport == IPPROTO_UDP, id);
+	else
+		apply(w, f, v, id);
+}
+
+/* Where agreement is strict, what DNS told of the address may already be enough to deny. */
+static struct outcome ask_early(struct worker *w, struct flow *f)
+{
+	size_t count =
+		seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names, NAMES);
+	if (count == NAMES) /* perhaps not all of them */
+		count = 0;
+	const struct facts facts = facts_of(w, f, true);
+	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
+	if (o.action == ACTION_DENY) {
+		f->host = w->names[0];
+		f->evidence = EVIDENCE_DNS;
+	}
+	return o;
+}
+
+/* A SYN: most of what is denied is denied here, most of what is allowed has to show its name first.
+ */
+static void first_packet(struct worker *w, struct flow *f, uint64_t id,
+			 const struct outcome *before)
+{
+	f->evidence = EVIDENCE_ADDRESS;
+	struct outcome o = ask(w, f, true);
+	if (o.action == ACTION_WAIT && !observing(w))
+		o = ask_early(w, f);
+	if (o.action == ACTION_WAIT || observing(w)) {
+		COUNT(w->counters.waiting);
+		give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
+		return;
+	}
+	if (o.action == ACTION_DENY && f->evidence == EVIDENCE_ADDRESS &&
+	    seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, &f->host, 1) == 1)
+		f->evidence = EVIDENCE_DNS; /* for who reads the record */
+	bool again = before && o.action == ACTION_DENY && o.reason == before->reason;
+	give(w, id, settle(w, f, o, again));
+}
+
+static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
+		       const struct outcome *before)
+{
+	/* Repeated after data: what is held or passed must not be forgotten. */
+	if (p->tcp_flags & TCP_SYN && f->started) {
+		give(w, id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
+		return;
+	}
+	if (p->tcp_flags & TCP_SYN) {
+		f->syn_seen = true;
+		f->isn = p->seq + 1;
+	}
+	if (cursor_left(&p->payload))
+		first_bytes(w, f, p, id);
+	else if (p->tcp_flags & TCP_SYN)
+		first_packet(w, f, id, before);
+	else
+		pass(w, f, p, id); /* an empty ACK, FIN or RST carries nothing away */
+}
+
+static void take_mac(struct flow *f, const struct arrival *a)
+{
+	f->has_mac = a->has_mac;
+	memcpy(f->mac, a->mac, sizeof f->mac);
+}
+
+/* The same ports begin anew; the table's own fields and the count of repeats go on. */
+static void flow_clear(struct flow *f, int64_t now)
+{
+	struct flow fresh = {
+		.key = f->key,
+		.used = f->used,
+		.next_ = f->next_,
+		.host_key = f->host_key,
+		.first = now,
+		.repeats = f->repeats,
+		.repeat_said = f->repeat_said,
+	};
+	kept_drop(&f->kept);
+	*f = fresh;
+}
+
+/* ---- a SYN on ports that are known ---- */
+
+enum syn {
+	SYN_OPENS,    /* a new connection */
+	SYN_REPEATS,  /* the one that is known */
+	SYN_RACES,    /* nobody can tell which of two the kernel will follow */
+	SYN_INTRUDES, /* the server has answered another one */
+};
+
+/* The start is that of the handshake that the server answered: bytes counted from another would be
+ * judged in the place of others. Until it has answered, conntrack follows the last SYN, and takes
+ * no answer to one that lies ahead of it. */
+static enum syn syn_kind(const struct worker *w, const struct flow *f, const struct packet *p)
+{
+	enum entry entry = w->at->entry;
+	if (f->syn_seen && f->isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
+		return SYN_REPEATS;
+	if (observing(w))
+		return SYN_OPENS;
+	if (entry >= ENTRY_ANSWERED)
+		return f->state == FLOW_ALLOWED && !f->heard ? SYN_REPEATS : SYN_INTRUDES;
+	if (entry == ENTRY_NONE && f->syn_seen && f->state != FLOW_DENIED && !f->answered &&
+	    !f->ended && w->now - f->first < SYN_RACE)
+		return SYN_RACES;
+	return SYN_OPENS;
+}
+
+/* False where the packet has its verdict. */
+static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
+{
+	switch (syn_kind(w, f, w->packet)) {
+	case SYN_REPEATS: return true;
+	case SYN_INTRUDES:
+		identify(w, f);
+		deny(w, f, REASON_SYN_AGAIN, a->id);
+		return false;
+	case SYN_RACES:
+		give(w, a->id, VERDICT_DROP); /* the client sends it again */
+		conclude(w, f);
+		forget(w, f);
+		return false;
+	case SYN_OPENS: break;
+	}
+	if (f->state != FLOW_DENIED || f->held_count)
+		conclude(w, f);
+	if (f->passed && !f->ended)
+		record_ended(w, f, &(struct flow_ended){.last = f->last});
+	flow_clear(f, w->now);
+	take_mac(f, a);
+	return true;
+}
+
+/* ---- a decided flow ---- */
+
+/* A server's socket leaves an urgent byte out of what it reads (RFC 6093 section 3.1), so that it
+ * may read another name than we do; the pointer may come ahead of its byte. */
+static bool is_urgent(const struct packet *p)
+{
+	return p->transport == IPPROTO_TCP && p->tcp_flags & TCP_URG;
+}
+
+/* A segment of a flow that was heard: what stands in the place of judged bytes is compared. */
+static void heard_segment(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	enum kept_check check = naming_compare(&w->namer, f, p);
+	if (w->at->entry == ENTRY_ALLOWED || observing(w))
+		check = KEPT_SAME;
+	f->asked |= w->at->entry == ENTRY_ANSWERED;
+	if (check == KEPT_DIFFERENT) {
+		deny(w, f, REASON_OVERLAP_CONFLICT, id);
+	} else if (is_urgent(p) && w->at->entry != ENTRY_ALLOWED && !observing(w)) {
+		deny(w, f, REASON_PACKET_MALFORMED, id);
+	} else if (check == KEPT_GONE) {
+		COUNT(w->counters.unread);
+		give(w, id, VERDICT_DROP);
+	} else if (f->live) {
+		later_bytes(w, f, p, false, id);
+	} else {
+		naming_passed(f, p);
+		give(w, id, passing(w, f));
+	}
+}
+
+static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	bool segment = p && p->transport == IPPROTO_TCP && cursor_left(&p->payload);
+	if (f->state == FLOW_ALLOWED && segment && f->heard) {
+		heard_segment(w, f, p, id);
+		return;
+	}
+	if (f->state == FLOW_ALLOWED && p && p->transport == IPPROTO_UDP && naming_follows(f, p)) {
+		later_bytes(w, f, p, false, id);
+		return;
+	}
+	if (f->state == FLOW_ALLOWED) {
+		bool empty = p && p->transport == IPPROTO_TCP && !segment;
+		give(w, id, empty && w->at->entry ? VERDICT_PASS : passing(w, f));
+		return;
+	}
+	repeat(w, f);
+	give(w, id, denial(w, f));
+	answer(w, f); /* the answer may have been lost */
+}
+
+static struct flow_key key_of(const struct packet *p, bool whole)
+{
+	return (struct flow_key){p->src, p->dst, whole ? p->src_port : 0, whole ? p->dst_port : 0,
+				 p->transport};
+}
+
+static void evicted(void *ctx, struct flow *f)
+{
+	struct worker *w = ctx;
+	COUNT(w->counters.evicted);
+	conclude(w, f);
+	kept_drop(&f->kept);
+}
+
+static struct flow *flow_of(struct worker *w, const struct flow_key *key, const struct arrival *a)
+{
+	struct flow *f = flow_find(w->flows, key);
+	if (f)
+		return f;
+	const struct host_key host = whose(w, &key->client);
+	f = flow_add(w->flows, key, &host, w->now, evicted, w);
+	if (!f)
+		return NULL;
+	COUNT(w->counters.flows);
+	take_mac(f, a);
+	return f;
+}
+
+/* Every flow of the table holds packets: denied, and counted rather than recorded. */
+static void table_full(struct worker *w, uint64_t id)
+{
+	COUNT(w->counters.reasons[REASON_TABLE_FULL]);
+	give(w, id, observing(w) ? VERDICT_PENDING : VERDICT_DENIED);
+}
+
+static void broken_packet(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+{
+	COUNT(w->counters.malformed);
+	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED) {
+		known_flow(w, f, NULL, id);
+		return;
+	}
+	identify(w, f);
+	f->evidence = EVIDENCE_ADDRESS;
+	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
+	enum verdict v = settle(w, f, o, false);
+	/* nothing to answer that could be trusted */
+	apply(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
+}
+
+/* Payload where the kernel has seen no server answer: whoever takes it, takes it from another
+ * start. Where its entry is new, it has forgotten the flow, and the start is not known any more. */
+static bool unanswered(struct worker *w, struct flow *f, const struct packet *p)
+{
+	if (p->transport != IPPROTO_TCP || p->tcp_flags & TCP_SYN || !f->syn_seen ||
+	    f->state == FLOW_DENIED || observing(w) || !cursor_left(&p->payload))
+		return false;
+	if (w->at->entry == ENTRY_NONE && f->state != FLOW_ALLOWED) {
+		naming_drop(&w->namer, f);
+		f->syn_seen = false;
+	}
+	return w->at->entry == ENTRY_PENDING && (f->state != FLOW_ALLOWED || f->heard);
+}
+
+static void undecided(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
+		      const struct outcome *before)
+{
+	take_mac(f, w->at);
+	identify(w, f);
+	if (!f->stream && !f->held_count)
+		f->host_key = whose(w, &f->key.client);
+	if (cursor_left(&p->payload) && ask_segment(w, f, id))
+		return;
+	if (is_urgent(p) && !observing(w))
+		deny(w, f, REASON_PACKET_MALFORMED, id);
+	else if (p->transport == IPPROTO_TCP)
+		tcp_packet(w, f, p, id, before);
+	else
+		first_bytes(w, f, p, id);
+}
+
+/* The packet at hand, which is whole. */
+static void decide_packet(struct worker *w, struct flow *f, const struct arrival *a)
+{
+	const struct packet *p = w->packet;
+	struct outcome before = f->outcome;
+	bool was_denied = f->state == FLOW_DENIED;
+	bool syn = p->transport == IPPROTO_TCP && p->tcp_flags & TCP_SYN;
+	if (is_forged(w, f, a)) {
+		give(w, a->id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
+		return;
+	}
+	if (syn && !take_syn(w, f, a))
+		return;
+	if (!syn && f->ended && w->now - f->last > UDP_GRACE)
+		flow_clear(f, w->now);
+	if (unanswered(w, f, p)) {
+		COUNT(w->counters.unread);
+		give(w, a->id, VERDICT_DROP);
+		return;
+	}
+	f->answered |= a->entry >= ENTRY_ANSWERED;
+	f->last = w->now;
+	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
+	keep_alive(w, a, &f->key.client);
+	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
+		known_flow(w, f, p, a->id);
+	else
+		undecided(w, f, p, a->id, was_denied ? &before : NULL);
+}
+
+static void client_packet(struct worker *w, const struct arrival *a)
+{
+	struct packet p;
+	enum packet_parse parsed = (a->cut ? packet_parse_cut : packet_parse)(a->bytes, a->len, &p);
+	struct flow_key key = key_of(&p, parsed == PACKET_OK);
+	struct flow *f = flow_of(w, &key, a);
+	if (!f) {
+		table_full(w, a->id);
+		return;
+	}
+	if (parsed != PACKET_OK) {
+		broken_packet(w, f,
+			      parsed == PACKET_FRAGMENT ? REASON_FRAGMENT : REASON_PACKET_MALFORMED,
+			      a->id);
+		return;
+	}
+	w->packet = &p;
+	decide_packet(w, f, a);
+	w->packet = NULL;
+}
+
+/* A query to a resolver or its answer: known before the verdict, so that a name is there before the
+ * first connection to it can begin. Never denied. */
+static void dns_packet(struct worker *w, const struct arrival *a)
+{
+	COUNT(w->counters.dns);
+	dns_watch_bytes(w->dns, a->bytes, a->len, !a->answer, w->now);
+	give(w, a->id, VERDICT_PENDING);
+}
+
+/* ---- the turn ---- */
+
+static void take_time(struct worker *w, const struct arrival *a)
+{
+	w->now = a->now;
+	w->ahead = a->ahead;
+}
+
+int worker_turn(struct worker *w)
+{
+	struct source *s = w->o.source;
+	int n = s->ops->receive(s, w->burst, BURST);
+	if (n < 0)
+		return n;
+	if (n)
+		take_time(w, &w->burst[0]);
+	else if (s->ops->now)
+		w->now = s->ops->now(s, &w->ahead);
+	if (w->o.copies)
+		copies_read(w->o.copies, w->now);
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	decide_again(w);
+	sweep(w); /* what is overdue is so before what comes now */
+	for (int i = 0; i < n; i++) {
+		w->at = &w->burst[i];
+		take_time(w, w->at);
+		COUNT(w->counters.packets);
+		if (w->burst[i].kind == ARRIVAL_DNS)
+			dns_packet(w, &w->burst[i]);
+		else
+			client_packet(w, &w->burst[i]);
+	}
+	w->at = NULL;
+	take_ended(w);
+	s->soon = held_waits(w->held);
+	rcu_read_unlock();
+	s->ops->flush(s);
+	return 0;
+}
+
+void worker_finish(struct worker *w)
+{
+	uint32_t slot = 0;
+	struct flow *f;
+	rcu_read_lock();
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	while ((f = flow_each(w->flows, &slot)))
+		conclude(w, f);
+	rcu_read_unlock();
+	w->o.source->ops->flush(w->o.source);
+}
+
+struct worker *worker_new(const struct worker_options *o)
+{
+	struct worker *w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->o = *o;
+	w->flows = flow_table_new(o->config->flows);
+	w->namer.streams = stream_pool_new(o->config->streams);
+	w->namer.seen = o->seen;
+	w->namer.shares = shares_new(o->config->streams, o->config->streams / STREAMS_EACH);
+	w->held = held_new(o->config->held, o->config->held_per_client);
+	if (!o->copies)
+		w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
+	w->namer.quic = quic_new();
+	w->namer.kept = kept_new(o->config->streams);
+	if (!(w->dns || o->copies) || !w->flows || !w->namer.streams || !w->namer.shares ||
+	    !w->held || !w->namer.quic || !w->namer.kept) {
+		worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	flow_table_free(w->flows);
+	stream_pool_free(w->namer.streams);
+	shares_free(w->namer.shares);
+	held_free(w->held);
+	dns_watch_free(w->dns);
+	quic_free(w->namer.quic);
+	kept_free(w->namer.kept);
+	free(w);
+}
+
+void worker_count(const struct worker *w, struct worker_counters *out)
+{
+	const uint64_t *from = (const uint64_t *)&w->counters;
+	uint64_t *to = (uint64_t *)out;
+	for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
