@@ -32,13 +32,13 @@ static bool lane_record(void *ctx, const struct decision *d)
 	return !c.failing;
 }
 
-static bool lane_remark(void *ctx, const struct flow *f, enum verdict v)
+static bool lane_remark(void *ctx, const struct flow_key *key, uint32_t isn, enum verdict v)
 {
 	struct lane *l = ctx;
 	struct remark *slot = ring_claim(l->remarks);
 	if (!slot)
 		return false; /* counted; the worker comes back to the flow in its next turn */
-	*slot = (struct remark){f->key, f->isn, v};
+	*slot = (struct remark){*key, isn, v};
 	ring_publish(l->remarks);
 	eventfd_write(l->gateway->remark_fd, 1);
 	return true;

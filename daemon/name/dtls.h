@@ -1,8 +1,16 @@
 /* dtls: the ClientHello of DTLS 1.0, 1.2 (RFC 6347) and 1.3 (RFC 9147), from its fragments. */
 #pragma once
 #include "name/hello.h"
-#include "packet/flow.h"
 #include "packet/stream.h"
+
+/* What is remembered of a flow between its datagrams; all zero at first. */
+struct dtls_flow {
+	bool seen : 1;     /* the flow speaks DTLS */
+	bool owns : 1;     /* the flow's stream is DTLS's, not QUIC's */
+	bool lost : 1;     /* of the last datagram: it is not to pass */
+	uint16_t sequence; /* message number of the hello whose fragments are joined or kept */
+	uint32_t floor;    /* fragments below this number can no longer be compared */
+};
 
 /* Reads every plaintext handshake record that stands in a client's datagram, wherever it begins:
  * what a server makes of the bytes before it, and where it goes on after a record that it discards,

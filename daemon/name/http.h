@@ -7,7 +7,20 @@
  * servers may read in two ways is never a name (tests/live/test_differential.py). */
 #pragma once
 #include "name/hello.h"
-#include "packet/flow.h"
+
+/* Where a connection is between two packets; zero at its start. */
+struct http_follow {
+	enum {
+		HTTP_FIRST,
+		HTTP_HEAD,
+		HTTP_CHUNK,
+		HTTP_CHUNK_END,
+		HTTP_TRAILER,
+		HTTP_FRAMES
+	} at : 8;
+	bool begun : 1;   /* a request was read */
+	bool upgrade : 1; /* one offered to go on with another protocol, or CONNECT */
+};
 
 #define HTTP_HEAD_MAX 65536 /* bytes of request line and fields; a longer head is malformed */
 

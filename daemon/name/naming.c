@@ -1,8 +1,6 @@
 #include "name/naming.h"
 
 #include "base/clock.h"
-#include "name/dtls.h"
-#include "name/http.h"
 #include "base/host.h"
 #include "name/tls.h"
 
@@ -18,19 +16,45 @@ struct naming naming_none(void)
 	return n;
 }
 
-bool naming_joins(const struct flow *f)
+bool naming_joins(const struct naming_flow *f)
 {
 	return f->stream && !stream_is_kept(f->stream);
 }
 
-void naming_drop(struct namer *n, struct flow *f)
+void naming_drop(struct namer *n, struct naming_flow *f)
 {
 	if (!f->stream)
 		return;
 	if (naming_joins(f))
-		share_give(n->shares, &f->host_key);
+		share_give(n->shares, &f->owner);
 	stream_put(n->streams, f->stream);
 	f->stream = NULL;
+}
+
+void naming_end(struct namer *n, struct naming_flow *f)
+{
+	naming_drop(n, f);
+	kept_drop(&f->kept);
+	pool_give(n->quics, f->quic);
+	unique_put(n->hosts, f->host);
+	f->quic = NULL;
+	f->host = NULL;
+}
+
+const struct host *naming_host(const struct naming_flow *f)
+{
+	static const struct host none;
+	return f->host ? f->host : &none;
+}
+
+/* There is always room: no flow has two. */
+void naming_set_host(struct namer *n, struct naming_flow *f, const struct host *host)
+{
+	const struct host *before = f->host;
+	f->host = host->len
+			  ? unique_get(n->hosts, host, offsetof(struct host, text) + host->len + 1)
+			  : NULL;
+	unique_put(n->hosts, before);
 }
 
 static void fail(struct naming *out, enum reason why)
@@ -41,11 +65,11 @@ static void fail(struct naming *out, enum reason why)
 
 /* Counts a stream that began or ended to join meanwhile; false, and it is taken from the flow,
  * where its client has too many. */
-static bool count_stream(struct namer *n, struct flow *f, bool had, struct naming *out)
+static bool count_stream(struct namer *n, struct naming_flow *f, bool had, struct naming *out)
 {
 	if (had && !naming_joins(f))
-		share_give(n->shares, &f->host_key);
-	if (had || !naming_joins(f) || share_take(n->shares, &f->host_key))
+		share_give(n->shares, &f->owner);
+	if (had || !naming_joins(f) || share_take(n->shares, &f->owner))
 		return true;
 	stream_put(n->streams, f->stream);
 	f->stream = NULL;
@@ -54,7 +78,7 @@ static bool count_stream(struct namer *n, struct flow *f, bool had, struct namin
 }
 
 /* Adds to the flow's stream, whose offset 0 is the client's byte f->next. */
-static bool join(struct namer *n, struct flow *f, uint64_t offset, struct cursor bytes,
+static bool join(struct namer *n, struct naming_flow *f, uint64_t offset, struct cursor bytes,
 		 struct naming *out)
 {
 	bool had = f->stream;
@@ -73,7 +97,7 @@ static bool join(struct namer *n, struct flow *f, uint64_t offset, struct cursor
 }
 
 /* Bytes beyond a hole are joined, but not looked at yet. */
-static bool has_hole(const struct flow *f)
+static bool has_hole(const struct naming_flow *f)
 {
 	if (!f->stream)
 		return false;
@@ -83,7 +107,7 @@ static bool has_hole(const struct flow *f)
 
 /* A sequence number as an offset from the client's first byte. It wraps every 4 GiB, so it is read
  * relative to where the flow stands. */
-static int64_t offset_of(const struct flow *f, uint32_t seq)
+static int64_t offset_of(const struct naming_flow *f, uint32_t seq)
 {
 	return (int64_t)f->unsent + (int32_t)(seq - f->isn - (uint32_t)f->unsent);
 }
@@ -93,22 +117,23 @@ static uint32_t first_seq(const struct packet *p)
 	return p->seq + (p->tcp_flags & TCP_SYN ? 1 : 0);
 }
 
-enum kept_check naming_compare(const struct namer *n, const struct flow *f, const struct packet *p)
+enum kept_check naming_compare(const struct namer *n, const struct naming_flow *f,
+			       const struct packet *p)
 {
 	int64_t at = offset_of(f, first_seq(p));
 	return at < 0 ? KEPT_GONE : kept_check(n->kept, &f->kept, (uint64_t)at, p->payload);
 }
 
 /* Of bytes that begin at offset f->next at most `most`, what is there of them. */
-static void keep(struct namer *n, struct flow *f, struct cursor bytes, uint64_t most)
+static void keep(struct namer *n, struct naming_flow *f, struct cursor bytes, uint64_t most)
 {
 	size_t have = cursor_left(&bytes);
-	kept_add(n->kept, &f->kept, &f->key.client, f->next,
+	kept_add(n->kept, &f->kept, &f->entry.key.client, f->next,
 		 cursor_sub(&bytes, most < have ? (size_t)most : have));
 }
 
 /* The packet's bytes from f->next on, and how far after it they begin; false where all are old. */
-static bool fresh_bytes(const struct flow *f, const struct packet *p, struct cursor *bytes,
+static bool fresh_bytes(const struct naming_flow *f, const struct packet *p, struct cursor *bytes,
 			uint64_t *offset)
 {
 	int64_t ahead = offset_of(f, first_seq(p)) - (int64_t)f->next;
@@ -121,7 +146,7 @@ static bool fresh_bytes(const struct flow *f, const struct packet *p, struct cur
 
 /* Every byte of the packet was read or may go on (see http_next), though others wait behind a hole:
  * its client may send no more until it is acknowledged. */
-static bool is_read(const struct flow *f, const struct packet *p, const struct naming *n)
+static bool is_read(const struct naming_flow *f, const struct packet *p, const struct naming *n)
 {
 	struct cursor head = {0};
 	if (f->stream && n->hello.server_next)
@@ -130,7 +155,7 @@ static bool is_read(const struct flow *f, const struct packet *p, const struct n
 	       (int64_t)(f->next + cursor_left(&head));
 }
 
-void naming_passed(struct flow *f, const struct packet *p)
+void naming_passed(struct naming_flow *f, const struct packet *p)
 {
 	/* An empty packet carries no byte past those that are held, whatever its number. */
 	if (p->transport != IPPROTO_TCP || cursor_left(&p->payload) == 0)
@@ -140,13 +165,14 @@ void naming_passed(struct flow *f, const struct packet *p)
 		f->unsent = (uint64_t)end;
 }
 
-static enum parse parse_first(const struct flow *f, struct cursor bytes, struct hello *h)
+static enum parse parse_first(const struct naming_flow *f, struct cursor bytes, struct hello *h)
 {
-	uint16_t port = f->key.server_port;
+	uint16_t port = f->entry.key.server_port;
 	return hello_has_starttls(port) ? hello_starttls(port, bytes, h) : hello_tcp(bytes, h);
 }
 
-static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+static void tcp_first(struct namer *n, struct naming_flow *f, const struct packet *p,
+		      struct naming *out)
 {
 	if (!f->started && !f->syn_seen)
 		f->isn = first_seq(p); /* met mid-stream: what comes first is taken for the start */
@@ -167,7 +193,7 @@ static void tcp_first(struct namer *n, struct flow *f, const struct packet *p, s
 }
 
 /* False where the other protocol's parts are held in the flow's stream. */
-static bool make_way(struct namer *n, struct flow *f)
+static bool make_way(struct namer *n, struct naming_flow *f)
 {
 	if (f->dtls.owns && naming_joins(f))
 		return false;
@@ -177,16 +203,36 @@ static bool make_way(struct namer *n, struct flow *f)
 	return true;
 }
 
-static void read_datagram(struct namer *n, struct flow *f, struct cursor datagram,
+/* What is known of the flow's QUIC connections: nothing where it speaks none. */
+static const struct quic_flow *quic_of(const struct naming_flow *f)
+{
+	static const struct quic_flow none;
+	return f->quic ? f->quic : &none;
+}
+
+/* Before a datagram; false where the flow has no memory for QUIC, which each has room for. */
+static bool quic_begin(struct namer *n, struct naming_flow *f, bool quic)
+{
+	if (quic && !f->quic && (f->quic = pool_take(n->quics)))
+		f->quic->unseen = f->unseen;
+	if (!f->quic)
+		return !quic;
+	f->quic->now = (uint32_t)(n->now / NS_PER_S);
+	f->quic->waits = f->quic->lost = f->quic->opened = false;
+	return true;
+}
+
+static void read_datagram(struct namer *n, struct naming_flow *f, struct cursor datagram,
 			  struct naming *out)
 {
 	bool conflict = false, quic = quic_is_long(datagram), had = naming_joins(f);
-	f->quic.now = (uint32_t)(f->last / NS_PER_S);
-	f->quic.waits = f->quic.lost = f->quic.opened = f->dtls.lost = false;
-	if (quic && !make_way(n, f))
+	f->dtls.lost = false;
+	if (!quic_begin(n, f, quic))
+		fail(out, REASON_TABLE_FULL);
+	else if (quic && !make_way(n, f))
 		fail(out, REASON_QUIC_UNREADABLE);
 	else if (quic)
-		out->parse = quic_datagram(n->quic, &f->quic, datagram, n->streams, &f->stream,
+		out->parse = quic_datagram(n->quic, f->quic, datagram, n->streams, &f->stream,
 					   &conflict, &out->hello);
 	else
 		out->parse = dtls_datagram(&f->dtls, datagram, n->streams, &f->stream, &conflict,
@@ -197,25 +243,26 @@ static void read_datagram(struct namer *n, struct flow *f, struct cursor datagra
 		out->broken = REASON_QUIC_UNREADABLE;
 	if (!count_stream(n, f, had, out))
 		return;
-	if (out->parse == PARSE_MORE && !f->stream && (!quic || f->quic.waits))
+	if (out->parse == PARSE_MORE && !f->stream && (!quic || quic_of(f)->waits))
 		fail(out, REASON_TABLE_FULL);
 }
 
 /* The next datagram of the packet at hand: the kernel may have joined several, of which all are of
  * one size and the last may be smaller. */
-static void read_next(struct namer *n, struct flow *f, struct naming *out)
+static void read_next(struct namer *n, struct naming_flow *f, struct naming *out)
 {
 	struct cursor one = n->rest;
 	if (cursor_left(&one) <= QUIC_DATAGRAM_MIN)
 		n->rest.pos = n->rest.end;
-	else if (!quic_next_datagram(n->quic, &f->quic, &n->rest, &one)) {
+	else if (!quic_next_datagram(n->quic, quic_of(f), &n->rest, &one)) {
 		fail(out, REASON_QUIC_UNREADABLE);
 		return;
 	}
 	read_datagram(n, f, one, out);
 }
 
-static void udp_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+static void udp_first(struct namer *n, struct naming_flow *f, const struct packet *p,
+		      struct naming *out)
 {
 	bool more = false;
 	f->started = true;
@@ -228,7 +275,8 @@ static void udp_first(struct namer *n, struct flow *f, const struct packet *p, s
 		out->parse = PARSE_MORE;
 }
 
-void naming_first(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+void naming_first(struct namer *n, struct naming_flow *f, const struct packet *p,
+		  struct naming *out)
 {
 	*out = naming_none();
 	if (p->transport == IPPROTO_TCP)
@@ -239,36 +287,31 @@ void naming_first(struct namer *n, struct flow *f, const struct packet *p, struc
 		f->protocol = out->hello.protocol; /* for the record, if no more should come */
 }
 
-uint64_t naming_joined(const struct flow *f, bool *hole)
+uint64_t naming_joined(const struct naming_flow *f, bool *hole)
 {
 	*hole = has_hole(f);
 	return f->stream ? stream_end(f->stream) : 0;
 }
 
-bool naming_is_plain(const struct flow *f, const struct naming *in)
+bool naming_is_plain(const struct naming_flow *f, const struct naming *in)
 {
 	return in->hello.server_next && !has_hole(f);
 }
 
-bool naming_comes_again(const struct flow *f)
+bool naming_comes_again(const struct naming_flow *f)
 {
-	return f->state == FLOW_ALLOWED && f->protocol == PROTOCOL_HTTP;
-}
-
-static void copy_host(struct flow *f, const struct host *h)
-{
-	f->host.len = h->len;
-	memcpy(f->host.text, h->text, (size_t)h->len + 1);
+	return f->heard && f->protocol == PROTOCOL_HTTP;
 }
 
 /* A name from the flow itself. An encrypted hello has only its outer name, and is told from the
  * made-up extension that browsers always send by what DNS told this client (see hello.h). */
-static void weigh_hello(struct namer *n, struct flow *f, const struct hello *h, int64_t now)
+static void weigh_hello(struct namer *n, struct naming_flow *f, const struct hello *h, int64_t now)
 {
-	copy_host(f, &h->host);
-	bool agrees = seen_agrees(n->seen, &f->key.client, &f->key.server, &f->host, now);
+	const struct flow_key *key = &f->entry.key;
+	naming_set_host(n, f, &h->host);
+	bool agrees = seen_agrees(n->seen, &key->client, &key->server, &h->host, now);
 	f->mismatch = !agrees;
-	if (h->ech && seen_public_name(n->seen, &f->key.client, &f->host, h->ech_config, now))
+	if (h->ech && seen_public_name(n->seen, &key->client, &h->host, h->ech_config, now))
 		f->evidence = EVIDENCE_ECH_OUTER;
 	else if (h->protocol == PROTOCOL_HTTP)
 		f->evidence = agrees ? EVIDENCE_HOST_DNS : EVIDENCE_HOST;
@@ -276,24 +319,28 @@ static void weigh_hello(struct namer *n, struct flow *f, const struct hello *h, 
 		f->evidence = agrees ? EVIDENCE_SNI_DNS : EVIDENCE_SNI;
 }
 
-void naming_weigh(struct namer *n, struct flow *f, const struct naming *in, int64_t now)
+void naming_weigh(struct namer *n, struct naming_flow *f, const struct naming *in, int64_t now)
 {
+	struct host told;
+	const struct flow_key *key = &f->entry.key;
+	told.len = 0;
 	f->evidence = EVIDENCE_ADDRESS;
 	f->mismatch = false;
-	f->host.len = 0;
 	if (in->parse == PARSE_ABSENT || in->hello.protocol != PROTOCOL_NONE)
 		f->protocol = in->hello.protocol;
-	if (in->parse == PARSE_OK && in->hello.name == HELLO_NAME_OK)
+	if (in->parse == PARSE_OK && in->hello.name == HELLO_NAME_OK) {
 		weigh_hello(n, f, &in->hello, now);
-	else if (seen_names(n->seen, &f->key.client, &f->key.server, now, &f->host, 1) == 1)
+		return;
+	}
+	if (seen_names(n->seen, &key->client, &key->server, now, &told, 1) == 1)
 		f->evidence = EVIDENCE_DNS;
 	else if (in->parse == PARSE_OK)
-		copy_host(f,
-			  &in->hello.host); /* an IP literal: said in the record, worth nothing */
+		told = in->hello.host; /* an IP literal: said in the record, worth nothing */
+	naming_set_host(n, f, &told);
 }
 
 /* Keeps what the requests before have not used of the bytes; parts behind a hole wait for it. */
-static void keep_rest(struct namer *n, struct flow *f, uint64_t used, struct cursor rest,
+static void keep_rest(struct namer *n, struct naming_flow *f, uint64_t used, struct cursor rest,
 		      struct naming *out)
 {
 	enum parse parse = out->parse;
@@ -306,16 +353,17 @@ static void keep_rest(struct namer *n, struct flow *f, uint64_t used, struct cur
 }
 
 /* A part of an HTTP connection that is no request for another host. */
-static bool says_no_more(const struct flow *f, const struct naming *n)
+static bool says_no_more(const struct naming_flow *f, const struct naming *n)
 {
 	return n->parse == PARSE_OK &&
 	       (n->hello.protocol == PROTOCOL_NONE ||
-		(n->hello.name == HELLO_NAME_OK && host_equal(&n->hello.host, &f->host)));
+		(n->hello.name == HELLO_NAME_OK && host_equal(&n->hello.host, naming_host(f))));
 }
 
 /* Another request of an HTTP connection; the bytes begin at f->next. What stands between may be
  * other bytes when it comes again, as long as its length is the same: it is not kept. */
-static void next_request(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
+static void next_request(struct namer *n, struct naming_flow *f, struct cursor bytes,
+			 struct naming *out)
 {
 	uint64_t all = 0;
 	do {
@@ -337,21 +385,22 @@ static void next_request(struct namer *n, struct flow *f, struct cursor bytes, s
 		!f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
 }
 
-static bool has_name(const struct flow *f)
+static bool has_name(const struct naming_flow *f)
 {
 	return f->evidence >= EVIDENCE_HOST || f->evidence == EVIDENCE_ECH_OUTER;
 }
 
 /* Whether a later hello says no more than the first did: the same name, or none again. */
-static bool says_same(const struct flow *f, const struct hello *h)
+static bool says_same(const struct naming_flow *f, const struct hello *h)
 {
 	if (!has_name(f))
 		return h->name == HELLO_NAME_ABSENT;
-	return h->name == HELLO_NAME_OK && host_equal(&h->host, &f->host);
+	return h->name == HELLO_NAME_OK && host_equal(&h->host, naming_host(f));
 }
 
 /* After a HelloRetryRequest; the bytes begin with the record at f->next. */
-static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, struct naming *out)
+static void next_hello(struct namer *n, struct naming_flow *f, struct cursor bytes,
+		       struct naming *out)
 {
 	uint64_t used;
 	out->parse = tls_next_hello(bytes, &f->early, &used, &out->hello);
@@ -373,9 +422,9 @@ static void next_hello(struct namer *n, struct flow *f, struct cursor bytes, str
  * is the same hello again. What no key of ours opens is lost: a server may have the key, of a
  * connection that was forgotten or not seen, and a hello may stand in it; it costs an honest client
  * an acknowledgement. Where the flow needed no name it need not be QUIC at all. */
-static void next_initial(struct flow *f, struct naming *out)
+static void next_initial(struct naming_flow *f, struct naming *out)
 {
-	const struct quic_flow *q = &f->quic;
+	const struct quic_flow *q = quic_of(f);
 	bool nameless = f->evidence <= EVIDENCE_DNS && out->broken != REASON_OVERLAP_CONFLICT;
 	if (out->parse == PARSE_OK && !q->anew && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
@@ -387,7 +436,7 @@ static void next_initial(struct flow *f, struct naming *out)
 
 /* A DTLS hello after a HelloVerifyRequest, or behind what was none: which of several its server
  * takes nobody can tell, so that each has to agree. */
-static void next_dtls(const struct flow *f, struct naming *out)
+static void next_dtls(const struct naming_flow *f, struct naming *out)
 {
 	if (out->parse == PARSE_OK && has_name(f) && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
@@ -395,7 +444,7 @@ static void next_dtls(const struct flow *f, struct naming *out)
 }
 
 /* The datagrams of a flow that was allowed, up to one that says another name. */
-static void next_datagrams(struct namer *n, struct flow *f, struct naming *out)
+static void next_datagrams(struct namer *n, struct naming_flow *f, struct naming *out)
 {
 	bool may_pass = true, lost = false;
 	out->parse = PARSE_MORE;
@@ -410,7 +459,7 @@ static void next_datagrams(struct namer *n, struct flow *f, struct naming *out)
 		if (out->parse == PARSE_ABSENT ||
 		    (out->parse == PARSE_OK && says_same(f, &out->hello)))
 			out->parse = PARSE_MORE;
-		may_pass &= !naming_joins(f) && !f->quic.waits;
+		may_pass &= !naming_joins(f) && !quic_of(f)->waits;
 		lost |= out->lost;
 	}
 	out->may_pass = may_pass;
@@ -418,18 +467,18 @@ static void next_datagrams(struct namer *n, struct flow *f, struct naming *out)
 	f->live = f->dtls.seen || cursor_left(&n->rest);
 }
 
-bool naming_follows(const struct flow *f, const struct packet *p)
+bool naming_follows(const struct naming_flow *f, const struct packet *p)
 {
 	return cursor_left(&p->payload) && (f->live || p->transport == IPPROTO_UDP);
 }
 
-void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
+void naming_follow(struct namer *n, struct naming_flow *f, const struct naming *first,
 		   const struct packet *p, bool every_request)
 {
 	const struct hello *h = &first->hello;
 	bool tls = h->protocol == PROTOCOL_TLS;
 	f->heard = true;
-	if (f->key.transport == IPPROTO_UDP) {
+	if (f->entry.key.transport == IPPROTO_UDP) {
 		f->live = f->dtls.seen || cursor_left(&n->rest);
 		return;
 	}
@@ -451,14 +500,14 @@ void naming_follow(struct namer *n, struct flow *f, const struct naming *first,
 		naming_drop(n, f);
 }
 
-bool naming_stays(const struct flow *f)
+bool naming_stays(const struct naming_flow *f)
 {
 	return f->live && f->protocol != PROTOCOL_TLS;
 }
 
 /* Where a hole is what keeps bytes from being read, those that find no more room are lost: their
  * sender gives them again when the hole is filled. */
-static void lose(struct namer *n, struct flow *f, uint64_t offset, struct naming *out)
+static void lose(struct namer *n, struct naming_flow *f, uint64_t offset, struct naming *out)
 {
 	if (out->broken != REASON_HELLO_UNFINISHED || !naming_comes_again(f))
 		return;
@@ -472,12 +521,13 @@ static void lose(struct namer *n, struct flow *f, uint64_t offset, struct naming
 		naming_drop(n, f);
 }
 
-void naming_later(struct namer *n, struct flow *f, const struct packet *p, struct naming *out)
+void naming_later(struct namer *n, struct naming_flow *f, const struct packet *p,
+		  struct naming *out)
 {
 	struct cursor bytes;
 	uint64_t offset = 0;
 	*out = naming_none();
-	if (f->key.transport == IPPROTO_UDP) {
+	if (f->entry.key.transport == IPPROTO_UDP) {
 		if (p)
 			n->rest = p->payload;
 		next_datagrams(n, f, out);

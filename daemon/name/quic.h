@@ -2,10 +2,35 @@
  * drafts 22 to 34 and the two of mvfst that share their wire image. */
 #pragma once
 #include "name/hello.h"
-#include "packet/flow.h"
 #include "packet/stream.h"
 
 #define QUIC_DATAGRAM_MIN 1200 /* bytes of one with a client's Initial (RFC 9000 14.1) */
+
+/* A QUIC connection, known by its keys. What was told of its CRYPTO bytes stays true: no other byte
+ * passes in their place. */
+struct quic_connection {
+	uint32_t version; /* 0: no Initial was read yet */
+	uint32_t done;    /* CRYPTO bytes of hellos already told, */
+	uint64_t print;   /* and their keyed hash */
+	uint64_t next;    /* the packet number after the highest */
+	uint32_t used;    /* seconds, of the last Initial */
+	uint8_t dcid_len;
+	uint8_t dcid[20]; /* destination ID that the Initial keys come from */
+};
+#define QUIC_CONNECTIONS 4 /* one after a version negotiation and a Retry, and one more */
+
+/* What quic.c remembers of a flow between its datagrams; all zero at first. */
+struct quic_flow {
+	struct quic_connection known[QUIC_CONNECTIONS]; /* last used first */
+	uint32_t now;                                   /* the caller's time, in seconds */
+	bool unseen; /* Initials may have gone to the server that we did not see */
+	bool joined; /* the stream holds what was told of known[0] */
+	bool anew;   /* the hello told last was the first under its keys */
+	/* Of the last datagram: an Initial in it was read; it holds CRYPTO bytes that are not
+	 * judged yet; no server must take it, or nobody can tell what a server reads in it, so
+	 * that it is not to pass. */
+	bool opened, waits, lost;
+};
 
 struct quic; /* keys and scratch space of one worker */
 

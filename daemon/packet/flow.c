@@ -4,6 +4,7 @@
 #include "base/table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NONE  UINT32_MAX
 #define SHARE 8 /* a host with more than 1/SHARE of a full table makes room for others */
@@ -25,7 +26,8 @@ struct holder {
 };
 
 struct flow_table {
-	struct flow *flow;
+	char *flow; /* of the owner's size each */
+	struct flow_owner owner;
 	struct link *all, *own; /* in order of use: of all flows, of its host's */
 	uint32_t *bucket;       /* first flow of a chain, by hash */
 	uint32_t capacity, mask, count;
@@ -50,6 +52,11 @@ static uint64_t hash(const struct flow_table *t, const struct flow_key *key)
 	return hash_words13(&t->key, word, 5);
 }
 
+static struct flow_entry *entry_at(const struct flow_table *t, uint32_t slot)
+{
+	return (struct flow_entry *)(t->flow + slot * t->owner.size);
+}
+
 static bool same(const struct flow_key *a, const struct flow_key *b)
 {
 	return a->client_port == b->client_port && a->server_port == b->server_port &&
@@ -57,7 +64,7 @@ static bool same(const struct flow_key *a, const struct flow_key *b)
 	       address_equal(&a->server, &b->server);
 }
 
-struct flow_table *flow_table_new(uint32_t capacity)
+struct flow_table *flow_table_new(uint32_t capacity, const struct flow_owner *owner)
 {
 	struct flow_table *t = calloc(1, sizeof *t);
 	if (!t)
@@ -66,12 +73,13 @@ struct flow_table *flow_table_new(uint32_t capacity)
 	while (buckets < capacity && buckets < 1u << 31)
 		buckets *= 2;
 	*t = (struct flow_table){.capacity = capacity,
+				 .owner = *owner,
 				 .mask = buckets - 1,
 				 .free_head = NONE,
 				 .use = {NONE, NONE},
 				 .holders_free = NONE,
 				 .heavy = NONE};
-	t->flow = table_new(capacity, sizeof *t->flow);
+	t->flow = table_new(capacity, owner->size);
 	t->all = table_new(capacity, sizeof *t->all);
 	t->own = table_new(capacity, sizeof *t->own);
 	t->holder = table_new(capacity, sizeof *t->holder);
@@ -92,7 +100,7 @@ void flow_table_free(struct flow_table *t)
 {
 	if (!t)
 		return;
-	table_free(t->flow, t->capacity, sizeof *t->flow);
+	table_free(t->flow, t->capacity, t->owner.size);
 	table_free(t->all, t->capacity, sizeof *t->all);
 	table_free(t->own, t->capacity, sizeof *t->own);
 	table_free(t->holder, t->capacity, sizeof *t->holder);
@@ -102,9 +110,9 @@ void flow_table_free(struct flow_table *t)
 	free(t);
 }
 
-uint32_t flow_slot(const struct flow_table *t, const struct flow *f)
+uint32_t flow_slot(const struct flow_table *t, const void *flow)
 {
-	return (uint32_t)(f - t->flow);
+	return (uint32_t)((size_t)((const char *)flow - t->flow) / t->owner.size);
 }
 
 static void list_drop(struct list *l, struct link *link, uint32_t slot)
@@ -184,30 +192,33 @@ static void holder_drop(struct flow_table *t, uint32_t slot)
 	t->holders_free = i;
 }
 
-bool flow_known(const struct flow_table *t, const struct flow_key *key)
+static uint32_t slot_of(const struct flow_table *t, const struct flow_key *key)
 {
 	uint32_t slot = t->bucket[hash(t, key) & t->mask];
-	while (slot != NONE && !same(&t->flow[slot].key, key))
-		slot = t->flow[slot].next_;
-	return slot != NONE;
+	while (slot != NONE && !same(&entry_at(t, slot)->key, key))
+		slot = entry_at(t, slot)->next;
+	return slot;
 }
 
-struct flow *flow_find(struct flow_table *t, const struct flow_key *key)
+bool flow_known(const struct flow_table *t, const struct flow_key *key)
 {
-	uint32_t slot = t->bucket[hash(t, key) & t->mask];
-	while (slot != NONE && !same(&t->flow[slot].key, key))
-		slot = t->flow[slot].next_;
+	return slot_of(t, key) != NONE;
+}
+
+void *flow_find(struct flow_table *t, const struct flow_key *key)
+{
+	uint32_t slot = slot_of(t, key);
 	if (slot == NONE)
 		return NULL;
 	list_touch(&t->use, t->all, slot);
 	list_touch(&t->holder[t->holder_of[slot]].flows, t->own, slot);
-	return &t->flow[slot];
+	return entry_at(t, slot);
 }
 
-/* The least recently used that holds no packets; NONE where all do. */
+/* The least recently used that may go; NONE where all stay. */
 static uint32_t oldest_free(const struct flow_table *t, uint32_t slot, const struct link *link)
 {
-	while (slot != NONE && t->flow[slot].held_count > 0)
+	while (slot != NONE && t->owner.stays && t->owner.stays(entry_at(t, slot)))
 		slot = link[slot].newer;
 	return slot;
 }
@@ -223,15 +234,14 @@ static uint32_t to_evict(const struct flow_table *t, const struct host_key *newc
 	return slot != NONE ? slot : oldest_free(t, t->use.oldest, t->all);
 }
 
-static bool evict_one(struct flow_table *t, const struct host_key *newcomer,
-		      void (*evicted)(void *, struct flow *), void *ctx)
+static bool evict_one(struct flow_table *t, const struct host_key *newcomer)
 {
 	uint32_t slot = to_evict(t, newcomer);
 	if (slot == NONE)
 		return false;
-	if (evicted)
-		evicted(ctx, &t->flow[slot]);
-	flow_remove(t, &t->flow[slot]);
+	if (t->owner.evicted)
+		t->owner.evicted(t->owner.ctx, entry_at(t, slot));
+	flow_remove(t, entry_at(t, slot));
 	return true;
 }
 
@@ -240,59 +250,54 @@ static uint32_t take_slot(struct flow_table *t)
 	uint32_t slot = t->free_head;
 	if (slot == NONE)
 		return t->fresh++;
-	t->free_head = t->flow[slot].next_;
+	t->free_head = entry_at(t, slot)->next;
 	return slot;
 }
 
-struct flow *flow_add(struct flow_table *t, const struct flow_key *key, const struct host_key *host,
-		      int64_t now, void (*evicted)(void *ctx, struct flow *), void *ctx)
+void *flow_add(struct flow_table *t, const struct flow_key *key, const struct host_key *host)
 {
-	if (t->count == t->capacity && !evict_one(t, host, evicted, ctx))
+	if (t->count == t->capacity && !evict_one(t, host))
 		return NULL;
 	uint32_t slot = take_slot(t);
 	uint32_t *bucket = &t->bucket[hash(t, key) & t->mask];
-	struct flow *f = &t->flow[slot];
-	*f = (struct flow){.key = *key,
-			   .host_key = *host,
-			   .used = true,
-			   .next_ = *bucket,
-			   .first = now,
-			   .last = now};
+	struct flow_entry *e = memset(entry_at(t, slot), 0, t->owner.size);
+	*e = (struct flow_entry){.key = *key, .used = true, .next = *bucket};
 	*bucket = slot;
 	list_push(&t->use, t->all, slot);
 	holder_add(t, host, slot);
 	t->count++;
-	return f;
+	return e;
 }
 
-void flow_remove(struct flow_table *t, struct flow *f)
+void flow_remove(struct flow_table *t, void *flow)
 {
-	uint32_t slot = flow_slot(t, f);
-	uint32_t *at = &t->bucket[hash(t, &f->key) & t->mask];
+	struct flow_entry *e = flow;
+	uint32_t slot = flow_slot(t, flow);
+	uint32_t *at = &t->bucket[hash(t, &e->key) & t->mask];
 	while (*at != slot)
-		at = &t->flow[*at].next_;
-	*at = f->next_;
+		at = &entry_at(t, *at)->next;
+	*at = e->next;
 	list_drop(&t->use, t->all, slot);
 	holder_drop(t, slot);
-	f->used = false;
-	f->next_ = t->free_head;
+	e->used = false;
+	e->next = t->free_head;
 	t->free_head = slot;
 	t->count--;
 }
 
-struct flow *flow_each(struct flow_table *t, uint32_t *slot)
+void *flow_each(struct flow_table *t, uint32_t *slot)
 {
 	while (*slot < t->fresh) {
-		struct flow *f = &t->flow[(*slot)++];
-		if (f->used)
-			return f;
+		struct flow_entry *e = entry_at(t, (*slot)++);
+		if (e->used)
+			return e;
 	}
 	return NULL;
 }
 
-struct flow *flow_oldest(struct flow_table *t)
+void *flow_oldest(struct flow_table *t)
 {
-	return t->use.oldest == NONE ? NULL : &t->flow[t->use.oldest];
+	return t->use.oldest == NONE ? NULL : entry_at(t, t->use.oldest);
 }
 
 uint32_t flow_count(const struct flow_table *t)

@@ -14,7 +14,7 @@ struct held {
 	uint32_t count, free;
 	struct slot *slots;
 	struct shares *shares;
-	struct flow **waiting; /* flows whose hello is waited for, any order */
+	struct held_flow **waiting; /* flows whose hello is waited for, any order */
 	uint32_t waiting_count, waiting_max;
 };
 
@@ -26,7 +26,7 @@ struct held *held_new(uint32_t total, uint32_t per_client)
 	h->slots = calloc(total, sizeof *h->slots);
 	h->shares = shares_new(total, per_client);
 	h->waiting_max = 2 * total; /* some have let go what they held */
-	h->waiting = calloc(h->waiting_max, sizeof(struct flow *));
+	h->waiting = calloc(h->waiting_max, sizeof(struct held_flow *));
 	if (!h->slots || !h->shares || !h->waiting) {
 		held_free(h);
 		return NULL;
@@ -47,74 +47,75 @@ void held_free(struct held *h)
 	free(h);
 }
 
-static bool wait_for(struct held *h, struct flow *f, int64_t now)
+static bool wait_for(struct held *h, struct held_flow *f, int64_t now)
 {
-	if (f->held_since)
+	if (f->since)
 		return true;
 	if (h->waiting_count == h->waiting_max)
 		return false;
-	f->held_since = now;
-	f->holding_at = h->waiting_count;
+	f->since = now;
+	f->waiting_at = h->waiting_count;
 	h->waiting[h->waiting_count++] = f;
 	return true;
 }
 
-void held_done(struct held *h, struct flow *f)
+void held_done(struct held *h, struct held_flow *f)
 {
-	if (!f->held_since)
+	if (!f->since)
 		return;
-	struct flow *last = h->waiting[--h->waiting_count];
-	h->waiting[f->holding_at] = last;
-	last->holding_at = f->holding_at;
-	f->held_since = 0;
+	struct held_flow *last = h->waiting[--h->waiting_count];
+	h->waiting[f->waiting_at] = last;
+	last->waiting_at = f->waiting_at;
+	f->since = 0;
 }
 
-bool held_add(struct held *h, struct flow *f, uint64_t id, int64_t now)
+bool held_add(struct held *h, struct held_flow *f, const struct host_key *host, uint64_t id,
+	      int64_t now)
 {
-	if (!wait_for(h, f, now ? now : 1) || !share_take(h->shares, &f->host_key))
+	if (!wait_for(h, f, now ? now : 1) || !share_take(h->shares, host))
 		return false;
 	uint32_t slot = h->free;
 	h->free = h->slots[slot].next;
 	h->slots[slot] = (struct slot){.id = id, .next = NIL};
-	if (f->held_count == 0) {
-		f->held_first = slot;
+	if (f->count == 0) {
+		f->first = slot;
 	} else {
-		h->slots[f->held_last].next = slot;
+		h->slots[f->last].next = slot;
 	}
-	f->held_last = slot;
-	f->held_at = now;
-	f->held_count++;
+	f->last = slot;
+	f->at = now;
+	f->count++;
 	h->count++;
 	return true;
 }
 
-bool held_take(struct held *h, struct flow *f, uint64_t *id)
+bool held_take(struct held *h, struct held_flow *f, const struct host_key *host, uint64_t *id)
 {
-	if (f->held_count == 0)
+	if (f->count == 0)
 		return false;
-	uint32_t slot = f->held_first;
+	uint32_t slot = f->first;
 	*id = h->slots[slot].id;
-	f->held_first = h->slots[slot].next;
+	f->first = h->slots[slot].next;
 	h->slots[slot].next = h->free;
 	h->free = slot;
 	h->count--;
-	f->held_count--;
-	share_give(h->shares, &f->host_key);
+	f->count--;
+	share_give(h->shares, host);
 	return true;
 }
 
-struct flow *held_overdue(struct held *h, int64_t before)
+struct held_flow *held_overdue(struct held *h, int64_t before)
 {
 	for (uint32_t i = 0; i < h->waiting_count; i++)
-		if (h->waiting[i]->held_since <= before)
+		if (h->waiting[i]->since <= before)
 			return h->waiting[i];
 	return NULL;
 }
 
-struct flow *held_quiet(struct held *h, int64_t before)
+struct held_flow *held_quiet(struct held *h, int64_t before)
 {
 	for (uint32_t i = 0; i < h->waiting_count; i++)
-		if (h->waiting[i]->held_count && h->waiting[i]->held_at <= before)
+		if (h->waiting[i]->count && h->waiting[i]->at <= before)
 			return h->waiting[i];
 	return NULL;
 }

@@ -253,7 +253,7 @@ static void server_answers(struct track *k, const struct packet *p)
 		k->entry = ENTRY_ANSWERED;
 	if (k->entry != ENTRY_HEARD || (tcp && (!data || p->tcp_flags & (TCP_SYN | TCP_RST))))
 		return;
-	k->entry = tcp ? (enum entry)mark_of_answer(k->flow->key.server_port, p->payload)
+	k->entry = tcp ? (enum entry)mark_of_answer(k->flow.key.server_port, p->payload)
 		       : ENTRY_ALLOWED;
 }
 
@@ -299,7 +299,7 @@ static enum fate fate_of(struct capture *c, const struct packet *p, struct track
 		return FATE_DROP;
 	*track = k;
 	track_see(k, p, reply, c->now);
-	const struct flow_key *key = &k->flow->key;
+	const struct flow_key *key = &k->flow.key;
 	if (key->server_port == 53 && !k->outside && (!reply || k->confirmed) && c->o.resolver &&
 	    (p->transport == IPPROTO_UDP || p->transport == IPPROTO_TCP) &&
 	    c->o.resolver(c->o.ctx, &key->server))
@@ -377,8 +377,8 @@ static int hand_up(struct capture *c, struct track *k, const struct packet *p, e
 	w->track = k;
 	w->serial = k->serial;
 	a->kind = fate == FATE_DNS ? ARRIVAL_DNS : ARRIVAL_CLIENT;
-	a->answer = fate == FATE_DNS && (p->src_port != k->flow->key.client_port ||
-					 !address_equal(&p->src, &k->flow->key.client));
+	a->answer = fate == FATE_DNS && (p->src_port != k->flow.key.client_port ||
+					 !address_equal(&p->src, &k->flow.key.client));
 	a->id = (uint64_t)(w - c->waiting);
 	a->entry = k->entry;
 	return 1;
@@ -533,9 +533,9 @@ static void redirect(struct source *s, const struct reply_redirect *r)
 {
 }
 
-static bool remark(struct source *s, const struct flow *f, enum verdict v)
+static bool remark(struct source *s, const struct flow_key *key, uint32_t isn, enum verdict v)
 {
-	struct track *k = tracks_find_key(capture_of(s)->tracks, &f->key);
+	struct track *k = tracks_find_key(capture_of(s)->tracks, key);
 	if (k && v == VERDICT_PENDING) {
 		k->entry = ENTRY_NONE;
 		k->denied = false;

@@ -235,9 +235,10 @@ static void nfqueue_redirect(struct source *s, const struct reply_redirect *r)
 	reply_redirect(of(s)->o.raw4, of(s)->o.raw6, r);
 }
 
-static bool nfqueue_remark(struct source *s, const struct flow *f, enum verdict v)
+static bool nfqueue_remark(struct source *s, const struct flow_key *key, uint32_t isn,
+			   enum verdict v)
 {
-	return !of(s)->o.remark || of(s)->o.remark(of(s)->o.ctx, f, v);
+	return !of(s)->o.remark || of(s)->o.remark(of(s)->o.ctx, key, isn, v);
 }
 
 /* --- opening ------------------------------------------------------------------------------- */

@@ -14,7 +14,8 @@ struct nfqueue_options {
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
 	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */
-	bool (*remark)(void *ctx, const struct flow *f, enum verdict v); /* to conntrack's thread */
+	/* to conntrack's thread; as in source.h */
+	bool (*remark)(void *ctx, const struct flow_key *key, uint32_t isn, enum verdict v);
 	void *ctx;
 };
 

@@ -7,11 +7,31 @@
 
 struct tracks {
 	struct flow_table *flows;
-	struct track *track; /* by the flow's slot */
 	uint64_t serial;
 	track_ended_fn *ended;
 	void *ctx;
 };
+
+static void say_ended(struct tracks *t, struct track *k)
+{
+	if (k->confirmed && !k->said && t->ended)
+		t->ended(t->ctx, &k->flow.key, k->bytes, k->packets[0] + k->packets[1], k->last,
+			 k->last);
+	k->said = true;
+}
+
+static void evicted(void *ctx, void *flow)
+{
+	struct track *k = flow;
+	say_ended(ctx, k);
+	k->serial = 0;
+}
+
+static void end(struct tracks *t, struct track *k)
+{
+	evicted(t, k);
+	flow_remove(t->flows, k);
+}
 
 struct tracks *tracks_new(uint32_t capacity, track_ended_fn *ended, void *ctx)
 {
@@ -20,9 +40,10 @@ struct tracks *tracks_new(uint32_t capacity, track_ended_fn *ended, void *ctx)
 		return NULL;
 	t->ended = ended;
 	t->ctx = ctx;
-	t->flows = flow_table_new(capacity);
-	t->track = calloc(capacity, sizeof *t->track);
-	if (!t->flows || !t->track) {
+	t->flows = flow_table_new(
+		capacity,
+		&(struct flow_owner){.size = sizeof(struct track), .evicted = evicted, .ctx = t});
+	if (!t->flows) {
 		tracks_free(t);
 		return NULL;
 	}
@@ -34,41 +55,7 @@ void tracks_free(struct tracks *t)
 	if (!t)
 		return;
 	flow_table_free(t->flows);
-	free(t->track);
 	free(t);
-}
-
-static struct track *track_of(struct tracks *t, const struct flow *f)
-{
-	return &t->track[flow_slot(t->flows, f)];
-}
-
-static void say_ended(struct tracks *t, struct track *k)
-{
-	const struct flow *f = k->flow;
-	if (k->confirmed && !k->said && t->ended)
-		t->ended(t->ctx, &f->key, k->bytes, k->packets[0] + k->packets[1], f->last,
-			 f->last);
-	k->said = true;
-}
-
-static void leave(struct tracks *t, struct track *k)
-{
-	say_ended(t, k);
-	k->flow = NULL;
-	k->serial = 0;
-}
-
-static void evicted(void *ctx, struct flow *f)
-{
-	leave(ctx, track_of(ctx, f));
-}
-
-static void end(struct tracks *t, struct track *k)
-{
-	struct flow *f = k->flow;
-	leave(t, k);
-	flow_remove(t->flows, f);
 }
 
 /* nf_conntrack_*_timeout as Linux has them by default; but a reset flow is remembered as long as a
@@ -76,7 +63,7 @@ static void end(struct tracks *t, struct track *k)
 static int64_t timeout(const struct track *k)
 {
 	bool replied = k->packets[1] > 0;
-	switch (k->flow->key.transport) {
+	switch (k->flow.key.transport) {
 	case IPPROTO_TCP:
 		return replied && !k->reset && !k->fin[0] && !k->fin[1] ? INT64_MAX
 									: 120 * NS_PER_S;
@@ -89,7 +76,7 @@ static int64_t timeout(const struct track *k)
 
 static bool idle(const struct track *k, int64_t now)
 {
-	return now - k->flow->last > timeout(k);
+	return now - k->last > timeout(k);
 }
 
 /* A SYN over a flow that is closed, or closing and with another sequence number. */
@@ -104,8 +91,7 @@ static bool begins_anew(const struct track *k, const struct packet *p, bool repl
 
 struct track *tracks_find_key(struct tracks *t, const struct flow_key *key)
 {
-	struct flow *f = flow_find(t->flows, key);
-	return f ? track_of(t, f) : NULL;
+	return flow_find(t->flows, key);
 }
 
 struct track *tracks_find(struct tracks *t, const struct packet *p, int64_t now, bool *reply)
@@ -126,15 +112,15 @@ struct track *tracks_find(struct tracks *t, const struct packet *p, int64_t now,
 struct track *tracks_add(struct tracks *t, const struct flow_key *key, int64_t now)
 {
 	const struct host_key host = host_key_address(&key->client);
-	struct flow *f = flow_add(t->flows, key, &host, now, evicted, t);
-	struct track *k = track_of(t, f);
-	*k = (struct track){.flow = f, .serial = ++t->serial};
+	struct track *k = flow_add(t->flows, key, &host);
+	k->serial = ++t->serial;
+	k->last = now;
 	return k;
 }
 
 void track_see(struct track *k, const struct packet *p, bool reply, int64_t now)
 {
-	k->flow->last = now;
+	k->last = now;
 	k->bytes += p->ip_len;
 	k->packets[reply]++;
 	if (p->transport != IPPROTO_TCP)
@@ -159,17 +145,17 @@ void tracks_close(struct tracks *t, struct track *k, const struct packet *p)
 void tracks_expire(struct tracks *t, int64_t now)
 {
 	uint32_t slot = 0;
-	struct flow *f;
-	while ((f = flow_each(t->flows, &slot)))
-		if (idle(track_of(t, f), now))
-			end(t, track_of(t, f));
+	struct track *k;
+	while ((k = flow_each(t->flows, &slot)))
+		if (idle(k, now))
+			end(t, k);
 }
 
 void tracks_end(struct tracks *t)
 {
-	struct flow *f;
-	while ((f = flow_oldest(t->flows)))
-		end(t, track_of(t, f));
+	struct track *k;
+	while ((k = flow_oldest(t->flows)))
+		end(t, k);
 }
 
 bool track_flags_valid(uint8_t tcp_flags)

@@ -6,8 +6,9 @@
 #include "source/source.h"
 
 struct track {
-	struct flow *flow;          /* its key and times; NULL: the slot is free */
-	uint64_t serial;            /* tells a flow from an earlier one in its place */
+	struct flow_entry flow;
+	uint64_t serial; /* tells a flow from an earlier one in its place; 0: it is gone */
+	int64_t last;    /* its last packet */
 	uint64_t bytes, packets[2]; /* the client's, the server's */
 	uint32_t isn;               /* TCP: of the last SYN */
 	enum entry entry;

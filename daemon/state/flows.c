@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "name/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,57 +12,6 @@
 
 enum { BIT_SYN_SEEN = 1, BIT_LIVE = 2, BIT_MISMATCH = 4, BIT_MAC = 8, BIT_HEARD = 16 };
 
-void flow_remember(struct flow_memory *m, const struct flow *f)
-{
-	*m = (struct flow_memory){
-		.key = f->key,
-		.state = f->state,
-		.outcome = f->outcome,
-		.evidence = f->evidence,
-		.protocol = f->protocol,
-		.syn_seen = f->syn_seen,
-		.live = f->live,
-		.heard = f->heard,
-		.mismatch = f->mismatch,
-		.has_mac = f->has_mac,
-		.isn = f->isn,
-		.next = f->next,
-		.first = f->first,
-		.last = f->last,
-		.host = f->host,
-	};
-	memcpy(m->mac, f->mac, sizeof m->mac);
-	memcpy(m->user, f->user, sizeof m->user);
-	memcpy(m->tier, f->tier, sizeof m->tier);
-}
-
-void flow_restore(struct flow *f, const struct flow_memory *m)
-{
-	f->state = m->state;
-	f->outcome = m->outcome;
-	f->evidence = m->evidence;
-	f->protocol = m->protocol;
-	f->syn_seen = m->syn_seen;
-	f->live = m->live;
-	f->heard = m->heard;
-	f->mismatch = m->mismatch;
-	f->has_mac = m->has_mac;
-	f->isn = m->isn;
-	f->next = f->unsent = f->kept.end = m->next; /* and what stood there is gone */
-	f->early = TLS_EARLY_MAX;                    /* whether any was offered is not kept */
-	f->quic.unseen = true;
-	f->dtls.seen = m->live;
-	f->dtls.floor = UINT16_MAX + 1; /* no fragment is there to compare with */
-	f->first = m->first;
-	f->last = m->last;
-	f->host = m->host;
-	f->started = f->recorded = f->answered = f->restored = true;
-	f->passed = m->state == FLOW_ALLOWED;
-	memcpy(f->mac, m->mac, sizeof f->mac);
-	memcpy(f->user, m->user, sizeof f->user);
-	memcpy(f->tier, m->tier, sizeof f->tier);
-}
-
 static void put_flow(FILE *to, const struct flow_memory *m)
 {
 	put_address(to, &m->key.client);
@@ -71,7 +19,7 @@ static void put_flow(FILE *to, const struct flow_memory *m)
 	put_u16(to, m->key.client_port);
 	put_u16(to, m->key.server_port);
 	put_u8(to, m->key.transport);
-	put_u8(to, m->state == FLOW_ALLOWED);
+	put_u8(to, m->allowed);
 	put_u8(to, m->outcome.action);
 	put_u8(to, m->outcome.reason);
 	put_u32(to, m->outcome.rule);
@@ -108,7 +56,7 @@ static void take_flow(struct cursor *c, struct flow_memory *m)
 	m->key.client_port = cursor_u16(c);
 	m->key.server_port = cursor_u16(c);
 	m->key.transport = cursor_u8(c);
-	m->state = take_enum(c, 2) ? FLOW_ALLOWED : FLOW_DENIED;
+	m->allowed = take_enum(c, 2);
 	m->outcome.action = (enum action)take_enum(c, ACTION_WAIT);
 	m->outcome.reason = (enum reason)take_enum(c, REASON_COUNT);
 	m->outcome.rule = cursor_u32(c);

@@ -17,7 +17,7 @@ unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
  * to write its end. */
 struct flow_memory {
 	struct flow_key key;
-	enum flow_state state;  /* FLOW_ALLOWED or FLOW_DENIED */
+	bool allowed;           /* or denied */
 	struct outcome outcome; /* rule and site count only under the same policy */
 	enum evidence evidence;
 	enum protocol protocol;
@@ -29,9 +29,6 @@ struct flow_memory {
 	struct host host;
 	char user[USER_MAX], tier[TIER_MAX];
 };
-
-void flow_remember(struct flow_memory *m, const struct flow *f);
-void flow_restore(struct flow *f, const struct flow_memory *m); /* all but its key and its place */
 
 /* Decided flows of worker `index`, as it remembers them; policy is the digest under which they were
  * decided. */

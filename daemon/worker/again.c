@@ -40,7 +40,7 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 		record_ended(w, f, e);
 	f->ended = true;
 	f->last = w->now;
-	if (f->key.transport == IPPROTO_TCP)
+	if (key_of(f)->transport == IPPROTO_TCP)
 		forget(w, f);
 }
 
@@ -55,24 +55,30 @@ void take_ended(struct worker *w)
 	}
 }
 
+static struct flow *holder_of(struct held_flow *h)
+{
+	return (struct flow *)((char *)h - offsetof(struct flow, held));
+}
+
 /* A hello that did not become whole in time is denied, also where what came of it was let go; one
  * whose sender has been silent for a while, as if it waited for an acknowledgement, is let go. */
 void sweep(struct worker *w)
 {
 	struct source *s = w->o.source;
-	struct flow *f;
+	struct held_flow *h;
 	if (w->now - w->swept < SWEEP_EVERY || !held_waits(w->held))
 		return;
 	w->swept = w->now;
-	while ((f = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
-		bool told = f->held_count > 0; /* by the verdict on these */
+	while ((h = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
+		struct flow *f = holder_of(h);
+		bool told = h->count > 0; /* by the verdict on these */
 		conclude(w, f);
 		if (!told && f->state == FLOW_DENIED)
-			s->ops->remark(s, f, VERDICT_DENIED);
+			s->ops->remark(s, key_of(f), f->named.isn, VERDICT_DENIED);
 	}
-	while ((f = held_quiet(w->held, w->now - QUIET)))
-		if (!let_go(w, f))
-			f->held_at = INT64_MAX;
+	while ((h = held_quiet(w->held, w->now - QUIET)))
+		if (!let_go(w, holder_of(h)))
+			h->at = INT64_MAX;
 }
 
 /* ---- deciding again ---- */
@@ -81,8 +87,9 @@ void sweep(struct worker *w)
  * ago DNS told of it. */
 static void keep_name(struct worker *w, const struct flow *f)
 {
-	if (f->evidence == EVIDENCE_SNI_DNS || f->evidence == EVIDENCE_HOST_DNS)
-		seen_refresh(w->o.seen, &f->key.client, &f->key.server, &f->host, w->now);
+	if (f->named.evidence == EVIDENCE_SNI_DNS || f->named.evidence == EVIDENCE_HOST_DNS)
+		seen_refresh(w->o.seen, &key_of(f)->client, &key_of(f)->server,
+			     naming_host(&f->named), w->now);
 }
 
 /* Denied for the bytes of the flow itself, after they had told a name, or whatever the policy says:
@@ -91,7 +98,7 @@ static bool denied_for_bytes(const struct flow *f)
 {
 	enum reason r = f->outcome.reason;
 	return r == REASON_OVERLAP_CONFLICT ||
-	       (f->evidence > EVIDENCE_DNS && r >= REASON_NAME_BAD && r <= REASON_FRAGMENT);
+	       (f->named.evidence > EVIDENCE_DNS && r >= REASON_NAME_BAD && r <= REASON_FRAGMENT);
 }
 
 /* False: the kernel can't be told now; the flow is as it was, and the walk comes back to it. */
@@ -104,14 +111,14 @@ static bool flow_again(struct worker *w, struct flow *f)
 	struct outcome o = ask(w, f, false);
 	bool allow = o.action == ACTION_ALLOW || observing(w);
 	if (f->state == FLOW_ALLOWED && !allow) {
-		if (!f->ended && !s->ops->remark(s, f, VERDICT_DENIED))
+		if (!f->ended && !s->ops->remark(s, key_of(f), f->named.isn, VERDICT_DENIED))
 			return false;
 		COUNT(w->counters.again);
 		f->was = f->outcome.reason;
 		f->unsaid = w->o.ended && f->recorded; /* it may be over: the kernel tells */
 		release(w, f, settle(w, f, o, false));
 	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
-		if (!s->ops->remark(s, f, VERDICT_PENDING))
+		if (!s->ops->remark(s, key_of(f), f->named.isn, VERDICT_PENDING))
 			return false;
 		COUNT(w->counters.again);
 		record_repeats(w, f);
@@ -178,27 +185,4 @@ void worker_known(const struct worker *w, struct lookup *l)
 			atomic_store_explicit(&l->known[i], true, memory_order_relaxed);
 	}
 	atomic_fetch_sub_explicit(&l->waiting, 1, memory_order_release);
-}
-
-size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
-{
-	size_t count = 0;
-	while (count < max) {
-		struct flow *f = flow_each(w->flows, slot);
-		if (!f) {
-			*slot = UINT32_MAX;
-			break;
-		}
-		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
-			flow_remember(&out[count++], f);
-	}
-	return count;
-}
-
-void worker_restore(struct worker *w, const struct flow_memory *m)
-{
-	const struct host_key host = whose(w, &m->key.client);
-	struct flow *f = flow_add(w->flows, &m->key, &host, m->last, NULL, NULL);
-	if (f)
-		flow_restore(f, m);
 }

@@ -1,9 +1,8 @@
 /* inner: what the files of worker/ share. For them only. */
 #pragma once
 #include "base/clock.h"
-#include "name/naming.h"
-#include "packet/held.h"
 #include "policy/decide.h"
+#include "worker/flow.h"
 #include "worker/worker.h"
 
 enum { BURST = 64, NAMES = 64 };
@@ -13,6 +12,7 @@ struct worker {
 	const struct snapshot *snapshot; /* of this burst */
 	struct flow_table *flows;
 	struct held *held;
+	struct unique *people; /* of struct who, one a flow */
 	struct dns_watch *dns;
 	struct namer namer;
 	int64_t now, ahead; /* base/clock.h: durations by now; schedules and records by wall(w) */
@@ -53,6 +53,9 @@ static inline void give(struct worker *w, uint64_t id, enum verdict v)
 /* Whose share of what is bounded an address takes. */
 struct host_key whose(const struct worker *w, const struct address *client);
 void identify(struct worker *w, struct flow *f);
+/* Sets who a flow's client is; nobody with no user and no tier. */
+void who_set(struct worker *w, struct flow *f, const struct who *who);
+const struct who *who_of(const struct flow *f);
 /* A packet of another host than the one that its flow is of: it touches nothing. */
 bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
 /* A packet came: its session, if it surely has one, is not idle. */
@@ -88,9 +91,14 @@ void say_cut(struct worker *w, struct flow *f);
 bool answer(struct worker *w, const struct flow *f);
 void record_repeats(struct worker *w, struct flow *f);
 void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
+/* A flow of a key that is not in the table; NULL where every flow there holds packets (reason
+ * table-full). */
+struct flow *flow_new(struct worker *w, const struct flow_key *key, int64_t now);
 /* A flow goes: what is still open of it is said. */
 void conclude(struct worker *w, struct flow *f);
-/* Out of the table; nothing of it is open any more. */
+/* Puts back all that is the worker's; nothing of the flow is open any more. */
+void flow_end(struct worker *w, struct flow *f);
+/* Out of the table, too. */
 void forget(struct worker *w, struct flow *f);
 
 /* worker.c: what is held is not acknowledged. Where its sender says no more until it is, or says it

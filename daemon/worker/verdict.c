@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-#define REPEAT_SAY (60 * NS_PER_S)
+#define REPEAT_SAY 60 /* seconds */
 
 static void text_copy(char *to, size_t room, const char *from)
 {
@@ -18,29 +18,29 @@ static void text_copy(char *to, size_t room, const char *from)
  * one of ours. */
 static struct address server_of(const struct worker *w, const struct flow *f)
 {
-	struct address meant = seen_meant(w->o.seen, &f->key.server);
-	return snapshot_internal(w->snapshot, &meant) ? f->key.server : meant;
+	struct address meant = seen_meant(w->o.seen, &key_of(f)->server);
+	return snapshot_internal(w->snapshot, &meant) ? key_of(f)->server : meant;
 }
 
 /* What a bridge of ours carries from port to port comes up where br_netfilter is loaded, and leaves
  * no network: rules that run before routing can't tell it from what does. */
 static bool stays(const struct worker *w, const struct flow *f)
 {
-	int link = w->o.onlink ? onlink_link(w->o.onlink, &f->key.client) : 0;
-	return link && link == onlink_link(w->o.onlink, &f->key.server);
+	int link = w->o.onlink ? onlink_link(w->o.onlink, &key_of(f)->client) : 0;
+	return link && link == onlink_link(w->o.onlink, &key_of(f)->server);
 }
 
 struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting)
 {
 	return (struct facts){
-		.client = f->key.client,
+		.client = key_of(f)->client,
 		.server = server_of(w, f),
-		.port = f->key.server_port,
-		.transport = f->key.transport,
-		.tier = f->tier,
-		.host = f->evidence > EVIDENCE_ADDRESS ? &f->host : NULL,
-		.evidence = f->evidence,
-		.mismatch = f->mismatch,
+		.port = key_of(f)->server_port,
+		.transport = key_of(f)->transport,
+		.tier = who_of(f)->tier,
+		.host = f->named.evidence > EVIDENCE_ADDRESS ? naming_host(&f->named) : NULL,
+		.evidence = f->named.evidence,
+		.mismatch = f->named.mismatch,
 		.waiting = waiting,
 		.stays = stays(w, f),
 	};
@@ -53,9 +53,9 @@ struct outcome ask(struct worker *w, struct flow *f, bool waiting)
 	struct facts facts = facts_of(w, f, waiting);
 	struct outcome best = decide(w->snapshot, &facts, wall(w));
 	size_t count = 0, meant = NAMES;
-	if (f->evidence == EVIDENCE_DNS)
-		count = seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names,
-				   NAMES);
+	if (f->named.evidence == EVIDENCE_DNS)
+		count = seen_names(w->o.seen, &key_of(f)->client, &key_of(f)->server, w->now,
+				   w->names, NAMES);
 	for (size_t i = 0; i < count && best.reason != REASON_DENY_LINE; i++) {
 		facts.host = &w->names[i];
 		struct outcome o = decide(w->snapshot, &facts, wall(w));
@@ -65,33 +65,40 @@ struct outcome ask(struct worker *w, struct flow *f, bool waiting)
 		meant = i;
 	}
 	if (meant < NAMES)
-		f->host = w->names[meant];
+		naming_set_host(&w->namer, &f->named, &w->names[meant]);
 	return best;
 }
 
 /* ---- record ---- */
 
+static uint32_t seconds(const struct worker *w)
+{
+	return (uint32_t)(w->now / NS_PER_S);
+}
+
 static void describe(struct worker *w, const struct flow *f, enum decision_kind kind,
 		     struct decision *d)
 {
+	const struct host *host = naming_host(&f->named);
+	const struct flow_key *k = key_of(f);
 	memset(d, 0, offsetof(struct decision, host));
 	d->time = wall(w);
 	d->kind = kind;
 	d->action = f->state == FLOW_ALLOWED ? ACTION_ALLOW : ACTION_DENY;
 	d->reason = f->outcome.reason;
-	d->evidence = f->evidence;
-	d->protocol = f->protocol;
-	d->client = f->key.client;
-	d->server = f->key.server;
-	d->client_port = f->key.client_port;
-	d->server_port = f->key.server_port;
-	d->transport = f->key.transport;
+	d->evidence = f->named.evidence;
+	d->protocol = f->named.protocol;
+	d->client = k->client;
+	d->server = k->server;
+	d->client_port = k->client_port;
+	d->server_port = k->server_port;
+	d->transport = k->transport;
 	d->has_mac = f->has_mac;
 	memcpy(d->mac, f->mac, sizeof d->mac);
-	d->host.len = f->host.len;
-	memcpy(d->host.text, f->host.text, (size_t)f->host.len + 1);
-	memcpy(d->user, f->user, sizeof d->user);
-	memcpy(d->tier, f->tier, sizeof d->tier);
+	d->host.len = host->len;
+	memcpy(d->host.text, host->text, (size_t)host->len + 1);
+	memcpy(d->user, who_of(f)->user, sizeof d->user);
+	memcpy(d->tier, who_of(f)->tier, sizeof d->tier);
 	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
 	d->stuck = f->stuck;
 	d->rule[0] = d->site[0] = '\0';
@@ -113,7 +120,7 @@ static bool record_decided(struct worker *w, struct flow *f)
 	}
 	f->recorded = true;
 	f->repeats = 0;
-	f->repeat_said = w->now;
+	f->repeat_said = seconds(w);
 	return w->o.record(w->o.ctx, &d);
 }
 
@@ -126,7 +133,7 @@ void record_repeats(struct worker *w, struct flow *f)
 	describe(w, f, DECISION_REPEATED, &d);
 	d.count = f->repeats;
 	f->repeats = 0;
-	f->repeat_said = w->now;
+	f->repeat_said = seconds(w);
 	w->o.record(w->o.ctx, &d);
 }
 
@@ -142,7 +149,7 @@ void repeat(struct worker *w, struct flow *f)
 {
 	say_cut(w, f);
 	f->repeats++;
-	if (w->now - f->repeat_said >= REPEAT_SAY)
+	if (seconds(w) - f->repeat_said >= REPEAT_SAY)
 		record_repeats(w, f);
 }
 
@@ -166,11 +173,11 @@ static const struct endpoint *request_portal(const struct worker *w, const struc
 					     struct packet *request)
 {
 	const struct config *c = snapshot_settings(w->snapshot);
-	const struct endpoint *portal = &c->portal[!address_is4(&f->key.client)];
-	if (c->on_deny != CONFIG_REDIRECT || f->protocol != PROTOCOL_HTTP || f->passed ||
-	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->unsent || !f->syn_seen ||
-	    (*f->tier && probe_asks(&f->host)) || f->key.server_port != 80 || !portal->port ||
-	    !w->at)
+	const struct endpoint *portal = &c->portal[!address_is4(&key_of(f)->client)];
+	if (c->on_deny != CONFIG_REDIRECT || f->named.protocol != PROTOCOL_HTTP || f->passed ||
+	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->named.unsent ||
+	    !f->named.syn_seen || (*who_of(f)->tier && probe_asks(naming_host(&f->named))) ||
+	    key_of(f)->server_port != 80 || !portal->port || !w->at)
 		return NULL;
 	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
 		    cursor_left(&request->payload) && request->tcp_flags & TCP_ACK &&
@@ -184,7 +191,7 @@ static bool is_get(const struct flow *f, const struct packet *p)
 	struct cursor c = p->payload;
 	char method[4];
 	cursor_copy(&c, method, sizeof method);
-	return p->seq == f->isn &&
+	return p->seq == f->named.isn &&
 	       (memcmp(method, "GET ", 4) == 0 || memcmp(method, "HEAD", 4) == 0);
 }
 
@@ -192,16 +199,17 @@ bool answer(struct worker *w, const struct flow *f)
 {
 	struct packet request;
 	char address[ADDRESS_TEXT];
+	const struct host *host = naming_host(&f->named);
 	const struct endpoint *portal = request_portal(w, f, &request);
 	if (!portal)
 		return false;
 	const struct reply_redirect r = {
-		.key = &f->key,
+		.key = key_of(f),
 		.seq = request.ack,
 		.ack = request.seq + (uint32_t)cursor_left(&request.payload),
 		.follows = is_get(f, &request),
 		.portal = portal,
-		.to = f->host.len ? f->host.text : address_format(&f->key.server, address),
+		.to = host->len ? host->text : address_format(&key_of(f)->server, address),
 	};
 	w->o.source->ops->redirect(w->o.source, &r);
 	return true;
@@ -220,8 +228,8 @@ enum verdict denial(const struct worker *w, const struct flow *f)
 	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
 	if (how == CONFIG_DROP)
 		return VERDICT_DROP_DENIED;
-	if (how == CONFIG_REDIRECT && f->key.transport == IPPROTO_TCP && f->key.server_port == 80 &&
-	    !f->started && opens(w))
+	if (how == CONFIG_REDIRECT && key_of(f)->transport == IPPROTO_TCP &&
+	    key_of(f)->server_port == 80 && !f->named.started && opens(w))
 		return VERDICT_REDIRECT;
 	if (request_portal(w, f, &request))
 		return VERDICT_DROP_DENIED; /* and answered by ourselves */
@@ -241,16 +249,16 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 		f->state = FLOW_DENIED;
 		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
 	}
-	held_done(w->held, f);
+	held_done(w->held, &f->held);
 	f->passed |= f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_ALLOWED)
 		COUNT(w->counters.allowed);
 	else
 		COUNT(w->counters.denied);
 	COUNT(w->counters.reasons[f->outcome.reason]);
-	f->live = f->live && f->state == FLOW_ALLOWED;
-	if (f->state == FLOW_DENIED || (!f->live && naming_joins(f)))
-		naming_drop(&w->namer, f);
+	f->named.live = f->named.live && f->state == FLOW_ALLOWED;
+	if (f->state == FLOW_DENIED || (!f->named.live && naming_joins(&f->named)))
+		naming_drop(&w->namer, &f->named);
 	return f->state == FLOW_DENIED ? denial(w, f) : passing(w, f);
 }
 
@@ -259,14 +267,14 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 enum verdict passing(const struct worker *w, const struct flow *f)
 {
 	enum entry entry = w->at ? w->at->entry : ENTRY_ANSWERED;
-	bool tcp = f->key.transport == IPPROTO_TCP;
-	if (!f->heard || (f->restored && entry == ENTRY_NONE))
+	bool tcp = key_of(f)->transport == IPPROTO_TCP;
+	if (!f->named.heard || (f->restored && entry == ENTRY_NONE))
 		return VERDICT_ALLOWED;
-	if (naming_stays(f))
+	if (naming_stays(&f->named))
 		return tcp || entry == ENTRY_PENDING ? VERDICT_PASS : VERDICT_PENDING;
 	if (tcp && w->packet && w->packet->tcp_flags & TCP_SYN)
 		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
-	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->live && f->asked))
+	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->named.live && f->asked))
 		return VERDICT_PASS;
 	return VERDICT_HEARD;
 }
@@ -276,8 +284,8 @@ enum verdict passing(const struct worker *w, const struct flow *f)
 void release(struct worker *w, struct flow *f, enum verdict v)
 {
 	uint64_t id;
-	held_done(w->held, f);
-	while (held_take(w->held, f, &id)) {
+	held_done(w->held, &f->held);
+	while (held_take(w->held, &f->held, &f->named.owner, &id)) {
 		give(w, id, v);
 		if (v == VERDICT_DENIED)
 			v = VERDICT_DROP;
@@ -286,8 +294,9 @@ void release(struct worker *w, struct flow *f, enum verdict v)
 
 static void tell_server(struct worker *w, const struct flow *f)
 {
-	if (f->key.transport == IPPROTO_TCP && (f->started || f->answered))
-		w->o.source->ops->reset_server(w->o.source, &f->key, f->isn + (uint32_t)f->unsent);
+	if (key_of(f)->transport == IPPROTO_TCP && (f->named.started || f->answered))
+		w->o.source->ops->reset_server(w->o.source, key_of(f),
+					       f->named.isn + (uint32_t)f->named.unsent);
 }
 
 /* What is broken in a flow's first bytes, so that nobody can tell which name its server reads;
@@ -317,10 +326,10 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 {
 	struct outcome o = ask(w, f, false);
 	enum reason broken = broken_by(n);
-	if (f->evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
+	if (f->named.evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
 	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
 		return o;
-	if (broken == REASON_COUNT && f->key.transport == IPPROTO_TCP && !f->syn_seen)
+	if (broken == REASON_COUNT && key_of(f)->transport == IPPROTO_TCP && !f->named.syn_seen)
 		broken = REASON_NAME_FORGOTTEN;
 	if (o.action == ACTION_ALLOW) {
 		if (n->parse == PARSE_ABSENT && n->hello.another_may_come)
@@ -338,7 +347,7 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 
 void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 {
-	bool had_held = f->held_count > 0;
+	bool had_held = f->held.count > 0;
 	release(w, f, v);
 	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
 	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && answer(w, f)))
@@ -347,7 +356,7 @@ void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 
 void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
 {
-	f->live = false;
+	f->named.live = false;
 	apply(w, f, settle(w, f, o, false), id);
 }
 
@@ -358,31 +367,49 @@ void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
 
 void conclude(struct worker *w, struct flow *f)
 {
-	if (f->state == FLOW_NEW && !f->recorded && f->started) {
+	if (f->state == FLOW_NEW && !f->recorded && f->named.started) {
 		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
-		if (naming_joins(f)) {
+		if (naming_joins(&f->named)) {
 			n.parse = PARSE_BAD;
 			n.broken = REASON_HELLO_UNFINISHED;
 		}
 		identify(w, f);
-		naming_weigh(&w->namer, f, &n, w->now);
+		naming_weigh(&w->namer, &f->named, &n, w->now);
 		settle(w, f, judge(w, f, &n), false);
-	} else if (f->held_count && naming_comes_again(f)) {
+	} else if (f->held.count && naming_comes_again(&f->named)) {
 		release(w, f, VERDICT_DROP);
-	} else if (f->held_count || f->held_since) {
-		f->live = false;
-		f->evidence = EVIDENCE_ADDRESS;
+	} else if (f->held.count || f->held.since) {
+		f->named.live = false;
+		f->named.evidence = EVIDENCE_ADDRESS;
 		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
 		release(w, f, settle(w, f, o, false));
 		tell_server(w, f);
 	}
 	record_repeats(w, f);
-	held_done(w->held, f);
-	naming_drop(&w->namer, f);
+	held_done(w->held, &f->held);
+	naming_drop(&w->namer, &f->named);
+}
+
+void flow_end(struct worker *w, struct flow *f)
+{
+	naming_end(&w->namer, &f->named);
+	unique_put(w->people, f->who);
+	f->who = NULL;
 }
 
 void forget(struct worker *w, struct flow *f)
 {
-	kept_drop(&f->kept);
+	flow_end(w, f);
 	flow_remove(w->flows, f);
+}
+
+struct flow *flow_new(struct worker *w, const struct flow_key *key, int64_t now)
+{
+	const struct host_key owner = whose(w, &key->client);
+	struct flow *f = flow_add(w->flows, key, &owner);
+	if (f) {
+		f->named.owner = owner;
+		f->first = f->last = now;
+	}
+	return f;
 }

@@ -54,9 +54,20 @@ static bool session_of(struct worker *w, const struct address *a, const struct s
 
 static void text_copy(char *to, size_t room, const char *from)
 {
-	size_t n = strnlen(from, room - 1);
-	memcpy(to, from, n);
-	to[n] = '\0';
+	memcpy(to, from, strnlen(from, room - 1));
+}
+
+const struct who *who_of(const struct flow *f)
+{
+	static const struct who nobody;
+	return f->who ? f->who : &nobody;
+}
+
+void who_set(struct worker *w, struct flow *f, const struct who *who)
+{
+	const struct who *before = f->who;
+	f->who = unique_get(w->people, who, sizeof *who);
+	unique_put(w->people, before);
 }
 
 /* Of a flow that is decided the host may have moved on to another MAC address since. */
@@ -64,7 +75,8 @@ void identify(struct worker *w, struct flow *f)
 {
 	struct session s;
 	struct sender from;
-	const struct address *a = &f->key.client;
+	struct who who = {0}; /* zeros behind the text: alike is alike */
+	const struct address *a = &key_of(f)->client;
 	bool decided = f->state == FLOW_ALLOWED || f->state == FLOW_DENIED;
 	const uint8_t *frame = f->has_mac ? f->mac : NULL;
 	look(w, a, decided && w->o.onlink ? NULL : frame, &from);
@@ -73,15 +85,17 @@ void identify(struct worker *w, struct flow *f)
 	f->unconfirmed = false;
 	if (session_of(w, a, &from, frame, &s)) {
 		f->unconfirmed = from.unconfirmed;
-		memcpy(f->user, s.user, sizeof f->user);
-		memcpy(f->tier, s.tier, sizeof f->tier);
+		text_copy(who.user, sizeof who.user, s.user);
+		text_copy(who.tier, sizeof who.tier, s.tier);
+		who_set(w, f, &who);
 		return;
 	}
 	const char *user, *nobody;
 	const char *tier = snapshot_static(w->snapshot, a, from.another ? NULL : from.mac, &user);
 	f->unconfirmed = from.unconfirmed && tier != snapshot_static(w->snapshot, a, NULL, &nobody);
-	text_copy(f->user, sizeof f->user, user);
-	text_copy(f->tier, sizeof f->tier, tier ? tier : "");
+	text_copy(who.user, sizeof who.user, user);
+	text_copy(who.tier, sizeof who.tier, tier ? tier : "");
+	who_set(w, f, &who);
 }
 
 bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a)
@@ -89,7 +103,7 @@ bool is_forged(const struct worker *w, const struct flow *f, const struct arriva
 	struct sender from;
 	if (!a->has_mac || !f->has_mac || memcmp(a->mac, f->mac, sizeof a->mac) == 0)
 		return false;
-	look(w, &f->key.client, a->mac, &from);
+	look(w, &key_of(f)->client, a->mac, &from);
 	return from.another;
 }
 
@@ -112,7 +126,7 @@ bool ask_segment(struct worker *w, const struct flow *f, uint64_t id)
 	give(w, id, VERDICT_DROP);
 	if (w->o.ask && w->now - w->asked >= ASK_EVERY) {
 		w->asked = w->now;
-		w->o.ask(w->o.ctx, &f->key.client);
+		w->o.ask(w->o.ctx, &key_of(f)->client);
 	}
 	return true;
 }

@@ -23,7 +23,7 @@ enum { FIRST_WINDOW = 14600 };     /* RFC 6928: ten segments */
 /* Goes on undecided. */
 static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	naming_passed(f, p);
+	naming_passed(&f->named, p);
 	give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
 }
 
@@ -48,11 +48,11 @@ static bool shows_unfit(const struct worker *w, const struct flow *f, const stru
 static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
 {
 	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
-	if (f->held_since && w->now - f->held_since >= w->o.config->hello_timeout)
+	if (f->held.since && w->now - f->held.since >= w->o.config->hello_timeout)
 		deny(w, f, REASON_HELLO_UNFINISHED, id);
-	else if (held_add(w->held, f, id, w->now))
+	else if (held_add(w->held, &f->held, &f->named.owner, id, w->now))
 		COUNT(w->counters.held);
-	else if (naming_comes_again(f))
+	else if (naming_comes_again(&f->named))
 		give(w, id, VERDICT_DROP);
 	else
 		deny(w, f, REASON_HELD_FULL, id);
@@ -62,16 +62,17 @@ bool let_go(struct worker *w, struct flow *f)
 {
 	uint64_t id;
 	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
-	uint64_t joined = naming_joined(f, &hole);
-	if (!stuck || f->unfit || f->key.transport != IPPROTO_TCP || hole ||
+	uint64_t joined = naming_joined(&f->named, &hole);
+	if (!stuck || f->unfit || key_of(f)->transport != IPPROTO_TCP || hole ||
 	    joined > FIRST_WINDOW ||
 	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
 		return false;
-	while (held_take(w->held, f, &id))
+	while (held_take(w->held, &f->held, &f->named.owner, &id))
 		give(w, id, VERDICT_PASS);
 	if (f->state == FLOW_HOLDING)
 		f->state = FLOW_NEW;
-	f->unsent = f->next + joined > f->unsent ? f->next + joined : f->unsent;
+	if (f->named.next + joined > f->named.unsent)
+		f->named.unsent = f->named.next + joined;
 	f->stuck = true;
 	COUNT(w->counters.stuck);
 	return true;
@@ -80,7 +81,7 @@ bool let_go(struct worker *w, struct flow *f)
 /* Bytes that wait come again. */
 static void waiting_again(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	if (!f->held_count || let_go(w, f))
+	if (!f->held.count || let_go(w, f))
 		pass(w, f, p, id);
 	else
 		give(w, id, VERDICT_DROP);
@@ -93,13 +94,13 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 {
 	if (n->lost && !observing(w)) {
 		give(w, id, VERDICT_DROP);
-	} else if (n->lost || observing(w) || naming_is_plain(f, n)) {
+	} else if (n->lost || observing(w) || naming_is_plain(&f->named, n)) {
 		f->state = FLOW_NEW;
 		pass_all(w, f, p, id);
 	} else if (p->tcp_flags & TCP_SYN) {
-		naming_drop(&w->namer,
-			    f); /* the client falls back to a SYN without data, RFC 7413 4.2.2 */
-		f->started = false;
+		naming_drop(&w->namer, &f->named); /* the client falls back to a SYN without data,
+						      RFC 7413 4.2.2 */
+		f->named.started = false;
 		give(w, id, VERDICT_DROP);
 	} else if (n->waits) {
 		waiting_again(w, f, p, id);
@@ -115,32 +116,32 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 			uint64_t id)
 {
 	struct naming n;
-	naming_later(&w->namer, f, joined ? NULL : p, &n);
+	naming_later(&w->namer, &f->named, joined ? NULL : p, &n);
 	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
-		naming_weigh(&w->namer, f, &n, w->now);
+		naming_weigh(&w->namer, &f->named, &n, w->now);
 		enum verdict v = settle(w, f, judge(w, f, &n), false);
 		if (f->state == FLOW_DENIED) {
 			apply(w, f, v, id);
 			return;
 		}
-		naming_later(&w->namer, f, NULL, &n);
+		naming_later(&w->namer, &f->named, NULL, &n);
 	}
 	if (n.parse == PARSE_MORE && n.lost && !observing(w)) {
 		give(w, id, VERDICT_DROP);
 	} else if (n.parse == PARSE_MORE && n.nothing_new) {
-		naming_passed(f, p);
+		naming_passed(&f->named, p);
 		give(w, id, passing(w, f));
 	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
-		naming_passed(f, p);
+		naming_passed(&f->named, p);
 		apply(w, f, passing(w, f), id);
 	} else if (n.parse == PARSE_MORE && n.waits) {
 		waiting_again(w, f, p, id);
 	} else if (n.parse == PARSE_MORE) {
 		hold(w, f, &n, id);
 	} else if (n.parse == PARSE_ABSENT) {
-		f->live = false;
-		naming_drop(&w->namer, f);
-		naming_passed(f, p);
+		f->named.live = false;
+		naming_drop(&w->namer, &f->named);
+		naming_passed(&f->named, p);
 		apply(w, f, passing(w, f), id);
 	} else {
 		deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
@@ -150,25 +151,25 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	struct naming n = naming_none();
-	bool readable = p->transport != IPPROTO_TCP || f->syn_seen || observing(w);
+	bool readable = p->transport != IPPROTO_TCP || f->named.syn_seen || observing(w);
 	if (readable) {
-		naming_first(&w->namer, f, p, &n);
+		naming_first(&w->namer, &f->named, p, &n);
 	} else {
-		f->isn = f->started ? f->isn : p->seq;
-		f->started = true;
+		f->named.isn = f->named.started ? f->named.isn : p->seq;
+		f->named.started = true;
 	}
 	if (n.parse == PARSE_MORE) {
 		wait_for_more(w, f, p, &n, id);
 		return;
 	}
-	naming_weigh(&w->namer, f, &n, w->now);
+	naming_weigh(&w->namer, &f->named, &n, w->now);
 	struct outcome o = judge(w, f, &n);
-	bool joined = f->stream;
+	bool joined = f->named.stream;
 	if (o.action == ACTION_ALLOW && readable)
-		naming_follow(&w->namer, f, &n, p,
+		naming_follow(&w->namer, &f->named, &n, p,
 			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
 	enum verdict v = settle(w, f, o, false);
-	if (f->live && f->state == FLOW_ALLOWED)
+	if (f->named.live && f->state == FLOW_ALLOWED)
 		later_bytes(w, f, p, joined || p->transport == IPPROTO_UDP, id);
 	else
 		apply(w, f, v, id);
@@ -177,17 +178,27 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 /* Where agreement is strict, what DNS told of the address may already be enough to deny. */
 static struct outcome ask_early(struct worker *w, struct flow *f)
 {
-	size_t count =
-		seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, w->names, NAMES);
+	size_t count = seen_names(w->o.seen, &key_of(f)->client, &key_of(f)->server, w->now,
+				  w->names, NAMES);
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
 	const struct facts facts = facts_of(w, f, true);
 	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
-		f->host = w->names[0];
-		f->evidence = EVIDENCE_DNS;
+		naming_set_host(&w->namer, &f->named, &w->names[0]);
+		f->named.evidence = EVIDENCE_DNS;
 	}
 	return o;
+}
+
+/* A denied flow that shows no name: what DNS told, for who reads the record. */
+static void name_for_record(struct worker *w, struct flow *f)
+{
+	const struct flow_key *k = key_of(f);
+	if (seen_names(w->o.seen, &k->client, &k->server, w->now, w->names, 1) != 1)
+		return;
+	naming_set_host(&w->namer, &f->named, &w->names[0]);
+	f->named.evidence = EVIDENCE_DNS;
 }
 
 /* A SYN: most of what is denied is denied here, most of what is allowed has to show its name first.
@@ -195,7 +206,7 @@ static struct outcome ask_early(struct worker *w, struct flow *f)
 static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 			 const struct outcome *before)
 {
-	f->evidence = EVIDENCE_ADDRESS;
+	f->named.evidence = EVIDENCE_ADDRESS;
 	struct outcome o = ask(w, f, true);
 	if (o.action == ACTION_WAIT && !observing(w))
 		o = ask_early(w, f);
@@ -204,9 +215,8 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 		give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
 		return;
 	}
-	if (o.action == ACTION_DENY && f->evidence == EVIDENCE_ADDRESS &&
-	    seen_names(w->o.seen, &f->key.client, &f->key.server, w->now, &f->host, 1) == 1)
-		f->evidence = EVIDENCE_DNS; /* for who reads the record */
+	if (o.action == ACTION_DENY && f->named.evidence == EVIDENCE_ADDRESS)
+		name_for_record(w, f);
 	bool again = before && o.action == ACTION_DENY && o.reason == before->reason;
 	give(w, id, settle(w, f, o, again));
 }
@@ -215,13 +225,13 @@ static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p,
 		       const struct outcome *before)
 {
 	/* Repeated after data: what is held or passed must not be forgotten. */
-	if (p->tcp_flags & TCP_SYN && f->started) {
+	if (p->tcp_flags & TCP_SYN && f->named.started) {
 		give(w, id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
 		return;
 	}
 	if (p->tcp_flags & TCP_SYN) {
-		f->syn_seen = true;
-		f->isn = p->seq + 1;
+		f->named.syn_seen = true;
+		f->named.isn = p->seq + 1;
 	}
 	if (cursor_left(&p->payload))
 		first_bytes(w, f, p, id);
@@ -238,19 +248,15 @@ static void take_mac(struct flow *f, const struct arrival *a)
 }
 
 /* The same ports begin anew; the table's own fields and the count of repeats go on. */
-static void flow_clear(struct flow *f, int64_t now)
+static void flow_clear(struct worker *w, struct flow *f)
 {
-	struct flow fresh = {
-		.key = f->key,
-		.used = f->used,
-		.next_ = f->next_,
-		.host_key = f->host_key,
-		.first = now,
+	flow_end(w, f);
+	*f = (struct flow){
+		.named = {.entry = f->named.entry, .owner = f->named.owner},
+		.first = w->now,
 		.repeats = f->repeats,
 		.repeat_said = f->repeat_said,
 	};
-	kept_drop(&f->kept);
-	*f = fresh;
 }
 
 /* ---- a SYN on ports that are known ---- */
@@ -268,13 +274,13 @@ enum syn {
 static enum syn syn_kind(const struct worker *w, const struct flow *f, const struct packet *p)
 {
 	enum entry entry = w->at->entry;
-	if (f->syn_seen && f->isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
+	if (f->named.syn_seen && f->named.isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
 		return SYN_REPEATS;
 	if (observing(w))
 		return SYN_OPENS;
 	if (entry >= ENTRY_ANSWERED)
-		return f->state == FLOW_ALLOWED && !f->heard ? SYN_REPEATS : SYN_INTRUDES;
-	if (entry == ENTRY_NONE && f->syn_seen && f->state != FLOW_DENIED && !f->answered &&
+		return f->state == FLOW_ALLOWED && !f->named.heard ? SYN_REPEATS : SYN_INTRUDES;
+	if (entry == ENTRY_NONE && f->named.syn_seen && f->state != FLOW_DENIED && !f->answered &&
 	    !f->ended && w->now - f->first < SYN_RACE)
 		return SYN_RACES;
 	return SYN_OPENS;
@@ -296,11 +302,11 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 		return false;
 	case SYN_OPENS: break;
 	}
-	if (f->state != FLOW_DENIED || f->held_count)
+	if (f->state != FLOW_DENIED || f->held.count)
 		conclude(w, f);
 	if (f->passed && !f->ended)
 		record_ended(w, f, &(struct flow_ended){.last = f->last});
-	flow_clear(f, w->now);
+	flow_clear(w, f);
 	take_mac(f, a);
 	return true;
 }
@@ -317,7 +323,7 @@ static bool is_urgent(const struct packet *p)
 /* A segment of a flow that was heard: what stands in the place of judged bytes is compared. */
 static void heard_segment(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	enum kept_check check = naming_compare(&w->namer, f, p);
+	enum kept_check check = naming_compare(&w->namer, &f->named, p);
 	if (w->at->entry == ENTRY_ALLOWED || observing(w))
 		check = KEPT_SAME;
 	f->asked |= w->at->entry == ENTRY_ANSWERED;
@@ -328,10 +334,10 @@ static void heard_segment(struct worker *w, struct flow *f, const struct packet 
 	} else if (check == KEPT_GONE) {
 		COUNT(w->counters.unread);
 		give(w, id, VERDICT_DROP);
-	} else if (f->live) {
+	} else if (f->named.live) {
 		later_bytes(w, f, p, false, id);
 	} else {
-		naming_passed(f, p);
+		naming_passed(&f->named, p);
 		give(w, id, passing(w, f));
 	}
 }
@@ -339,11 +345,12 @@ static void heard_segment(struct worker *w, struct flow *f, const struct packet 
 static void known_flow(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
 	bool segment = p && p->transport == IPPROTO_TCP && cursor_left(&p->payload);
-	if (f->state == FLOW_ALLOWED && segment && f->heard) {
+	if (f->state == FLOW_ALLOWED && segment && f->named.heard) {
 		heard_segment(w, f, p, id);
 		return;
 	}
-	if (f->state == FLOW_ALLOWED && p && p->transport == IPPROTO_UDP && naming_follows(f, p)) {
+	if (f->state == FLOW_ALLOWED && p && p->transport == IPPROTO_UDP &&
+	    naming_follows(&f->named, p)) {
 		later_bytes(w, f, p, false, id);
 		return;
 	}
@@ -357,18 +364,23 @@ static void known_flow(struct worker *w, struct flow *f, const struct packet *p,
 	answer(w, f); /* the answer may have been lost */
 }
 
-static struct flow_key key_of(const struct packet *p, bool whole)
+static struct flow_key packet_key(const struct packet *p, bool whole)
 {
 	return (struct flow_key){p->src, p->dst, whole ? p->src_port : 0, whole ? p->dst_port : 0,
 				 p->transport};
 }
 
-static void evicted(void *ctx, struct flow *f)
+static bool flow_stays(const void *flow)
+{
+	return ((const struct flow *)flow)->held.count > 0;
+}
+
+static void flow_evicted(void *ctx, void *flow)
 {
 	struct worker *w = ctx;
 	COUNT(w->counters.evicted);
-	conclude(w, f);
-	kept_drop(&f->kept);
+	conclude(w, flow);
+	flow_end(w, flow);
 }
 
 static struct flow *flow_of(struct worker *w, const struct flow_key *key, const struct arrival *a)
@@ -376,8 +388,7 @@ static struct flow *flow_of(struct worker *w, const struct flow_key *key, const 
 	struct flow *f = flow_find(w->flows, key);
 	if (f)
 		return f;
-	const struct host_key host = whose(w, &key->client);
-	f = flow_add(w->flows, key, &host, w->now, evicted, w);
+	f = flow_new(w, key, w->now);
 	if (!f)
 		return NULL;
 	COUNT(w->counters.flows);
@@ -400,7 +411,7 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 		return;
 	}
 	identify(w, f);
-	f->evidence = EVIDENCE_ADDRESS;
+	f->named.evidence = EVIDENCE_ADDRESS;
 	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
 	enum verdict v = settle(w, f, o, false);
 	/* nothing to answer that could be trusted */
@@ -411,14 +422,14 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
  * start. Where its entry is new, it has forgotten the flow, and the start is not known any more. */
 static bool unanswered(struct worker *w, struct flow *f, const struct packet *p)
 {
-	if (p->transport != IPPROTO_TCP || p->tcp_flags & TCP_SYN || !f->syn_seen ||
+	if (p->transport != IPPROTO_TCP || p->tcp_flags & TCP_SYN || !f->named.syn_seen ||
 	    f->state == FLOW_DENIED || observing(w) || !cursor_left(&p->payload))
 		return false;
 	if (w->at->entry == ENTRY_NONE && f->state != FLOW_ALLOWED) {
-		naming_drop(&w->namer, f);
-		f->syn_seen = false;
+		naming_drop(&w->namer, &f->named);
+		f->named.syn_seen = false;
 	}
-	return w->at->entry == ENTRY_PENDING && (f->state != FLOW_ALLOWED || f->heard);
+	return w->at->entry == ENTRY_PENDING && (f->state != FLOW_ALLOWED || f->named.heard);
 }
 
 static void undecided(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
@@ -426,8 +437,8 @@ static void undecided(struct worker *w, struct flow *f, const struct packet *p, 
 {
 	take_mac(f, w->at);
 	identify(w, f);
-	if (!f->stream && !f->held_count)
-		f->host_key = whose(w, &f->key.client);
+	if (!f->named.stream && !f->held.count)
+		f->named.owner = whose(w, &key_of(f)->client);
 	if (cursor_left(&p->payload) && ask_segment(w, f, id))
 		return;
 	if (is_urgent(p) && !observing(w))
@@ -452,7 +463,7 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	if (syn && !take_syn(w, f, a))
 		return;
 	if (!syn && f->ended && w->now - f->last > UDP_GRACE)
-		flow_clear(f, w->now);
+		flow_clear(w, f);
 	if (unanswered(w, f, p)) {
 		COUNT(w->counters.unread);
 		give(w, a->id, VERDICT_DROP);
@@ -461,7 +472,7 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	f->answered |= a->entry >= ENTRY_ANSWERED;
 	f->last = w->now;
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
-	keep_alive(w, a, &f->key.client);
+	keep_alive(w, a, &key_of(f)->client);
 	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
 		known_flow(w, f, p, a->id);
 	else
@@ -472,7 +483,7 @@ static void client_packet(struct worker *w, const struct arrival *a)
 {
 	struct packet p;
 	enum packet_parse parsed = (a->cut ? packet_parse_cut : packet_parse)(a->bytes, a->len, &p);
-	struct flow_key key = key_of(&p, parsed == PACKET_OK);
+	struct flow_key key = packet_key(&p, parsed == PACKET_OK);
 	struct flow *f = flow_of(w, &key, a);
 	if (!f) {
 		table_full(w, a->id);
@@ -502,7 +513,7 @@ static void dns_packet(struct worker *w, const struct arrival *a)
 
 static void take_time(struct worker *w, const struct arrival *a)
 {
-	w->now = a->now;
+	w->now = w->namer.now = a->now;
 	w->ahead = a->ahead;
 }
 
@@ -557,7 +568,15 @@ struct worker *worker_new(const struct worker_options *o)
 	if (!w)
 		return NULL;
 	w->o = *o;
-	w->flows = flow_table_new(o->config->flows);
+	w->flows =
+		flow_table_new(o->config->flows, &(struct flow_owner){.size = sizeof(struct flow),
+								      .stays = flow_stays,
+								      .evicted = flow_evicted,
+								      .ctx = w});
+	/* what a flow gets is taken before what it had is given back */
+	w->people = unique_new(o->config->flows + 1, sizeof(struct who));
+	w->namer.hosts = unique_new(o->config->flows + 1, sizeof(struct host));
+	w->namer.quics = pool_new(o->config->flows, sizeof(struct quic_flow));
 	w->namer.streams = stream_pool_new(o->config->streams);
 	w->namer.seen = o->seen;
 	w->namer.shares = shares_new(o->config->streams, o->config->streams / STREAMS_EACH);
@@ -567,7 +586,8 @@ struct worker *worker_new(const struct worker_options *o)
 	w->namer.quic = quic_new();
 	w->namer.kept = kept_new(o->config->streams);
 	if (!(w->dns || o->copies) || !w->flows || !w->namer.streams || !w->namer.shares ||
-	    !w->held || !w->namer.quic || !w->namer.kept) {
+	    !w->held || !w->namer.quic || !w->namer.kept || !w->people || !w->namer.hosts ||
+	    !w->namer.quics) {
 		worker_free(w);
 		return NULL;
 	}
@@ -585,6 +605,9 @@ void worker_free(struct worker *w)
 	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);
 	kept_free(w->namer.kept);
+	unique_free(w->people);
+	unique_free(w->namer.hosts);
+	pool_free(w->namer.quics);
 	free(w);
 }
 

@@ -70,11 +70,11 @@ static struct flow_key key_of(uint32_t n)
 static void find(uint32_t count)
 {
 	enum { ROUNDS = 2000000 };
-	struct flow_table *t = flow_table_new(count);
+	struct flow_table *t = flow_table_new(count, &(struct flow_owner){.size = 256});
 	for (uint32_t i = 0; i < count; i++) {
 		struct flow_key key = key_of(i * 2654435761u);
 		const struct host_key host = host_key_address(&key.client);
-		flow_add(t, &key, &host, 0, NULL, NULL);
+		flow_add(t, &key, &host);
 	}
 	uint32_t random = 1;
 	size_t found = 0;
@@ -92,7 +92,7 @@ static void find(uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		struct flow_key key = key_of((i + count) * 2654435761u);
 		const struct host_key host = host_key_address(&key.client);
-		flow_add(t, &key, &host, 0, NULL, NULL);
+		flow_add(t, &key, &host);
 	}
 	snprintf(what, sizeof what, "add to %u flows, the oldest goes", count);
 	say(what, start, count);

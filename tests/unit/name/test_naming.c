@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 
 static struct namer namer;
-static struct flow flow;
+static struct naming_flow flow;
 static struct naming naming;
 static struct bytes message, plain, out;
 
@@ -15,8 +15,11 @@ static int setup(void **state)
 	namer = (struct namer){.quic = quic_new(),
 			       .streams = stream_pool_new(1),
 			       .shares = shares_new(1, 1),
-			       .seen = seen_new(16, 0, false)};
-	return !namer.quic || !namer.streams || !namer.shares || !namer.seen;
+			       .seen = seen_new(16, 0, false),
+			       .hosts = unique_new(2, sizeof(struct host)),
+			       .quics = pool_new(1, sizeof(struct quic_flow))};
+	return !namer.quic || !namer.streams || !namer.shares || !namer.seen || !namer.hosts ||
+	       !namer.quics;
 }
 
 static int teardown(void **state)
@@ -25,6 +28,8 @@ static int teardown(void **state)
 	stream_pool_free(namer.streams);
 	shares_free(namer.shares);
 	seen_free(namer.seen);
+	unique_free(namer.hosts);
+	pool_free(namer.quics);
 	return 0;
 }
 
@@ -53,10 +58,9 @@ static struct packet initial(const char *host, const uint8_t *id, size_t from, s
 static void begin(const char *host)
 {
 	struct packet p = initial(host, first_id, 0, 9999);
-	if (flow.stream)
-		naming_drop(&namer, &flow);
+	naming_end(&namer, &flow);
 	memset(&flow, 0, sizeof flow);
-	flow.key.transport = IPPROTO_UDP;
+	flow.entry.key.transport = IPPROTO_UDP;
 	naming_first(&namer, &flow, &p, &naming);
 	assert_int_equal(naming.parse, PARSE_OK);
 	naming_weigh(&namer, &flow, &naming, 1);
@@ -226,8 +230,9 @@ static void test_joined(void **state)
 		assert_true(naming.may_pass);
 	}
 	/* of a new flow: the first is told, the other waits */
+	naming_end(&namer, &flow);
 	memset(&flow, 0, sizeof flow);
-	flow.key.transport = IPPROTO_UDP;
+	flow.entry.key.transport = IPPROTO_UDP;
 	initial("a.example", retry_id, 0, 9999);
 	all.len = 0;
 	put(&all, out.at, out.len);

@@ -4,6 +4,18 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+/* What an owner keeps of a flow. */
+struct flow {
+	struct flow_entry entry;
+	bool stays;
+	char rest[100];
+};
+
+static bool stays(const void *flow)
+{
+	return ((const struct flow *)flow)->stays;
+}
+
 static struct flow_key key_of(uint16_t port)
 {
 	const uint8_t client[4] = {10, 0, 0, 1}, server[4] = {192, 0, 2, 1};
@@ -22,31 +34,41 @@ struct evictions {
 	size_t count;
 };
 
-static void evicted(void *ctx, struct flow *f)
+static void evicted(void *ctx, void *flow)
 {
 	struct evictions *e = ctx;
-	assert_true(f->used);
-	e->port[e->count++] = f->key.client_port;
+	struct flow *f = flow;
+	assert_true(f->entry.used);
+	e->port[e->count++] = f->entry.key.client_port;
 }
 
-static struct flow *add(struct flow_table *t, uint16_t port, struct evictions *e)
+static struct flow_table *table_of(uint32_t capacity, struct evictions *e)
+{
+	const struct flow_owner owner = {.size = sizeof(struct flow),
+					 .stays = stays,
+					 .evicted = e ? evicted : NULL,
+					 .ctx = e};
+	return flow_table_new(capacity, &owner);
+}
+
+static struct flow *add(struct flow_table *t, uint16_t port)
 {
 	struct flow_key key = key_of(port);
 	const struct host_key host = host_key_address(&key.client);
-	return flow_add(t, &key, &host, 1000 + port, e ? evicted : NULL, e);
+	return flow_add(t, &key, &host);
 }
 
 /* To be asked is no use: the least recently used stays so. */
 static void known_is_not_used(void **state)
 {
-	struct flow_table *t = flow_table_new(2);
 	struct evictions e = {0};
+	struct flow_table *t = table_of(2, &e);
 	struct flow_key one = key_of(1), three = key_of(3);
-	add(t, 1, &e);
-	add(t, 2, &e);
+	add(t, 1);
+	add(t, 2);
 	assert_true(flow_known(t, &one));
 	assert_false(flow_known(t, &three));
-	add(t, 3, &e);
+	add(t, 3);
 	assert_false(flow_known(t, &one));
 	assert_true(flow_known(t, &three));
 	flow_table_free(t);
@@ -54,14 +76,12 @@ static void known_is_not_used(void **state)
 
 static void added_flows_are_found(void **state)
 {
-	struct flow_table *t = flow_table_new(8);
+	struct flow_table *t = table_of(8, NULL);
 	assert_int_equal(flow_capacity(t), 8);
 	assert_null(find(t, 1));
 	assert_null(flow_oldest(t));
-	struct flow *f = add(t, 1, NULL);
-	assert_int_equal(f->first, 1001);
-	assert_int_equal(f->last, 1001);
-	assert_int_equal(f->state, FLOW_NEW);
+	struct flow *f = add(t, 1);
+	assert_memory_equal(f->rest, (char[100]){0}, sizeof f->rest);
 	assert_ptr_equal(find(t, 1), f);
 	assert_null(find(t, 2));
 	assert_int_equal(flow_count(t), 1);
@@ -73,8 +93,8 @@ static void added_flows_are_found(void **state)
 
 static void every_part_of_a_key_counts(void **state)
 {
-	struct flow_table *t = flow_table_new(8);
-	add(t, 1, NULL);
+	struct flow_table *t = table_of(8, NULL);
+	add(t, 1);
 	struct flow_key key = key_of(1);
 	assert_non_null(flow_find(t, &key));
 	key.client.bytes[15] ^= 1;
@@ -93,15 +113,15 @@ static void every_part_of_a_key_counts(void **state)
 
 static void least_recently_used_goes(void **state)
 {
-	struct flow_table *t = flow_table_new(3);
 	struct evictions e = {0};
+	struct flow_table *t = table_of(3, &e);
 	for (uint16_t port = 1; port <= 3; port++)
-		add(t, port, &e);
+		add(t, port);
 	assert_int_equal(e.count, 0);
 	find(t, 1);
-	assert_int_equal(flow_oldest(t)->key.client_port, 2);
-	add(t, 4, &e);
-	add(t, 5, &e);
+	assert_int_equal(((struct flow *)flow_oldest(t))->entry.key.client_port, 2);
+	add(t, 4);
+	add(t, 5);
 	assert_int_equal(e.count, 2);
 	assert_int_equal(e.port[0], 2);
 	assert_int_equal(e.port[1], 3);
@@ -112,27 +132,27 @@ static void least_recently_used_goes(void **state)
 }
 
 /* As `add`, of another host. */
-static struct flow *add_from(struct flow_table *t, uint8_t host, uint16_t port, struct evictions *e)
+static struct flow *add_from(struct flow_table *t, uint8_t host, uint16_t port)
 {
 	struct flow_key key = key_of(port);
 	const struct host_key k = {{0, host}};
-	return flow_add(t, &key, &k, 0, evicted, e);
+	return flow_add(t, &key, &k);
 }
 
 static void a_host_with_an_eighth_makes_room_by_itself(void **state)
 {
-	struct flow_table *t = flow_table_new(16);
 	struct evictions e = {0};
-	add_from(t, 1, 1, &e); /* the oldest of all */
-	add_from(t, 2, 2, &e);
-	add_from(t, 2, 3, &e);
+	struct flow_table *t = table_of(16, &e);
+	add_from(t, 1, 1); /* the oldest of all */
+	add_from(t, 2, 2);
+	add_from(t, 2, 3);
 	for (uint16_t port = 4; port <= 16; port++)
-		add_from(t, 3, port, &e);
+		add_from(t, 3, port);
 	assert_int_equal(e.count, 0);
 	find(t, 4);
 	find(t, 2);
-	add_from(t, 2, 17, &e); /* two of sixteen: its own goes, not the heavy one's */
-	add_from(t, 3, 18, &e);
+	add_from(t, 2, 17); /* two of sixteen: its own goes, not the heavy one's */
+	add_from(t, 3, 18);
 	assert_int_equal(e.count, 2);
 	assert_int_equal(e.port[0], 3);
 	assert_int_equal(e.port[1], 5);
@@ -142,15 +162,15 @@ static void a_host_with_an_eighth_makes_room_by_itself(void **state)
 
 static void a_small_host_takes_from_a_heavy_one(void **state)
 {
-	struct flow_table *t = flow_table_new(16);
 	struct evictions e = {0};
+	struct flow_table *t = table_of(16, &e);
 	for (uint16_t port = 1; port <= 13; port++)
-		add_from(t, (uint8_t)port, port, &e);
+		add_from(t, (uint8_t)port, port);
 	for (uint16_t port = 14; port <= 16; port++)
-		add_from(t, 99, port, &e);
-	add_from(t, 50, 17, &e); /* three of sixteen are more than an eighth */
+		add_from(t, 99, port);
+	add_from(t, 50, 17); /* three of sixteen are more than an eighth */
 	assert_int_equal(e.port[0], 14);
-	add_from(t, 51, 18, &e); /* two are not: the oldest of all */
+	add_from(t, 51, 18); /* two are not: the oldest of all */
 	assert_int_equal(e.port[1], 1);
 	assert_int_equal(e.count, 2);
 	flow_table_free(t);
@@ -158,46 +178,46 @@ static void a_small_host_takes_from_a_heavy_one(void **state)
 
 static void what_a_heavy_host_holds_stays(void **state)
 {
-	struct flow_table *t = flow_table_new(16);
 	struct evictions e = {0};
-	add_from(t, 1, 1, &e);
+	struct flow_table *t = table_of(16, &e);
+	add_from(t, 1, 1);
 	for (uint16_t port = 2; port <= 16; port++)
-		add_from(t, 2, port, &e)->held_count = 1;
-	assert_non_null(add_from(t, 2, 17, &e));
+		add_from(t, 2, port)->stays = true;
+	assert_non_null(add_from(t, 2, 17));
 	assert_int_equal(e.port[0], 1);
 	flow_table_free(t);
 }
 
 static void flows_that_hold_packets_stay(void **state)
 {
-	struct flow_table *t = flow_table_new(2);
 	struct evictions e = {0};
-	add(t, 1, &e)->held_count = 1;
-	add(t, 2, &e);
-	assert_non_null(add(t, 3, &e));
+	struct flow_table *t = table_of(2, &e);
+	add(t, 1)->stays = true;
+	add(t, 2);
+	assert_non_null(add(t, 3));
 	assert_int_equal(e.port[0], 2);
-	find(t, 3)->held_count = 1;
-	assert_null(add(t, 4, &e));
+	find(t, 3)->stays = true;
+	assert_null(add(t, 4));
 	assert_int_equal(e.count, 1);
 	assert_int_equal(flow_count(t), 2);
 	flow_remove(t, find(t, 1));
-	assert_non_null(add(t, 4, &e));
+	assert_non_null(add(t, 4));
 	flow_table_free(t);
 }
 
 static void walk_is_in_slot_order(void **state)
 {
-	struct flow_table *t = flow_table_new(8);
+	struct flow_table *t = table_of(8, NULL);
 	for (uint16_t port = 1; port <= 5; port++)
-		add(t, port, NULL);
+		add(t, port);
 	flow_remove(t, find(t, 2));
 	flow_remove(t, find(t, 4));
-	add(t, 6, NULL); /* into the slot given back last */
+	add(t, 6); /* into the slot given back last */
 	uint16_t want[] = {1, 3, 6, 5};
 	uint32_t slot = 0;
 	for (int i = 0; i < 4; i++) {
 		struct flow *f = flow_each(t, &slot);
-		assert_int_equal(f->key.client_port, want[i]);
+		assert_int_equal(f->entry.key.client_port, want[i]);
 		flow_remove(t, f);
 	}
 	assert_null(flow_each(t, &slot));
@@ -209,7 +229,8 @@ static void walk_is_in_slot_order(void **state)
 static void agrees_with_a_naive_twin(void **state)
 {
 	enum { CAPACITY = 16, ROUNDS = 20000 };
-	struct flow_table *t = flow_table_new(CAPACITY);
+	struct evictions e = {0};
+	struct flow_table *t = table_of(CAPACITY, &e);
 	uint16_t twin[CAPACITY];
 	size_t count = 0;
 	uint32_t random = 1;
@@ -229,8 +250,8 @@ static void agrees_with_a_naive_twin(void **state)
 				continue;
 			}
 		} else {
-			struct evictions e = {0};
-			assert_non_null(add(t, port, &e));
+			e.count = 0;
+			assert_non_null(add(t, port));
 			assert_int_equal(e.count, count == CAPACITY);
 			if (e.count) {
 				assert_int_equal(e.port[0], twin[0]);
@@ -239,7 +260,7 @@ static void agrees_with_a_naive_twin(void **state)
 		}
 		twin[count++] = port;
 		assert_int_equal(flow_count(t), count);
-		assert_int_equal(flow_oldest(t)->key.client_port, twin[0]);
+		assert_int_equal(((struct flow *)flow_oldest(t))->entry.key.client_port, twin[0]);
 	}
 	flow_table_free(t);
 }

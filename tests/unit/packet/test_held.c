@@ -5,12 +5,26 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+/* A flow of a host. */
+struct flow {
+	struct held_flow held;
+	struct host_key host;
+};
+
 static struct flow flow_from(uint8_t client)
 {
-	struct flow f = {0};
-	f.key.client = address_from4((uint8_t[]){10, 0, 0, client});
-	f.host_key = host_key_address(&f.key.client);
-	return f;
+	const struct address a = address_from4((uint8_t[]){10, 0, 0, client});
+	return (struct flow){.host = host_key_address(&a)};
+}
+
+static bool add(struct held *h, struct flow *f, uint64_t id, int64_t now)
+{
+	return held_add(h, &f->held, &f->host, id, now);
+}
+
+static bool take(struct held *h, struct flow *f, uint64_t *id)
+{
+	return held_take(h, &f->held, &f->host, id);
 }
 
 static void takes_in_order(void **state)
@@ -18,16 +32,16 @@ static void takes_in_order(void **state)
 	struct held *h = held_new(4, 4);
 	struct flow f = flow_from(1);
 	uint64_t id;
-	assert_false(held_take(h, &f, &id));
+	assert_false(take(h, &f, &id));
 	for (uint64_t i = 10; i < 13; i++)
-		assert_true(held_add(h, &f, i, 100));
-	assert_int_equal(f.held_count, 3);
+		assert_true(add(h, &f, i, 100));
+	assert_int_equal(f.held.count, 3);
 	assert_int_equal(held_count(h), 3);
 	for (uint64_t i = 10; i < 13; i++) {
-		assert_true(held_take(h, &f, &id));
+		assert_true(take(h, &f, &id));
 		assert_int_equal(id, i);
 	}
-	assert_false(held_take(h, &f, &id));
+	assert_false(take(h, &f, &id));
 	held_free(h);
 }
 
@@ -36,15 +50,15 @@ static void one_client_cannot_take_all(void **state)
 	struct held *h = held_new(4, 2);
 	struct flow a = flow_from(1), b = flow_from(1), c = flow_from(2);
 	uint64_t id;
-	assert_true(held_add(h, &a, 1, 0));
-	assert_true(held_add(h, &b, 2, 0));
-	assert_false(held_add(h, &b, 3, 0)); /* two of 10.0.0.1, in two flows */
-	assert_int_equal(b.held_count, 1);
-	assert_true(held_add(h, &c, 4, 0));
-	assert_true(held_add(h, &c, 5, 0));
-	assert_false(held_add(h, &c, 6, 0)); /* four in all */
-	assert_true(held_take(h, &a, &id));
-	assert_true(held_add(h, &b, 7, 0));
+	assert_true(add(h, &a, 1, 0));
+	assert_true(add(h, &b, 2, 0));
+	assert_false(add(h, &b, 3, 0)); /* two of 10.0.0.1, in two flows */
+	assert_int_equal(b.held.count, 1);
+	assert_true(add(h, &c, 4, 0));
+	assert_true(add(h, &c, 5, 0));
+	assert_false(add(h, &c, 6, 0)); /* four in all */
+	assert_true(take(h, &a, &id));
+	assert_true(add(h, &b, 7, 0));
 	held_free(h);
 }
 
@@ -53,18 +67,18 @@ static void overdue_is_by_the_first_packet(void **state)
 	struct held *h = held_new(8, 8);
 	struct flow a = flow_from(1), b = flow_from(2);
 	uint64_t id;
-	assert_true(held_add(h, &a, 1, 100));
-	assert_true(held_add(h, &a, 2, 900)); /* does not put it off */
-	assert_true(held_add(h, &b, 3, 500));
+	assert_true(add(h, &a, 1, 100));
+	assert_true(add(h, &a, 2, 900)); /* does not put it off */
+	assert_true(add(h, &b, 3, 500));
 	assert_null(held_overdue(h, 99));
-	assert_ptr_equal(held_overdue(h, 100), &a);
-	while (held_take(h, &a, &id))
+	assert_ptr_equal(held_overdue(h, 100), &a.held);
+	while (take(h, &a, &id))
 		;
-	assert_ptr_equal(held_overdue(h, 100), &a); /* let go, and still not whole */
-	assert_ptr_equal(held_quiet(h, 500), &b);
-	held_done(h, &a);
+	assert_ptr_equal(held_overdue(h, 100), &a.held); /* let go, and still not whole */
+	assert_ptr_equal(held_quiet(h, 500), &b.held);
+	held_done(h, &a.held);
 	assert_null(held_overdue(h, 499));
-	assert_ptr_equal(held_overdue(h, 500), &b);
+	assert_ptr_equal(held_overdue(h, 500), &b.held);
 	held_free(h);
 }
 
@@ -81,13 +95,13 @@ static void counts_hold_under_random_use(void **state)
 	srand(7);
 	for (int step = 0; step < 100000; step++) {
 		struct flow *f = &flows[rand() % CLIENTS];
-		unsigned before = f->held_count;
+		unsigned before = f->held.count;
 		if (rand() % 2) {
 			bool fits = before < EACH && all < TOTAL;
-			assert_int_equal(held_add(h, f, (uint64_t)step, step), fits);
+			assert_int_equal(add(h, f, (uint64_t)step, step), fits);
 			all += fits;
 		} else {
-			assert_int_equal(held_take(h, f, &id), before > 0);
+			assert_int_equal(take(h, f, &id), before > 0);
 			all -= before > 0;
 		}
 		assert_int_equal(held_count(h), all);

@@ -254,11 +254,11 @@ static void redirected_flow_belongs_to_the_portal(void **state)
 
 static enum verdict remark_at_third(struct run *r, const struct packet *p)
 {
-	struct flow f = {.key = {p->src, p->dst, p->src_port, p->dst_port, p->transport}};
+	struct flow_key key = {p->src, p->dst, p->src_port, p->dst_port, p->transport};
 	if (p->src_port == 1) /* another flow's packet: time to change the first one's mark */
-		f.key.client_port = 5000;
+		key.client_port = 5000;
 	if (p->src_port == 1)
-		r->source->ops->remark(r->source, &f,
+		r->source->ops->remark(r->source, &key, 0,
 				       r->count == 1 ? VERDICT_DENIED : VERDICT_PENDING);
 	return VERDICT_ALLOWED;
 }

@@ -222,74 +222,64 @@ static void take(void *ctx, const struct flow_memory *m, bool same)
 
 static void keeps_flows(void **state)
 {
-	struct flow_table *t = flow_table_new(16);
-	struct flow_key key = {.client = addr(1),
-			       .server = addr(2),
-			       .client_port = 40000,
-			       .server_port = 443,
-			       .transport = IPPROTO_TCP};
-	struct flow *f = flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL);
-	f->state = FLOW_ALLOWED;
-	f->outcome = (struct outcome){ACTION_ALLOW, REASON_ALLOW_LINE, 3, 2};
-	f->evidence = EVIDENCE_SNI_DNS;
-	f->protocol = PROTOCOL_TLS;
-	f->syn_seen = f->has_mac = true;
-	f->isn = 0xfffffffe;
-	f->next = 517;
-	f->last = T0 + 5;
-	f->host = (struct host){7, "one.org"};
-	memcpy(f->mac, "\2\0\0\0\0\1", 6);
-	strcpy(f->user, "anna");
-	strcpy(f->tier, "press");
-	key.client_port++;
-	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state =
-		FLOW_NEW; /* nothing to keep */
-	key.client_port++;
-	flow_add(t, &key, &(struct host_key){0}, T0, NULL, NULL)->state = FLOW_DENIED;
-
+	const struct flow_memory kept[] = {
+		{.key = {addr(1), addr(2), 40000, 443, IPPROTO_TCP},
+		 .allowed = true,
+		 .outcome = {ACTION_ALLOW, REASON_ALLOW_LINE, 3, 2},
+		 .evidence = EVIDENCE_SNI_DNS,
+		 .protocol = PROTOCOL_TLS,
+		 .syn_seen = true,
+		 .has_mac = true,
+		 .mac = {2, 0, 0, 0, 0, 1},
+		 .isn = 0xfffffffe,
+		 .next = 517,
+		 .first = T0,
+		 .last = T0 + 5,
+		 .host = {7, "one.org"},
+		 .user = "anna",
+		 .tier = "press"},
+		{.key = {addr(1), addr(2), 40002, 443, IPPROTO_TCP},
+		 .live = true,
+		 .heard = true,
+		 .mismatch = true,
+		 .first = T0,
+		 .last = T0},
+	};
 	got_count = 0;
-	struct flow_memory kept[4];
-	size_t count = 0;
-	uint32_t slot = 0;
-	struct flow *each;
-	while ((each = flow_each(t, &slot)))
-		if (each->state == FLOW_ALLOWED || each->state == FLOW_DENIED)
-			flow_remember(&kept[count++], each);
-	assert_int_equal(state_save_flows(store, 0, kept, count, "0123456789abcdef"), 0);
+	assert_int_equal(state_save_flows(store, 0, kept, 2, "0123456789abcdef"), 0);
 	assert_int_equal(state_load_flows(store, 1, "0123456789abcdef", take, NULL), 0);
 	assert_int_equal(state_load_flows(store, 0, "0123456789abcdef", take, NULL), 2);
 	assert_true(got_same);
-	struct flow_memory *m = got[0].state == FLOW_ALLOWED ? &got[0] : &got[1];
-	struct flow back = {.key = m->key};
-	flow_restore(&back, m);
-	assert_true(address_equal(&back.key.client, &f->key.client));
-	assert_true(address_equal(&back.key.server, &f->key.server));
-	assert_int_equal(back.key.client_port, 40000);
-	assert_int_equal(back.key.server_port, 443);
-	assert_int_equal(back.key.transport, IPPROTO_TCP);
-	assert_int_equal(back.state, FLOW_ALLOWED);
-	assert_int_equal(back.outcome.rule, 3);
-	assert_int_equal(back.outcome.site, 2);
-	assert_int_equal(back.outcome.reason, REASON_ALLOW_LINE);
-	assert_int_equal(back.evidence, EVIDENCE_SNI_DNS);
-	assert_int_equal(back.protocol, PROTOCOL_TLS);
-	assert_true(back.syn_seen && back.has_mac && !back.live && !back.mismatch);
-	assert_int_equal(back.isn, 0xfffffffe);
-	assert_int_equal(back.next, 517);
-	assert_int_equal(back.first, f->first);
-	assert_int_equal(back.last, T0 + 5);
-	assert_string_equal(back.host.text, "one.org");
-	assert_int_equal(back.host.len, 7);
-	assert_memory_equal(back.mac, f->mac, 6);
-	assert_string_equal(back.user, "anna");
-	assert_string_equal(back.tier, "press");
+	const struct flow_memory *m = &got[0];
+	assert_true(address_equal(&m->key.client, &kept[0].key.client));
+	assert_true(address_equal(&m->key.server, &kept[0].key.server));
+	assert_int_equal(m->key.client_port, 40000);
+	assert_int_equal(m->key.server_port, 443);
+	assert_int_equal(m->key.transport, IPPROTO_TCP);
+	assert_true(m->allowed && m->syn_seen && m->has_mac);
+	assert_false(m->live || m->heard || m->mismatch);
+	assert_int_equal(m->outcome.rule, 3);
+	assert_int_equal(m->outcome.site, 2);
+	assert_int_equal(m->outcome.reason, REASON_ALLOW_LINE);
+	assert_int_equal(m->evidence, EVIDENCE_SNI_DNS);
+	assert_int_equal(m->protocol, PROTOCOL_TLS);
+	assert_int_equal(m->isn, 0xfffffffe);
+	assert_int_equal(m->next, 517);
+	assert_int_equal(m->first, T0);
+	assert_int_equal(m->last, T0 + 5);
+	assert_string_equal(m->host.text, "one.org");
+	assert_int_equal(m->host.len, 7);
+	assert_memory_equal(m->mac, kept[0].mac, 6);
+	assert_string_equal(m->user, "anna");
+	assert_string_equal(m->tier, "press");
+	assert_false(got[1].allowed || got[1].syn_seen || got[1].has_mac);
+	assert_true(got[1].live && got[1].heard && got[1].mismatch);
 
 	got_count = 0;
 	assert_int_equal(state_load_flows(store, 0, "another policy", take, NULL), 2);
 	assert_false(got_same);
 	assert_int_equal(got[0].outcome.rule, RULE_NONE);
 	assert_int_equal(got[0].outcome.site, SITE_NONE);
-	flow_table_free(t);
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -346,7 +336,7 @@ static void times_of_another_process_are_moved(void **state)
 	assert_false(seen_agrees(seen, &a, &b, &host, t + 2 * NS_PER_S));
 	seen_free(seen);
 
-	struct flow_memory m = {.state = FLOW_ALLOWED, .first = T0, .last = T0 + 1};
+	struct flow_memory m = {.allowed = true, .first = T0, .last = T0 + 1};
 	got_count = 0;
 	assert_int_equal(state_save_flows(store, 0, &m, 1, "p"), 0);
 	keep_as_another("flows-0", 2);

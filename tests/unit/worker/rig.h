@@ -6,7 +6,7 @@
 #include "source/reply.h"
 #include "unit.h"
 #include "wire.h"
-#include "worker/worker.h"
+#include "worker/inner.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -118,7 +118,8 @@ static inline void fake_reset(struct source *s, const struct flow_key *key, uint
 	of(s)->reset_seq = seq;
 }
 
-static inline bool fake_remark(struct source *s, const struct flow *f, enum verdict v)
+static inline bool fake_remark(struct source *s, const struct flow_key *key, uint32_t isn,
+			       enum verdict v)
 {
 	if (of(s)->remark_room == 0)
 		return false;
@@ -247,8 +248,16 @@ static inline struct rig *rig_new(const char *more)
 	return rig_with(text);
 }
 
+/* Whatever became of the flows: with the last of them the worker has back all that they had. */
 static inline void rig_free(struct rig *r)
 {
+	uint32_t slot = 0;
+	struct flow *f;
+	while ((f = flow_each(r->worker->flows, &slot)))
+		forget(r->worker, f);
+	assert_int_equal(unique_count(r->worker->people), 0);
+	assert_int_equal(unique_count(r->worker->namer.hosts), 0);
+	assert_int_equal(pool_taken(r->worker->namer.quics), 0);
 	worker_free(r->worker);
 	seen_free(r->seen);
 	sessions_free(r->sessions);

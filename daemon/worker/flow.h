@@ -1,0 +1,47 @@
+/* flow: what a worker keeps of a flow: the parts of those who keep something of it, each in its own
+ * struct, and what was decided. */
+#pragma once
+#include "name/naming.h"
+#include "packet/held.h"
+
+enum flow_state {
+	FLOW_NEW,     /* nothing decided, no name yet */
+	FLOW_HOLDING, /* packets of it are held until its hello is whole */
+	FLOW_ALLOWED,
+	FLOW_DENIED,
+};
+
+/* Who a client is: of all that have it in common kept once. */
+struct who {
+	char user[USER_MAX], tier[TIER_MAX];
+};
+
+struct flow {
+	struct naming_flow named; /* its key first */
+	enum flow_state state : 8;
+	enum reason was : 8; /* unsaid: what allowed it */
+	bool answered : 1;   /* TCP: the kernel has seen its server's SYN,ACK */
+	bool asked : 1;    /* TLS: its server has said something since, perhaps HelloRetryRequest */
+	bool ended : 1;    /* conntrack forgot it; kept for a grace (UDP) */
+	bool restored : 1; /* an earlier process decided it */
+	bool stuck : 1;    /* held bytes of it passed before it had a name, as no more came */
+	bool unsaid : 1;   /* denied since, if it is still open: no record yet */
+	bool unfit : 1;    /* a name that no line allows stands in what is held: it is not let go */
+	bool recorded : 1; /* its decision is in the log */
+	bool passed : 1;   /* it was allowed once: its end is worth a record */
+	bool unconfirmed : 1; /* who its client is was told by a frame alone */
+	bool has_mac : 1;
+	uint8_t mac[6];
+	int64_t first, last; /* its first packet, its last */
+	struct held_flow held;
+	const struct who *who; /* NULL: nobody was looked for yet */
+	/* what was decided, for repeats, for deciding again, and for the end record */
+	struct outcome outcome;
+	uint32_t repeats;     /* packets met again with the same denial since the last record */
+	uint32_t repeat_said; /* s of clock_now: when that was */
+};
+
+static inline const struct flow_key *key_of(const struct flow *f)
+{
+	return &f->named.entry.key;
+}
