@@ -103,3 +103,38 @@ void network_format(const struct network *n, struct buf *b)
 	buf_printf(b, "%s/%u", address_format(&n->base, text),
 		   address_is4(&n->base) ? n->bits - 96u : n->bits);
 }
+
+/* 1 to 65535, in digits alone; 0 where it is none. */
+static uint16_t port_of(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long port = digits && digits <= 5 && !text[digits] ? strtoul(text, NULL, 10) : 0;
+	return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+bool endpoint_parse(const char *text, struct endpoint *out)
+{
+	char host[ADDRESS_TEXT];
+	const char *colon = strrchr(text, ':');
+	struct endpoint e;
+	bool six = *text == '[';
+	if (!colon || (six && (colon == text || colon[-1] != ']')))
+		return false;
+	const char *start = text + six, *end = colon - six;
+	if (end < start || (size_t)(end - start) >= sizeof host)
+		return false;
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = '\0';
+	e.port = port_of(colon + 1);
+	if (!address_parse(host, &e.address) || address_is4(&e.address) == six || !e.port)
+		return false;
+	*out = e;
+	return true;
+}
+
+void endpoint_format(const struct endpoint *e, struct buf *b)
+{
+	char text[ADDRESS_TEXT];
+	buf_printf(b, address_is4(&e->address) ? "%s:%u" : "[%s]:%u",
+		   address_format(&e->address, text), e->port);
+}

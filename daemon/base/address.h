@@ -15,6 +15,11 @@ struct network {
 	uint8_t bits;        /* of 128: an IPv4 /8 has 104 */
 };
 
+struct endpoint { /* port 0: none */
+	struct address address;
+	uint16_t port;
+};
+
 #define ADDRESS_TEXT 46 /* room for any address and its NUL */
 
 struct address address_from4(const uint8_t bytes[4]);
@@ -30,6 +35,7 @@ static inline bool address_equal(const struct address *a, const struct address *
  * one address; host bits that are set make it false (the caller says so to the operator). */
 bool address_parse(const char *text, struct address *out);
 bool network_parse(const char *text, struct network *out);
+bool endpoint_parse(const char *text, struct endpoint *out); /* "10.0.0.1:80", "[fd00::1]:80" */
 /* No network of IPv6, not even ::/0, holds an IPv4 address. */
 bool network_has(const struct network *n, const struct address *a);
 
@@ -40,3 +46,4 @@ bool address_is_mapped(const char *text);
 /* Writes the text form (RFC 5952) and returns `out`. */
 const char *address_format(const struct address *a, char out[static ADDRESS_TEXT]);
 void network_format(const struct network *n, struct buf *b);
+void endpoint_format(const struct endpoint *e, struct buf *b);

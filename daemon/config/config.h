@@ -44,6 +44,12 @@ struct config_tier {
 	int64_t idle, absolute; /* ns; 0: no limit */
 };
 
+/* A value that somebody else says of a user (a RADIUS attribute, a group), and its tier. */
+struct config_tier_of {
+	struct place place;
+	char *value, *tier;
+};
+
 struct config_segment {
 	struct place place;
 	struct network network;
@@ -132,11 +138,6 @@ enum config_http { CONFIG_HTTP_FIRST, CONFIG_HTTP_EVERY };
 enum config_audit { CONFIG_AUDIT_NORMAL, CONFIG_AUDIT_STRICT };
 enum config_host_change { CONFIG_HOST_END, CONFIG_HOST_MOVE, CONFIG_HOST_IGNORE };
 enum config_log { CONFIG_LOG_FILE, CONFIG_LOG_JOURNAL, CONFIG_LOG_STDOUT, CONFIG_LOG_NONE };
-
-struct endpoint { /* port 0: none */
-	struct address address;
-	uint16_t port;
-};
 
 struct config {
 	char *path, *folder;   /* of the main file */

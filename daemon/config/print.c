@@ -68,12 +68,6 @@ static void put_hosts(FILE *to, const struct config_list *lists, size_t list_cou
 	fputs(n ? " ]" : "[ ]", to);
 }
 
-static void put_endpoint(struct buf *b, const struct address *a, uint16_t port)
-{
-	char text[ADDRESS_TEXT];
-	buf_printf(b, address_is4(a) ? "%s:%u" : "[%s]:%u", address_format(a, text), port);
-}
-
 static size_t endpoints_count(const struct endpoint *e)
 {
 	return !!e[0].port + !!e[1].port;
@@ -87,7 +81,7 @@ static void put_endpoints(FILE *to, const struct endpoint *e)
 		struct buf b = BUF_OF(text);
 		if (!e[i].port)
 			continue;
-		put_endpoint(&b, &e[i].address, e[i].port);
+		endpoint_format(&e[i], &b);
 		if (endpoints_count(e) == 1)
 			put_text(to, text);
 		else
@@ -110,8 +104,6 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 	const void *member = option_member(o, row);
 	char address[ADDRESS_TEXT];
 	const struct address *a = member;
-	const uint16_t *minutes = member;
-	uint16_t to;
 	switch (o->type) {
 	case OPTION_DURATION:
 		duration_format(*(const int64_t *)member, b);
@@ -120,9 +112,8 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 	case OPTION_PORT: port_format(member, b); break;
 	case OPTION_DAYS: days_format(*(const uint8_t *)member, b); break;
 	case OPTION_HOURS:
-		to = *(const uint16_t *)option_second(o, row);
-		buf_printf(b, "%02u:%02u-%02u:%02u", *minutes / 60u, *minutes % 60u, to / 60u,
-			   to % 60u);
+		hours_format(*(const uint16_t *)member, *(const uint16_t *)option_second(o, row),
+			     b);
 		break;
 	case OPTION_DATE:
 		if (*(const int64_t *)member)
@@ -137,9 +128,8 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 			mac_format(member, b);
 		break;
 	case OPTION_ENDPOINT:
-		to = *(const uint16_t *)option_second(o, row);
-		if (to)
-			put_endpoint(b, a, to);
+		if (((const struct endpoint *)member)->port)
+			endpoint_format(member, b);
 		break;
 	default: return false;
 	}

@@ -414,7 +414,7 @@ static void read_weektime(const struct reading *r, void *row, const char *text)
 
 static void read_endpoint(const struct reading *r, void *row, const char *text)
 {
-	if (!endpoint_parse(text, option_member(r->o, row), option_second(r->o, row)))
+	if (!endpoint_parse(text, option_member(r->o, row)))
 		wrong(r, r->s, "can't be read");
 }
 
@@ -429,7 +429,7 @@ static void read_endpoints(const struct reading *r, void *row)
 		const char *text = list ? item_of(r, i) : text_of(r, s);
 		if (!text)
 			continue;
-		if (!endpoint_parse(text, &e.address, &e.port))
+		if (!endpoint_parse(text, &e))
 			wrong(r, s, "can't be read");
 		else if (out[!address_is4(&e.address)].port)
 			wrong(r, s, "is the second of its IP version");

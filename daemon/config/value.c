@@ -154,6 +154,11 @@ bool days_parse(const char *text, uint8_t *out)
 	return true;
 }
 
+void hours_format(uint16_t from, uint16_t to, struct buf *b)
+{
+	buf_printf(b, "%02u:%02u-%02u:%02u", from / 60u, from % 60u, to / 60u, to % 60u);
+}
+
 void days_format(uint8_t days, struct buf *b)
 {
 	bool comma = false;
@@ -250,30 +255,6 @@ bool mac_parse(const char *text, uint8_t out[static 6])
 	if (*text || mac[0] & 1 || memcmp(mac, none, sizeof mac) == 0)
 		return false;
 	memcpy(out, mac, sizeof mac);
-	return true;
-}
-
-bool endpoint_parse(const char *text, struct address *a, uint16_t *port)
-{
-	char host[ADDRESS_TEXT];
-	const char *colon = strrchr(text, ':');
-	struct address parsed;
-	unsigned long number;
-	bool six = *text == '[';
-	if (!colon || (six && (colon == text || colon[-1] != ']')))
-		return false;
-	const char *start = text + six, *end = colon - six;
-	if (end < start || (size_t)(end - start) >= sizeof host)
-		return false;
-	memcpy(host, start, (size_t)(end - start));
-	host[end - start] = '\0';
-	if (!address_parse(host, &parsed) || address_is4(&parsed) == six)
-		return false;
-	colon++;
-	if (!take_number(&colon, 65535, &number) || *colon || number == 0)
-		return false;
-	*a = parsed;
-	*port = (uint16_t)number;
 	return true;
 }
 

@@ -53,18 +53,18 @@ static int open_at(const struct address *a, uint16_t port)
 	return fd;
 }
 
-int listen_at(const struct address *a, uint16_t port, struct errors *errors)
+int listen_at(const struct endpoint *at, struct errors *errors)
 {
 	static const struct address any;
 	static const uint8_t none[4];
 	char text[ADDRESS_TEXT];
-	int fd = open_at(a, port);
-	if (fd == -EAFNOSUPPORT && address_equal(a, &any)) { /* a kernel without IPv6 */
+	int fd = open_at(&at->address, at->port);
+	if (fd == -EAFNOSUPPORT && address_equal(&at->address, &any)) { /* a kernel without IPv6 */
 		struct address any4 = address_from4(none);
-		fd = open_at(&any4, port);
+		fd = open_at(&any4, at->port);
 	}
 	if (fd < 0)
 		errors_add(errors, NULL, 0, "cannot listen at %s port %u: %s",
-			   address_format(a, text), port, strerror(-fd));
+			   address_format(&at->address, text), at->port, strerror(-fd));
 	return fd;
 }

@@ -5,4 +5,4 @@
 
 /* The socket of a port that the service manager has opened, else one of our own; -errno with a
  * sentence in errors. */
-int listen_at(const struct address *a, uint16_t port, struct errors *errors);
+int listen_at(const struct endpoint *at, struct errors *errors);

@@ -142,7 +142,9 @@ static bool start(struct portal *p, struct errors *errors)
 		cookies_load(p->cookies, p->store, clock_now());
 		limit_load(p->limit, p->store);
 	}
-	if (c->radius_port && !(p->radius = radius_server_new(c, p->event, errors)))
+	if (c->radius.listen.port &&
+	    !(p->radius = radius_server_new(&c->radius, c->control_socket, c->state_dir, p->event,
+					    errors)))
 		return false;
 	p->checkers = checkers_new(p, c->checkers);
 	p->server = p->checkers ? server_new(p, errors) : NULL;

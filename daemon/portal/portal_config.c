@@ -36,36 +36,36 @@ static const struct word clock_words[] = {
 						  sizeof(struct type)}
 
 static const struct option radius_client_options[] = {
-	{"network", OPTION_NETWORK, ROW(portal_radius_client, network), .required = true,
+	{"network", OPTION_NETWORK, ROW(radius_client, network), .required = true,
 	 .help = "Where the client sends from; the longest network that holds an address counts."},
-	{"secret", OPTION_TEXT, ROW(portal_radius_client, secret), .max = 128, .required = true,
+	{"secret", OPTION_TEXT, ROW(radius_client, secret), .max = 128, .required = true,
 	 .help = "What the client and the portal share; 8 bytes at least, 16 or more are better."},
-	{"require", OPTION_WORDS, ROW(portal_radius_client, require), .words = require_words,
+	{"require", OPTION_WORDS, ROW(radius_client, require), .words = require_words,
 	 .fallback = "[ ]",
 	 .help = "What each packet must hold. Without Event-Timestamp an old packet cannot be told "
 		 "from a new one."},
-	{"clock", OPTION_WORD, ROW(portal_radius_client, clock), .words = clock_words,
+	{"clock", OPTION_WORD, ROW(radius_client, clock), .words = clock_words,
 	 .fallback = "\"regard\"",
 	 .help = "Whether its Event-Timestamp counts. \"disregard\" is for one whose clock drifts: "
 		 "reports then count in the order in which they come."},
 };
-TABLE(radius_client, "a RADIUS client", portal_radius_client);
+TABLE(radius_client, "a RADIUS client", radius_client);
 
 static const struct option radius_tier_options[] = {
-	{"value", OPTION_TEXT, ROW(portal_tier, value), .max = 253, .required = true,
+	{"value", OPTION_TEXT, ROW(config_tier_of, value), .max = 253, .required = true,
 	 .help = "The attribute's value, to the letter."},
-	{"tier", OPTION_TEXT, ROW(portal_tier, tier), .max = TIER_MAX - 1, .required = true,
+	{"tier", OPTION_TEXT, ROW(config_tier_of, tier), .max = TIER_MAX - 1, .required = true,
 	 .help = "The tier that it stands for."},
 };
-TABLE(radius_tier, "a value and its tier", portal_tier);
+TABLE(radius_tier, "a value and its tier", config_tier_of);
 
 static const struct option pam_tier_options[] = {
-	{"group", OPTION_TEXT, ROW(portal_tier, value), .max = 253, .required = true,
+	{"group", OPTION_TEXT, ROW(config_tier_of, value), .max = 253, .required = true,
 	 .help = "A group of the system's users (LDAP and others by NSS)."},
-	{"tier", OPTION_TEXT, ROW(portal_tier, tier), .max = TIER_MAX - 1, .required = true,
+	{"tier", OPTION_TEXT, ROW(config_tier_of, tier), .max = TIER_MAX - 1, .required = true,
 	 .help = "The tier of its members."},
 };
-TABLE(pam_tier, "a group and its tier", portal_tier);
+TABLE(pam_tier, "a group and its tier", config_tier_of);
 
 static const struct option portal_options[] = {
 	{"url", OPTION_TEXT, AT(url), .max = 200, .required = true,
@@ -76,10 +76,10 @@ static const struct option portal_options[] = {
 	 .help = "The certificate and its chain, PEM; read again on SIGHUP."},
 	{"key", OPTION_PATH, AT(key), .max = 4000, .required = true,
 	 .help = "The certificate's private key, PEM."},
-	{"https", OPTION_ENDPOINT, AT(https), SECOND(https_port), .fallback = "\"[::]:443\"",
-	 .at_start = true, .help = "Where the pages are served; \"[::]\" takes IPv4 as well."},
-	{"http", OPTION_ENDPOINT, AT(http), SECOND(http_port), .fallback = "\"[::]:80\"",
-	 .at_start = true, .help = "Where plain HTTP is sent to url."},
+	{"https", OPTION_ENDPOINT, AT(https), .fallback = "\"[::]:443\"", .at_start = true,
+	 .help = "Where the pages are served; \"[::]\" takes IPv4 as well."},
+	{"http", OPTION_ENDPOINT, AT(http), .fallback = "\"[::]:80\"", .at_start = true,
+	 .help = "Where plain HTTP is sent to url."},
 	{"clients", OPTION_NETWORKS, AT(clients),
 	 .fallback = "[ \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"fd00::/8\" ]",
 	 .help = "Whom the portal serves; connections of others are closed at once."},
@@ -136,31 +136,31 @@ static const struct option portal_options[] = {
 	{"vouchers_file", OPTION_PATH, AT(vouchers_file), .max = 4000,
 	 .fallback = "\"/var/lib/tiergate-portal/vouchers\"",
 	 .help = "Vouchers by the hashes of their codes."},
-	{"radius", OPTION_ENDPOINT, AT(radius), SECOND(radius_port), .at_start = true,
+	{"radius", OPTION_ENDPOINT, AT(radius.listen), .at_start = true,
 	 .help = "Where RADIUS accounting is received, such as \"[::]:1813\"; without it none is."},
-	{"radius_clients", OPTION_TABLE, AT(radius_clients), SECOND(radius_client_count),
+	{"radius_clients", OPTION_TABLE, AT(radius.clients), SECOND(radius.client_count),
 	 .table = &radius_client_table, .help = "Who may report sessions."},
-	{"radius_attribute", OPTION_TEXT, AT(radius_attribute), .max = 32, .fallback = "\"Class\"",
+	{"radius_attribute", OPTION_TEXT, AT(radius.attribute), .max = 32, .fallback = "\"Class\"",
 	 .help = "The attribute that says a user's tier: \"Class\", \"Filter-Id\" or "
 		 "\"vendor:NUMBER:TYPE\"."},
-	{"radius_tiers", OPTION_TABLE, AT(radius_tiers), SECOND(radius_tier_count),
+	{"radius_tiers", OPTION_TABLE, AT(radius.tiers), SECOND(radius.tier_count),
 	 .table = &radius_tier_table,
 	 .help = "Which value has which tier; without any a value is a tier's name."},
-	{"radius_default_tier", OPTION_TEXT, AT(radius_default_tier), .max = TIER_MAX - 1,
+	{"radius_default_tier", OPTION_TEXT, AT(radius.default_tier), .max = TIER_MAX - 1,
 	 .help = "The tier where the attribute says none; without it no session is opened."},
-	{"radius_interim", OPTION_DURATION, AT(radius_interim), .min = 5 * NS_PER_S, .max = DAY,
+	{"radius_interim", OPTION_DURATION, AT(radius.interim), .min = 5 * NS_PER_S, .max = DAY,
 	 .fallback = "\"10m\"",
 	 .help = "How often clients send interim updates, where Acct-Interim-Interval does not "
 		 "say."},
-	{"radius_missed", OPTION_NUMBER, AT(radius_missed), .min = 1, .max = 1000, .fallback = "3",
+	{"radius_missed", OPTION_NUMBER, AT(radius.missed), .min = 1, .max = 1000, .fallback = "3",
 	 .help = "A session ends after so many updates have not come."},
-	{"radius_window", OPTION_DURATION, AT(radius_window), .min = 5 * NS_PER_S, .max = DAY,
+	{"radius_window", OPTION_DURATION, AT(radius.window), .min = 5 * NS_PER_S, .max = DAY,
 	 .fallback = "\"5m\"", .at_start = true,
 	 .help = "So far may an Event-Timestamp be from the portal's clock for a session to open."},
-	{"radius_sessions", OPTION_NUMBER, AT(radius_sessions), .min = 16, .max = 4194304,
+	{"radius_sessions", OPTION_NUMBER, AT(radius.sessions), .min = 16, .max = 4194304,
 	 .fallback = "65536", .at_start = true,
 	 .help = "Sessions that clients have reported; packets of further ones are not answered."},
-	{"radius_repeats", OPTION_NUMBER, AT(radius_repeats), .min = 64, .max = 1048576,
+	{"radius_repeats", OPTION_NUMBER, AT(radius.repeats), .min = 64, .max = 1048576,
 	 .fallback = "8192", .at_start = true,
 	 .help = "Packets remembered, so that a repeated one is only answered."},
 };
@@ -179,7 +179,7 @@ static bool url_good(const char *url)
 	return !host[strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]")];
 }
 
-static void check_tiers(const struct portal_tier *rows, size_t count, const char *fallback,
+static void check_tiers(const struct config_tier_of *rows, size_t count, const char *fallback,
 			const char *path, struct errors *errors)
 {
 	for (size_t i = 0; i < count; i++)
@@ -194,27 +194,27 @@ static void check_radius(const struct portal_config *c, const char *path, struct
 {
 	struct radius_attribute attribute;
 	struct stat st;
-	check_tiers(c->radius_tiers, c->radius_tier_count, c->radius_default_tier, path, errors);
+	check_tiers(c->radius.tiers, c->radius.tier_count, c->radius.default_tier, path, errors);
 	check_tiers(c->pam_tiers, c->pam_tier_count, c->pam_default_tier, path, errors);
-	if (!radius_attribute_parse(c->radius_attribute, &attribute))
+	if (!radius_attribute_parse(c->radius.attribute, &attribute))
 		errors_add(
 			errors, path, 0,
 			"radius_attribute = \"%s\" is none; write \"Class\", \"Filter-Id\" or one "
 			"such as \"vendor:9:1\"",
-			c->radius_attribute);
-	if (c->radius_port && !c->radius_client_count)
+			c->radius.attribute);
+	if (c->radius.listen.port && !c->radius.client_count)
 		errors_add(errors, path, 0, "radius without radius_clients; nobody could report");
-	for (size_t i = 0; i < c->radius_client_count; i++)
-		if (strlen(c->radius_clients[i].secret) < 8)
-			errors_add(errors, path, c->radius_clients[i].place.line,
+	for (size_t i = 0; i < c->radius.client_count; i++)
+		if (strlen(c->radius.clients[i].secret) < 8)
+			errors_add(errors, path, c->radius.clients[i].place.line,
 				   "the secret is too short; write 16 bytes or more");
-	for (size_t i = 0; i < c->radius_client_count; i++)
-		if (c->radius_clients[i].clock == RADIUS_CLOCK_DISREGARD &&
-		    (c->radius_clients[i].require & RADIUS_EVENT_TIMESTAMP))
-			errors_add(errors, path, c->radius_clients[i].place.line,
+	for (size_t i = 0; i < c->radius.client_count; i++)
+		if (c->radius.clients[i].clock == RADIUS_CLOCK_DISREGARD &&
+		    (c->radius.clients[i].require & RADIUS_EVENT_TIMESTAMP))
+			errors_add(errors, path, c->radius.clients[i].place.line,
 				   "require names event-timestamp, which clock = \"disregard\" "
 				   "disregards; leave one of them out");
-	if (c->radius_client_count && stat(path, &st) == 0 && st.st_mode & 07)
+	if (c->radius.client_count && stat(path, &st) == 0 && st.st_mode & 07)
 		errors_add(errors, path, 0,
 			   "the file holds secrets and is open to others; give it mode 0640");
 }

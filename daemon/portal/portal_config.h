@@ -2,6 +2,7 @@
  * portal_config.c. */
 #pragma once
 #include "config/config.h"
+#include "radius/settings.h"
 
 struct table;
 
@@ -10,29 +11,10 @@ enum portal_roaming { ROAMING_OFF, ROAMING_MOVE };
 /* Bits: which backends are asked, always in this order. */
 enum { CREDENTIALS_USERS = 1, CREDENTIALS_PAM = 2, CREDENTIALS_VOUCHERS = 4 };
 
-/* What a RADIUS client must send for a report to count. */
-enum { RADIUS_MESSAGE_AUTHENTICATOR = 1, RADIUS_EVENT_TIMESTAMP = 2 };
-
-enum portal_radius_clock { RADIUS_CLOCK_REGARD, RADIUS_CLOCK_DISREGARD };
-
-struct portal_radius_client {
-	struct place place;
-	struct network network;
-	char *secret;
-	uint32_t require;
-	enum portal_radius_clock clock;
-};
-
-struct portal_tier { /* a value of the RADIUS attribute, or a group, and its tier */
-	struct place place;
-	char *value, *tier;
-};
-
 struct portal_config {
 	struct place place; /* unused: every row of a table begins with one */
 	char *url;          /* "https://gate.example", without a slash at its end */
-	struct address https, http;
-	uint16_t https_port, http_port;
+	struct endpoint https, http;
 	char *certificate, *key;
 	struct networks clients; /* who is served; others are closed at once */
 	char *control_socket, *state_dir;
@@ -50,21 +32,12 @@ struct portal_config {
 	uint32_t checkers;    /* threads that check credentials */
 
 	char *pam_service;
-	struct portal_tier *pam_tiers;
+	struct config_tier_of *pam_tiers;
 	size_t pam_tier_count;
 	char *pam_default_tier; /* or NULL: who is in none of the groups is not let in */
 	char *vouchers_file;
 
-	struct address radius;
-	uint16_t radius_port; /* 0: no RADIUS */
-	struct portal_radius_client *radius_clients;
-	size_t radius_client_count;
-	char *radius_attribute; /* radius_attribute_parse takes it */
-	struct portal_tier *radius_tiers;
-	size_t radius_tier_count;
-	char *radius_default_tier;             /* or NULL */
-	int64_t radius_interim, radius_window; /* ns */
-	uint32_t radius_missed, radius_sessions, radius_repeats;
+	struct radius_settings radius;
 
 	unsigned held; /* by how many besides who loaded it */
 };

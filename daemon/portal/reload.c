@@ -40,8 +40,8 @@ bool portal_reload(struct portal *p, struct errors *errors)
 	table_fixed(&schema_portal, before, c, say_fixed, NULL);
 	if (!server_reload(p->server, before))
 		log_warn("the old bounds of connections stay, until another reload or a restart");
-	/* RADIUS holds the configuration itself, and keeps the old one where it has no memory. */
-	if (p->radius && !radius_server_reload(p->radius, c)) {
+	/* RADIUS goes on with the old settings where it has no memory. */
+	if (p->radius && !radius_server_reload(p->radius, &c->radius, c->control_socket)) {
 		log_error("RADIUS clients stay as they were: out of memory");
 		portal_config_hold(before);
 	}

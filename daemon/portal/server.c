@@ -429,8 +429,8 @@ static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 static bool start_both(struct server *s, struct errors *errors)
 {
 	const struct portal_config *c = s->portal->config;
-	int https = listen_at(&c->https, c->https_port, errors);
-	int http = listen_at(&c->http, c->http_port, errors);
+	int https = listen_at(&c->https, errors);
+	int http = listen_at(&c->http, errors);
 	if (https >= 0)
 		s->https = start(s, https, true);
 	if (http >= 0)

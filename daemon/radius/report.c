@@ -10,12 +10,12 @@
  * been set since its machine came up. */
 #define CLOCK_SET (INT64_C(1577836800) * NS_PER_S)
 
-int64_t radius_lasts(const struct portal_config *c, uint32_t interim)
+int64_t radius_lasts(const struct radius_settings *c, uint32_t interim)
 {
-	int64_t each = c->radius_interim;
+	int64_t each = c->interim;
 	if (interim >= 60 && interim <= 86400)
 		each = interim * NS_PER_S;
-	return each * c->radius_missed;
+	return each * c->missed;
 }
 
 static void digest(struct sha256_ctx *ctx, uint8_t out[ACCOUNTING_KEY])
@@ -53,21 +53,21 @@ static void user_of(const struct radius_request *r, char out[static USER_MAX])
 		out[0] = '\0';
 }
 
-static const char *tier_of_value(const struct portal_config *c, const struct radius_text *value,
+static const char *tier_of_value(const struct radius_settings *c, const struct radius_text *value,
 				 char room[static TIER_MAX])
 {
-	for (size_t i = 0; i < c->radius_tier_count; i++)
-		if (strlen(c->radius_tiers[i].value) == value->len &&
-		    memcmp(c->radius_tiers[i].value, value->bytes, value->len) == 0)
-			return c->radius_tiers[i].tier;
-	if (c->radius_tier_count || value->len >= TIER_MAX)
+	for (size_t i = 0; i < c->tier_count; i++)
+		if (strlen(c->tiers[i].value) == value->len &&
+		    memcmp(c->tiers[i].value, value->bytes, value->len) == 0)
+			return c->tiers[i].tier;
+	if (c->tier_count || value->len >= TIER_MAX)
 		return NULL;
 	memcpy(room, value->bytes, value->len);
 	room[value->len] = '\0';
 	return strlen(room) == value->len && tier_name_valid(room) ? room : NULL;
 }
 
-static void tier_of(const struct portal_config *c, const struct radius_request *r,
+static void tier_of(const struct radius_settings *c, const struct radius_request *r,
 		    char out[static TIER_MAX])
 {
 	char room[TIER_MAX];
@@ -75,13 +75,13 @@ static void tier_of(const struct portal_config *c, const struct radius_request *
 	for (unsigned i = 0; i < r->values && !tier; i++)
 		tier = tier_of_value(c, &r->value[i], room);
 	if (!tier)
-		tier = c->radius_default_tier;
+		tier = c->default_tier;
 	snprintf(out, TIER_MAX, "%s", tier ? tier : "");
 }
 
 /* When it happened, by the client's clock: where that is to be regarded, and has been set. What
  * ends sessions counts even where it has not been (a machine that has just come up says so). */
-static int64_t said_of(const struct portal_radius_client *row, const struct radius_request *r)
+static int64_t said_of(const struct radius_client *row, const struct radius_request *r)
 {
 	int64_t said = r->time * NS_PER_S;
 	bool ends = r->status != RADIUS_START && r->status != RADIUS_INTERIM;
@@ -90,7 +90,7 @@ static int64_t said_of(const struct portal_radius_client *row, const struct radi
 	return said ? said : 1;
 }
 
-void radius_report(const struct portal_config *c, const struct portal_radius_client *row,
+void radius_report(const struct radius_settings *c, const struct radius_client *row,
 		   const struct radius_request *r, const struct address *from, int64_t wall,
 		   int64_t now, struct accounting_report *out)
 {

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/netset.h"
-#include "portal/daemon.h"
+#include "radius/daemon.h"
 #include "radius/report.h"
 #include "radius/socket.h"
 #include "state/store.h"
@@ -29,7 +29,7 @@ struct repeat { /* a packet that was answered */
 };
 
 struct radius_server {
-	const struct portal_config *config;
+	const struct radius_settings *settings;
 	struct radius_attribute attribute;
 	struct netset *clients; /* index of the client's row */
 	struct daemon *daemon;
@@ -42,6 +42,7 @@ struct radius_server {
 	struct radius_counters counters;
 	uint64_t said, logged; /* packets when the state was last said */
 	int64_t log_next, save_next;
+	char *folder;        /* of the state */
 	struct store *store; /* or NULL */
 };
 
@@ -92,7 +93,7 @@ static void adopt_one(void *ctx, const char *user, const char *tier, const struc
 		      unsigned count)
 {
 	struct radius_server *s = ctx;
-	struct accounting_report r = {.lasts = radius_lasts(s->config, 0)};
+	struct accounting_report r = {.lasts = radius_lasts(s->settings, 0)};
 	snprintf(r.user, sizeof r.user, "%s", user);
 	snprintf(r.tier, sizeof r.tier, "%s", tier);
 	for (r.addresses = 0; r.addresses < count && r.addresses < RADIUS_ADDRESSES; r.addresses++)
@@ -166,8 +167,8 @@ static const char *from_text(const struct datagram *d, char out[static ADDRESS_T
 	} while (0)
 
 /* The client's row of a packet that may be acted on; NULL (and counted) where it may not. */
-static const struct portal_radius_client *admit(struct radius_server *s, const struct datagram *d,
-						struct radius_request *r, int64_t now)
+static const struct radius_client *admit(struct radius_server *s, const struct datagram *d,
+					 struct radius_request *r, int64_t now)
 {
 	uint32_t row = netset_find(s->clients, &d->from);
 	if (row == NETSET_NONE) {
@@ -175,7 +176,7 @@ static const struct portal_radius_client *admit(struct radius_server *s, const s
 		SAY(now, d, "a packet of an unknown client");
 		return NULL;
 	}
-	const struct portal_radius_client *client = &s->config->radius_clients[row];
+	const struct radius_client *client = &s->settings->clients[row];
 	bool good = radius_parse(d->bytes, d->len, &s->attribute, r) == PARSE_OK;
 	bool asks = r->code == RADIUS_STATUS_SERVER;
 	if (!good || (!asks && !r->status)) {
@@ -245,7 +246,7 @@ static void take(struct radius_server *s, const struct datagram *d, int64_t now)
 	struct radius_request r;
 	struct accounting_report report;
 	s->counters.packets++;
-	const struct portal_radius_client *client = admit(s, d, &r, now);
+	const struct radius_client *client = admit(s, d, &r, now);
 	if (!client)
 		return;
 	if (r.code == RADIUS_STATUS_SERVER) {
@@ -264,7 +265,7 @@ static void take(struct radius_server *s, const struct datagram *d, int64_t now)
 		return;
 	}
 	note_oddities(s, d, &r, now);
-	radius_report(s->config, client, &r, &d->from, clock_wall(), now, &report);
+	radius_report(s->settings, client, &r, &d->from, clock_wall(), now, &report);
 	enum accounting_result result =
 		adopt(s, now) ? accounting_take(s->accounting, &report, now) : ACCOUNTING_AWAY;
 	told(s, d, result, now);
@@ -339,8 +340,7 @@ static void save(struct radius_server *s, int64_t now)
 	int e = s->store ? accounting_save(s->accounting, s->store, now) : 0;
 	s->save_next = now + SAVE_EACH;
 	if (e < 0)
-		log_warn("%s: RADIUS sessions cannot be saved: %s", s->config->state_dir,
-			 strerror(-e));
+		log_warn("%s: RADIUS sessions cannot be saved: %s", s->folder, strerror(-e));
 }
 
 static int on_timer(sd_event_source *timer, uint64_t usec, void *ctx)
@@ -359,14 +359,14 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *ctx)
 /* ---- up and down ---- */
 
 /* What follows the configuration; false where memory ran out, and nothing is changed. */
-static bool follow(struct radius_server *s, const struct portal_config *c)
+static bool follow(struct radius_server *s, const struct radius_settings *c, const char *socket)
 {
 	struct netset *clients = netset_new();
-	struct daemon *daemon = daemon_new(c->control_socket, "radius");
+	struct daemon *daemon = daemon_new(socket, "radius");
 	bool good = clients && daemon;
-	for (size_t i = 0; good && i < c->radius_client_count; i++)
-		good = netset_add(clients, &c->radius_clients[i].network, (uint32_t)i);
-	if (!good || !radius_attribute_parse(c->radius_attribute, &s->attribute)) {
+	for (size_t i = 0; good && i < c->client_count; i++)
+		good = netset_add(clients, &c->clients[i].network, (uint32_t)i);
+	if (!good || !radius_attribute_parse(c->attribute, &s->attribute)) {
 		netset_free(clients);
 		daemon_free(daemon);
 		return false;
@@ -375,29 +375,30 @@ static bool follow(struct radius_server *s, const struct portal_config *c)
 	daemon_free(s->daemon);
 	s->clients = clients;
 	s->daemon = daemon;
-	s->config = c;
+	s->settings = c;
 	return true;
 }
 
-static void remember(struct radius_server *s, const char *folder)
+static void remember(struct radius_server *s)
 {
 	char journal[PATH_MAX];
-	snprintf(journal, sizeof journal, "%s/radius.journal", folder);
-	if (!(s->store = store_folder_new(folder)))
+	snprintf(journal, sizeof journal, "%s/radius.journal", s->folder);
+	if (!(s->store = store_folder_new(s->folder)))
 		return;
 	accounting_load(s->accounting, s->store, journal, clock_now());
 	save(s, clock_now());
 }
 
-static int init(struct radius_server *s, const struct portal_config *c, sd_event *event)
+static int init(struct radius_server *s, const struct radius_settings *c, const char *socket,
+		sd_event *event)
 {
-	s->repeat_sets = c->radius_repeats / WAYS;
+	s->repeat_sets = c->repeats / WAYS;
 	s->repeats = calloc((size_t)s->repeat_sets * WAYS, sizeof *s->repeats);
-	s->accounting = accounting_new(c->radius_sessions, c->radius_window, &ops, s);
-	if (!follow(s, c) || !s->repeats || !s->accounting)
+	s->accounting = accounting_new(c->sessions, c->window, &ops, s);
+	if (!follow(s, c, socket) || !s->repeats || !s->accounting || !s->folder)
 		return -ENOMEM;
-	remember(s, c->state_dir);
-	s->fd = radius_listen(&c->radius, c->radius_port);
+	remember(s);
+	s->fd = radius_listen(&c->listen.address, c->listen.port);
 	int e = s->fd < 0 ? s->fd : sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_packet, s);
 	if (e >= 0)
 		e = sd_event_add_time_relative(event, &s->timer, CLOCK_MONOTONIC, 0, 0, on_timer,
@@ -405,14 +406,15 @@ static int init(struct radius_server *s, const struct portal_config *c, sd_event
 	return e;
 }
 
-struct radius_server *radius_server_new(const struct portal_config *c, sd_event *event,
-					struct errors *errors)
+struct radius_server *radius_server_new(const struct radius_settings *c, const char *socket,
+					const char *folder, sd_event *event, struct errors *errors)
 {
 	struct radius_server *s = calloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->fd = -1;
-	int e = init(s, c, event);
+	s->folder = strdup(folder);
+	int e = init(s, c, socket, event);
 	if (e >= 0)
 		return s;
 	errors_add(errors, NULL, 0, "RADIUS cannot be received: %s", strerror(-e));
@@ -420,9 +422,10 @@ struct radius_server *radius_server_new(const struct portal_config *c, sd_event 
 	return NULL;
 }
 
-bool radius_server_reload(struct radius_server *s, const struct portal_config *c)
+bool radius_server_reload(struct radius_server *s, const struct radius_settings *c,
+			  const char *socket)
 {
-	return follow(s, c);
+	return follow(s, c, socket);
 }
 
 void radius_server_free(struct radius_server *s)
@@ -443,6 +446,7 @@ void radius_server_free(struct radius_server *s)
 	accounting_free(s->accounting);
 	daemon_free(s->daemon);
 	free(s->repeats);
+	free(s->folder);
 	free(s);
 }
 

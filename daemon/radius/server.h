@@ -4,17 +4,19 @@
 #pragma once
 #include "base/error.h"
 #include "radius/accounting.h"
-#include "portal/portal_config.h"
+#include "radius/settings.h"
 #include <systemd/sd-event.h>
 
 struct radius_server;
 
-/* Listens; NULL with a sentence in errors. The configuration must outlive it. */
-struct radius_server *radius_server_new(const struct portal_config *c, sd_event *event,
-					struct errors *errors);
-/* Clients, tiers and times are those of another configuration from here on, sessions stay; where it
+/* Listens; NULL with a sentence in errors. The settings, and socket, the daemon's control socket,
+ * must outlive it; folder is where its state is kept. */
+struct radius_server *radius_server_new(const struct radius_settings *c, const char *socket,
+					const char *folder, sd_event *event, struct errors *errors);
+/* Clients, tiers and times are those of other settings from here on, sessions stay; where it
  * listens, and how much it holds, stay too. False where memory ran out: nothing is changed. */
-bool radius_server_reload(struct radius_server *s, const struct portal_config *c);
+bool radius_server_reload(struct radius_server *s, const struct radius_settings *c,
+			  const char *socket);
 void radius_server_free(struct radius_server *s);
 
 struct radius_counters {

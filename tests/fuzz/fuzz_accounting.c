@@ -116,13 +116,13 @@ static char *give(struct store *s, const char *kind, uint32_t version, size_t *l
 static const struct store_ops store_ops = {keep, give, NULL};
 static struct store store = {&store_ops};
 
-static void one_packet(struct accounting *a, const struct portal_config *c, struct cursor *in,
+static void one_packet(struct accounting *a, const struct radius_settings *c, struct cursor *in,
 		       uint8_t which, int64_t now)
 {
 	static const struct radius_attribute tier = {.type = 25};
 	uint8_t bytes[20 + 255] = {RADIUS_ACCOUNTING_REQUEST};
-	struct portal_radius_client row = {.network.bits = which & 1,
-					   .clock = (enum portal_radius_clock)(which >> 2 & 1)};
+	struct radius_client row = {.network.bits = which & 1,
+				    .clock = (enum radius_clock)(which >> 2 & 1)};
 	struct address from = {.bytes = {[15] = which & 3}};
 	struct radius_request r;
 	struct accounting_report report;
@@ -146,7 +146,7 @@ static void one_packet(struct accounting *a, const struct portal_config *c, stru
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cursor in = cursor_of(data, size);
-	struct portal_config c = {.radius_interim = 60 * NS_PER_S, .radius_missed = 3};
+	struct radius_settings c = {.interim = 60 * NS_PER_S, .missed = 3};
 	struct accounting *a = accounting_new(16, 300 * NS_PER_S, &ops, NULL);
 	int64_t now = 1000 * NS_PER_S;
 	count = serial = 0;

@@ -95,12 +95,41 @@ static void test_network_has(void **state)
 	assert_false(network_has(&n, &after));
 }
 
+static void test_endpoints(void **state)
+{
+	static const char *const bad[] = {"",
+					  "10.0.0.1",
+					  "10.0.0.1:",
+					  "10.0.0.1:0",
+					  "10.0.0.1:65536",
+					  "[10.0.0.1]:80",
+					  "fd00::1:80x",
+					  "[fd00::1]80",
+					  "[fd00::1]",
+					  "[fd00::1:80",
+					  "portal:80",
+					  "fd00::1:80",
+					  ":80",
+					  "]:80",
+					  "[]:80"};
+	struct endpoint e;
+	char text[ADDRESS_TEXT];
+	assert_true(endpoint_parse("10.0.0.1:80", &e));
+	assert_string_equal(address_format(&e.address, text), "10.0.0.1");
+	assert_int_equal(e.port, 80);
+	assert_true(endpoint_parse("[fd00::1]:65535", &e));
+	assert_string_equal(address_format(&e.address, text), "fd00::1");
+	assert_int_equal(e.port, 65535);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(endpoint_parse(bad[i], &e));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_network_bits), cmocka_unit_test(test_network_refused),
-		cmocka_unit_test(test_network_has),
+		cmocka_unit_test(test_network_has),  cmocka_unit_test(test_endpoints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,36 +144,6 @@ static void weektimes(void **state)
 	assert_false(weektime_parse(bad[i], &day, &minute));
 }
 
-static void endpoints(void **state)
-{
-	static const char *const bad[] = {"",
-					  "10.0.0.1",
-					  "10.0.0.1:",
-					  "10.0.0.1:0",
-					  "10.0.0.1:65536",
-					  "[10.0.0.1]:80",
-					  "fd00::1:80x",
-					  "[fd00::1]80",
-					  "[fd00::1]",
-					  "[fd00::1:80",
-					  "portal:80",
-					  "fd00::1:80",
-					  ":80",
-					  "]:80",
-					  "[]:80"};
-	struct address a;
-	uint16_t port;
-	char text[ADDRESS_TEXT];
-	assert_true(endpoint_parse("10.0.0.1:80", &a, &port));
-	assert_string_equal(address_format(&a, text), "10.0.0.1");
-	assert_int_equal(port, 80);
-	assert_true(endpoint_parse("[fd00::1]:65535", &a, &port));
-	assert_string_equal(address_format(&a, text), "fd00::1");
-	assert_int_equal(port, 65535);
-	EACH(i, bad)
-	assert_false(endpoint_parse(bad[i], &a, &port));
-}
-
 static void entries(void **state)
 {
 	static const struct {
@@ -235,9 +205,9 @@ static void entries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(durations), cmocka_unit_test(ports),   cmocka_unit_test(days),
-		cmocka_unit_test(hours),     cmocka_unit_test(dates),   cmocka_unit_test(weektimes),
-		cmocka_unit_test(endpoints), cmocka_unit_test(entries),
+		cmocka_unit_test(durations), cmocka_unit_test(ports), cmocka_unit_test(days),
+		cmocka_unit_test(hours),     cmocka_unit_test(dates), cmocka_unit_test(weektimes),
+		cmocka_unit_test(entries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,8 @@ static enum credential_result ask(struct portal_config *c, const char *user, con
 	return credential_pam.check(&r, a, &errors);
 }
 
-static struct portal_tier tiers[] = {{.value = "no-such-group", .tier = "kings"},
-				     {.value = "root", .tier = "staff"}};
+static struct config_tier_of tiers[] = {{.value = "no-such-group", .tier = "kings"},
+					{.value = "root", .tier = "staff"}};
 static struct portal_config config = {
 	.pam_service = "tiergate-test", .pam_tiers = tiers, .pam_tier_count = 2};
 

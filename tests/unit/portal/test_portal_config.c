@@ -33,7 +33,7 @@ static void the_shipped_file_is_good(void **state)
 	assert_string_equal(portal_authority(c), "gate.example");
 	assert_int_equal(c->session, 12 * 3600 * NS_PER_S);
 	assert_int_equal(c->credentials, CREDENTIALS_USERS);
-	assert_int_equal(c->https_port, 443);
+	assert_int_equal(c->https.port, 443);
 	portal_config_free(c);
 }
 

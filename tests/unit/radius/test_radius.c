@@ -328,8 +328,8 @@ static void a_status_server_is_genuine_by_its_seal_alone(void **state)
 
 /* ---- what a packet says of a session ---- */
 
-static struct portal_radius_client row;
-static struct portal_config config;
+static struct radius_client row;
+static struct radius_settings config;
 
 static struct accounting_report report_of(const struct made *m, const char *from)
 {
@@ -337,9 +337,9 @@ static struct accounting_report report_of(const struct made *m, const char *from
 	struct accounting_report out;
 	struct address a;
 	assert_true(address_parse(from, &a) && network_parse("10.77.3.0/24", &row.network));
-	config.radius_default_tier = "visitor";
-	config.radius_interim = 600 * NS_PER_S;
-	config.radius_missed = 3;
+	config.default_tier = "visitor";
+	config.interim = 600 * NS_PER_S;
+	config.missed = 3;
 	assert_int_equal(parse(m->bytes, m->len, &r), PARSE_OK);
 	radius_report(&config, &row, &r, &a, 1800000000 * NS_PER_S, 1000 * NS_PER_S, &out);
 	return out;
@@ -390,7 +390,7 @@ static void a_nas_is_told_by_all_that_it_says(void **state)
 	/* another client's row is another NAS */
 	struct radius_request r;
 	struct address from;
-	struct portal_radius_client other = {.network.bits = 128};
+	struct radius_client other = {.network.bits = 128};
 	assert_int_equal(parse(all.bytes, all.len, &r), PARSE_OK);
 	assert_true(address_parse("10.77.3.2", &from));
 	radius_report(&config, &other, &r, &from, 0, 0, &y);
@@ -427,16 +427,16 @@ static void what_a_report_leaves_out_is_not_told(void **state)
 /* Where a map is written, its values alone stand for tiers. */
 static void a_value_that_the_map_lacks_is_no_tier(void **state)
 {
-	struct portal_tier map = {.value = "gold", .tier = "staff"};
+	struct config_tier_of map = {.value = "gold", .tier = "staff"};
 	struct made m;
 	make(&m, RADIUS_ACCOUNTING_REQUEST);
 	PUT(&m, 25, "silver");
-	config.radius_tiers = &map;
-	config.radius_tier_count = 1;
+	config.tiers = &map;
+	config.tier_count = 1;
 	assert_string_equal(report_of(&m, "10.77.3.2").tier, "visitor");
 	PUT(&m, 25, "gold");
 	assert_string_equal(report_of(&m, "10.77.3.2").tier, "staff");
-	config.radius_tier_count = 0;
+	config.tier_count = 0;
 	assert_string_equal(report_of(&m, "10.77.3.2").tier, "silver");
 }
 

@@ -1,4 +1,4 @@
-#include "portal/daemon.h"
+#include "radius/daemon.h"
 
 #include "base/clock.h"
 #include "base/log.h"
