@@ -239,7 +239,10 @@ static const struct option main_options[] = {
 	 .fallback = "\"until-stuck\"",
 	 .help = "How long what came of a hello waits in the gateway for the rest: until it is "
 		 "whole, or until its sender waits for an acknowledgement (at most 14 KiB go on "
-		 "then, and nothing that shows a denied name)."},
+		 "then, and nothing that shows a denied name). Where part of a name shows, or "
+		 "where "
+		 "every line that could allow it wants name+address or denies a mismatch, silence "
+		 "is not enough: its sender has to begin it again."},
 	{"http", OPTION_WORD, AT(struct config, http), .words = http_words, .fallback = "\"first\"",
 	 .in_digest = true, .help = "Which requests of a plain HTTP connection are looked at."},
 	{"mismatch", OPTION_WORD, AT(struct config, mismatch), .words = mismatch_words,

@@ -8,7 +8,8 @@ enum hello_name {
 	HELLO_NAME_ABSENT, /* a good hello without a name (or with an IP literal, or an empty one)
 			    */
 	HELLO_NAME_OK,
-	HELLO_NAME_BAD, /* a name is there, and it is no host name: doubled, NUL, over-long, ... */
+	HELLO_NAME_PART, /* on PARSE_MORE alone: some of its bytes are there */
+	HELLO_NAME_BAD,  /* a name is there, and it is no host name: doubled, NUL, over-long, ... */
 };
 
 /* Filled where a parser answers PARSE_OK; else only protocol counts, server_next and

@@ -103,6 +103,8 @@ static enum parse read_server_name(struct part ext, struct extras *x, struct hel
 	while (part_more(&list)) {
 		uint8_t type = part_u8(&list);
 		struct part name = part_sub(&list, part_u16(&list));
+		if (type == 0 && list.at.bad && cursor_left(&name.at) && !x->named)
+			out->name = HELLO_NAME_PART;
 		if (type != 0 || list.bad || list.at.bad)
 			continue;
 		hello_name(name.at.pos, name.left, out);

@@ -256,31 +256,32 @@ bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64
 	return find(s, &s->tiers[tier].allow, &a).rule == RULE_NONE;
 }
 
-/* Could a line allow whatever name comes, or none? */
-static bool agreement_could_be_waived(const struct snapshot *s, const struct tier *t,
-				      const struct facts *f, int64_t now)
+bool decide_wants_agreement(const struct snapshot *s, const struct facts *f, int64_t now)
 {
+	uint32_t tier = snapshot_tier(s, f->tier);
 	struct asked a = asked_of(f, now, now);
+	if (tier == TIER_NONE)
+		return true;
+	const struct tier *t = &s->tiers[tier];
 	sites_of(s, f, &a.host_set, &a.address_set);
 	a.host_set = 0;
 	a.named = a.mismatch = false;
 	if (find(s, &t->allow, &a).rule != RULE_NONE)
-		return true;
+		return false;
 	for (size_t i = 0; i < t->allow.gate_count; i++) {
 		const struct rule *r = &t->allow.item[t->allow.gates[i]];
 		if (!r->refuses_mismatch && rule_open(r, &a))
-			return true;
+			return false;
 	}
-	return false;
+	return true;
 }
 
 struct outcome decide_early(const struct snapshot *s, const struct facts *f,
 			    const struct host *names, size_t count, int64_t now)
 {
 	struct outcome first = by_reason(ACTION_WAIT, REASON_NO_NAME);
-	uint32_t tier = snapshot_tier(s, f->tier);
-	if (count == 0 || tier == TIER_NONE ||
-	    agreement_could_be_waived(s, &s->tiers[tier], f, now))
+	if (count == 0 || snapshot_tier(s, f->tier) == TIER_NONE ||
+	    !decide_wants_agreement(s, f, now))
 		return first;
 	struct facts with = *f;
 	with.evidence = EVIDENCE_SNI_DNS;

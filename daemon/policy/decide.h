@@ -14,6 +14,10 @@ struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t n
 struct outcome decide_early(const struct snapshot *s, const struct facts *f,
 			    const struct host *names, size_t count, int64_t now);
 
+/* Whether every line that could still allow a flow, by its address or by a name that may come,
+ * wants that name to agree with the address. */
+bool decide_wants_agreement(const struct snapshot *s, const struct facts *f, int64_t now);
+
 /* Whether some deny line of the tier could match, at this port and time, or the allow line not, if
  * only the flow's name were known: what hides its name must not pass by its address then. */
 bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64_t now);

@@ -77,7 +77,7 @@ void sweep(struct worker *w)
 			s->ops->remark(s, key_of(f), f->named.isn, VERDICT_DENIED);
 	}
 	while ((h = held_quiet(w->held, w->now - QUIET)))
-		if (!let_go(w, holder_of(h)))
+		if (!let_go(w, holder_of(h), false))
 			h->at = INT64_MAX;
 }
 

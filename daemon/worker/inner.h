@@ -103,8 +103,11 @@ void forget(struct worker *w, struct flow *f);
 
 /* worker.c: what is held is not acknowledged. Where its sender says no more until it is, or says it
  * again, it goes on, as much as the sender's first window, if some line could still allow the flow.
- * It is kept and compared like all else, and nothing behind a hole goes. False: it waits on. */
-bool let_go(struct worker *w, struct flow *f);
+ * It is kept and compared like all else, and nothing behind a hole goes. With care, where a part of
+ * a name shows, or where every such line wants that the name agrees with the address: silence is
+ * not enough then. again: its sender began to say it again from its first byte. False: it waits on.
+ */
+bool let_go(struct worker *w, struct flow *f, bool again);
 
 /* again.c: what happens between bursts. */
 void take_ended(struct worker *w);

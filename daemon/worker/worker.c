@@ -47,6 +47,7 @@ static bool shows_unfit(const struct worker *w, const struct flow *f, const stru
 
 static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
 {
+	f->shows_part = n->hello.name == HELLO_NAME_PART;
 	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
 	if (f->held.since && w->now - f->held.since >= w->o.config->hello_timeout)
 		deny(w, f, REASON_HELLO_UNFINISHED, id);
@@ -58,14 +59,21 @@ static void hold(struct worker *w, struct flow *f, const struct naming *n, uint6
 		deny(w, f, REASON_HELD_FULL, id);
 }
 
-bool let_go(struct worker *w, struct flow *f)
+static bool wants_care(const struct worker *w, const struct flow *f)
+{
+	const struct facts facts = facts_of(w, f, true);
+	return f->shows_part || decide_wants_agreement(w->snapshot, &facts, wall(w));
+}
+
+bool let_go(struct worker *w, struct flow *f, bool again)
 {
 	uint64_t id;
 	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
 	uint64_t joined = naming_joined(&f->named, &hole);
 	if (!stuck || f->unfit || key_of(f)->transport != IPPROTO_TCP || hole ||
 	    joined > FIRST_WINDOW ||
-	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT))
+	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT) ||
+	    (!again && wants_care(w, f)))
 		return false;
 	while (held_take(w->held, &f->held, &f->named.owner, &id))
 		give(w, id, VERDICT_PASS);
@@ -81,7 +89,8 @@ bool let_go(struct worker *w, struct flow *f)
 /* Bytes that wait come again. */
 static void waiting_again(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	if (!f->held.count || let_go(w, f))
+	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
+	if (!f->held.count || let_go(w, f, from_first))
 		pass(w, f, p, id);
 	else
 		give(w, id, VERDICT_DROP);

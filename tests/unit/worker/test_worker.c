@@ -155,6 +155,46 @@ static void what_its_client_ends_stays(void **state)
 	rig_free(r);
 }
 
+/* A part of a name, and lines that all want agreement: silence is not enough. */
+static void with_care(void **state)
+{
+	uint8_t bytes[2048];
+	for (int strict = 0; strict < 2; strict++) {
+		struct rig *r = rig_new(strict ? "mismatch = \"deny\";\n" : "");
+		size_t len = wire_hello(bytes, "news.example", 0);
+		const uint8_t *name = memmem(bytes, len, "news.example", 12);
+		uint32_t cut = strict ? 43 : (uint32_t)(name - bytes) + 5;
+		syn(r, guest, 4000);
+		uint64_t first = r->source.next_id;
+		assert_int_equal(data(r, guest, 4000, 0, bytes, 20), -1);
+		assert_int_equal(data(r, guest, 4000, 20, bytes + 20, cut - 20), -1);
+		wait_ms(r, 100);
+		assert_int_equal(data(r, guest, 4000, 20, bytes + 20, 10), VERDICT_DROP);
+		assert_int_equal(r->source.verdict[first], -1);
+		assert_int_equal(data(r, guest, 4000, 0, bytes, 20), VERDICT_PASS);
+		assert_int_equal(r->source.verdict[first], VERDICT_PASS);
+		rig_free(r);
+	}
+}
+
+/* A name that is whole again needs no care. */
+static void care_ends_with_the_whole_name(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "news.example", 900);
+	uint32_t at = (uint32_t)((const uint8_t *)memmem(bytes, len, "news.example", 12) - bytes);
+	syn(r, guest, 4000);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(data(r, guest, 4000, 0, bytes, at + 5), -1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], -1);
+	assert_int_equal(data(r, guest, 4000, at + 5, bytes + at + 5, 20), -1);
+	wait_ms(r, 100);
+	assert_int_equal(r->source.verdict[first], VERDICT_PASS);
+	rig_free(r);
+}
+
 /* What is let go is a sender's first window, nothing behind a hole, and nothing that no line could
  * allow; and it has no longer to become whole than what is held. */
 static void what_is_stuck_has_bounds(void **state)
@@ -903,6 +943,8 @@ int main(void)
 		cmocka_unit_test(what_its_client_ends_stays),
 		cmocka_unit_test(half_a_head_shows_its_host),
 		cmocka_unit_test(what_is_stuck_has_bounds),
+		cmocka_unit_test(with_care),
+		cmocka_unit_test(care_ends_with_the_whole_name),
 		cmocka_unit_test(an_unfinished_hello_is_denied_in_time),
 		cmocka_unit_test(an_idle_handshake_is_left_alone),
 		cmocka_unit_test(overlaps_that_differ_are_denied),
