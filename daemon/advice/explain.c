@@ -1,6 +1,7 @@
 #include "advice/explain.h"
 
 #include "base/clock.h"
+#include "base/host.h"
 #include "config/value.h"
 #include "policy/why.h"
 
@@ -188,7 +189,7 @@ static bool where_to(const json_t *j, struct question *q, struct buf *error)
 	const char *evidence = text_of(j, "evidence");
 	if (!to) {
 		buf_text(error, "say where: to is missing");
-	} else if (!address_parse(to, &q->facts.server) && !destination_parse(to, &q->host)) {
+	} else if (!address_parse(to, &q->facts.server) && !host_parse(to, &q->host)) {
 		buf_printf(error, "%.64s is neither an address nor a host name", to);
 	} else if (p && (!port_parse(p, &port) || port.first != port.last)) {
 		buf_printf(error, "%.32s is no port; tcp/443 or udp/443 would be accepted", p);

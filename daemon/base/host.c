@@ -1,6 +1,9 @@
 #include "base/host.h"
 #include "base/address.h"
 
+#include <idn2.h>
+#include <string.h>
+
 /* What each byte of a host name is kept as; 0: no host name has it. */
 static const char canonical[256] = {
 	['-'] = '-', ['.'] = '.', ['_'] = '_', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3',
@@ -93,4 +96,30 @@ enum parse host_canonical(const void *bytes, size_t len, struct host *out)
 		answer = read_labels(bytes, len, out);
 	out->text[out->len] = 0;
 	return answer;
+}
+
+/* Of a name that a person wrote. */
+static bool is_name(const char *text, struct host *out)
+{
+	if (host_canonical(text, strlen(text), out) != PARSE_OK)
+		return false;
+	const char *dot = strrchr(out->text, '.'), *top = dot ? dot + 1 : out->text;
+	return top[strspn(top, "0123456789")] != '\0'; /* 10.0.0 is a mistyped network */
+}
+
+bool host_parse(const char *text, struct host *out)
+{
+	size_t len = strlen(text);
+	for (size_t i = 0; i < len; i++) {
+		if (!((unsigned char)text[i] & 0x80))
+			continue;
+		char *ascii = NULL;
+		if (idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
+		    IDN2_OK)
+			return false;
+		bool good = is_name(ascii, out);
+		idn2_free(ascii);
+		return good;
+	}
+	return is_name(text, out);
 }

@@ -1,4 +1,4 @@
-/* name: canonical host names (RFC 1123 section 2.1, RFC 5890): lower case, no trailing dot. */
+/* host: canonical host names (RFC 1123 section 2.1, RFC 5890): lower case, no trailing dot. */
 #pragma once
 #include "base/cursor.h"
 #include "base/decision.h"
@@ -17,3 +17,7 @@ static inline bool host_equal(const struct host *a, const struct host *b)
 {
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
+
+/* The same of a name that a person wrote: one that is not ASCII by IDNA 2008 (RFC 5891); false for
+ * what is none, and for what ends in a number (10.0.0 is a mistyped network). */
+bool host_parse(const char *text, struct host *out);

@@ -10,7 +10,7 @@ static void strings_free(struct strings *s)
 }
 
 /* `lists` and `hosts` of a site fill one member: whoever comes first frees it. */
-static void lists_free(struct config_list **lists, size_t *count)
+static void lists_free(struct site_list **lists, size_t *count)
 {
 	for (size_t i = 0; i < *count; i++) {
 		free((*lists)[i].file);

@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/decision.h"
 #include "base/error.h"
+#include "lists/list.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,28 +75,10 @@ struct config_schedule {
 	char *except;      /* another schedule, within which this one does not hold; or NULL */
 };
 
-/* One entry of a .sites list or of `hosts`. */
-enum site_kind { SITE_TREE, SITE_EXACT, SITE_NOT_TREE, SITE_NETWORK };
-struct site_entry {
-	enum site_kind kind;
-	bool shared; /* "~": needed by the site and not of it: only what opens takes it */
-	struct host host;
-	struct network network;
-	int line;
-};
-
-struct config_list {
-	char *file; /* as the records name it */
-	struct site_entry *item;
-	size_t count;
-	int64_t changed; /* ns since the epoch: the file's last change; 0: written in place */
-	bool kept;       /* it is the last good one, for the file has a fault */
-};
-
 struct config_site {
 	struct place place;
 	char *name;
-	struct config_list *list; /* its lists, then its inline hosts as a list of their own */
+	struct site_list *list; /* its lists, then its inline hosts as a list of their own */
 	size_t count;
 };
 

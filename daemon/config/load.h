@@ -1,5 +1,6 @@
 /* load: what the parts of the loader share. Not for other folders: they call config_load. */
 #pragma once
+#include "base/array.h"
 #include "config/schema.h"
 #include "config/suggest.h"
 
@@ -36,10 +37,6 @@ struct loader {
 	bool incomplete; /* a file could not be read, so names may be missing */
 };
 
-/* An array one longer, the new item zero. Memory that runs out ends the program: nothing here is on
- * the packet path. */
-void *array_grow(void *array, size_t *count, size_t size);
-void *must(void *memory);
 void strings_add(struct strings *s, const char *text);
 
 void names_add(struct names *n, const char *name, const char *file, int line);
@@ -67,14 +64,8 @@ const char *named_file(struct loader *l, const char *path, int line);
 char *config_path(const struct loader *l, const char *name); /* owned by the caller */
 char *config_text(struct loader *l, const char *name, int line, size_t *len);
 
-/* lists.c: a .sites file into a list; its text into one that has a file's name, which changes the
- * text. */
-void list_read(struct loader *l, const char *path, int line, struct config_list *list);
-void list_parse(struct loader *l, char *text, size_t len, struct config_list *list);
-void list_add(struct config_list *list, const struct site_entry *e);
-
-/* kept.c: the last good list of a name into a list without entries; false where there is none. */
-bool list_kept(struct loader *l, const char *name, struct config_list *list);
+/* lists.c: a .sites file into a list. */
+void list_read(struct loader *l, const char *path, int line, struct site_list *list);
 
 /* check.c: what can be said only when all files are read. */
 void config_check(struct loader *l, enum config_use use);

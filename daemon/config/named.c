@@ -7,23 +7,6 @@
 
 #define NAME_MAX_BYTES (RULE_MAX - 16) /* with ":line" it is still a rule name */
 
-void *must(void *memory)
-{
-	if (!memory)
-		abort();
-	return memory;
-}
-
-void *array_grow(void *array, size_t *count, size_t size)
-{
-	size_t n = *count;
-	if ((n & (n - 1)) == 0)
-		array = must(reallocarray(array, n ? n * 2 : 1, size));
-	memset((char *)array + n * size, 0, size);
-	*count = n + 1;
-	return array;
-}
-
 void strings_add(struct strings *s, const char *text)
 {
 	s->item = array_grow(s->item, &s->count, sizeof *s->item);

@@ -53,7 +53,7 @@ static void put_ports(FILE *to, const struct config_port *ports, size_t count)
 	fputs(" ]", to);
 }
 
-static void put_hosts(FILE *to, const struct config_list *lists, size_t list_count)
+static void put_hosts(FILE *to, const struct site_list *lists, size_t list_count)
 {
 	size_t total = 0, n = 0;
 	for (size_t i = 0; i < list_count; i++)
@@ -166,7 +166,7 @@ static void put_many(FILE *to, const struct option *o, const void *row)
 			  *(const size_t *)option_second(o, row));
 		break;
 	case OPTION_HOSTS:
-		put_hosts(to, *(struct config_list *const *)member,
+		put_hosts(to, *(struct site_list *const *)member,
 			  *(const size_t *)option_second(o, row));
 		break;
 	default: put_strings(to, member); break;

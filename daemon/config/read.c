@@ -1,6 +1,7 @@
 #include "config/load.h"
 #include "config/value.h"
 #include "base/clock.h"
+#include "base/host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -379,7 +380,7 @@ static void read_destination(const struct reading *r, void *row, const char *tex
 	char written[ADDRESS_TEXT];
 	if (address_parse(text, &a))
 		store_text(r, row, address_format(&a, written));
-	else if (destination_parse(text, &h))
+	else if (host_parse(text, &h))
 		store_text(r, row, h.text);
 	else
 		wrong(r, r->s, "is neither");
@@ -438,9 +439,9 @@ static void read_endpoints(const struct reading *r, void *row)
 	}
 }
 
-static struct config_list *new_list(const struct reading *r, void *row)
+static struct site_list *new_list(const struct reading *r, void *row)
 {
-	struct config_list **lists = option_member(r->o, row);
+	struct site_list **lists = option_member(r->o, row);
 	size_t *count = option_second(r->o, row);
 	*lists = array_grow(*lists, count, sizeof **lists);
 	return &(*lists)[*count - 1];
@@ -458,7 +459,7 @@ static void read_lists(const struct reading *r, void *row)
 
 static void read_hosts(const struct reading *r, void *row)
 {
-	struct config_list *list = new_list(r, row);
+	struct site_list *list = new_list(r, row);
 	list->file = must(strdup(r->l->file));
 	for (int i = 0; i < config_setting_length(r->s); i++) {
 		const config_setting_t *s = config_setting_get_elem(r->s, (unsigned)i);

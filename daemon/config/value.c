@@ -1,9 +1,7 @@
 #include "config/value.h"
 #include "base/clock.h"
-#include "base/host.h"
 
 #include <ctype.h>
-#include <idn2.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,62 +254,4 @@ bool mac_parse(const char *text, uint8_t out[static 6])
 		return false;
 	memcpy(out, mac, sizeof mac);
 	return true;
-}
-
-static bool canonical(const char *text, struct host *out)
-{
-	if (host_canonical(text, strlen(text), out) != PARSE_OK)
-		return false;
-	const char *dot = strrchr(out->text, '.'), *top = dot ? dot + 1 : out->text;
-	return top[strspn(top, "0123456789")] != '\0'; /* 10.0.0 is a mistyped network */
-}
-
-bool destination_parse(const char *text, struct host *out)
-{
-	size_t len = strlen(text);
-	for (size_t i = 0; i < len; i++) {
-		if (!((unsigned char)text[i] & 0x80))
-			continue;
-		char *ascii = NULL;
-		if (idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) !=
-		    IDN2_OK)
-			return false;
-		bool good = canonical(ascii, out);
-		idn2_free(ascii);
-		return good;
-	}
-	return canonical(text, out);
-}
-
-bool entry_parse(const char *text, struct site_entry *out)
-{
-	out->kind = SITE_TREE;
-	out->shared = *text == '~';
-	text += out->shared;
-	if (network_parse(text, &out->network)) {
-		out->kind = SITE_NETWORK;
-		return true;
-	}
-	if (*text == '=' || (*text == '!' && !out->shared)) {
-		out->kind = *text == '=' ? SITE_EXACT : SITE_NOT_TREE;
-		text++;
-	} else if (strncmp(text, "*.", 2) == 0) {
-		text += 2;
-	} else if (*text == '.') {
-		text++;
-	}
-	return destination_parse(text, &out->host);
-}
-
-void entry_format(const struct site_entry *e, struct buf *b)
-{
-	if (e->shared)
-		buf_char(b, '~');
-	switch (e->kind) {
-	case SITE_NETWORK: network_format(&e->network, b); return;
-	case SITE_EXACT: buf_char(b, '='); break;
-	case SITE_NOT_TREE: buf_char(b, '!'); break;
-	case SITE_TREE: break;
-	}
-	buf_text(b, e->host.text);
 }

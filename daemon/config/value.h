@@ -16,15 +16,9 @@ bool date_parse(const char *text, int64_t *out); /* "2027-06-30": its first ns, 
 bool weektime_parse(const char *text, unsigned *day, unsigned *minute); /* "mon 10:00" */
 bool mac_parse(const char *text, uint8_t out[static 6]); /* "02:00:5e:10:00:07", of one machine */
 
-/* One entry of a list: name, =name, !name, *.name, .name, address or network, ~ before what is
- * shared; names are made canonical, those that are not ASCII by IDNA 2008. */
-bool entry_parse(const char *text, struct site_entry *out);
-bool destination_parse(const char *text, struct host *out);
-
 void mac_format(const uint8_t mac[static 6], struct buf *b);
 void duration_format(int64_t ns, struct buf *b);
 void port_format(const struct config_port *p, struct buf *b);
 void days_format(uint8_t days, struct buf *b);
 void hours_format(uint16_t from, uint16_t to, struct buf *b);
 void date_format(int64_t ns, struct buf *b);
-void entry_format(const struct site_entry *e, struct buf *b);

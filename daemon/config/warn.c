@@ -129,7 +129,7 @@ static void warn_of_sites(const struct config *c, struct errors *warnings)
 	char text[ADDRESS_TEXT + 4];
 	for (size_t i = 0; i < c->site_count; i++)
 		for (size_t j = 0; j < c->sites[i].count; j++) {
-			const struct config_list *l = &c->sites[i].list[j];
+			const struct site_list *l = &c->sites[i].list[j];
 			if (!l->count && !l->changed) /* of files the notes say it */
 				errors_add(warnings, c->sites[i].place.file, c->sites[i].place.line,
 					   "site \"%s\": %s holds nothing", c->sites[i].name,

@@ -95,7 +95,7 @@ static void schedules(struct sha256_ctx *ctx, const struct config *c)
 	}
 }
 
-static void list(struct sha256_ctx *ctx, const struct config_list *l)
+static void list(struct sha256_ctx *ctx, const struct site_list *l)
 {
 	number(ctx, l->count);
 	for (size_t i = 0; i < l->count; i++) {

@@ -30,7 +30,7 @@ static void add_lists(struct config *c, unsigned hosts)
 		char name[64];
 		snprintf(name, sizeof name, "site%u", l);
 		build_site(c, name, "");
-		struct config_list *list = &c->sites[l].list[0];
+		struct site_list *list = &c->sites[l].list[0];
 		list->count = hosts / LISTS;
 		list->item = calloc(list->count, sizeof *list->item);
 		for (unsigned i = 0; i < list->count; i++) {

@@ -13,7 +13,7 @@ static void check_list(const void *bytes, size_t len, const char *want)
 	files_write_n("l.sites", bytes, len);
 	struct config *c = files_load("main.conf");
 	assert_non_null(c);
-	const struct config_list *list = &c->sites[0].list[0];
+	const struct site_list *list = &c->sites[0].list[0];
 	for (size_t i = 0; i < list->count; i++) {
 		buf_printf(&b, "%d:", list->item[i].line);
 		entry_format(&list->item[i], &b);

@@ -76,13 +76,13 @@ static inline void build_site(struct config *c, const char *name, const char *en
 	struct config_site *s = GROW(c->sites, c->site_count);
 	struct strings words = build_words(entries);
 	*s = (struct config_site){.place = {"t.conf", 2}, .name = strdup(name)};
-	*GROW(s->list, s->count) = (struct config_list){.file = strdup("t.sites")};
+	*GROW(s->list, s->count) = (struct site_list){.file = strdup("t.sites")};
 	for (size_t i = 0; i < words.count; i++) {
 		if (strcmp(words.item[i], "|") == 0) {
-			*GROW(s->list, s->count) = (struct config_list){.file = strdup("u.sites")};
+			*GROW(s->list, s->count) = (struct site_list){.file = strdup("u.sites")};
 			continue;
 		}
-		struct config_list *l = &s->list[s->count - 1];
+		struct site_list *l = &s->list[s->count - 1];
 		*GROW(l->item, l->count) = build_entry(words.item[i]);
 	}
 	build_words_free(&words);
