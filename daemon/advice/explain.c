@@ -92,9 +92,9 @@ bool when_parse(const char *text, int64_t now, int64_t *out)
 struct question {
 	struct facts facts;
 	struct host host;
-	char user[USER_MAX], tier[TIER_MAX];
+	struct who who;
 	int64_t at;
-	bool absent; /* the user is not signed in */
+	bool signed_in;
 };
 
 static const char *text_of(const json_t *j, const char *key)
@@ -120,9 +120,10 @@ static bool find_user(struct sessions *sessions, const char *user, struct questi
 	while (sessions && session_each(sessions, &slot, &view)) {
 		if (strcmp(view.session.user, user) != 0)
 			continue;
-		memcpy(q->user, view.session.user, USER_MAX);
-		memcpy(q->tier, view.session.tier, TIER_MAX);
+		memcpy(q->who.user, view.session.user, USER_MAX);
+		memcpy(q->who.tier, view.session.tier, TIER_MAX);
 		q->facts.client = view.address[0];
+		q->signed_in = true;
 		return true;
 	}
 	return false;
@@ -135,36 +136,30 @@ static bool otherwise(const struct snapshot *s, const json_t *j, const char *use
 	const char *tier = text_of(j, "otherwise");
 	if (!tier || !snapshot_has_tier(s, tier))
 		return false;
-	snprintf(q->user, USER_MAX, "%s", user);
-	snprintf(q->tier, TIER_MAX, "%s", tier);
-	q->absent = true;
+	snprintf(q->who.user, USER_MAX, "%s", user);
+	snprintf(q->who.tier, TIER_MAX, "%s", tier);
 	return true;
 }
 
-static void find_address(const struct snapshot *s, struct sessions *sessions, int64_t now,
-			 struct question *q)
+static void who_is_at(const struct who_from *from, int64_t now, struct question *q)
 {
-	struct session session;
-	const char *user, *tier = snapshot_static(s, &q->facts.client, NULL, &user);
-	if (sessions && session_at(sessions, &q->facts.client, now, &session)) {
-		memcpy(q->user, session.user, USER_MAX);
-		memcpy(q->tier, session.tier, TIER_MAX);
-	} else if (tier) {
-		snprintf(q->user, USER_MAX, "%s", user);
-		snprintf(q->tier, TIER_MAX, "%s", tier);
-	}
+	struct who_at at;
+	who_at(from, &q->facts.client, NULL, false, now, &at);
+	q->who = at.who;
+	q->signed_in = at.signed_in;
 }
 
-static bool who_is_meant(const struct snapshot *s, struct sessions *sessions, const json_t *j,
-			 int64_t now, struct question *q, struct buf *error)
+static bool who_is_meant(const struct who_from *from, const json_t *j, int64_t now,
+			 struct question *q, struct buf *error)
 {
 	const char *user = text_of(j, "user"), *tier = text_of(j, "tier");
 	const char *address = text_of(j, "address");
 	if (!!user + !!tier + !!address != 1) {
 		buf_text(error, "say who: one of user, tier and address");
-	} else if (user && !find_user(sessions, user, q) && !otherwise(s, j, user, q)) {
+	} else if (user && !find_user(from->sessions, user, q) &&
+		   !otherwise(from->snapshot, j, user, q)) {
 		buf_printf(error, "user %.64s is not signed in; ask by tier", user);
-	} else if (tier && !snapshot_has_tier(s, tier)) {
+	} else if (tier && !snapshot_has_tier(from->snapshot, tier)) {
 		buf_printf(error, "there is no tier %.32s", tier);
 	} else if (address && !address_parse(address, &q->facts.client)) {
 		buf_printf(error,
@@ -173,10 +168,10 @@ static bool who_is_meant(const struct snapshot *s, struct sessions *sessions, co
 			   address);
 	} else {
 		if (address)
-			find_address(s, sessions, now, q);
+			who_is_at(from, now, q);
 		if (tier)
-			snprintf(q->tier, TIER_MAX, "%s", tier);
-		q->facts.tier = q->tier;
+			snprintf(q->who.tier, TIER_MAX, "%s", tier);
+		q->facts.tier = q->who.tier;
 		return true;
 	}
 	return false;
@@ -246,9 +241,9 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	set_text(to, "nearest_owner", why->nearest_owner);
 	set_text(to, "note", why->note);
 	set_text(to, "nearest_note", why->nearest_note);
-	set_text(to, "user", q->user);
-	set_text(to, "tier", q->tier);
-	json_object_set_new(to, "signed_in", json_boolean(q->user[0] && !q->absent));
+	set_text(to, "user", q->who.user);
+	set_text(to, "tier", q->who.tier);
+	json_object_set_new(to, "signed_in", json_boolean(q->signed_in));
 	set_text(to, "evidence", evidence_text(q->facts.evidence));
 	set_text(to, "at", time);
 	set_text(to, "policy", snapshot_digest(s));
@@ -260,16 +255,16 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	json_object_set_new(to, "obstacles", obstacles);
 }
 
-bool explain(const struct snapshot *s, struct sessions *sessions, const json_t *question,
-	     int64_t now, int64_t ahead, json_t *answer, struct buf *error)
+bool explain(const struct who_from *from, const json_t *question, int64_t now, int64_t ahead,
+	     json_t *answer, struct buf *error)
 {
 	struct question q = {0};
 	struct why why;
 	memset(&why, 0, sizeof why);
-	if (!who_is_meant(s, sessions, question, now, &q, error) ||
-	    !where_to(question, &q, error) || !when_asked(question, now + ahead, &q, error))
+	if (!who_is_meant(from, question, now, &q, error) || !where_to(question, &q, error) ||
+	    !when_asked(question, now + ahead, &q, error))
 		return false;
-	why_explain(s, &q.facts, q.at, &why);
-	answer_with(s, &q, &why, answer);
+	why_explain(from->snapshot, &q.facts, q.at, &why);
+	answer_with(from->snapshot, &q, &why, answer);
 	return true;
 }

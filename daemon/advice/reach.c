@@ -30,24 +30,29 @@ static json_t *row(const struct may *m)
 	return j;
 }
 
-void reach(const struct snapshot *s, struct sessions *sessions, const struct address *a,
-	   int64_t now, int64_t ahead, json_t *to)
+static void set_session(json_t *to, const struct session *s, int64_t ahead)
 {
-	struct session at;
+	json_object_set_new(to, "session", json_integer((json_int_t)s->id));
+	set_text(to, "source", s->source);
+	set_time(to, "since", s->since ? s->since + ahead : 0);
+	set_time(to, "until", s->until ? s->until + ahead : 0);
+}
+
+void reach(const struct who_from *from, const struct address *a, int64_t now, int64_t ahead,
+	   json_t *to)
+{
+	const struct snapshot *s = from->snapshot;
 	struct may may[REACH_MAX];
-	const char *tier = snapshot_segment(s, a);
-	if (session_at(sessions, a, now, &at)) {
-		tier = at.tier;
-		json_object_set_new(to, "session", json_integer((json_int_t)at.id));
-		set_text(to, "user", at.user);
-		set_text(to, "source", at.source);
-		set_time(to, "since", at.since ? at.since + ahead : 0);
-		set_time(to, "until", at.until ? at.until + ahead : 0);
-	}
-	set_text(to, "tier", tier);
+	struct who_at at;
+	who_at(from, a, NULL, false, now, &at);
+	if (at.signed_in)
+		set_session(to, &at.session, ahead);
+	set_text(to, "user", at.who.user);
+	set_text(to, "tier", at.who.tier);
 	set_text(to, "mode", snapshot_mode(s) == CONFIG_OBSERVE ? "observe" : "enforce");
 	json_t *list = json_array();
-	size_t count = tier ? snapshot_may(s, tier, now + ahead, may, REACH_MAX) : 0;
+	size_t count =
+		at.who.tier[0] ? snapshot_may(s, at.who.tier, now + ahead, may, REACH_MAX) : 0;
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, row(&may[i]));
 	json_object_set_new(to, "may", list);

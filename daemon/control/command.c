@@ -4,7 +4,7 @@
 #include "advice/explain.h"
 #include "advice/reach.h"
 #include "decision/record.h"
-#include "identity/on_link.h"
+#include "identity/attached.h"
 #include "identity/users.h"
 
 #include <errno.h>
@@ -82,7 +82,7 @@ static bool take_mac(const struct request *r, const struct address *a, struct se
 		return true;
 	if (!text || !mac_parse(text, s->mac))
 		return false;
-	s->has_mac = s->mac_told = on_link(a);
+	s->has_mac = s->mac_told = attached(a);
 	if (!s->has_mac)
 		memset(s->mac, 0, sizeof s->mac);
 	return true;
@@ -225,12 +225,17 @@ static enum done logout(struct request *r)
 	return DONE;
 }
 
-static enum done why(struct request *r)
+static struct who_from from_of(const struct request *r)
 {
 	const struct control_options *o = &r->control->o;
+	return (struct who_from){o->ops->snapshot(o->ctx), o->sessions, o->onlink};
+}
+
+static enum done why(struct request *r)
+{
 	struct buf error = BUF_OF(r->error);
-	if (!explain(o->ops->snapshot(o->ctx), o->sessions, r->body, r->now, r->ahead, r->result,
-		     &error))
+	const struct who_from from = from_of(r);
+	if (!explain(&from, r->body, r->now, r->ahead, r->result, &error))
 		r->code = "bad-request";
 	return DONE;
 }
@@ -272,11 +277,11 @@ static enum done denials(struct request *r)
 
 static enum done reach_of(struct request *r)
 {
-	const struct control_options *o = &r->control->o;
 	struct address a;
 	if (!take_address(r, "address", &a))
 		return fail(r, "bad-request", NO_ADDRESS);
-	reach(o->ops->snapshot(o->ctx), o->sessions, &a, r->now, r->ahead, r->result);
+	const struct who_from from = from_of(r);
+	reach(&from, &a, r->now, r->ahead, r->result);
 	return DONE;
 }
 

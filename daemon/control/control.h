@@ -4,6 +4,7 @@
 #pragma once
 #include "base/error.h"
 #include "decision/sink.h"
+#include "identity/onlink.h"
 #include "identity/session.h"
 #include "policy/snapshot.h"
 #include <jansson.h>
@@ -37,7 +38,8 @@ struct control_options {
 	void *ctx;
 	sd_event *event;
 	struct sessions *sessions;
-	const uint8_t *pseudonym; /* as the sink's: filters name users as they are */
+	const struct onlink *onlink; /* or NULL; outlives it, too */
+	const uint8_t *pseudonym;    /* as the sink's: filters name users as they are */
 };
 
 struct control;

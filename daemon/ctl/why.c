@@ -62,7 +62,8 @@ static void take_url(json_t *question, const char *to, const char *port)
 		json_object_set_new(question, "port", json_string(transport));
 }
 
-static void show(const json_t *r, bool asked)
+/* by_user, at: whether that was in the question. */
+static void show(const json_t *r, bool by_user, bool at)
 {
 	char when[32], when_zone[32];
 	const char *user = ctl_text(r, "user"), *tier = ctl_text(r, "tier");
@@ -75,9 +76,9 @@ static void show(const json_t *r, bool asked)
 	line("  who:      ", user[0] ? user : tier, "");
 	line(user[0] ? " (" : "", user[0] ? tier : "", ")");
 	puts(user[0] || tier[0] ? "" : "  who:      nobody signed in, no segment");
-	if (user[0] && json_is_false(json_object_get(r, "signed_in")))
+	if (by_user && json_is_false(json_object_get(r, "signed_in")))
 		puts("            not signed in; the tier is that of the users file");
-	if (asked)
+	if (at)
 		printf("  when:     %s (%s)\n", ctl_time(ctl_text(r, "at"), when), zone(when_zone));
 	line("  rule:     ", ctl_text(r, "rule"), "\n");
 	line("  owner:    ", ctl_text(r, "owner"), "\n");
@@ -103,7 +104,8 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	struct config *c = config_load(file, CONFIG_FOR_CHECK, &errors);
 	struct snapshot *s = c ? snapshot_compile(c, &errors) : NULL;
 	*status = EXIT_NO;
-	if (s && explain(s, NULL, question, clock_now(), clock_ahead(), answer, &b)) {
+	const struct who_from from = {.snapshot = s};
+	if (s && explain(&from, question, clock_now(), clock_ahead(), answer, &b)) {
 		*status = EXIT_DONE;
 	} else if (s) {
 		fprintf(stderr, "tiergatectl: %s\n", wrong);
@@ -161,7 +163,7 @@ int ctl_why(int argc, char **argv)
 	if (answer && ctl.json)
 		ctl_put_json(answer);
 	else if (answer)
-		show(answer, value[5]);
+		show(answer, value[0], value[5]);
 	if (answer && strcmp(ctl_text(answer, "action"), "allow") != 0)
 		status = EXIT_NO;
 	json_decref(answer);

@@ -266,6 +266,7 @@ static bool open_control(struct gateway *g, struct errors *errors)
 		.ctx = g,
 		.event = g->event,
 		.sessions = g->sessions,
+		.onlink = g->onlink,
 		.pseudonym = g->has_pseudonym ? g->pseudonym : NULL,
 	};
 	g->control = control_new(&o, errors);

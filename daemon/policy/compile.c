@@ -534,7 +534,7 @@ struct snapshot *snapshot_compile(const struct config *config, struct errors *er
 	if (!c.snapshot || !compile_all(&c)) {
 		errors_add(errors, NULL, 0, "out of memory while compiling the policy");
 	} else if (errors->count == errors_before) {
-		reach_check(c.snapshot, config, errors);
+		unreachable_check(c.snapshot, config, errors);
 		digest_make(config, c.snapshot->digest);
 	}
 	if (errors->count == errors_before)

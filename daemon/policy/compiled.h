@@ -142,7 +142,7 @@ bool rules_make(struct snapshot *s, size_t tier, struct rules *r, size_t from, s
 void digest_make(const struct config *c, char out[static 17]);
 
 /* Adds an error for each line that can never match, with its place. */
-void reach_check(const struct snapshot *s, const struct config *c, struct errors *errors);
+void unreachable_check(const struct snapshot *s, const struct config *c, struct errors *errors);
 
 /* The weakest evidence that will do for what a line or tier wants, and its word. */
 enum evidence wants_of(enum config_evidence e);

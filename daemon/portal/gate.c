@@ -68,6 +68,11 @@ json_t *gate_reach(struct gate *g, const struct address *a)
 	return gate_ask(g, "reach", gate_address(a));
 }
 
+bool gate_signed_in(const json_t *who)
+{
+	return json_object_get(who, "session");
+}
+
 bool gate_login(struct gate *g, const struct address *a, const char *user, const char *tier,
 		const char *source, int64_t lasts)
 {

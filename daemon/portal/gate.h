@@ -24,6 +24,8 @@ json_t *gate_ask(struct gate *g, const char *command, json_t *members);
 
 /* Who is at an address: the answer of the command `reach`, or NULL. */
 json_t *gate_reach(struct gate *g, const struct address *a);
+/* Whether somebody is signed in there, by the answer. */
+bool gate_signed_in(const json_t *who);
 /* A member that names an address. */
 json_t *gate_address(const struct address *a);
 

@@ -233,7 +233,7 @@ void page_blocked(struct request *r)
 	char to[HOST_MAX + 1], title[TEXT_MAX + HOST_MAX];
 	const char *host = host_good(request_query(r, "to"), to);
 	json_t *who = gate_reach(&r->gate, &r->peer);
-	if (who && !gate_text(who, "user")[0] && sign_in_again(r)) {
+	if (who && !gate_signed_in(who) && sign_in_again(r)) {
 		json_decref(who);
 		who = gate_reach(&r->gate, &r->peer);
 	}
@@ -249,7 +249,7 @@ void page_blocked(struct request *r)
 	html_element(r, "p", say(r, TEXT_BLOCKED_INTRO));
 	if (host[0])
 		answer(r, host);
-	if (!gate_text(who, "user")[0]) {
+	if (!gate_signed_in(who)) {
 		html_element(r, "h2", say(r, TEXT_SIGN_IN));
 		html_sign_in(r, host);
 	}

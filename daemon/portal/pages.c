@@ -154,7 +154,7 @@ static void who_you_are(struct request *r, const json_t *who)
 	html(r, "<dl>\n");
 	row_text(r, TEXT_AS, gate_text(who, "user"));
 	row_text(r, TEXT_TIER, gate_text(who, "tier"));
-	if (gate_text(who, "user")[0]) {
+	if (gate_signed_in(who)) {
 		row_time(r, TEXT_SINCE, gate_time(gate_text(who, "since")));
 		row_time(r, TEXT_UNTIL, gate_time(gate_text(who, "until")));
 	}
@@ -252,13 +252,13 @@ static void page_segment(struct request *r, const json_t *who)
 void page_home(struct request *r)
 {
 	json_t *who = gate_reach(&r->gate, &r->peer);
-	if (who && !gate_text(who, "user")[0] && sign_in_again(r)) {
+	if (who && !gate_signed_in(who) && sign_in_again(r)) {
 		json_decref(who);
 		who = gate_reach(&r->gate, &r->peer);
 	}
 	if (!who)
 		page_away(r);
-	else if (gate_text(who, "user")[0])
+	else if (gate_signed_in(who))
 		page_signed_in(r, who);
 	else if (gate_text(who, "tier")[0])
 		page_segment(r, who);

@@ -153,7 +153,7 @@ static bool is_there(struct request *r, const struct address *a, const struct co
 	if (address_equal(a, &none))
 		return false;
 	json_t *who = gate_reach(&r->gate, a);
-	bool same = who && strcmp(gate_text(who, "user"), c->user) == 0 &&
+	bool same = gate_signed_in(who) && strcmp(gate_text(who, "user"), c->user) == 0 &&
 		    strcmp(gate_text(who, "tier"), c->tier) == 0;
 	*id = json_integer_value(json_object_get(who, "session"));
 	json_decref(who);

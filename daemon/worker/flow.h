@@ -3,17 +3,13 @@
 #pragma once
 #include "name/naming.h"
 #include "packet/held.h"
+#include "policy/who.h"
 
 enum flow_state {
 	FLOW_NEW,     /* nothing decided, no name yet */
 	FLOW_HOLDING, /* packets of it are held until its hello is whole */
 	FLOW_ALLOWED,
 	FLOW_DENIED,
-};
-
-/* Who a client is: of all that have it in common kept once. */
-struct who {
-	char user[USER_MAX], tier[TIER_MAX];
 };
 
 struct flow {
@@ -35,7 +31,7 @@ struct flow {
 	uint8_t mac[6];
 	int64_t first, last; /* its first packet, its last */
 	struct held_flow held;
-	const struct who *who; /* NULL: nobody was looked for yet */
+	const struct who *who; /* of all that have it in common; NULL: nobody was looked for yet */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
 	uint32_t repeats;     /* packets met again with the same denial since the last record */

@@ -1,4 +1,4 @@
-/* reach: lines that can never match. Only sure cases are errors: a line that says again what
+/* unreachable: lines that can never match. Only sure cases are errors: a line that says again what
  * another says, one that a deny line covers whole, and one whose sites hold networks alone while
  * the evidence that it wants refuses a plain address. */
 #include "policy/compiled.h"
@@ -94,7 +94,7 @@ static bool needs_any(const struct snapshot *s, const struct line *l)
 	return networks;
 }
 
-void reach_check(const struct snapshot *s, const struct config *c, struct errors *errors)
+void unreachable_check(const struct snapshot *s, const struct config *c, struct errors *errors)
 {
 	for (size_t i = 0; i < s->line_count; i++) {
 		const struct line *l = &s->lines[i];

@@ -1,4 +1,4 @@
-#include "identity/on_link.h"
+#include "identity/attached.h"
 
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -28,7 +28,7 @@ static bool is_within(const struct ifaddrs *i, const struct address *a)
 	return true;
 }
 
-bool on_link(const struct address *a)
+bool attached(const struct address *a)
 {
 	struct ifaddrs *list;
 	bool found = false;

@@ -1,6 +1,0 @@
-/* on_link: whether an address is on a link of this machine, or behind a router. */
-#pragma once
-#include "base/address.h"
-
-/* By the networks of the machine's own addresses, as the kernel has them now. */
-bool on_link(const struct address *a);
