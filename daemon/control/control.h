@@ -3,6 +3,7 @@
  * the writer of the session table, and never blocks: every line, client and buffer has a bound. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "decision/sink.h"
 #include "identity/onlink.h"
 #include "identity/session.h"
@@ -62,4 +63,5 @@ void control_reloaded(struct control *c, const struct errors *errors);
 struct control_counters {
 	uint64_t clients, refused_clients, requests, bad_requests, lost_lines;
 };
+extern const struct metrics control_metrics;
 void control_count(const struct control *c, struct control_counters *out);

@@ -331,3 +331,15 @@ void control_count(const struct control *c, struct control_counters *out)
 {
 	*out = c->counters;
 }
+
+static const struct metric rows[] = {
+	METRIC(control_counters, clients, COUNTER, "connections",
+	       "connections to the control socket"),
+	METRIC(control_counters, refused_clients, COUNTER, "connections",
+	       "connections refused, there being too many"),
+	METRIC(control_counters, requests, COUNTER, "requests", "requests that came"),
+	METRIC(control_counters, bad_requests, COUNTER, "requests", "requests that were refused"),
+	METRIC(control_counters, lost_lines, COUNTER, "records",
+	       "records that a watcher was too slow for"),
+};
+METRICS(control_metrics, "control", control_counters, rows);

@@ -360,3 +360,12 @@ void sink_count(const struct sink *s, struct sink_counters *out)
 		.failing = s->failing,
 	};
 }
+
+static const struct metric rows[] = {
+	METRIC(sink_counters, written, COUNTER, "records", "records written"),
+	METRIC(sink_counters, lost_ring, COUNTER, "records",
+	       "records lost, the log being too slow"),
+	METRIC(sink_counters, lost_write, COUNTER, "records", "records lost, the log taking none"),
+	METRIC(sink_counters, failing, GAUGE, "", "1 while the log takes none"),
+};
+METRICS(sink_metrics, "log", sink_counters, rows);

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/decision.h"
 #include "base/error.h"
+#include "base/metric.h"
 #include "base/ring.h"
 
 enum sink_to { SINK_FILE, SINK_JOURNAL, SINK_STDOUT, SINK_NONE };
@@ -33,4 +34,5 @@ struct sink_counters {
 	uint64_t written, lost_ring, lost_write;
 	bool failing; /* the log can't be written (disk full, no reader): strict audit denies */
 };
+extern const struct metrics sink_metrics;
 void sink_count(const struct sink *s, struct sink_counters *out);

@@ -191,3 +191,18 @@ void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out)
 	for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
+
+static const struct metric rows[] = {
+	METRIC(dns_watch_counters, queries, COUNTER, "messages",
+	       "queries of class IN with one question"),
+	METRIC(dns_watch_counters, answers, COUNTER, "messages",
+	       "answers to a query that was seen"),
+	METRIC(dns_watch_counters, unasked, COUNTER, "messages",
+	       "answers to none, which count for nothing"),
+	METRIC(dns_watch_counters, malformed, COUNTER, "messages",
+	       "messages that were damaged; what stood before the damage counts"),
+	METRIC(dns_watch_counters, addresses, COUNTER, "addresses", "addresses that answers told"),
+	METRIC_AS("connections_lost", dns_watch_counters, lost, COUNTER, "connections",
+		  "DNS connections over TCP that could not be followed"),
+};
+METRICS(dns_watch_metrics, "dns", dns_watch_counters, rows);

@@ -1,6 +1,7 @@
 /* dns_watch: overhears the queries to the configured resolvers and their answers, and notes in
  * `seen` what each client was told. One call at a time. */
 #pragma once
+#include "base/metric.h"
 #include "dns/question.h"
 #include "dns/seen.h"
 #include "packet/packet.h"
@@ -32,6 +33,7 @@ struct dns_watch_counters {
 	uint64_t lost; /* TCP connections that could not be followed, or for want of room */
 };
 /* Any thread. */
+extern const struct metrics dns_watch_metrics;
 void dns_watch_count(const struct dns_watch *w, struct dns_watch_counters *out);
 
 /* Notes in `seen` what an answer tells a client; returns how many addresses. For every input. */

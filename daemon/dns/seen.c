@@ -450,3 +450,12 @@ void seen_count(const struct seen *s, struct seen_counters *out)
 	out->added = seq_load(&s->added);
 	out->evicted = seq_load(&s->evicted);
 }
+
+static const struct metric rows[] = {
+	METRIC(seen_counters, entries, GAUGE, "names",
+	       "pairs of address and name that are remembered"),
+	METRIC(seen_counters, added, COUNTER, "names", "pairs that were new"),
+	METRIC(seen_counters, evicted, COUNTER, "names",
+	       "pairs forgotten for others, the table being full"),
+};
+METRICS(seen_metrics, "seen", seen_counters, rows);

@@ -17,6 +17,7 @@
  */
 #pragma once
 #include "base/decision.h"
+#include "base/metric.h"
 #include "packet/share.h"
 #include <stddef.h>
 
@@ -103,4 +104,5 @@ struct address seen_meant(const struct seen *s, const struct address *address);
 struct seen_counters {
 	uint64_t entries, added, evicted;
 };
+extern const struct metrics seen_metrics;
 void seen_count(const struct seen *s, struct seen_counters *out);

@@ -133,6 +133,7 @@ void sweep_tick(struct gateway *g);
 struct sweep_counters {
 	uint64_t swept, left; /* left: there were more than one round takes */
 };
+extern const struct metrics sweep_metrics;
 void sweep_count(const struct sweep *s, struct sweep_counters *out);
 
 /* reload.c. begin returns at once; who asked over the control socket is answered when it is

@@ -151,3 +151,10 @@ void sweep_tick(struct gateway *g)
 	else if (s->all || s->count)
 		begin(g, s);
 }
+
+static const struct metric rows[] = {
+	METRIC_AS("flows", sweep_counters, swept, COUNTER, "flows",
+		  "flows that no worker remembered and that were ended"),
+	METRIC(sweep_counters, left, COUNTER, "flows", "flows that a round left to the next"),
+};
+METRICS(sweep_metrics, "swept", sweep_counters, rows);

@@ -655,3 +655,18 @@ void neighbours_count(const struct neighbours *n, struct neighbour_counters *out
 {
 	*out = n->counters;
 }
+
+static const struct metric rows[] = {
+	METRIC(neighbour_counters, known, GAUGE, "addresses",
+	       "addresses of our segments whose MAC address is known"),
+	METRIC(neighbour_counters, refused, COUNTER, "addresses",
+	       "addresses not remembered for want of room"),
+	METRIC(neighbour_counters, joined, COUNTER, "addresses",
+	       "addresses given to their host's session"),
+	METRIC(neighbour_counters, ended, COUNTER, "addresses",
+	       "addresses taken from a session, the host being another"),
+	METRIC(neighbour_counters, solicited, COUNTER, "questions", "questions put to a segment"),
+	METRIC(neighbour_counters, overruns, COUNTER, "times",
+	       "times that the kernel could not tell all changes"),
+};
+METRICS(neighbour_metrics, "neighbours", neighbour_counters, rows);

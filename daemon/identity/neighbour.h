@@ -5,6 +5,7 @@
  * With CONFIG_HOST_IGNORE only onlink.h is told. Main thread, a writer of the session table. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "config/config.h"
 #include "identity/onlink.h"
 #include "identity/session.h"
@@ -49,4 +50,5 @@ struct neighbour_counters {
 	uint64_t solicited;
 	uint64_t overruns; /* the kernel could not tell all: the table was asked for again */
 };
+extern const struct metrics neighbour_metrics;
 void neighbours_count(const struct neighbours *n, struct neighbour_counters *out);

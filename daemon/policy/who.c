@@ -16,8 +16,7 @@ static void look(const struct onlink *onlink, const struct address *a, const uin
 	switch (onlink_at(onlink, a, from->told)) {
 	case ONLINK_HERE:
 		from->mac = from->told;
-		out->another =
-			narrow && frame && memcmp(frame, from->told, sizeof from->told) != 0;
+		out->another = narrow && frame && memcmp(frame, from->told, sizeof from->told) != 0;
 		break;
 	case ONLINK_UNCONFIRMED: out->unconfirmed = true; break;
 	case ONLINK_ELSEWHERE: from->mac = NULL; break;

@@ -22,8 +22,8 @@ struct who {
 struct who_at {
 	struct who who; /* no user, no tier: nobody */
 	bool signed_in;
-	bool unconfirmed; /* told by a frame alone, for the segment has not told yet */
-	bool another;     /* the frame is not of the host that is at the address */
+	bool unconfirmed;       /* told by a frame alone, for the segment has not told yet */
+	bool another;           /* the frame is not of the host that is at the address */
 	struct session session; /* where signed_in */
 };
 

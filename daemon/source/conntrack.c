@@ -388,3 +388,13 @@ void conntrack_count(const struct conntrack *c, struct conntrack_counters *out)
 {
 	*out = c->counters;
 }
+
+static const struct metric rows[] = {
+	METRIC(conntrack_counters, ended, COUNTER, "flows", "ends of flows that the kernel told"),
+	METRIC(conntrack_counters, overruns, COUNTER, "times",
+	       "times that the kernel could not tell all ends"),
+	METRIC(conntrack_counters, remarks, COUNTER, "flows", "flows whose mark was changed"),
+	METRIC(conntrack_counters, gone, COUNTER, "flows",
+	       "flows that were over before their mark was changed"),
+};
+METRICS(conntrack_metrics, "conntrack", conntrack_counters, rows);

@@ -4,6 +4,7 @@
  * A flow is named by its key as the worker has it: the original direction, before any NAT. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "packet/flow.h"
 #include "source/source.h"
 
@@ -58,4 +59,5 @@ struct conntrack_counters {
 	uint64_t ended, overruns; /* ENOBUFS: ends that the kernel could not tell us */
 	uint64_t remarks, gone;   /* gone: the flow was over already */
 };
+extern const struct metrics conntrack_metrics;
 void conntrack_count(const struct conntrack *c, struct conntrack_counters *out);

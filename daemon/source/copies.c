@@ -244,3 +244,11 @@ void copies_count(const struct copies *c, struct copies_counters *out)
 	out->taken = atomic_load_explicit(&c->taken, memory_order_relaxed);
 	out->lost = atomic_load_explicit(&c->lost, memory_order_relaxed);
 }
+
+static const struct metric rows[] = {
+	METRIC_AS("copies", copies_counters, taken, COUNTER, "packets",
+		  "copies of DNS packets that were read"),
+	METRIC_AS("copies_lost", copies_counters, lost, COUNTER, "packets",
+		  "copies that found the socket full"),
+};
+METRICS(copies_metrics, "dns", copies_counters, rows);

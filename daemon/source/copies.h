@@ -7,6 +7,7 @@
  * where there is nothing to read, that costs one system call and takes no lock. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "source/source.h"
 
 struct copies;
@@ -31,4 +32,5 @@ struct copies_counters {
 	uint64_t taken, lost; /* lost: the socket was full, as the kernel's numbering tells */
 };
 /* Any thread. */
+extern const struct metrics copies_metrics;
 void copies_count(const struct copies *c, struct copies_counters *out);

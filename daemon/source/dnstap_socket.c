@@ -271,3 +271,14 @@ void dnstap_count(const struct dnstap_socket *s, struct dnstap_counters *out)
 	out->malformed = atomic_load_explicit(&s->malformed, memory_order_relaxed);
 	out->broken = atomic_load_explicit(&s->broken, memory_order_relaxed);
 }
+
+static const struct metric rows[] = {
+	METRIC(dnstap_counters, connections, COUNTER, "connections", "connections of resolvers"),
+	METRIC(dnstap_counters, frames, COUNTER, "messages", "messages read"),
+	METRIC(dnstap_counters, answers, COUNTER, "messages",
+	       "messages that told of an answer to a client"),
+	METRIC(dnstap_counters, malformed, COUNTER, "messages", "messages that could not be read"),
+	METRIC(dnstap_counters, broken, COUNTER, "connections",
+	       "connections ended for what they sent"),
+};
+METRICS(dnstap_metrics, "dnstap", dnstap_counters, rows);

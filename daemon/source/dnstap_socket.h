@@ -2,6 +2,7 @@
  * ways of its handshake); a thread of its own notes it in `seen`. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "dns/seen.h"
 
 struct dnstap_socket;
@@ -21,4 +22,5 @@ struct dnstap_counters {
 	uint64_t malformed;           /* frames; the connection goes on */
 	uint64_t broken;              /* connections ended for what they sent */
 };
+extern const struct metrics dnstap_metrics;
 void dnstap_count(const struct dnstap_socket *s, struct dnstap_counters *out);

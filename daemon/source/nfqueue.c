@@ -476,3 +476,18 @@ void nfqueue_count(const struct source *s, struct nfqueue_counters *out)
 	out->full = line.full;
 	out->waiting = line.waiting;
 }
+
+static const struct metric rows[] = {
+	METRIC_AS("received", nfqueue_counters, packets, COUNTER, "packets",
+		  "packets that the queue handed over"),
+	METRIC(nfqueue_counters, bursts, COUNTER, "reads", "reads of the queue"),
+	METRIC(nfqueue_counters, verdict_errors, COUNTER, "verdicts",
+	       "verdicts that the kernel did not take"),
+	METRIC(nfqueue_counters, overruns, COUNTER, "times",
+	       "times that the socket was full and the kernel dropped packets"),
+	METRIC(nfqueue_counters, full, COUNTER, "packets",
+	       "packets that the full queue could not take: dropped, or passed with when_full = "
+	       "\"open\""),
+	METRIC(nfqueue_counters, waiting, GAUGE, "packets", "packets in the queue now"),
+};
+METRICS(nfqueue_metrics, "queue", nfqueue_counters, rows);

@@ -5,6 +5,7 @@
  * remembered for it. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "source/source.h"
 
 struct nfqueue_options {
@@ -31,6 +32,8 @@ struct nfqueue_counters {
 
 /* What becomes of packets that the full queue can't take: they pass, or are dropped. Any thread. */
 void nfqueue_fail_open(struct source *s, bool on);
+
+extern const struct metrics nfqueue_metrics;
 
 /* The last three are the kernel's own (/proc/net/netfilter/nfnetlink_queue) where the process may
  * read them; not for the packet path. */

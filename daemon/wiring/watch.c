@@ -99,7 +99,7 @@ static void take_counts(struct watch *w, const uint64_t counts[static RULESET_CO
 		if (counts[i] < w->last[i])
 			w->before[i] += w->last[i];
 		w->last[i] = counts[i];
-		to->counts[i] = w->before[i] + counts[i];
+		to->counters.counts[i] = w->before[i] + counts[i];
 	}
 }
 
@@ -127,7 +127,7 @@ static void say_loss(struct watch *w, struct watch_state *to)
 	if (w->seen_loss)
 		return;
 	w->seen_loss = true;
-	to->lost++;
+	to->counters.lost++;
 	log_error("the kernel's rules are not what they were: %s; traffic may pass undecided",
 		  to->rules);
 }
@@ -146,7 +146,7 @@ static void put_back(struct watch *w, struct watch_state *to, int64_t now)
 		ok = look_once(w, to) == WIRING_GOOD;
 	}
 	if (ok) {
-		to->put_back++;
+		to->counters.put_back++;
 		w->seen_loss = false;
 		log_warn("the kernel's rules were put back");
 	} else {
@@ -364,3 +364,20 @@ void watch_get(struct watch *w, bool fresh, struct watch_state *out)
 	*out = w->state;
 	pthread_mutex_unlock(&w->lock);
 }
+
+static const struct metric rows[] = {
+	METRIC(watch_counters, lost, COUNTER, "times",
+	       "times that the rules were found missing or changed"),
+	METRIC(watch_counters, put_back, COUNTER, "times", "times that they were put back"),
+	METRIC_AS("undecided", watch_counters, counts[RULESET_UNDECIDED], COUNTER, "packets",
+		  "packets met without a verdict after the queues"),
+	METRIC_AS("reverse_path", watch_counters, counts[RULESET_REVERSE], COUNTER, "packets",
+		  "packets from inside dropped, as no route leads back"),
+	METRIC_AS("invalid", watch_counters, counts[RULESET_INVALID], COUNTER, "packets",
+		  "packets from inside dropped, being of no connection"),
+	METRIC_AS("unopened", watch_counters, counts[RULESET_UNOPENED], COUNTER, "packets",
+		  "packets from outside dropped: TCP that no SYN opened"),
+	METRIC_AS("untracked", watch_counters, counts[RULESET_UNTRACKED], COUNTER, "packets",
+		  "packets from inside dropped, as the kernel does not track them"),
+};
+METRICS(watch_metrics, "rules", watch_counters, rows);

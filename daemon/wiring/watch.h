@@ -4,16 +4,23 @@
  * that grow where another program does it again. The same for the interfaces that `inside` names.
  * What the rules themselves drop is counted here, too. */
 #pragma once
+#include "base/metric.h"
 #include "wiring/wiring.h"
 
 struct watch;
+
+/* Since the start. */
+struct watch_counters {
+	uint64_t lost, put_back;         /* times */
+	uint64_t counts[RULESET_COUNTS]; /* packets */
+};
+extern const struct metrics watch_metrics;
 
 struct watch_state {
 	bool looked; /* at all, so far */
 	bool rules_good, interfaces_good;
 	char rules[256], interfaces[256]; /* a sentence where it is not good */
-	uint64_t lost, put_back;          /* times */
-	uint64_t counts[RULESET_COUNTS];  /* since the start */
+	struct watch_counters counters;
 };
 
 /* The configuration stays the caller's, and must outlive the watch or the next watch_config.

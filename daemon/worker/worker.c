@@ -627,3 +627,28 @@ void worker_count(const struct worker *w, struct worker_counters *out)
 	for (size_t i = 0; i < sizeof *out / sizeof *to; i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
+
+static const struct metric rows[] = {
+	METRIC(worker_counters, packets, COUNTER, "packets", "packets that came up"),
+	METRIC(worker_counters, flows, COUNTER, "flows", "flows that began"),
+	METRIC(worker_counters, allowed, COUNTER, "decisions", "flows that were allowed"),
+	METRIC(worker_counters, denied, COUNTER, "decisions", "flows that were denied"),
+	METRIC_AS("awaited", worker_counters, waiting, COUNTER, "packets",
+		  "handshakes let through, their names being still to come"),
+	METRIC(worker_counters, held, COUNTER, "packets", "packets held for a name"),
+	METRIC(worker_counters, malformed, COUNTER, "packets",
+	       "packets whose headers could not be read"),
+	METRIC(worker_counters, dns, COUNTER, "packets", "DNS packets of a capture"),
+	METRIC(worker_counters, evicted, COUNTER, "flows",
+	       "flows forgotten for others, the table being full"),
+	METRIC_AS("decided_again", worker_counters, again, COUNTER, "flows",
+		  "flows whose outcome changed after they were decided"),
+	METRIC_AS("let_go", worker_counters, stuck, COUNTER, "flows",
+		  "times that held bytes passed without a name, as their sender waited for an "
+		  "acknowledgement"),
+	METRIC(worker_counters, unread, COUNTER, "packets",
+	       "packets dropped as nobody could read bytes in their place"),
+	METRIC(worker_counters, unconfirmed, COUNTER, "packets",
+	       "packets that waited for the segment to tell whose they are"),
+};
+METRICS(worker_metrics, "queue", worker_counters, rows);

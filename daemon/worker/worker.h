@@ -1,6 +1,7 @@
 /* worker: the pipeline. One a queue; owns its flows, streams and counters. */
 #pragma once
 #include "base/decision.h"
+#include "base/metric.h"
 #include "identity/onlink.h"
 #include "identity/session.h"
 #include "dns/seen.h"
@@ -76,4 +77,5 @@ struct worker_counters {
 	uint64_t unconfirmed; /* packets that waited for the segment to tell whose they are */
 	uint64_t reasons[REASON_COUNT];
 };
+extern const struct metrics worker_metrics;
 void worker_count(const struct worker *w, struct worker_counters *out);

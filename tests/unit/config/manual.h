@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BEGIN ".\\\" options: as schema.c has them; test_manual --print writes them\n"
-#define END   ".\\\" end of options\n"
+/* The marks of what the code knows: `print` is the test that writes it. */
+#define MANUAL_BEGIN(what, print) ".\\\" " what "; " print " --print writes them\n"
+#define BEGIN                     MANUAL_BEGIN("options: as schema.c has them", "test_manual")
+#define END                       ".\\\" end of options\n"
 
 static inline void put_option(FILE *to, const struct option *o)
 {
@@ -32,7 +34,8 @@ static inline void put_table(FILE *to, const struct table *t, const char *title)
 }
 
 /* A page says between its two marks what put_options prints. */
-static inline void manual_check(const char *page, void (*put_options)(FILE *to))
+static inline void manual_check_part(const char *page, const char *from, const char *to,
+				     void (*put)(FILE *to))
 {
 	char *want, *text = calloc(1, 1 << 20);
 	size_t len;
@@ -42,13 +45,18 @@ static inline void manual_check(const char *page, void (*put_options)(FILE *to))
 	assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
 	fclose(f);
 	f = open_memstream(&want, &len);
-	put_options(f);
+	put(f);
 	fclose(f);
-	char *begin = strstr(text, BEGIN), *end = strstr(text, END);
+	char *begin = strstr(text, from), *end = strstr(text, to);
 	assert_non_null(begin);
 	assert_non_null(end);
 	*end = '\0';
-	assert_string_equal(begin + strlen(BEGIN), want);
+	assert_string_equal(begin + strlen(from), want);
 	free(want);
 	free(text);
+}
+
+static inline void manual_check(const char *page, void (*put_options)(FILE *to))
+{
+	manual_check_part(page, BEGIN, END, put_options);
 }
