@@ -473,9 +473,10 @@ static bool goes_with(const struct packet *p, const struct packet *first)
 	       memcmp(p->dcid, first->dcid, p->dcid_len) == 0;
 }
 
-/* Whether the bytes begin with an Initial that keys of the flow, or its own, open. */
-static bool begins_datagram(struct quic *q, const struct quic_flow *f, struct cursor bytes,
-			    int *tries)
+/* Whether the bytes begin with an Initial that keys of the flow, or its own, open; or those of the
+ * datagram before it, whose first packet (start NULL: none) the flow may not know yet. */
+static bool begins_datagram(struct quic *q, const struct quic_flow *f, const struct packet *before,
+			    struct cursor bytes, int *tries)
 {
 	struct packet p;
 	struct opening o;
@@ -484,19 +485,22 @@ static bool begins_datagram(struct quic *q, const struct quic_flow *f, struct cu
 	++*tries;
 	q->plain_used = 0;
 	open_initial(q, f, &p, &o);
+	if (o.count == 0 && before->start)
+		try_keys(q, &p, before->dcid, before->dcid_len, 0, -1, &o);
 	return o.count > 0;
 }
 
 /* Behind the packets for one destination that the first bytes hold, and behind the least that a
- * datagram has. */
-static struct cursor skip_packets(struct cursor all)
+ * datagram has. *first is the first of them. */
+static struct cursor skip_packets(struct cursor all, struct packet *first)
 {
 	struct cursor c = all, least = all;
-	struct packet first = {0}, p;
+	struct packet p;
+	*first = (struct packet){0};
 	cursor_skip(&least, QUIC_DATAGRAM_MIN);
 	for (struct cursor next = all; (cursor_peek(&next) & 0x80) && read_packet(&next, &p);) {
-		first = first.start ? first : p;
-		if (!goes_with(&p, &first))
+		*first = first->start ? *first : p;
+		if (!goes_with(&p, first))
 			break;
 		c = next;
 	}
@@ -506,10 +510,11 @@ static struct cursor skip_packets(struct cursor all)
 bool quic_next_datagram(struct quic *q, const struct quic_flow *f, struct cursor *all,
 			struct cursor *one)
 {
-	struct cursor rest = skip_packets(*all);
+	struct packet first;
+	struct cursor rest = skip_packets(*all, &first);
 	int tries = 0;
 	while (cursor_left(&rest)) {
-		if (begins_datagram(q, f, rest, &tries)) {
+		if (begins_datagram(q, f, &first, rest, &tries)) {
 			*one = cursor_sub(all, (size_t)(rest.pos - all->pos));
 			return true;
 		}

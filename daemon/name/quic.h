@@ -51,8 +51,8 @@ static inline bool quic_may_open(struct cursor datagram)
 }
 
 /* Takes the first datagram off *all: of several that the kernel has joined into one packet (GSO,
- * GRO), whose size nobody tells, all up to where the next Initial begins that keys of the flow, or
- * its own, open. False where too much looks like one, and is none. */
+ * GRO), whose size nobody tells, all up to where the next Initial begins that keys of the flow,
+ * its own, or the first datagram's open. False where too much looks like one, and is none. */
 bool quic_next_datagram(struct quic *q, const struct quic_flow *f, struct cursor *all,
 			struct cursor *one);
 

@@ -38,11 +38,13 @@ static struct packet udp(const void *bytes, size_t len)
 	return (struct packet){.transport = IPPROTO_UDP, .payload = cursor_of(bytes, len)};
 }
 
-/* A hello for this host (NULL: without a name) in one Initial, or its part from..to. */
-static struct packet initial(const char *host, const uint8_t *id, size_t from, size_t to)
+/* A hello for this host (NULL: without a name) in one Initial, or its part from..to; key: the ID
+ * that its keys come from. */
+static struct packet initial_of(const char *host, const uint8_t *key, const uint8_t *id,
+				size_t from, size_t to)
 {
 	static struct bytes extensions;
-	struct seal s = {&seal_versions[0], id, 8, id, 8, NULL, 1, 4, false, 0, 0};
+	struct seal s = {&seal_versions[0], key, 8, id, 8, NULL, 1, 4, false, 0, 0};
 	extensions.len = message.len = plain.len = out.len = 0;
 	if (host)
 		put_usual(&extensions, host);
@@ -52,6 +54,11 @@ static struct packet initial(const char *host, const uint8_t *id, size_t from, s
 	while (out.len < QUIC_DATAGRAM_MIN)
 		put_number(&out, 0, 1);
 	return udp(out.at, out.len);
+}
+
+static struct packet initial(const char *host, const uint8_t *id, size_t from, size_t to)
+{
+	return initial_of(host, id, id, from, to);
 }
 
 /* A flow that its first hello made allowed, as the worker does it. */
@@ -249,6 +256,30 @@ static void test_joined(void **state)
 	assert_string_equal(naming.hello.host.text, "b.example");
 }
 
+/* The second says other bytes in the first one's place, under keys that only the first tells. */
+static void test_joined_under_the_first_ones_keys(void **state)
+{
+	static struct bytes all;
+	struct packet p;
+	naming_end(&namer, &flow);
+	memset(&flow, 0, sizeof flow);
+	flow.entry.key.transport = IPPROTO_UDP;
+	initial("a.example", first_id, 0, 9999);
+	all.len = 0;
+	put(&all, out.at, out.len);
+	initial_of("b.example", first_id, retry_id, 0, 9999);
+	put(&all, out.at, out.len);
+	p = udp(all.at, all.len);
+	naming_first(&namer, &flow, &p, &naming);
+	assert_int_equal(naming.parse, PARSE_OK);
+	naming_weigh(&namer, &flow, &naming, 1);
+	naming_follow(&namer, &flow, &naming, &p, false);
+	assert_true(flow.live);
+	naming_later(&namer, &flow, NULL, &naming);
+	assert_int_equal(naming.parse, PARSE_BAD);
+	assert_int_equal(naming.broken, REASON_OVERLAP_CONFLICT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_pool_empty),
 		cmocka_unit_test(test_dtls),
 		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_joined_under_the_first_ones_keys),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
