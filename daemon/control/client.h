@@ -33,11 +33,11 @@ struct control {
 	struct control_counters counters;
 };
 
-/* Answers one request line. What it has to say goes to the client's buffer. */
+/* dispatch.c: answers one request line. What it has to say goes to the client's buffer. */
 void command_run(struct client *cl, const char *line, size_t len);
 /* The i-th command's name, NULL beyond the last. */
 const char *command_name(size_t i);
-/* Goes on with a list that did not fit at once. */
+/* sessions.c: goes on with a list that did not fit at once. */
 void command_rows(struct client *cl);
 
 /* Appends a line and its newline to what is to be sent; false where there is no room. */
@@ -46,3 +46,7 @@ bool client_put_json(struct client *cl, const json_t *j);
 size_t client_room(const struct client *cl);
 /* Sends what is there. */
 void client_flush(struct client *cl);
+/* Whether another request is taken now: none goes on, and there is room for its answer. */
+bool client_takes(const struct client *cl);
+/* After an error the client only waits to be freed, by its own event. */
+void client_fail(struct client *cl);

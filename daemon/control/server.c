@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define READERS_MAX (CONTROL_CLIENTS * 3 / 4) /* the rest is for root and the portal */
-#define OUT_LOW     (CONTROL_OUT_MAX / 4)     /* no request is taken beyond this */
 #define GROUPS_MAX  1024
 
 /* ---- one client ---- */
@@ -37,68 +36,6 @@ static void client_free(struct client *cl)
 	free(cl);
 }
 
-size_t client_room(const struct client *cl)
-{
-	return CONTROL_OUT_MAX - (cl->out_len - cl->out_off);
-}
-
-bool client_put(struct client *cl, const char *text, size_t len)
-{
-	if (len + 1 > client_room(cl))
-		return false;
-	if (len + 1 > CONTROL_OUT_MAX - cl->out_len) {
-		memmove(cl->out, cl->out + cl->out_off, cl->out_len - cl->out_off);
-		cl->out_len -= cl->out_off;
-		cl->out_off = 0;
-	}
-	memcpy(cl->out + cl->out_len, text, len);
-	cl->out[cl->out_len + len] = '\n';
-	cl->out_len += len + 1;
-	return true;
-}
-
-bool client_put_json(struct client *cl, const json_t *j)
-{
-	char *text = json_dumps(j, JSON_COMPACT);
-	bool put = text && client_put(cl, text, strlen(text));
-	free(text);
-	return put;
-}
-
-/* After an error the client only waits to be freed, by its own event. */
-static void client_fail(struct client *cl)
-{
-	cl->closing = true;
-	cl->out_off = cl->out_len = 0;
-}
-
-static bool takes_requests(const struct client *cl)
-{
-	return !cl->closing && !cl->rows.id && !cl->reload && cl->out_len - cl->out_off < OUT_LOW;
-}
-
-void client_flush(struct client *cl)
-{
-	while (cl->out_off < cl->out_len) {
-		ssize_t n = send(cl->fd, cl->out + cl->out_off, cl->out_len - cl->out_off,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			client_fail(cl);
-		if (n < 0)
-			break;
-		cl->out_off += (size_t)n;
-	}
-	if (cl->out_off == cl->out_len)
-		cl->out_off = cl->out_len = 0;
-	/* A client at its end is freed by the next event, which EPOLLOUT brings at once. */
-	uint32_t events = cl->out_len || cl->closing ? EPOLLOUT : 0;
-	if (takes_requests(cl) && !cl->eof)
-		events |= EPOLLIN;
-	sd_event_source_set_io_events(cl->io, events);
-}
-
 static void too_long(struct client *cl)
 {
 	static const char answer[] = "{\"id\":null,\"ok\":false,\"code\":\"bad-request\","
@@ -112,7 +49,7 @@ static void too_long(struct client *cl)
 static void take_lines(struct client *cl)
 {
 	size_t done = 0;
-	while (takes_requests(cl)) {
+	while (client_takes(cl)) {
 		char *start = cl->in + done, *end = memchr(start, '\n', cl->in_len - done);
 		if (!end)
 			break;
@@ -121,7 +58,7 @@ static void take_lines(struct client *cl)
 	}
 	memmove(cl->in, cl->in + done, cl->in_len - done);
 	cl->in_len -= done;
-	if (cl->in_len == sizeof cl->in && takes_requests(cl))
+	if (cl->in_len == sizeof cl->in && client_takes(cl))
 		too_long(cl);
 }
 
@@ -155,7 +92,7 @@ static int on_client(sd_event_source *io, int fd, uint32_t events, void *ctx)
 		command_rows(cl);
 	client_flush(cl);
 	/* What was read before the buffers had room waits no longer. */
-	if (takes_requests(cl) && memchr(cl->in, '\n', cl->in_len))
+	if (client_takes(cl) && memchr(cl->in, '\n', cl->in_len))
 		sd_event_source_set_io_events(cl->io, EPOLLIN | EPOLLOUT);
 	else if (cl->rows.id)
 		sd_event_source_set_io_events(cl->io, EPOLLOUT);

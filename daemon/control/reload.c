@@ -1,0 +1,33 @@
+#include "control/request.h"
+
+#define ERRORS_MAX 100 /* in an answer */
+
+enum done command_reload(struct request *r)
+{
+	r->client->reload = json_incref(r->id);
+	r->control->o.ops->reload(r->control->o.ctx);
+	return LATER;
+}
+
+void control_reloaded(struct control *c, const struct errors *errors)
+{
+	for (size_t n = 0; n < CONTROL_CLIENTS; n++) {
+		struct client *cl = c->clients[n];
+		if (!cl || !cl->reload)
+			continue;
+		struct request r = {.client = cl, .id = cl->reload, .result = json_object()};
+		if (errors->count) {
+			r.errors = json_array();
+			request_fail(&r, "failed", "%zu error%s; the old policy stays in force",
+				     errors->count, errors->count == 1 ? "" : "s");
+		}
+		for (size_t i = 0; i < errors->count && i < ERRORS_MAX; i++)
+			json_array_append_new(r.errors, json_string(errors->lines[i]));
+		request_answer(&r);
+		json_decref(r.result);
+		json_decref(r.errors);
+		json_decref(r.id);
+		cl->reload = NULL;
+		client_flush(cl);
+	}
+}

@@ -1,0 +1,94 @@
+#include "control/request.h"
+
+#include "base/clock.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum done request_fail(struct request *r, const char *code, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(r->error, sizeof r->error, format, args);
+	va_end(args);
+	r->code = code;
+	return DONE;
+}
+
+const char *request_text(const struct request *r, const char *key)
+{
+	return json_string_value(json_object_get(r->body, key));
+}
+
+bool request_flag(const struct request *r, const char *key)
+{
+	return json_is_true(json_object_get(r->body, key));
+}
+
+bool request_take_text(const struct request *r, const char *key, char *out, size_t size)
+{
+	json_t *j = json_object_get(r->body, key);
+	out[0] = '\0';
+	if (!j)
+		return true;
+	if (!json_is_string(j) || json_string_length(j) >= size)
+		return false;
+	strcpy(out, json_string_value(j));
+	return true;
+}
+
+bool request_take_address(const struct request *r, const char *key, struct address *out)
+{
+	const char *text = request_text(r, key);
+	return text && address_parse(text, out);
+}
+
+void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
+{
+	char text[40] = "";
+	struct buf b = BUF_OF(text);
+	if (time == 0)
+		return;
+	clock_format(&b, time + ahead);
+	json_object_set_new(to, key, json_string(text));
+}
+
+struct who_from request_from(const struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	return (struct who_from){o->ops->snapshot(o->ctx), o->sessions, o->onlink};
+}
+
+uint64_t request_session(const struct request *r, const struct address *a)
+{
+	const json_t *source = json_object_get(r->body, "source");
+	struct session s;
+	if (!session_at(r->control->o.sessions, a, r->now, &s))
+		return 0;
+	bool meant = !source ||
+		     (json_is_string(source) && strcmp(json_string_value(source), s.source) == 0);
+	return meant ? s.id : 0;
+}
+
+static json_t *answer_of(struct request *r)
+{
+	json_t *a = json_object();
+	json_object_set(a, "id", json_is_integer(r->id) ? r->id : json_null());
+	json_object_set_new(a, "ok", json_boolean(!r->code));
+	if (!r->code) {
+		json_object_set(a, "result", r->result);
+		return a;
+	}
+	json_object_set_new(a, "code", json_string(r->code));
+	json_object_set_new(a, "error", json_string(r->error));
+	if (r->errors)
+		json_object_set(a, "errors", r->errors);
+	return a;
+}
+
+void request_answer(struct request *r)
+{
+	json_t *a = answer_of(r);
+	client_put_json(r->client, a);
+	json_decref(a);
+}
