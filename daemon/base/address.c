@@ -1,6 +1,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,15 @@ struct address address_from6(const uint8_t bytes[16])
 	struct address a;
 	memcpy(a.bytes, bytes, 16);
 	return a;
+}
+
+struct address address_from_socket(const struct sockaddr *a)
+{
+	if (a && a->sa_family == AF_INET)
+		return address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
+	if (a && a->sa_family == AF_INET6)
+		return address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
+	return (struct address){0};
 }
 
 bool address_is4(const struct address *a)

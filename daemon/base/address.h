@@ -24,6 +24,9 @@ struct endpoint { /* port 0: none */
 
 struct address address_from4(const uint8_t bytes[4]);
 struct address address_from6(const uint8_t bytes[16]);
+/* All zero where it is neither IPv4's nor IPv6's. */
+struct sockaddr;
+struct address address_from_socket(const struct sockaddr *a);
 bool address_is4(const struct address *a);
 
 static inline bool address_equal(const struct address *a, const struct address *b)

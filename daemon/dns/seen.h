@@ -85,7 +85,12 @@ size_t seen_origins(struct seen *s, const struct address *client, const struct h
 
 /* For seen_service.c: a keyed hash of a host, and whether an address stands for a target. */
 uint64_t seen_hash(const struct seen *s, const struct host *host);
-bool seen_is_target(const struct address *a);
+/* Whether an address is one of our own, which stands for a name that services point to. */
+static inline bool seen_is_target(const struct address *a)
+{
+	static const uint8_t prefix[8] = {[0] = 0x01, [7] = 1};
+	return memcmp(a->bytes, prefix, sizeof prefix) == 0;
+}
 
 /* Every entry, for the state file: returns false at the end. *slot starts at 0. Restored in
  * ascending order of `order`, a table answers as before. Not for the packet path. */

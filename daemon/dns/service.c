@@ -52,9 +52,3 @@ size_t seen_origins(struct seen *s, const struct address *client, const struct h
 	struct address a = target_address(s, target);
 	return seen_names(s, client, &a, now, out, max);
 }
-
-bool seen_is_target(const struct address *a)
-{
-	static const uint8_t prefix[8] = {[0] = 0x01, [7] = 1};
-	return memcmp(a->bytes, prefix, sizeof prefix) == 0;
-}

@@ -42,20 +42,3 @@ void hello_no_name(struct hello *h, enum hello_name why);
 
 /* Sets name and host from the text of a name. */
 void hello_name(const void *text, size_t len, struct hello *h);
-
-/* First bytes of a TCP connection, client's side; a proxy's header is passed over. PARSE_ABSENT:
- * another protocol, one whose client waits for the server, or a request to a proxy (SOCKS), whose
- * address is all there is; PARSE_MORE: could still become TLS or HTTP, or is not whole. */
-enum parse hello_tcp(struct cursor bytes, struct hello *out);
-
-/* The TCP ports whose clients may ask for TLS in clear first: FTP 21; LMTP 24; SMTP 25, 587, 2525;
- * POP3 110; NNTP 119; IMAP 143; LDAP 389; MySQL 3306; ManageSieve 4190; XMPP 5222, 5269; PostgreSQL
- * 5432; IRC 6667. The server has to answer them before the hello comes, so its first payload
- * answers no hello. The kernel's rules know them, too (iptables: at most 15 in one rule). */
-extern const uint16_t hello_starttls_ports[];
-extern const size_t hello_starttls_port_count;
-bool hello_has_starttls(uint16_t port);
-
-/* The same for such a port: passes over what its client says in clear (see starttls.h).
- * PARSE_ABSENT: the client goes on without TLS, and may ask for it yet (out->another_may_come). */
-enum parse hello_starttls(uint16_t port, struct cursor bytes, struct hello *out);

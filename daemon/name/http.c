@@ -1,4 +1,5 @@
 #include "name/http.h"
+#include "name/authority.h"
 #include "name/http2.h"
 #include "base/host.h"
 #include "name/proxy.h"
@@ -259,30 +260,6 @@ static enum parse read_fields(struct cursor *stream, struct head *h)
 	}
 }
 
-/* The bytes up to `stop` (with it where `with`) or the end. */
-static struct cursor span(struct cursor *c, uint8_t stop, bool with)
-{
-	size_t have = cursor_left(c);
-	const uint8_t *at = have ? memchr(c->pos, stop, have) : NULL;
-	return cursor_sub(c, at ? (size_t)(at - c->pos) + with : have);
-}
-
-void http_authority(struct cursor authority, struct hello *out)
-{
-	bool literal = cursor_peek(&authority) == '[';
-	struct cursor host = span(&authority, literal ? ']' : ':', literal);
-	bool port = cursor_left(&authority) > 0;
-	bool good = !port || (cursor_u8(&authority) == ':' && cursor_left(&host) > 0);
-	while (cursor_left(&authority)) {
-		uint8_t digit = cursor_u8(&authority);
-		good &= digit >= '0' && digit <= '9';
-	}
-	if (good)
-		hello_name(host.pos, cursor_left(&host), out);
-	else
-		hello_no_name(out, HELLO_NAME_BAD);
-}
-
 /* The authority of an absolute-form target (RFC 9112 3.2.2): scheme "://" authority. */
 static bool target_authority(struct cursor target, struct cursor *authority)
 {
@@ -310,9 +287,9 @@ static void read_name(const struct head *h, struct hello *out)
 	bool absolute = target_authority(h->target, &authority);
 	hello_no_name(&host, HELLO_NAME_ABSENT);
 	if (h->hosts)
-		http_authority(h->host, &host);
+		authority_name(h->host, &host);
 	if (absolute)
-		http_authority(authority, out);
+		authority_name(authority, out);
 	if (!absolute) {
 		out->name = host.name;
 		out->host = host.host;

@@ -39,6 +39,3 @@ enum parse http_request(struct cursor stream, struct hello *out);
  * of an h2c connection (see http2.h). */
 enum parse http_next(struct http_follow *f, struct cursor stream, uint64_t *consumed,
 		     uint64_t *body, struct hello *out);
-
-/* Sets out's name from a Host, :authority or absolute-form authority: uri-host [ ":" port ]. */
-void http_authority(struct cursor authority, struct hello *out);

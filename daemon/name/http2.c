@@ -1,4 +1,5 @@
 #include "name/http2.h"
+#include "name/authority.h"
 #include "name/http.h"
 #include "base/host.h"
 #include <nghttp2/nghttp2.h>
@@ -70,10 +71,10 @@ static void take_field(const nghttp2_nv *nv, struct request *r)
 	struct cursor value = cursor_of(nv->value, nv->valuelen);
 	if (named(nv, ":authority")) {
 		r->authorities++;
-		http_authority(value, &r->authority);
+		authority_name(value, &r->authority);
 	} else if (named(nv, "host")) {
 		r->hosts++;
-		http_authority(value, &r->host);
+		authority_name(value, &r->host);
 	} else if (named(nv, ":method")) {
 		r->connect = nv->valuelen == 7 && memcmp(nv->value, "CONNECT", 7) == 0;
 	} else if (named(nv, ":protocol")) {

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/host.h"
+#include "name/first.h"
+#include "name/starttls.h"
 #include "name/tls.h"
 
 #include <netinet/in.h>
@@ -168,7 +170,7 @@ void naming_passed(struct naming_flow *f, const struct packet *p)
 static enum parse parse_first(const struct naming_flow *f, struct cursor bytes, struct hello *h)
 {
 	uint16_t port = f->entry.key.server_port;
-	return hello_has_starttls(port) ? hello_starttls(port, bytes, h) : hello_tcp(bytes, h);
+	return starttls_at(port) ? first_starttls(port, bytes, h) : first_hello(bytes, h);
 }
 
 static void tcp_first(struct namer *n, struct naming_flow *f, const struct packet *p,

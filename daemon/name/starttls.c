@@ -1,19 +1,17 @@
 #include "name/starttls.h"
 
-#include "name/hello.h"
 #include "name/tls.h"
 
 #define WORD_MAX 16 /* with its NUL; no command is as long */
 
-const uint16_t hello_starttls_ports[] = {21,   24,   25,   110,  119,  143,  389, 587,
-					 2525, 3306, 4190, 5222, 5269, 5432, 6667};
-const size_t hello_starttls_port_count =
-	sizeof hello_starttls_ports / sizeof hello_starttls_ports[0];
+const uint16_t starttls_ports[] = {21,   24,   25,   110,  119,  143,  389, 587,
+				   2525, 3306, 4190, 5222, 5269, 5432, 6667};
+const size_t starttls_port_count = sizeof starttls_ports / sizeof starttls_ports[0];
 
-bool hello_has_starttls(uint16_t port)
+bool starttls_at(uint16_t port)
 {
-	for (size_t i = 0; i < hello_starttls_port_count; i++)
-		if (hello_starttls_ports[i] == port)
+	for (size_t i = 0; i < starttls_port_count; i++)
+		if (starttls_ports[i] == port)
 			return true;
 	return false;
 }

@@ -14,7 +14,7 @@ struct held {
 	uint32_t count, free;
 	struct slot *slots;
 	struct shares *shares;
-	struct held_flow **waiting; /* flows whose hello is waited for, any order */
+	struct held_flow **waiting; /* flows whose message is waited for, any order */
 	uint32_t waiting_count, waiting_max;
 };
 

@@ -1,5 +1,5 @@
-/* held: packets that wait in the kernel's queue until their flow's hello is whole. Bounded for each
- * host (packet/share.h) and in all, so that no host can fill a queue; a worker's own, no
+/* held: packets that wait in the kernel's queue until their flow's message is whole. Bounded for
+ * each host (packet/share.h) and in all, so that no host can fill a queue; a worker's own, no
  * allocation once made. */
 #pragma once
 #include "packet/share.h"
@@ -18,7 +18,7 @@ struct held_flow {
 struct held *held_new(uint32_t total, uint32_t per_client);
 void held_free(struct held *h);
 
-/* Adds a packet (its source id) to those of a flow, whose hello is waited for from then on; false
+/* Adds a packet (its source id) to those of a flow, whose message is waited for from then on; false
  * at a bound (reason held-full). host: whose share it is; the same for all that the flow holds. */
 bool held_add(struct held *h, struct held_flow *f, const struct host_key *host, uint64_t id,
 	      int64_t now) __attribute__((warn_unused_result));
@@ -26,18 +26,18 @@ bool held_add(struct held *h, struct held_flow *f, const struct host_key *host, 
 /* Takes the oldest packet of a flow; false where it holds none. */
 bool held_take(struct held *h, struct held_flow *f, const struct host_key *host, uint64_t *id);
 
-/* The flow's hello is whole, or is waited for no more. */
+/* The flow's message is whole, or is waited for no more. */
 void held_done(struct held *h, struct held_flow *f);
 
-/* A flow whose hello is waited for, and whose first held byte came at `before` or earlier, whether
- * it has been let go meanwhile or not; NULL where there is none. */
+/* A flow whose message is waited for, and whose first held byte came at `before` or earlier,
+ * whether it has been let go meanwhile or not; NULL where there is none. */
 struct held_flow *held_overdue(struct held *h, int64_t before);
 
 /* A flow that holds packets, of which the last came at `before` or earlier (f->at, INT64_MAX
  * where the caller wants to hear no more of it). */
 struct held_flow *held_quiet(struct held *h, int64_t before);
 
-/* Whether a hello is waited for at all. */
+/* Whether a message is waited for at all. */
 bool held_waits(const struct held *h);
 
 uint32_t held_count(const struct held *h);

@@ -1,12 +1,11 @@
-/* stream: the first bytes of one direction, joined by offset: TCP segments by sequence number, QUIC
- * CRYPTO frames and DTLS fragments by their own offsets. Bounded; buffers come from a worker's
- * pool. */
+/* stream: the first bytes of one direction, joined by offset: TCP segments by sequence number,
+ * others by offsets of their own. Bounded; buffers come from a worker's pool. */
 #pragma once
 #include "base/cursor.h"
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes from the start that can be joined: a hello of 64 KiB in records of 84 bytes or more, with
+/* Bytes from the start that can be joined: a message of 64 KiB in records of 84 bytes or more, with
  * what may stand before it. */
 #define STREAM_MAX (65536 + 4096)
 

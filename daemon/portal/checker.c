@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "portal/limit.h"
-#include "portal/server.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +114,7 @@ static void *work(void *arg)
 	struct request *r;
 	while ((r = next(c))) {
 		check(r);
-		server_resume(r);
+		request_resume(r);
 	}
 	return NULL;
 }
@@ -148,7 +147,7 @@ void checkers_stop(struct checkers *c)
 	for (; c->count; c->count--, c->first = (c->first + 1) % CHECKS_WAITING) {
 		struct request *r = c->queue[c->first];
 		r->sign_in->busy = r->sign_in->done = true;
-		server_resume(r);
+		request_resume(r);
 	}
 	c->threads = 0;
 }

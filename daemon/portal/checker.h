@@ -25,5 +25,5 @@ struct checkers *checkers_new(struct portal *p, unsigned threads);
 void checkers_stop(struct checkers *c);
 void checkers_free(struct checkers *c); /* stopped */
 
-/* Takes a suspended request, which server_resume wakes when it is done. False: no room. */
+/* Takes a suspended request, which request_resume wakes when it is done. False: no room. */
 bool checkers_add(struct checkers *c, struct request *r);

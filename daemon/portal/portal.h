@@ -10,6 +10,7 @@ struct portal {
 	const char *config_file;
 	sd_event *event;
 	struct server *server;
+	struct deadline *deadline;    /* the server's: of slow connections */
 	struct radius_server *radius; /* or NULL: not asked for */
 	struct checkers *checkers;
 	struct cookies *cookies;

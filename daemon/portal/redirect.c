@@ -1,7 +1,6 @@
 #include "portal/redirect.h"
 
 #include "portal/request.h"
-#include "portal/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +25,7 @@ static bool is_own(struct MHD_Connection *connection, const char *name)
 	if (!address_parse(name, &asked) || !info ||
 	    getsockname(info->connect_fd, (struct sockaddr *)&at, &len) < 0)
 		return false;
-	own = server_address((struct sockaddr *)&at);
+	own = address_from_socket((struct sockaddr *)&at);
 	return address_equal(&asked, &own);
 }
 
@@ -56,7 +55,7 @@ enum MHD_Result redirect_request(void *ctx, struct MHD_Connection *connection, c
 				 const char *method, const char *version, const char *bytes,
 				 size_t *len, void **own)
 {
-	struct portal_config *c = server_config(ctx);
+	struct portal_config *c = portal_config_now(ctx);
 	char to[LOCATION_MAX], page[LOCATION_MAX * 2 + 400];
 	bool follows = strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
 		       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;

@@ -27,6 +27,7 @@ struct request {
 	struct portal *portal;
 	struct portal_config *config; /* as it was when the request began */
 	void *connection;             /* of libmicrohttpd */
+	struct watched *watched;      /* by the server's deadlines */
 	struct address peer;
 	int64_t now, ahead; /* base/clock.h */
 	bool post, head;
@@ -42,16 +43,21 @@ struct request {
 	struct reply reply;
 };
 
-/* The query's value of a name; "" where there is none or it does not fit. (server.c) */
+/* The query's value of a name; "" where there is none or it does not fit. */
 const char *request_query(struct request *r, const char *name);
+
+/* A request waits for a checker, and goes on: its page is asked for once more. (suspend.c) */
+void request_suspend(struct request *r);
+void request_resume(struct request *r);
 
 static inline const char *say(const struct request *r, enum text t)
 {
 	return r->language->text[t];
 }
 
-/* Finds the page and makes the reply. True: it goes on when a checker is done; then once more. */
-bool pages_answer(struct request *r);
+/* Finds the page and makes the reply. True: it goes on when a checker is done; then once more.
+ * (route.c) */
+bool route_answer(struct request *r);
 
 /* A page that says what is wrong. */
 void page_error(struct request *r, unsigned status, enum text title, enum text what);
@@ -63,8 +69,8 @@ void page_see(struct request *r, const char *path);
 void page_away(struct request *r);
 
 /* The pages. */
-void page_home(struct request *r);
-void page_signed_out(struct request *r);
+void page_home(struct request *r);          /* home.c */
+void page_signed_out(struct request *r);    /* home.c */
 void page_why(struct request *r);           /* page_why.c */
 void page_blocked(struct request *r);       /* page_why.c */
 void page_api(struct request *r);           /* api.c */
@@ -96,6 +102,13 @@ void html_hidden(struct request *r, const char *name, const char *value);
 /* A host name or address that may be shown and linked; else "". */
 const char *host_good(const char *text, char out[static HOST_MAX + 1]);
 
-/* What `reach` said: sites, and until when. (pages.c) */
-void html_reach(struct request *r, const json_t *who);
+/* ---- parts of several pages (pages.c) ---- */
+
 void html_sign_in(struct request *r, const char *to);
+/* A paragraph with a link to another page. */
+void html_link(struct request *r, const char *path, enum text t);
+/* The button and the end of a form; quiet: one that is not what the page is for. */
+void html_form_end(struct request *r, enum text button, bool quiet);
+/* What the operator says to all (nothing: nothing), and what is said of this request (or NULL). */
+void html_notice(struct request *r);
+void html_message(struct request *r, const char *message);

@@ -34,42 +34,27 @@ struct server {
 	struct portal *portal;
 	struct MHD_Daemon *https, *http;
 	struct MHD_Daemon *leaving[LEAVING]; /* replaced by a reload; they serve whom they have */
-	struct deadline *deadline;
 	sd_event_source *sweep;
 };
 
-struct portal_config *server_config(struct server *s)
-{
-	return portal_config_now(s->portal);
-}
-
 /* ---- a connection ---- */
-
-struct address server_address(const struct sockaddr *a)
-{
-	if (a && a->sa_family == AF_INET)
-		return address_from4((const uint8_t *)&((const struct sockaddr_in *)a)->sin_addr);
-	if (a && a->sa_family == AF_INET6)
-		return address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
-	return (struct address){0};
-}
 
 static struct address peer_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	return server_address(info ? info->client_addr : NULL);
+	return address_from_socket(info ? info->client_addr : NULL);
 }
 
 static enum MHD_Result on_accept(void *ctx, const struct sockaddr *a, socklen_t len)
 {
 	struct portal *p = ctx;
 	struct portal_config *c = portal_config_now(p);
-	struct address peer = server_address(a);
+	struct address peer = address_from_socket(a);
 	bool served = false;
 	for (size_t i = 0; i < c->clients.count && !served; i++)
 		served = network_has(&c->clients.item[i], &peer);
-	if (served && !deadline_room(p->server->deadline, &peer, c->connections)) {
+	if (served && !deadline_room(p->deadline, &peer, c->connections)) {
 		LOG_LIMITED(log_warn, clock_now(), "%u connections are open; one is refused",
 			    c->connections);
 		served = false;
@@ -91,7 +76,7 @@ static struct held *hold(struct server *s, struct MHD_Connection *connection)
 	struct held *h = calloc(1, sizeof *h);
 	if (!h)
 		return NULL;
-	h->watched = info ? deadline_begin(s->deadline, info->connect_fd, &peer) : NULL;
+	h->watched = info ? deadline_begin(s->portal->deadline, info->connect_fd, &peer) : NULL;
 	h->identity = tls_hold();
 	return h;
 }
@@ -100,7 +85,7 @@ static void drop(struct server *s, struct held *h)
 {
 	if (!h)
 		return;
-	deadline_end(s->deadline, h->watched);
+	deadline_end(s->portal->deadline, h->watched);
 	tls_drop(h->identity);
 	free(h);
 }
@@ -131,12 +116,6 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-const char *request_query(struct request *r, const char *name)
-{
-	const char *value = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
-	return value && strlen(value) < QUERY_MAX ? value : "";
-}
-
 static struct request *request_new(struct portal *p, struct MHD_Connection *connection,
 				   const char *path, const char *method)
 {
@@ -149,6 +128,7 @@ static struct request *request_new(struct portal *p, struct MHD_Connection *conn
 	r->portal = p;
 	r->config = portal_config_now(p);
 	r->connection = connection;
+	r->watched = watched_of(connection);
 	r->peer = peer_of(connection);
 	r->now = clock_now();
 	r->ahead = clock_ahead();
@@ -182,7 +162,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ow
 	struct server *s = ctx;
 	request_free(*own);
 	*own = NULL;
-	deadline_restart(s->deadline, watched_of(connection));
+	deadline_restart(s->portal->deadline, watched_of(connection));
 }
 
 /* A language that was chosen by hand comes before what the browser asks for. */
@@ -310,7 +290,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct request 
 	struct portal *p = r->portal;
 	pthread_rwlock_rdlock(&p->lock);
 	r->language = language_of(p, connection);
-	bool later = pages_answer(r);
+	bool later = route_answer(r);
 	enum MHD_Result result = later ? MHD_YES : send_reply(connection, r);
 	pthread_rwlock_unlock(&p->lock);
 	return result;
@@ -364,18 +344,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	return answer(connection, r);
 }
 
-void server_suspend(struct request *r)
-{
-	deadline_pause(r->portal->server->deadline, watched_of(r->connection));
-	MHD_suspend_connection(r->connection);
-}
-
-void server_resume(struct request *r)
-{
-	deadline_restart(r->portal->server->deadline, watched_of(r->connection));
-	MHD_resume_connection(r->connection);
-}
-
 /* ---- its two listeners ---- */
 
 #define FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC)
@@ -391,10 +359,11 @@ static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	return MHD_start_daemon(
 		FLAGS | (tls ? MHD_USE_TLS : 0), 0, on_accept, s->portal,
-		tls ? on_request : redirect_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_THREAD_POOL_SIZE, tls ? THREADS : 1, MHD_OPTION_CONNECTION_LIMIT,
-		c->connections + SLACK, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		c->connections_per_client, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+		tls ? on_request : redirect_request, tls ? (void *)s : s->portal,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, tls ? THREADS : 1,
+		MHD_OPTION_CONNECTION_LIMIT, c->connections + SLACK,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, c->connections_per_client,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(c->request_time / NS_PER_S),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, s, MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_END);
@@ -418,7 +387,7 @@ static void let_go(struct server *s)
 static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 {
 	struct server *s = ctx;
-	unsigned late = deadline_sweep(s->deadline);
+	unsigned late = deadline_sweep(s->portal->deadline);
 	if (late)
 		LOG_LIMITED(log_info, clock_now(), "%u slow connections are closed", late);
 	let_go(s);
@@ -443,7 +412,7 @@ static bool start_both(struct server *s, struct errors *errors)
 struct server *server_new(struct portal *p, struct errors *errors)
 {
 	struct server *s = calloc(1, sizeof *s);
-	if (!s || !(s->deadline = deadline_new(p->config->request_time))) {
+	if (!s || !(p->deadline = deadline_new(p->config->request_time))) {
 		free(s);
 		return NULL;
 	}
@@ -492,7 +461,7 @@ static struct MHD_Daemon *replace(struct server *s, struct MHD_Daemon *old, bool
 bool server_reload(struct server *s, const struct portal_config *before)
 {
 	const struct portal_config *c = s->portal->config;
-	deadline_limit(s->deadline, c->request_time);
+	deadline_limit(s->portal->deadline, c->request_time);
 	if (before->connections == c->connections && before->request_time == c->request_time &&
 	    before->connections_per_client == c->connections_per_client)
 		return true;
@@ -512,6 +481,7 @@ void server_free(struct server *s)
 	for (size_t i = 0; i < LEAVING; i++)
 		if (s->leaving[i])
 			MHD_stop_daemon(s->leaving[i]); /* its socket was taken back before */
-	deadline_free(s->deadline);
+	deadline_free(s->portal->deadline);
+	s->portal->deadline = NULL;
 	free(s);
 }

@@ -1,12 +1,11 @@
 /* server: the portal's two listeners by libmicrohttpd: HTTPS with the pages, and plain HTTP that
  * only sends people there. */
 #pragma once
-#include "base/address.h"
 #include "base/error.h"
+#include <stdbool.h>
 
 struct portal;
 struct portal_config;
-struct request;
 struct server;
 
 /* Listens; NULL with sentences in errors. The certificate is loaded already (tls.h). */
@@ -16,14 +15,3 @@ struct server *server_new(struct portal *p, struct errors *errors);
 bool server_reload(struct server *s, const struct portal_config *before);
 /* No new connections from here on; what waits for a checker must be given back before. */
 void server_free(struct server *s);
-
-/* All zero where it is neither IPv4's nor IPv6's. */
-struct sockaddr;
-struct address server_address(const struct sockaddr *a);
-
-/* Held: portal_config_free gives it back. */
-struct portal_config *server_config(struct server *s);
-
-/* A request waits for a checker, and goes on: its page is asked for once more. */
-void server_suspend(struct request *r);
-void server_resume(struct request *r);

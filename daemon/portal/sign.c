@@ -4,7 +4,6 @@
 #include "portal/checker.h"
 #include "portal/form.h"
 #include "portal/limit.h"
-#include "portal/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,11 +132,11 @@ bool page_post_sign_in(struct request *r)
 		too_often(r, wait);
 		return false;
 	}
-	server_suspend(r);
+	request_suspend(r);
 	if (!checkers_add(r->portal->checkers, r)) {
 		limit_void(r->portal->limit, &r->peer, s->user, r->now);
 		s->busy = s->done = true;
-		server_resume(r);
+		request_resume(r);
 	}
 	return true;
 }

@@ -47,8 +47,7 @@ int radius_listen(const struct address *a, uint16_t port)
 static void read_peer(struct datagram *d)
 {
 	bool four = d->peer.any.sa_family == AF_INET;
-	d->from = four ? address_from4((const uint8_t *)&d->peer.four.sin_addr)
-		       : address_from6((const uint8_t *)&d->peer.six.sin6_addr);
+	d->from = address_from_socket(&d->peer.any);
 	d->port = four ? d->peer.four.sin_port : d->peer.six.sin6_port;
 }
 

@@ -3,7 +3,7 @@
  * row. */
 #pragma once
 #include "base/cursor.h"
-#include "name/hello.h"
+#include "name/starttls.h"
 #include "source/source.h"
 
 #include <assert.h>
@@ -82,7 +82,7 @@ static inline enum mark_kind mark_of_answer(uint16_t port, struct cursor payload
 {
 	struct cursor tls = payload;
 	if (cursor_u32(&payload) == 0x48545450) /* "HTTP" */
-		return hello_has_starttls(port) ? MARK_HEARD : MARK_ALLOWED;
+		return starttls_at(port) ? MARK_HEARD : MARK_ALLOWED;
 	if (cursor_peek(&tls) != 0x16)
 		return MARK_HEARD;
 	bool is_tls = cursor_u16(&tls) == 0x1603;

@@ -43,7 +43,7 @@ char *blob_load(struct store *s, const char *kind, uint32_t version, struct curs
 	char *bytes = s->ops->load(s, kind, version, &len);
 	*c = cursor_of(bytes, bytes ? len : 0);
 	*shift = bytes ? take_mark(c) : 0;
-	return bytes; // cppcheck-suppress returnDanglingLifetime: it points to the store's
+	return bytes;
 }
 
 int blob_save(struct blob *b, struct store *s, const char *kind, uint32_t version)

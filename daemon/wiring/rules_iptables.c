@@ -178,9 +178,9 @@ static void passes(const struct file *f)
 /* Matches all ports but those of STARTTLS; a multiport takes 15. */
 static void no_starttls(struct buf *b)
 {
-	for (size_t i = 0; i < hello_starttls_port_count; i++)
+	for (size_t i = 0; i < starttls_port_count; i++)
 		buf_printf(b, "%s%u", i % 15 ? "," : " -m multiport ! --sports ",
-			   hello_starttls_ports[i]);
+			   starttls_ports[i]);
 }
 
 /* The server's packets of a flow that an inside client opened. */

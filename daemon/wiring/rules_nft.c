@@ -140,8 +140,8 @@ static void heard(const struct rules *r, FILE *to)
 	rule(to, "tcp flags & (syn | rst) != 0x0 accept");
 	flow_to(r, to, "@ih,0,16 == 0x1603 @ih,40,8 == 0x02 @ih,88,32 != 0xcf21ad74", MARK_ALLOWED);
 	fputs("\t\ttcp sport { ", to);
-	for (size_t i = 0; i < hello_starttls_port_count; i++)
-		fprintf(to, "%s%u", i ? ", " : "", hello_starttls_ports[i]);
+	for (size_t i = 0; i < starttls_port_count; i++)
+		fprintf(to, "%s%u", i ? ", " : "", starttls_ports[i]);
 	fputs(" } @ih,0,32 == 0x48545450 accept\n", to);
 	flow_to(r, to, "@ih,0,32 == 0x48545450", MARK_ALLOWED);
 	flow_to(r, to, "@ih,0,8 == 0x16", MARK_ANSWERED);

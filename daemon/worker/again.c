@@ -14,7 +14,7 @@ enum { AGAIN_BURST = 8192 };
 static void cut_told(struct worker *w, struct flow *f, bool closed)
 {
 	if (!closed) {
-		say_cut(w, f);
+		flow_say_cut(w, f);
 	} else if (f->unsaid) { /* its end is yet to be told */
 		f->unsaid = false;
 		f->state = FLOW_ALLOWED;
@@ -35,16 +35,16 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 		f->outcome.reason = f->was;
 	if (w->now < e->last)
 		w->now = e->last;
-	conclude(w, f);
+	flow_conclude(w, f);
 	if (f->passed)
-		record_ended(w, f, e);
+		flow_record_ended(w, f, e);
 	f->ended = true;
 	f->last = w->now;
-	if (key_of(f)->transport == IPPROTO_TCP)
-		forget(w, f);
+	if (flow_key_of(f)->transport == IPPROTO_TCP)
+		flow_forget(w, f);
 }
 
-void take_ended(struct worker *w)
+void worker_take_ended(struct worker *w)
 {
 	const struct flow_ended *e;
 	if (!w->o.ended)
@@ -62,7 +62,7 @@ static struct flow *holder_of(struct held_flow *h)
 
 /* A hello that did not become whole in time is denied, also where what came of it was let go; one
  * whose sender has been silent for a while, as if it waited for an acknowledgement, is let go. */
-void sweep(struct worker *w)
+void worker_sweep(struct worker *w)
 {
 	struct source *s = w->o.source;
 	struct held_flow *h;
@@ -72,12 +72,12 @@ void sweep(struct worker *w)
 	while ((h = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
 		struct flow *f = holder_of(h);
 		bool told = h->count > 0; /* by the verdict on these */
-		conclude(w, f);
+		flow_conclude(w, f);
 		if (!told && f->state == FLOW_DENIED)
-			s->ops->remark(s, key_of(f), f->named.isn, VERDICT_DENIED);
+			s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_DENIED);
 	}
 	while ((h = held_quiet(w->held, w->now - QUIET)))
-		if (!let_go(w, holder_of(h), false))
+		if (!flow_let_go(w, holder_of(h), false))
 			h->at = INT64_MAX;
 }
 
@@ -88,7 +88,7 @@ void sweep(struct worker *w)
 static void keep_name(struct worker *w, const struct flow *f)
 {
 	if (f->named.evidence == EVIDENCE_SNI_DNS || f->named.evidence == EVIDENCE_HOST_DNS)
-		seen_refresh(w->o.seen, &key_of(f)->client, &key_of(f)->server,
+		seen_refresh(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
 			     naming_host(&f->named), w->now);
 }
 
@@ -107,22 +107,22 @@ static bool flow_again(struct worker *w, struct flow *f)
 	struct source *s = w->o.source;
 	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
 		return true;
-	identify(w, f);
-	struct outcome o = ask(w, f, false);
+	flow_identify(w, f);
+	struct outcome o = flow_ask(w, f, false);
 	bool allow = o.action == ACTION_ALLOW || observing(w);
 	if (f->state == FLOW_ALLOWED && !allow) {
-		if (!f->ended && !s->ops->remark(s, key_of(f), f->named.isn, VERDICT_DENIED))
+		if (!f->ended && !s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_DENIED))
 			return false;
 		COUNT(w->counters.again);
 		f->was = f->outcome.reason;
 		f->unsaid = w->o.ended && f->recorded; /* it may be over: the kernel tells */
-		release(w, f, settle(w, f, o, false));
+		flow_give_held(w, f, flow_record(w, f, o, false));
 	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
-		if (!s->ops->remark(s, key_of(f), f->named.isn, VERDICT_PENDING))
+		if (!s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_PENDING))
 			return false;
 		COUNT(w->counters.again);
-		record_repeats(w, f);
-		forget(w, f);
+		flow_record_repeats(w, f);
+		flow_forget(w, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */
 		keep_name(w, f);
@@ -141,7 +141,7 @@ static bool again_due(const struct worker *w)
 
 /* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
  * portions between bursts; undecided flows meet the new policy by themselves. */
-void decide_again(struct worker *w)
+void worker_decide_again(struct worker *w)
 {
 	uint64_t sessions = sessions_generation(w->o.sessions);
 	const char *policy = snapshot_digest(w->snapshot);

@@ -38,7 +38,7 @@ struct flow {
 	uint32_t repeat_said; /* s of clock_now: when that was */
 };
 
-static inline const struct flow_key *key_of(const struct flow *f)
+static inline const struct flow_key *flow_key_of(const struct flow *f)
 {
 	return &f->named.entry.key;
 }

@@ -51,65 +51,72 @@ static inline void give(struct worker *w, uint64_t id, enum verdict v)
 
 /* who.c: whose a packet is. */
 /* Whose share of what is bounded an address takes. */
-struct host_key whose(const struct worker *w, const struct address *client);
-void identify(struct worker *w, struct flow *f);
+struct host_key worker_whose(const struct worker *w, const struct address *client);
+void flow_identify(struct worker *w, struct flow *f);
 /* Sets who a flow's client is; nobody with no user and no tier. */
-void who_set(struct worker *w, struct flow *f, const struct who *who);
-const struct who *who_of(const struct flow *f);
+void flow_set_who(struct worker *w, struct flow *f, const struct who *who);
+const struct who *flow_who(const struct flow *f);
 /* A packet of another host than the one that its flow is of: it touches nothing. */
-bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
+bool flow_is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
 /* A packet came: its session, if it surely has one, is not idle. */
-void keep_alive(struct worker *w, const struct arrival *a, const struct address *client);
+void worker_keep_alive(struct worker *w, const struct arrival *a, const struct address *client);
 /* Who a flow's client is was told by the frame alone: its data waits until the segment has told,
  * for the answer to a SYN makes the kernel ask, and we ask, too. Whether the packet was dropped: it
  * comes again. */
-bool ask_segment(struct worker *w, const struct flow *f, uint64_t id);
+bool flow_ask_segment(struct worker *w, const struct flow *f, uint64_t id);
 
 /* verdict.c: from a name to what becomes of the flow. */
-struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting);
+struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiting);
 /* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
-struct outcome ask(struct worker *w, struct flow *f, bool waiting);
+struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting);
 /* The policy's answer to a flow whose first bytes are read. */
-struct outcome judge(struct worker *w, struct flow *f, const struct naming *n);
+struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
-enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again);
-enum verdict denial(const struct worker *w, const struct flow *f);
-enum verdict passing(const struct worker *w, const struct flow *f);
+enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again);
+enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f);
+enum verdict flow_pass_verdict(const struct worker *w, const struct flow *f);
+/* Lets a packet go on undecided. */
+void flow_pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id);
 /* Gives a flow's verdict to the packets that it holds. */
-void release(struct worker *w, struct flow *f, enum verdict v);
+void flow_give_held(struct worker *w, struct flow *f, enum verdict v);
 /* Gives a flow's verdict to its packet and to those that it holds. */
-void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id);
+void flow_give(struct worker *w, struct flow *f, enum verdict v, uint64_t id);
 /* Both, for a flow whose later packets do not matter. */
-void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id);
-void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
+void flow_record_give(struct worker *w, struct flow *f, struct outcome o, uint64_t id);
+void flow_deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
 /* A denied flow was met again. */
-void repeat(struct worker *w, struct flow *f);
+void flow_count_repeat(struct worker *w, struct flow *f);
 /* Records a flow's denial that waited for word from the kernel. */
-void say_cut(struct worker *w, struct flow *f);
+void flow_say_cut(struct worker *w, struct flow *f);
 /* Answers the plain HTTP request at hand in its server's place; false where it is to be rejected.
  */
-bool answer(struct worker *w, const struct flow *f);
-void record_repeats(struct worker *w, struct flow *f);
-void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
+bool flow_answer_request(struct worker *w, const struct flow *f);
+void flow_record_repeats(struct worker *w, struct flow *f);
+void flow_record_ended(struct worker *w, struct flow *f, const struct flow_ended *e);
 /* A flow of a key that is not in the table; NULL where every flow there holds packets (reason
  * table-full). */
 struct flow *flow_new(struct worker *w, const struct flow_key *key, int64_t now);
 /* A flow goes: what is still open of it is said. */
-void conclude(struct worker *w, struct flow *f);
+void flow_conclude(struct worker *w, struct flow *f);
 /* Puts back all that is the worker's; nothing of the flow is open any more. */
 void flow_end(struct worker *w, struct flow *f);
 /* Out of the table, too. */
-void forget(struct worker *w, struct flow *f);
+void flow_forget(struct worker *w, struct flow *f);
 
-/* worker.c: what is held is not acknowledged. Where its sender says no more until it is, or says it
+/* hold.c */
+/* Holds a packet whose flow's hello is not whole, or denies the flow at a bound. */
+void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id);
+/* A packet brings again what is held. */
+void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, uint64_t id);
+/* What is held is not acknowledged. Where its sender says no more until it is, or says it
  * again, it goes on, as much as the sender's first window, if some line could still allow the flow.
  * It is kept and compared like all else, and nothing behind a hole goes. With care, where a part of
  * a name shows, or where every such line wants that the name agrees with the address: silence is
  * not enough then. again: its sender began to say it again from its first byte. False: it waits on.
  */
-bool let_go(struct worker *w, struct flow *f, bool again);
+bool flow_let_go(struct worker *w, struct flow *f, bool again);
 
 /* again.c: what happens between bursts. */
-void take_ended(struct worker *w);
-void sweep(struct worker *w);
-void decide_again(struct worker *w);
+void worker_take_ended(struct worker *w);
+void worker_sweep(struct worker *w);
+void worker_decide_again(struct worker *w);

@@ -6,9 +6,9 @@
 static void remember(struct flow_memory *m, const struct flow *f)
 {
 	const struct naming_flow *n = &f->named;
-	const struct who *who = who_of(f);
+	const struct who *who = flow_who(f);
 	*m = (struct flow_memory){
-		.key = *key_of(f),
+		.key = *flow_key_of(f),
 		.allowed = f->state == FLOW_ALLOWED,
 		.outcome = f->outcome,
 		.evidence = n->evidence,
@@ -79,5 +79,5 @@ void worker_restore(struct worker *w, const struct flow_memory *m)
 	memcpy(f->mac, m->mac, sizeof f->mac);
 	memcpy(who.user, m->user, strnlen(m->user, sizeof who.user - 1));
 	memcpy(who.tier, m->tier, strnlen(m->tier, sizeof who.tier - 1));
-	who_set(w, f, &who);
+	flow_set_who(w, f, &who);
 }

@@ -18,26 +18,26 @@ static void text_copy(char *to, size_t room, const char *from)
  * one of ours. */
 static struct address server_of(const struct worker *w, const struct flow *f)
 {
-	struct address meant = seen_meant(w->o.seen, &key_of(f)->server);
-	return snapshot_internal(w->snapshot, &meant) ? key_of(f)->server : meant;
+	struct address meant = seen_meant(w->o.seen, &flow_key_of(f)->server);
+	return snapshot_internal(w->snapshot, &meant) ? flow_key_of(f)->server : meant;
 }
 
 /* What a bridge of ours carries from port to port comes up where br_netfilter is loaded, and leaves
  * no network: rules that run before routing can't tell it from what does. */
 static bool stays(const struct worker *w, const struct flow *f)
 {
-	int link = w->o.onlink ? onlink_link(w->o.onlink, &key_of(f)->client) : 0;
-	return link && link == onlink_link(w->o.onlink, &key_of(f)->server);
+	int link = w->o.onlink ? onlink_link(w->o.onlink, &flow_key_of(f)->client) : 0;
+	return link && link == onlink_link(w->o.onlink, &flow_key_of(f)->server);
 }
 
-struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting)
+struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiting)
 {
 	return (struct facts){
-		.client = key_of(f)->client,
+		.client = flow_key_of(f)->client,
 		.server = server_of(w, f),
-		.port = key_of(f)->server_port,
-		.transport = key_of(f)->transport,
-		.tier = who_of(f)->tier,
+		.port = flow_key_of(f)->server_port,
+		.transport = flow_key_of(f)->transport,
+		.tier = flow_who(f)->tier,
 		.host = f->named.evidence > EVIDENCE_ADDRESS ? naming_host(&f->named) : NULL,
 		.evidence = f->named.evidence,
 		.mismatch = f->named.mismatch,
@@ -48,14 +48,14 @@ struct facts facts_of(const struct worker *w, const struct flow *f, bool waiting
 
 /* Where DNS alone names the flow, each name may be meant that its client was told for the address,
  * whatever was told last: a deny line for one denies, else an allow line for one allows. */
-struct outcome ask(struct worker *w, struct flow *f, bool waiting)
+struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting)
 {
-	struct facts facts = facts_of(w, f, waiting);
+	struct facts facts = flow_facts(w, f, waiting);
 	struct outcome best = decide(w->snapshot, &facts, wall(w));
 	size_t count = 0, meant = NAMES;
 	if (f->named.evidence == EVIDENCE_DNS)
-		count = seen_names(w->o.seen, &key_of(f)->client, &key_of(f)->server, w->now,
-				   w->names, NAMES);
+		count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
+				   w->now, w->names, NAMES);
 	for (size_t i = 0; i < count && best.reason != REASON_DENY_LINE; i++) {
 		facts.host = &w->names[i];
 		struct outcome o = decide(w->snapshot, &facts, wall(w));
@@ -80,7 +80,7 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 		     struct decision *d)
 {
 	const struct host *host = naming_host(&f->named);
-	const struct flow_key *k = key_of(f);
+	const struct flow_key *k = flow_key_of(f);
 	memset(d, 0, offsetof(struct decision, host));
 	d->time = wall(w);
 	d->kind = kind;
@@ -97,8 +97,8 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 	memcpy(d->mac, f->mac, sizeof d->mac);
 	d->host.len = host->len;
 	memcpy(d->host.text, host->text, (size_t)host->len + 1);
-	memcpy(d->user, who_of(f)->user, sizeof d->user);
-	memcpy(d->tier, who_of(f)->tier, sizeof d->tier);
+	memcpy(d->user, flow_who(f)->user, sizeof d->user);
+	memcpy(d->tier, flow_who(f)->tier, sizeof d->tier);
 	text_copy(d->policy, sizeof d->policy, snapshot_digest(w->snapshot));
 	d->stuck = f->stuck;
 	d->rule[0] = d->site[0] = '\0';
@@ -125,7 +125,7 @@ static bool record_decided(struct worker *w, struct flow *f)
 }
 
 /* One record with a repeat count stands for all the retries of a denied flow. */
-void record_repeats(struct worker *w, struct flow *f)
+void flow_record_repeats(struct worker *w, struct flow *f)
 {
 	struct decision d;
 	if (!f->repeats)
@@ -137,7 +137,7 @@ void record_repeats(struct worker *w, struct flow *f)
 	w->o.record(w->o.ctx, &d);
 }
 
-void say_cut(struct worker *w, struct flow *f)
+void flow_say_cut(struct worker *w, struct flow *f)
 {
 	if (!f->unsaid)
 		return;
@@ -145,15 +145,15 @@ void say_cut(struct worker *w, struct flow *f)
 	record_decided(w, f);
 }
 
-void repeat(struct worker *w, struct flow *f)
+void flow_count_repeat(struct worker *w, struct flow *f)
 {
-	say_cut(w, f);
+	flow_say_cut(w, f);
 	f->repeats++;
 	if (seconds(w) - f->repeat_said >= REPEAT_SAY)
-		record_repeats(w, f);
+		flow_record_repeats(w, f);
 }
 
-void record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
+void flow_record_ended(struct worker *w, struct flow *f, const struct flow_ended *e)
 {
 	struct decision d;
 	describe(w, f, DECISION_ENDED, &d);
@@ -173,11 +173,11 @@ static const struct endpoint *request_portal(const struct worker *w, const struc
 					     struct packet *request)
 {
 	const struct config *c = snapshot_settings(w->snapshot);
-	const struct endpoint *portal = &c->portal[!address_is4(&key_of(f)->client)];
+	const struct endpoint *portal = &c->portal[!address_is4(&flow_key_of(f)->client)];
 	if (c->on_deny != CONFIG_REDIRECT || f->named.protocol != PROTOCOL_HTTP || f->passed ||
 	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->named.unsent ||
-	    !f->named.syn_seen || (*who_of(f)->tier && probe_asks(naming_host(&f->named))) ||
-	    key_of(f)->server_port != 80 || !portal->port || !w->at)
+	    !f->named.syn_seen || (*flow_who(f)->tier && probe_asks(naming_host(&f->named))) ||
+	    flow_key_of(f)->server_port != 80 || !portal->port || !w->at)
 		return NULL;
 	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
 		    cursor_left(&request->payload) && request->tcp_flags & TCP_ACK &&
@@ -195,7 +195,7 @@ static bool is_get(const struct flow *f, const struct packet *p)
 	       (memcmp(method, "GET ", 4) == 0 || memcmp(method, "HEAD", 4) == 0);
 }
 
-bool answer(struct worker *w, const struct flow *f)
+bool flow_answer_request(struct worker *w, const struct flow *f)
 {
 	struct packet request;
 	char address[ADDRESS_TEXT];
@@ -204,12 +204,12 @@ bool answer(struct worker *w, const struct flow *f)
 	if (!portal)
 		return false;
 	const struct reply_redirect r = {
-		.key = key_of(f),
+		.key = flow_key_of(f),
 		.seq = request.ack,
 		.ack = request.seq + (uint32_t)cursor_left(&request.payload),
 		.follows = is_get(f, &request),
 		.portal = portal,
-		.to = host->len ? host->text : address_format(&key_of(f)->server, address),
+		.to = host->len ? host->text : address_format(&flow_key_of(f)->server, address),
 	};
 	w->o.source->ops->redirect(w->o.source, &r);
 	return true;
@@ -222,26 +222,26 @@ static bool opens(const struct worker *w)
 	       cursor_left(&w->packet->payload) == 0 && w->at->entry == ENTRY_NONE;
 }
 
-enum verdict denial(const struct worker *w, const struct flow *f)
+enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f)
 {
 	struct packet request;
 	enum config_on_deny how = snapshot_settings(w->snapshot)->on_deny;
 	if (how == CONFIG_DROP)
 		return VERDICT_DROP_DENIED;
-	if (how == CONFIG_REDIRECT && key_of(f)->transport == IPPROTO_TCP &&
-	    key_of(f)->server_port == 80 && !f->named.started && opens(w))
+	if (how == CONFIG_REDIRECT && flow_key_of(f)->transport == IPPROTO_TCP &&
+	    flow_key_of(f)->server_port == 80 && !f->named.started && opens(w))
 		return VERDICT_REDIRECT;
 	if (request_portal(w, f, &request))
 		return VERDICT_DROP_DENIED; /* and answered by ourselves */
 	return VERDICT_DENIED;
 }
 
-enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool again)
+enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again)
 {
 	f->outcome = o;
 	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
 	if (again) {
-		repeat(w, f);
+		flow_count_repeat(w, f);
 	} else if (f->unsaid) {
 		/* said when it is known to be open */
 	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
@@ -259,15 +259,15 @@ enum verdict settle(struct worker *w, struct flow *f, struct outcome o, bool aga
 	f->named.live = f->named.live && f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_DENIED || (!f->named.live && naming_joins(&f->named)))
 		naming_drop(&w->namer, &f->named);
-	return f->state == FLOW_DENIED ? denial(w, f) : passing(w, f);
+	return f->state == FLOW_DENIED ? flow_denial_verdict(w, f) : flow_pass_verdict(w, f);
 }
 
 /* What an allowed flow's packet gets. The kernel settles a heard flow by itself when its server
  * answers; what has to be looked at for good is never given to it. */
-enum verdict passing(const struct worker *w, const struct flow *f)
+enum verdict flow_pass_verdict(const struct worker *w, const struct flow *f)
 {
 	enum entry entry = w->at ? w->at->entry : ENTRY_ANSWERED;
-	bool tcp = key_of(f)->transport == IPPROTO_TCP;
+	bool tcp = flow_key_of(f)->transport == IPPROTO_TCP;
 	if (!f->named.heard || (f->restored && entry == ENTRY_NONE))
 		return VERDICT_ALLOWED;
 	if (naming_stays(&f->named))
@@ -279,9 +279,15 @@ enum verdict passing(const struct worker *w, const struct flow *f)
 	return VERDICT_HEARD;
 }
 
+void flow_pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	naming_passed(&f->named, p);
+	give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
+}
+
 /* All or none: the held packets of a flow get its verdict. Of a denied flow the first is rejected,
  * so that the client hears at once, and the rest need no further reset. */
-void release(struct worker *w, struct flow *f, enum verdict v)
+void flow_give_held(struct worker *w, struct flow *f, enum verdict v)
 {
 	uint64_t id;
 	held_done(w->held, &f->held);
@@ -294,8 +300,8 @@ void release(struct worker *w, struct flow *f, enum verdict v)
 
 static void tell_server(struct worker *w, const struct flow *f)
 {
-	if (key_of(f)->transport == IPPROTO_TCP && (f->named.started || f->answered))
-		w->o.source->ops->reset_server(w->o.source, key_of(f),
+	if (flow_key_of(f)->transport == IPPROTO_TCP && (f->named.started || f->answered))
+		w->o.source->ops->reset_server(w->o.source, flow_key_of(f),
 					       f->named.isn + (uint32_t)f->named.unsent);
 }
 
@@ -315,21 +321,22 @@ static enum reason broken_by(const struct naming *n)
  * server does not mind: then a deny line could have matched the name in it. */
 static bool must_be_whole(struct worker *w, const struct flow *f, enum reason broken)
 {
-	const struct facts facts = facts_of(w, f, false);
+	const struct facts facts = flow_facts(w, f, false);
 	return broken == REASON_OVERLAP_CONFLICT ||
 	       decide_name_may_deny(w->snapshot, &facts, wall(w));
 }
 
 /* A flow that has no name for a reason of its own is denied for that reason, unless the policy
  * takes the address or the DNS answer for it and denies no name. */
-struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
+struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming *n)
 {
-	struct outcome o = ask(w, f, false);
+	struct outcome o = flow_ask(w, f, false);
 	enum reason broken = broken_by(n);
 	if (f->named.evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
 	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
 		return o;
-	if (broken == REASON_COUNT && key_of(f)->transport == IPPROTO_TCP && !f->named.syn_seen)
+	if (broken == REASON_COUNT && flow_key_of(f)->transport == IPPROTO_TCP &&
+	    !f->named.syn_seen)
 		broken = REASON_NAME_FORGOTTEN;
 	if (o.action == ACTION_ALLOW) {
 		if (n->parse == PARSE_ABSENT && n->hello.another_may_come)
@@ -345,27 +352,27 @@ struct outcome judge(struct worker *w, struct flow *f, const struct naming *n)
 	return o;
 }
 
-void apply(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
+void flow_give(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 {
 	bool had_held = f->held.count > 0;
-	release(w, f, v);
+	flow_give_held(w, f, v);
 	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
-	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && answer(w, f)))
+	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && flow_answer_request(w, f)))
 		tell_server(w, f);
 }
 
-void decided(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
+void flow_record_give(struct worker *w, struct flow *f, struct outcome o, uint64_t id)
 {
 	f->named.live = false;
-	apply(w, f, settle(w, f, o, false), id);
+	flow_give(w, f, flow_record(w, f, o, false), id);
 }
 
-void deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
+void flow_deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
 {
-	decided(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+	flow_record_give(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
 }
 
-void conclude(struct worker *w, struct flow *f)
+void flow_conclude(struct worker *w, struct flow *f)
 {
 	if (f->state == FLOW_NEW && !f->recorded && f->named.started) {
 		struct naming n = {.parse = PARSE_ABSENT, .broken = REASON_COUNT};
@@ -373,19 +380,19 @@ void conclude(struct worker *w, struct flow *f)
 			n.parse = PARSE_BAD;
 			n.broken = REASON_HELLO_UNFINISHED;
 		}
-		identify(w, f);
+		flow_identify(w, f);
 		naming_weigh(&w->namer, &f->named, &n, w->now);
-		settle(w, f, judge(w, f, &n), false);
+		flow_record(w, f, flow_judge(w, f, &n), false);
 	} else if (f->held.count && naming_comes_again(&f->named)) {
-		release(w, f, VERDICT_DROP);
+		flow_give_held(w, f, VERDICT_DROP);
 	} else if (f->held.count || f->held.since) {
 		f->named.live = false;
 		f->named.evidence = EVIDENCE_ADDRESS;
 		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
-		release(w, f, settle(w, f, o, false));
+		flow_give_held(w, f, flow_record(w, f, o, false));
 		tell_server(w, f);
 	}
-	record_repeats(w, f);
+	flow_record_repeats(w, f);
 	held_done(w->held, &f->held);
 	naming_drop(&w->namer, &f->named);
 }
@@ -397,7 +404,7 @@ void flow_end(struct worker *w, struct flow *f)
 	f->who = NULL;
 }
 
-void forget(struct worker *w, struct flow *f)
+void flow_forget(struct worker *w, struct flow *f)
 {
 	flow_end(w, f);
 	flow_remove(w->flows, f);
@@ -405,7 +412,7 @@ void forget(struct worker *w, struct flow *f)
 
 struct flow *flow_new(struct worker *w, const struct flow_key *key, int64_t now)
 {
-	const struct host_key owner = whose(w, &key->client);
+	const struct host_key owner = worker_whose(w, &key->client);
 	struct flow *f = flow_add(w->flows, key, &owner);
 	if (f) {
 		f->named.owner = owner;

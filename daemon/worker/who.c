@@ -7,7 +7,7 @@
 
 #define ASK_EVERY (10 * NS_PER_MS)
 
-struct host_key whose(const struct worker *w, const struct address *client)
+struct host_key worker_whose(const struct worker *w, const struct address *client)
 {
 	return w->o.onlink ? onlink_host(w->o.onlink, client) : host_key_address(client);
 }
@@ -17,13 +17,13 @@ static struct who_from from_of(const struct worker *w)
 	return (struct who_from){w->snapshot, w->o.sessions, w->o.onlink};
 }
 
-const struct who *who_of(const struct flow *f)
+const struct who *flow_who(const struct flow *f)
 {
 	static const struct who nobody;
 	return f->who ? f->who : &nobody;
 }
 
-void who_set(struct worker *w, struct flow *f, const struct who *who)
+void flow_set_who(struct worker *w, struct flow *f, const struct who *who)
 {
 	const struct who *before = f->who;
 	f->who = unique_get(w->people, who, sizeof *who);
@@ -31,24 +31,24 @@ void who_set(struct worker *w, struct flow *f, const struct who *who)
 }
 
 /* Of a flow that is decided the host may have moved on to another MAC address since. */
-void identify(struct worker *w, struct flow *f)
+void flow_identify(struct worker *w, struct flow *f)
 {
 	struct who_at at;
 	const struct who_from from = from_of(w);
 	bool decided = f->state == FLOW_ALLOWED || f->state == FLOW_DENIED;
-	who_at(&from, &key_of(f)->client, f->has_mac ? f->mac : NULL, !decided, w->now, &at);
+	who_at(&from, &flow_key_of(f)->client, f->has_mac ? f->mac : NULL, !decided, w->now, &at);
 	f->unconfirmed = at.unconfirmed;
-	who_set(w, f, &at.who);
+	flow_set_who(w, f, &at.who);
 }
 
-bool is_forged(const struct worker *w, const struct flow *f, const struct arrival *a)
+bool flow_is_forged(const struct worker *w, const struct flow *f, const struct arrival *a)
 {
 	return a->has_mac && f->has_mac && memcmp(a->mac, f->mac, sizeof a->mac) != 0 &&
-	       who_is_another(w->o.onlink, &key_of(f)->client, a->mac);
+	       who_is_another(w->o.onlink, &flow_key_of(f)->client, a->mac);
 }
 
 /* Only what is surely of a session's host keeps it from being idle. */
-void keep_alive(struct worker *w, const struct arrival *a, const struct address *client)
+void worker_keep_alive(struct worker *w, const struct arrival *a, const struct address *client)
 {
 	struct who_at at;
 	const struct who_from from = from_of(w);
@@ -57,7 +57,7 @@ void keep_alive(struct worker *w, const struct arrival *a, const struct address 
 		session_touch(w->o.sessions, client, w->now);
 }
 
-bool ask_segment(struct worker *w, const struct flow *f, uint64_t id)
+bool flow_ask_segment(struct worker *w, const struct flow *f, uint64_t id)
 {
 	if (!f->unconfirmed || observing(w))
 		return false;
@@ -65,7 +65,7 @@ bool ask_segment(struct worker *w, const struct flow *f, uint64_t id)
 	give(w, id, VERDICT_DROP);
 	if (w->o.ask && w->now - w->asked >= ASK_EVERY) {
 		w->asked = w->now;
-		w->o.ask(w->o.ctx, &key_of(f)->client);
+		w->o.ask(w->o.ctx, &flow_key_of(f)->client);
 	}
 	return true;
 }

@@ -14,86 +14,15 @@ enum { STREAMS_EACH = 16 }; /* one host has a sixteenth of the streams, as of wh
 /* So long after a SYN another one may stand in the queue that the kernel took before it heard our
  * verdict on the first: of two new entries on the same ports it keeps one, and does not say which.
  */
-#define SYN_RACE (500 * NS_PER_MS)
-enum { FIRST_WINDOW = 14600 };     /* RFC 6928: ten segments */
+#define SYN_RACE  (500 * NS_PER_MS)
 #define UDP_GRACE (300 * NS_PER_S) /* a quiet QUIC connection comes back */
 
 /* ---- a client's packet ---- */
 
-/* Goes on undecided. */
-static void pass(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
-{
-	naming_passed(&f->named, p);
-	give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
-}
-
 static void pass_all(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	release(w, f, VERDICT_PASS);
-	pass(w, f, p, id);
-}
-
-/* A hello that is not whole may show its name: whether no line could allow it. (One that its
- * client ends is not waiting for anything.) */
-static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
-{
-	struct facts facts = facts_of(w, f, false);
-	facts.host = &h->host;
-	facts.evidence = EVIDENCE_SNI_DNS;
-	return h->name == HELLO_NAME_BAD ||
-	       (h->name == HELLO_NAME_OK &&
-		decide(w->snapshot, &facts, wall(w)).action == ACTION_DENY);
-}
-
-static void hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
-{
-	f->shows_part = n->hello.name == HELLO_NAME_PART;
-	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
-	if (f->held.since && w->now - f->held.since >= w->o.config->hello_timeout)
-		deny(w, f, REASON_HELLO_UNFINISHED, id);
-	else if (held_add(w->held, &f->held, &f->named.owner, id, w->now))
-		COUNT(w->counters.held);
-	else if (naming_comes_again(&f->named))
-		give(w, id, VERDICT_DROP);
-	else
-		deny(w, f, REASON_HELD_FULL, id);
-}
-
-static bool wants_care(const struct worker *w, const struct flow *f)
-{
-	const struct facts facts = facts_of(w, f, true);
-	return f->shows_part || decide_wants_agreement(w->snapshot, &facts, wall(w));
-}
-
-bool let_go(struct worker *w, struct flow *f, bool again)
-{
-	uint64_t id;
-	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
-	uint64_t joined = naming_joined(&f->named, &hole);
-	if (!stuck || f->unfit || key_of(f)->transport != IPPROTO_TCP || hole ||
-	    joined > FIRST_WINDOW ||
-	    (f->state != FLOW_ALLOWED && ask(w, f, true).action != ACTION_WAIT) ||
-	    (!again && wants_care(w, f)))
-		return false;
-	while (held_take(w->held, &f->held, &f->named.owner, &id))
-		give(w, id, VERDICT_PASS);
-	if (f->state == FLOW_HOLDING)
-		f->state = FLOW_NEW;
-	if (f->named.next + joined > f->named.unsent)
-		f->named.unsent = f->named.next + joined;
-	f->stuck = true;
-	COUNT(w->counters.stuck);
-	return true;
-}
-
-/* Bytes that wait come again. */
-static void waiting_again(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
-{
-	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
-	if (!f->held.count || let_go(w, f, from_first))
-		pass(w, f, p, id);
-	else
-		give(w, id, VERDICT_DROP);
+	flow_give_held(w, f, VERDICT_PASS);
+	flow_pass(w, f, p, id);
 }
 
 /* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
@@ -112,10 +41,10 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 		f->named.started = false;
 		give(w, id, VERDICT_DROP);
 	} else if (n->waits) {
-		waiting_again(w, f, p, id);
+		flow_hold_repeat(w, f, p, id);
 	} else {
 		f->state = FLOW_HOLDING;
-		hold(w, f, n, id);
+		flow_hold(w, f, n, id);
 	}
 }
 
@@ -128,9 +57,9 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 	naming_later(&w->namer, &f->named, joined ? NULL : p, &n);
 	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
 		naming_weigh(&w->namer, &f->named, &n, w->now);
-		enum verdict v = settle(w, f, judge(w, f, &n), false);
+		enum verdict v = flow_record(w, f, flow_judge(w, f, &n), false);
 		if (f->state == FLOW_DENIED) {
-			apply(w, f, v, id);
+			flow_give(w, f, v, id);
 			return;
 		}
 		naming_later(&w->namer, &f->named, NULL, &n);
@@ -139,21 +68,21 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 		give(w, id, VERDICT_DROP);
 	} else if (n.parse == PARSE_MORE && n.nothing_new) {
 		naming_passed(&f->named, p);
-		give(w, id, passing(w, f));
+		give(w, id, flow_pass_verdict(w, f));
 	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
 		naming_passed(&f->named, p);
-		apply(w, f, passing(w, f), id);
+		flow_give(w, f, flow_pass_verdict(w, f), id);
 	} else if (n.parse == PARSE_MORE && n.waits) {
-		waiting_again(w, f, p, id);
+		flow_hold_repeat(w, f, p, id);
 	} else if (n.parse == PARSE_MORE) {
-		hold(w, f, &n, id);
+		flow_hold(w, f, &n, id);
 	} else if (n.parse == PARSE_ABSENT) {
 		f->named.live = false;
 		naming_drop(&w->namer, &f->named);
 		naming_passed(&f->named, p);
-		apply(w, f, passing(w, f), id);
+		flow_give(w, f, flow_pass_verdict(w, f), id);
 	} else {
-		deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
+		flow_deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 	}
 }
 
@@ -172,26 +101,26 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 		return;
 	}
 	naming_weigh(&w->namer, &f->named, &n, w->now);
-	struct outcome o = judge(w, f, &n);
+	struct outcome o = flow_judge(w, f, &n);
 	bool joined = f->named.stream;
 	if (o.action == ACTION_ALLOW && readable)
 		naming_follow(&w->namer, &f->named, &n, p,
 			      snapshot_settings(w->snapshot)->http == CONFIG_HTTP_EVERY);
-	enum verdict v = settle(w, f, o, false);
+	enum verdict v = flow_record(w, f, o, false);
 	if (f->named.live && f->state == FLOW_ALLOWED)
 		later_bytes(w, f, p, joined || p->transport == IPPROTO_UDP, id);
 	else
-		apply(w, f, v, id);
+		flow_give(w, f, v, id);
 }
 
 /* Where agreement is strict, what DNS told of the address may already be enough to deny. */
 static struct outcome ask_early(struct worker *w, struct flow *f)
 {
-	size_t count = seen_names(w->o.seen, &key_of(f)->client, &key_of(f)->server, w->now,
-				  w->names, NAMES);
+	size_t count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
+				  w->now, w->names, NAMES);
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
-	const struct facts facts = facts_of(w, f, true);
+	const struct facts facts = flow_facts(w, f, true);
 	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
 		naming_set_host(&w->namer, &f->named, &w->names[0]);
@@ -203,7 +132,7 @@ static struct outcome ask_early(struct worker *w, struct flow *f)
 /* A denied flow that shows no name: what DNS told, for who reads the record. */
 static void name_for_record(struct worker *w, struct flow *f)
 {
-	const struct flow_key *k = key_of(f);
+	const struct flow_key *k = flow_key_of(f);
 	if (seen_names(w->o.seen, &k->client, &k->server, w->now, w->names, 1) != 1)
 		return;
 	naming_set_host(&w->namer, &f->named, &w->names[0]);
@@ -216,7 +145,7 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 			 const struct outcome *before)
 {
 	f->named.evidence = EVIDENCE_ADDRESS;
-	struct outcome o = ask(w, f, true);
+	struct outcome o = flow_ask(w, f, true);
 	if (o.action == ACTION_WAIT && !observing(w))
 		o = ask_early(w, f);
 	if (o.action == ACTION_WAIT || observing(w)) {
@@ -227,7 +156,7 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 	if (o.action == ACTION_DENY && f->named.evidence == EVIDENCE_ADDRESS)
 		name_for_record(w, f);
 	bool again = before && o.action == ACTION_DENY && o.reason == before->reason;
-	give(w, id, settle(w, f, o, again));
+	give(w, id, flow_record(w, f, o, again));
 }
 
 static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p, uint64_t id,
@@ -247,7 +176,7 @@ static void tcp_packet(struct worker *w, struct flow *f, const struct packet *p,
 	else if (p->tcp_flags & TCP_SYN)
 		first_packet(w, f, id, before);
 	else
-		pass(w, f, p, id); /* an empty ACK, FIN or RST carries nothing away */
+		flow_pass(w, f, p, id); /* an empty ACK, FIN or RST carries nothing away */
 }
 
 static void take_mac(struct flow *f, const struct arrival *a)
@@ -301,20 +230,20 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 	switch (syn_kind(w, f, w->packet)) {
 	case SYN_REPEATS: return true;
 	case SYN_INTRUDES:
-		identify(w, f);
-		deny(w, f, REASON_SYN_AGAIN, a->id);
+		flow_identify(w, f);
+		flow_deny(w, f, REASON_SYN_AGAIN, a->id);
 		return false;
 	case SYN_RACES:
 		give(w, a->id, VERDICT_DROP); /* the client sends it again */
-		conclude(w, f);
-		forget(w, f);
+		flow_conclude(w, f);
+		flow_forget(w, f);
 		return false;
 	case SYN_OPENS: break;
 	}
 	if (f->state != FLOW_DENIED || f->held.count)
-		conclude(w, f);
+		flow_conclude(w, f);
 	if (f->passed && !f->ended)
-		record_ended(w, f, &(struct flow_ended){.last = f->last});
+		flow_record_ended(w, f, &(struct flow_ended){.last = f->last});
 	flow_clear(w, f);
 	take_mac(f, a);
 	return true;
@@ -337,9 +266,9 @@ static void heard_segment(struct worker *w, struct flow *f, const struct packet 
 		check = KEPT_SAME;
 	f->asked |= w->at->entry == ENTRY_ANSWERED;
 	if (check == KEPT_DIFFERENT) {
-		deny(w, f, REASON_OVERLAP_CONFLICT, id);
+		flow_deny(w, f, REASON_OVERLAP_CONFLICT, id);
 	} else if (is_urgent(p) && w->at->entry != ENTRY_ALLOWED && !observing(w)) {
-		deny(w, f, REASON_PACKET_MALFORMED, id);
+		flow_deny(w, f, REASON_PACKET_MALFORMED, id);
 	} else if (check == KEPT_GONE) {
 		COUNT(w->counters.unread);
 		give(w, id, VERDICT_DROP);
@@ -347,7 +276,7 @@ static void heard_segment(struct worker *w, struct flow *f, const struct packet 
 		later_bytes(w, f, p, false, id);
 	} else {
 		naming_passed(&f->named, p);
-		give(w, id, passing(w, f));
+		give(w, id, flow_pass_verdict(w, f));
 	}
 }
 
@@ -365,12 +294,12 @@ static void known_flow(struct worker *w, struct flow *f, const struct packet *p,
 	}
 	if (f->state == FLOW_ALLOWED) {
 		bool empty = p && p->transport == IPPROTO_TCP && !segment;
-		give(w, id, empty && w->at->entry ? VERDICT_PASS : passing(w, f));
+		give(w, id, empty && w->at->entry ? VERDICT_PASS : flow_pass_verdict(w, f));
 		return;
 	}
-	repeat(w, f);
-	give(w, id, denial(w, f));
-	answer(w, f); /* the answer may have been lost */
+	flow_count_repeat(w, f);
+	give(w, id, flow_denial_verdict(w, f));
+	flow_answer_request(w, f); /* the answer may have been lost */
 }
 
 static struct flow_key packet_key(const struct packet *p, bool whole)
@@ -388,7 +317,7 @@ static void flow_evicted(void *ctx, void *flow)
 {
 	struct worker *w = ctx;
 	COUNT(w->counters.evicted);
-	conclude(w, flow);
+	flow_conclude(w, flow);
 	flow_end(w, flow);
 }
 
@@ -419,12 +348,12 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 		known_flow(w, f, NULL, id);
 		return;
 	}
-	identify(w, f);
+	flow_identify(w, f);
 	f->named.evidence = EVIDENCE_ADDRESS;
 	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
-	enum verdict v = settle(w, f, o, false);
+	enum verdict v = flow_record(w, f, o, false);
 	/* nothing to answer that could be trusted */
-	apply(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
+	flow_give(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);
 }
 
 /* Payload where the kernel has seen no server answer: whoever takes it, takes it from another
@@ -445,13 +374,13 @@ static void undecided(struct worker *w, struct flow *f, const struct packet *p, 
 		      const struct outcome *before)
 {
 	take_mac(f, w->at);
-	identify(w, f);
+	flow_identify(w, f);
 	if (!f->named.stream && !f->held.count)
-		f->named.owner = whose(w, &key_of(f)->client);
-	if (cursor_left(&p->payload) && ask_segment(w, f, id))
+		f->named.owner = worker_whose(w, &flow_key_of(f)->client);
+	if (cursor_left(&p->payload) && flow_ask_segment(w, f, id))
 		return;
 	if (is_urgent(p) && !observing(w))
-		deny(w, f, REASON_PACKET_MALFORMED, id);
+		flow_deny(w, f, REASON_PACKET_MALFORMED, id);
 	else if (p->transport == IPPROTO_TCP)
 		tcp_packet(w, f, p, id, before);
 	else
@@ -465,7 +394,7 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	struct outcome before = f->outcome;
 	bool was_denied = f->state == FLOW_DENIED;
 	bool syn = p->transport == IPPROTO_TCP && p->tcp_flags & TCP_SYN;
-	if (is_forged(w, f, a)) {
+	if (flow_is_forged(w, f, a)) {
 		give(w, a->id, observing(w) ? VERDICT_PASS : VERDICT_DROP);
 		return;
 	}
@@ -481,7 +410,7 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	f->answered |= a->entry >= ENTRY_ANSWERED;
 	f->last = w->now;
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
-	keep_alive(w, a, &key_of(f)->client);
+	worker_keep_alive(w, a, &flow_key_of(f)->client);
 	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
 		known_flow(w, f, p, a->id);
 	else
@@ -540,8 +469,8 @@ int worker_turn(struct worker *w)
 		copies_read(w->o.copies, w->now);
 	rcu_read_lock();
 	w->snapshot = rcu_dereference(*w->o.snapshot);
-	decide_again(w);
-	sweep(w); /* what is overdue is so before what comes now */
+	worker_decide_again(w);
+	worker_sweep(w); /* what is overdue is so before what comes now */
 	for (int i = 0; i < n; i++) {
 		w->at = &w->burst[i];
 		take_time(w, w->at);
@@ -552,7 +481,7 @@ int worker_turn(struct worker *w)
 			client_packet(w, &w->burst[i]);
 	}
 	w->at = NULL;
-	take_ended(w);
+	worker_take_ended(w);
 	s->soon = held_waits(w->held);
 	rcu_read_unlock();
 	s->ops->flush(s);
@@ -566,7 +495,7 @@ void worker_finish(struct worker *w)
 	rcu_read_lock();
 	w->snapshot = rcu_dereference(*w->o.snapshot);
 	while ((f = flow_each(w->flows, &slot)))
-		conclude(w, f);
+		flow_conclude(w, f);
 	rcu_read_unlock();
 	w->o.source->ops->flush(w->o.source);
 }

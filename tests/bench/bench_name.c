@@ -2,6 +2,7 @@
  * installed it reads the same packets in the same run. Prints, never fails by time. */
 #include "../unit/name/seal.h"
 #include "base/clock.h"
+#include "name/first.h"
 #include "name/hello.h"
 #include "name/quic.h"
 #include "name/tls.h"
@@ -90,13 +91,13 @@ static bool ours(const struct flow_of *f)
 			continue;
 		}
 		if (f->count == 1) {
-			answer = hello_tcp(p.payload, &h);
+			answer = first_hello(p.payload, &h);
 			continue;
 		}
 		if (!stream)
 			stream = stream_get(pool);
 		stream_add(stream, p.seq, p.payload.pos, cursor_left(&p.payload));
-		answer = hello_tcp(stream_head(stream), &h);
+		answer = first_hello(stream_head(stream), &h);
 	}
 	if (stream)
 		stream_put(pool, stream);

@@ -1,6 +1,7 @@
 /* The input is a port (1 byte, that picks who reads) and a client's stream. What a prefix is found
  * to be, all of it is; and the requests of a connection are the same however it is cut. */
 #include "../http_requests.h"
+#include "name/first.h"
 #include "name/hello.h"
 #include "name/http.h"
 #include "base/host.h"
@@ -24,8 +25,8 @@ static enum parse read_first(uint16_t port, const uint8_t *data, size_t size, st
 		memcpy(copy, data, size);
 	struct cursor c = cursor_of(copy, size);
 	enum parse answer = port == 80 ? http_request(c, out)
-			    : port     ? hello_starttls(port, c, out)
-				       : hello_tcp(c, out);
+			    : port     ? first_starttls(port, c, out)
+				       : first_hello(c, out);
 	free(copy);
 	if (answer != PARSE_OK || out->name != HELLO_NAME_OK)
 		return answer;

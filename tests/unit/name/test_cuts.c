@@ -2,6 +2,8 @@
  * for every prefix of every entry of the fuzz targets' corpora and every reader. */
 #include "../../http_requests.h"
 #include "bytes.h"
+#include "name/first.h"
+#include "name/starttls.h"
 #include "name/hello.h"
 #include "name/http.h"
 #include "base/host.h"
@@ -25,11 +27,11 @@ static struct verdict read_as(int reader, const uint8_t *bytes, size_t len)
 	uint32_t early = reader == 1 ? TLS_EARLY_MAX : 0;
 	uint64_t used;
 	struct cursor c = cursor_of(bytes, len);
-	enum parse answer = reader == 0   ? hello_tcp(c, &h)
+	enum parse answer = reader == 0   ? first_hello(c, &h)
 			    : reader == 1 ? tls_next_hello(c, &early, &used, &h)
 			    : reader == 2 ? tls_next_hello(c, &early, &used, &h)
 			    : reader == 3 ? http_request(c, &h)
-					  : hello_starttls(hello_starttls_ports[reader - 4], c, &h);
+					  : first_starttls(starttls_ports[reader - 4], c, &h);
 	struct verdict v = {.parse = answer, .name = HELLO_NAME_ABSENT};
 	if (answer == PARSE_OK) {
 		v.name = h.name;
@@ -46,7 +48,7 @@ static bool same(const struct verdict *a, const struct verdict *b)
 
 static void check_prefixes(const char *path, const uint8_t *bytes, size_t len)
 {
-	for (int reader = 0; reader < 4 + (int)hello_starttls_port_count; reader++) {
+	for (int reader = 0; reader < 4 + (int)starttls_port_count; reader++) {
 		struct verdict whole = read_as(reader, bytes, len);
 		for (size_t i = 0; i < len; i++) {
 			uint8_t *copy = exact(bytes, i);

@@ -1,3 +1,5 @@
+#include "name/first.h"
+#include "name/starttls.h"
 #include "name/hello.h"
 #include "bytes.h"
 #include "unit.h"
@@ -12,7 +14,7 @@ static struct bytes stream;
 static enum parse tcp(const void *bytes, size_t len)
 {
 	uint8_t *copy = exact(bytes, len);
-	enum parse answer = hello_tcp(cursor_of(copy, len), &hello);
+	enum parse answer = first_hello(cursor_of(copy, len), &hello);
 	free(copy);
 	return answer;
 }
@@ -20,7 +22,7 @@ static enum parse tcp(const void *bytes, size_t len)
 static enum parse starttls(uint16_t port, const void *bytes, size_t len)
 {
 	uint8_t *copy = exact(bytes, len);
-	enum parse answer = hello_starttls(port, cursor_of(copy, len), &hello);
+	enum parse answer = first_starttls(port, cursor_of(copy, len), &hello);
 	free(copy);
 	return answer;
 }
@@ -367,15 +369,15 @@ static void test_ports(void **state)
 {
 	unsigned count = 0;
 	for (unsigned port = 0; port < 65536; port++)
-		count += hello_has_starttls((uint16_t)port);
-	assert_int_equal(count, hello_starttls_port_count);
+		count += starttls_at((uint16_t)port);
+	assert_int_equal(count, starttls_port_count);
 	assert_in_range(count, 1, 15); /* iptables' multiport has no room for more */
 	for (size_t i = 0; i < count; i++) {
 		bool has_example = false;
 		for (size_t n = 0; n < sizeof good / sizeof *good; n++)
-			has_example |= good[n].port == hello_starttls_ports[i];
+			has_example |= good[n].port == starttls_ports[i];
 		if (!has_example)
-			fail_msg("no example of port %d", hello_starttls_ports[i]);
+			fail_msg("no example of port %d", starttls_ports[i]);
 	}
 }
 

@@ -1,11 +1,10 @@
-/* The checkers, with requests of the test's own: server_resume here takes the place of the
+/* The checkers, with requests of the test's own: request_resume here takes the place of the
  * server's. */
 #include "unit.h"
 #include "base/clock.h"
 #include "identity/vouchers.h"
 #include "portal/checker.h"
 #include "portal/limit.h"
-#include "portal/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static unsigned resumed;
 
-void server_resume(struct request *r)
+void request_resume(struct request *r)
 {
 	pthread_mutex_lock(&lock);
 	assert_true(r->sign_in->done);

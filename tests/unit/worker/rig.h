@@ -254,7 +254,7 @@ static inline void rig_free(struct rig *r)
 	uint32_t slot = 0;
 	struct flow *f;
 	while ((f = flow_each(r->worker->flows, &slot)))
-		forget(r->worker, f);
+		flow_forget(r->worker, f);
 	assert_int_equal(unique_count(r->worker->people), 0);
 	assert_int_equal(unique_count(r->worker->namer.hosts), 0);
 	assert_int_equal(pool_taken(r->worker->namer.quics), 0);

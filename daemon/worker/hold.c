@@ -1,0 +1,69 @@
+/* What is held until a name is whole, and when it goes without: nobody acknowledges a held byte. */
+#include "worker/inner.h"
+
+#include <netinet/in.h>
+
+enum { FIRST_WINDOW = 14600 }; /* RFC 6928: ten segments */
+
+/* A hello that is not whole may show its name: whether no line could allow it. (One that its
+ * client ends is not waiting for anything.) */
+static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
+{
+	struct facts facts = flow_facts(w, f, false);
+	facts.host = &h->host;
+	facts.evidence = EVIDENCE_SNI_DNS;
+	return h->name == HELLO_NAME_BAD ||
+	       (h->name == HELLO_NAME_OK &&
+		decide(w->snapshot, &facts, wall(w)).action == ACTION_DENY);
+}
+
+void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
+{
+	f->shows_part = n->hello.name == HELLO_NAME_PART;
+	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
+	if (f->held.since && w->now - f->held.since >= w->o.config->hello_timeout)
+		flow_deny(w, f, REASON_HELLO_UNFINISHED, id);
+	else if (held_add(w->held, &f->held, &f->named.owner, id, w->now))
+		COUNT(w->counters.held);
+	else if (naming_comes_again(&f->named))
+		give(w, id, VERDICT_DROP);
+	else
+		flow_deny(w, f, REASON_HELD_FULL, id);
+}
+
+static bool wants_care(const struct worker *w, const struct flow *f)
+{
+	const struct facts facts = flow_facts(w, f, true);
+	return f->shows_part || decide_wants_agreement(w->snapshot, &facts, wall(w));
+}
+
+bool flow_let_go(struct worker *w, struct flow *f, bool again)
+{
+	uint64_t id;
+	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
+	uint64_t joined = naming_joined(&f->named, &hole);
+	if (!stuck || f->unfit || flow_key_of(f)->transport != IPPROTO_TCP || hole ||
+	    joined > FIRST_WINDOW ||
+	    (f->state != FLOW_ALLOWED && flow_ask(w, f, true).action != ACTION_WAIT) ||
+	    (!again && wants_care(w, f)))
+		return false;
+	while (held_take(w->held, &f->held, &f->named.owner, &id))
+		give(w, id, VERDICT_PASS);
+	if (f->state == FLOW_HOLDING)
+		f->state = FLOW_NEW;
+	if (f->named.next + joined > f->named.unsent)
+		f->named.unsent = f->named.next + joined;
+	f->stuck = true;
+	COUNT(w->counters.stuck);
+	return true;
+}
+
+/* Bytes that wait come again. */
+void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
+{
+	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
+	if (!f->held.count || flow_let_go(w, f, from_first))
+		flow_pass(w, f, p, id);
+	else
+		give(w, id, VERDICT_DROP);
+}
