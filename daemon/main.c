@@ -1,7 +1,8 @@
 /* tiergated run | check | replay */
+#include "base/exit.h"
 #include "base/log.h"
 #include "gateway/gateway.h"
-#include "policy/snapshot.h"
+#include "policy/load.h"
 #include "gateway/replay.h"
 #include "wiring/wiring.h"
 
@@ -13,8 +14,6 @@
 
 #define CONFIG_DEFAULT "/etc/tiergate/tiergate.conf"
 #define MANY           4096 /* repeated options of one command line */
-
-enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
 static const char usage_text[] =
 	"usage: tiergated run    [--config FILE] [--foreground]\n"
@@ -50,24 +49,20 @@ static void warn(const struct config *c)
 static int check(const char *path, bool print)
 {
 	struct errors errors = {0};
-	struct snapshot *s = NULL;
-	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
-	if (c && (s = snapshot_compile(c, &errors)))
-		snapshot_expect(s, &errors, clock_wall());
-	int status = errors.count || !s ? EXIT_NO : EXIT_DONE;
+	struct policy p = {0};
+	bool good = policy_load_and_expect(path, CONFIG_FOR_CHECK, &p, &errors);
 	errors_print(&errors, stderr);
-	if (status == EXIT_DONE)
-		warn(c);
-	if (status == EXIT_DONE && print) {
-		config_print(c, stdout);
-	} else if (status == EXIT_DONE) {
-		printf("%s: good; policy %s\n", path, snapshot_digest(s));
-		config_count(c, stdout);
+	if (good)
+		warn(p.config);
+	if (good && print) {
+		config_print(p.config, stdout);
+	} else if (good) {
+		printf("%s: good; policy %s\n", path, snapshot_digest(p.snapshot));
+		config_count(p.config, stdout);
 	}
-	snapshot_free(s);
-	config_free(c);
+	policy_free(&p);
 	errors_deinit(&errors);
-	return status;
+	return good ? EXIT_DONE : EXIT_NO;
 }
 
 struct arguments {

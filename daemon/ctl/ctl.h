@@ -1,13 +1,12 @@
 /* ctl: what the commands of tiergatectl share. A command is one file and one line of the table in
  * main.c; its argv[0] is its own name, and it returns the exit status. */
 #pragma once
+#include "base/exit.h"
 #include "config/config.h"
 #include "control/call.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
 #define CTL_CONFIG   "/etc/tiergate/tiergate.conf"
 #define CTL_SOCKET   "/run/tiergate/control.sock"

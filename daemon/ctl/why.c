@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "advice/explain.h"
 #include "identity/users.h"
+#include "policy/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,20 +102,19 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	char wrong[256] = "";
 	struct buf b = BUF_OF(wrong);
 	json_t *answer = json_object();
-	struct config *c = config_load(file, CONFIG_FOR_CHECK, &errors);
-	struct snapshot *s = c ? snapshot_compile(c, &errors) : NULL;
+	struct policy p = {0};
+	bool good = policy_load(file, CONFIG_FOR_CHECK, &p, &errors);
 	*status = EXIT_NO;
-	const struct who_from from = {.snapshot = s};
-	if (s && explain(&from, question, clock_now(), clock_ahead(), answer, &b)) {
+	const struct who_from from = {.snapshot = p.snapshot};
+	if (good && explain(&from, question, clock_now(), clock_ahead(), answer, &b)) {
 		*status = EXIT_DONE;
-	} else if (s) {
+	} else if (good) {
 		fprintf(stderr, "tiergatectl: %s\n", wrong);
 		*status = EXIT_USAGE;
 	}
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
-	snapshot_free(s);
-	config_free(c);
+	policy_free(&p);
 	if (*status == EXIT_DONE)
 		return answer;
 	json_decref(answer);

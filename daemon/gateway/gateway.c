@@ -1,6 +1,7 @@
 #include "gateway/inner.h"
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "source/mark.h"
@@ -16,8 +17,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <urcu.h>
-
-enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
 #define TICK_USEC       (1000 * 1000ULL)
 #define ENDS_PAUSE_USEC (20 * 1000ULL)
@@ -140,16 +139,16 @@ static bool load_pseudonym(struct gateway *g, struct errors *errors)
 static bool load_policy(struct gateway *g, struct errors *errors)
 {
 	struct errors failed = {0};
-	g->config = config_load(g->o.config, CONFIG_FOR_START, errors);
-	if (!g->config)
-		return false;
-	struct snapshot *s = snapshot_compile(g->config, errors);
-	if (!s)
+	struct policy p;
+	bool good = policy_load(g->o.config, CONFIG_FOR_START, &p, errors);
+	g->config = p.config;
+	g->snapshot = p.snapshot;
+	if (!good)
 		return false;
 	reload_taken(g->config);
-	g->snapshot = s;
 	g->started = g->loaded = clock_wall();
-	if (snapshot_expect(s, &failed, g->started)) { /* at start an error, and the daemon runs */
+	if (snapshot_expect(g->snapshot, &failed,
+			    g->started)) { /* at start an error, and the daemon runs */
 		for (size_t i = 0; i < failed.count; i++)
 			log_error("%s", failed.lines[i]);
 		snprintf(g->refused, sizeof g->refused, "expect: %s", failed.lines[0]);

@@ -7,7 +7,7 @@
 #include "identity/neighbour.h"
 #include "identity/onlink.h"
 #include "dns/dns_watch.h"
-#include "policy/snapshot.h"
+#include "policy/load.h"
 #include "source/conntrack.h"
 #include "source/copies.h"
 #include "source/dnstap_socket.h"
@@ -57,8 +57,7 @@ struct reload {
 	pthread_t thread;
 	bool running, again; /* again: asked for while it ran */
 	int done_fd;         /* eventfd: the thread is done */
-	struct config *config;
-	struct snapshot *snapshot; /* NULL where there are errors */
+	struct policy policy;
 	struct errors errors;
 };
 

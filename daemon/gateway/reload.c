@@ -39,18 +39,16 @@ static void *reload_run(void *ctx)
 {
 	struct gateway *g = ctx;
 	struct reload *r = &g->reload;
+	const struct config *c;
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
-	r->config = config_load(g->o.config, CONFIG_FOR_RUN, &r->errors);
-	if (r->config)
-		table_fixed(&schema_main, g->config, r->config, refuse_fixed, &r->errors);
-	if (!r->errors.count)
-		r->snapshot = snapshot_compile(r->config, &r->errors);
-	if (r->snapshot)
-		snapshot_expect(r->snapshot, &r->errors, clock_wall());
-	if (!r->errors.count && !wiring_loaded(r->config, &r->errors))
+	policy_load_and_expect(g->o.config, CONFIG_FOR_RUN, &r->policy, &r->errors);
+	c = r->policy.config;
+	if (c)
+		table_fixed(&schema_main, g->config, c, refuse_fixed, &r->errors);
+	if (!r->errors.count && !wiring_loaded(c, &r->errors))
 		errors_add(&r->errors, NULL, 0, "tiergatectl wiring up, then reload again");
 	if (!r->errors.count)
-		reload_taken(r->config);
+		reload_taken(c);
 	eventfd_write(r->done_fd, 1);
 	return NULL;
 }
@@ -89,24 +87,20 @@ void reload_begin(void *ctx)
 
 static void reload_forget(struct reload *r)
 {
-	config_free(r->config);
-	snapshot_free(r->snapshot);
+	policy_free(&r->policy);
 	errors_deinit(&r->errors);
-	r->config = NULL;
-	r->snapshot = NULL;
 	r->errors = (struct errors){0};
 }
 
 static void put_in_force(struct gateway *g)
 {
-	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.snapshot);
+	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.policy.snapshot);
 	synchronize_rcu();
 	snapshot_free(old);
-	watch_config(g->watch, g->reload.config);
+	watch_config(g->watch, g->reload.policy.config);
 	config_free(g->latest);
-	g->latest = g->reload.config;
-	g->reload.config = NULL;
-	g->reload.snapshot = NULL;
+	g->latest = g->reload.policy.config;
+	g->reload.policy = (struct policy){0};
 	identity_reload(g, g->latest);
 	for (unsigned i = 0; i < g->config->queues; i++)
 		nfqueue_fail_open(g->lanes[i].source, g->latest->when_full == CONFIG_OPEN);

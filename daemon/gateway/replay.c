@@ -1,10 +1,11 @@
 #include "gateway/replay.h"
 
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/log.h"
 #include "decision/record.h"
 #include "packet/stream.h"
-#include "policy/snapshot.h"
+#include "policy/load.h"
 #include "source/capture.h"
 #include "worker/worker.h"
 
@@ -109,14 +110,16 @@ static bool open_session(struct replay *r, const char *text)
 
 static bool prepare(struct replay *r, const struct replay_options *o, struct errors *errors)
 {
-	r->config = config_load(o->config, CONFIG_FOR_REPLAY, errors);
-	if (!r->config)
+	struct policy p;
+	bool good = policy_load(o->config, CONFIG_FOR_REPLAY, &p, errors);
+	r->config = p.config;
+	r->snapshot = p.snapshot;
+	if (!good)
 		return false;
 	/* Live, a held byte is not acknowledged, so a client's first window is the bound; a capture
 	 * has whole hellos however they were cut. */
 	r->config->held = r->config->held_per_client = 2 * STREAM_MAX;
-	r->snapshot = snapshot_compile(r->config, errors);
-	return r->snapshot != NULL;
+	return true;
 }
 
 static bool set_up(struct replay *r, const struct replay_options *o, struct errors *errors)
@@ -236,7 +239,7 @@ int replay_run(const struct replay_options *o)
 {
 	struct replay r = {0};
 	struct errors errors = {0};
-	int status = 3;
+	int status = EXIT_CANNOT;
 	rcu_register_thread();
 	if (!prepare(&r, o, &errors)) {
 		status = 1;

@@ -477,30 +477,17 @@ static bool compile_expects(struct compile *c)
 	return true;
 }
 
-/* The scalars, and the strings that others still need; no lists. */
-static bool compile_settings(struct compile *c)
+static struct settings settings_of(const struct config *c)
 {
-	struct snapshot *s = c->snapshot;
-	struct config *to = &s->settings;
-	*to = *c->config;
-	to->inside = (struct strings){0};
-	to->internal = to->resolvers = (struct networks){0};
-	to->tiers = NULL, to->segments = NULL, to->hosts = NULL, to->schedules = NULL,
-	to->sites = NULL;
-	to->allow = to->deny = NULL, to->expects = NULL;
-	to->tier_count = to->segment_count = to->host_count = to->schedule_count = to->site_count =
-		0;
-	to->allow_count = to->deny_count = to->expect_count = 0;
-	char **texts[] = {&to->path,       &to->folder,         &to->log_file,
-			  &to->users_file, &to->control_socket, &to->pseudonym_key_file,
-			  &to->state_dir,  &to->runtime_dir};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		const char *was = *texts[i];
-		*texts[i] = snapshot_text(s, was);
-		if (was && !*texts[i])
-			return false;
-	}
-	return true;
+	return (struct settings){
+		.mode = c->mode,
+		.audit = c->audit,
+		.held_until = c->held_until,
+		.http = c->http,
+		.on_deny = c->on_deny,
+		.mismatch = c->mismatch,
+		.portal = {c->portal[0], c->portal[1]},
+	};
 }
 
 static bool compile_all(struct compile *c)
@@ -514,9 +501,9 @@ static bool compile_all(struct compile *c)
 	s->segments = netset_new();
 	if (!s->hosts || !s->networks || !s->internal || !s->resolvers || !s->segments)
 		return false;
-	if (!compile_settings(c) || !compile_tiers(c) || !compile_networks(c) ||
-	    !compile_hosts(c) || !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) ||
-	    !compile_expects(c))
+	s->settings = settings_of(c->config);
+	if (!compile_tiers(c) || !compile_networks(c) || !compile_hosts(c) ||
+	    !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) || !compile_expects(c))
 		return false;
 	for (size_t t = 0; t < s->tier_count; t++) {
 		s->tiers[t].deny.deny = true;

@@ -106,7 +106,7 @@ struct block;
 
 struct snapshot {
 	struct block *blocks; /* all memory that snapshot_take gave */
-	struct config settings;
+	struct settings settings;
 	char digest[17];
 	struct tier *tiers;
 	size_t tier_count;

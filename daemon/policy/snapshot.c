@@ -170,7 +170,7 @@ enum config_mode snapshot_mode(const struct snapshot *s)
 	return s->settings.mode;
 }
 
-const struct config *snapshot_settings(const struct snapshot *s)
+const struct settings *snapshot_settings(const struct snapshot *s)
 {
 	return &s->settings;
 }

@@ -5,6 +5,17 @@
 
 struct snapshot;
 
+/* What is read of a policy beside its lines. */
+struct settings {
+	enum config_mode mode;
+	enum config_audit audit;
+	enum config_held held_until;
+	enum config_http http;
+	enum config_on_deny on_deny;
+	enum config_mismatch mismatch; /* where neither line nor tier says */
+	struct endpoint portal[2];     /* of IPv4 and of IPv6 */
+};
+
 /* Compiles a loaded configuration: dangling names, unreachable lines and include loops are added to
  * errors with their place. NULL where there was an error. The config may be freed afterwards. */
 struct snapshot *snapshot_compile(const struct config *c, struct errors *errors);
@@ -39,7 +50,7 @@ const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
 
 enum config_mode snapshot_mode(const struct snapshot *s);
-const struct config *snapshot_settings(const struct snapshot *s); /* scalars only: no lists */
+const struct settings *snapshot_settings(const struct snapshot *s);
 
 /* Runs the `expect` lines; adds one error a failure. Returns how many failed. */
 size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now);

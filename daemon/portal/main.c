@@ -1,5 +1,6 @@
 /* tiergate-portal: signs people in over HTTPS. */
 #include "base/clock.h"
+#include "base/exit.h"
 #include "base/log.h"
 #include "portal/assets.h"
 #include "portal/checker.h"
@@ -25,8 +26,6 @@
 #define SAVE_USEC      2000000
 #define DAY_USEC       UINT64_C(86400000000)
 #define USER           "tiergate-portal"
-
-enum { EXIT_DONE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
 static const char usage_text[] = "usage: tiergate-portal [--config FILE] [--check]\n"
 				 "FILE is " CONFIG_DEFAULT " unless given.\n";

@@ -172,7 +172,7 @@ void flow_record_ended(struct worker *w, struct flow *f, const struct flow_ended
 static const struct endpoint *request_portal(const struct worker *w, const struct flow *f,
 					     struct packet *request)
 {
-	const struct config *c = snapshot_settings(w->snapshot);
+	const struct settings *c = snapshot_settings(w->snapshot);
 	const struct endpoint *portal = &c->portal[!address_is4(&flow_key_of(f)->client)];
 	if (c->on_deny != CONFIG_REDIRECT || f->named.protocol != PROTOCOL_HTTP || f->passed ||
 	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->named.unsent ||

@@ -200,8 +200,6 @@ static void test_accessors(void **state)
 	assert_string_equal(snapshot_site_name(s, 1), "nets");
 	assert_string_equal(snapshot_site_name(s, SITE_NONE), "");
 	assert_int_equal(snapshot_mode(s), CONFIG_OBSERVE);
-	assert_string_equal(snapshot_settings(s)->users_file, "users");
-	assert_null(snapshot_settings(s)->allow);
 	snapshot_free(s);
 }
 
