@@ -13,7 +13,7 @@ struct naming naming_none(void)
 	struct naming n;
 	n.parse = PARSE_ABSENT;
 	n.broken = REASON_COUNT;
-	n.nothing_new = n.waits = n.may_pass = n.lost = false;
+	n.word = NAMING_ASK;
 	hello_reset(&n.hello);
 	return n;
 }
@@ -180,8 +180,8 @@ static void tcp_first(struct namer *n, struct naming_flow *f, const struct packe
 		f->isn = first_seq(p); /* met mid-stream: what comes first is taken for the start */
 	int64_t offset = offset_of(f, first_seq(p));
 	out->parse = PARSE_MORE;
-	out->lost = offset < 0;
-	if (out->lost)
+	out->word = NAMING_LOSE;
+	if (offset < 0)
 		return;
 	f->started = true;
 	if (!f->stream && offset == 0) { /* nearly always: all in one packet */
@@ -189,7 +189,8 @@ static void tcp_first(struct namer *n, struct naming_flow *f, const struct packe
 		if (out->parse != PARSE_MORE)
 			return;
 	}
-	out->waits = f->stream && stream_has(f->stream, (uint64_t)offset, cursor_left(&p->payload));
+	bool again = f->stream && stream_has(f->stream, (uint64_t)offset, cursor_left(&p->payload));
+	out->word = again ? NAMING_AGAIN : NAMING_HOLD;
 	if (join(n, f, (uint64_t)offset, p->payload, out))
 		out->parse = parse_first(f, stream_head(f->stream), &out->hello);
 }
@@ -268,6 +269,7 @@ static void udp_first(struct namer *n, struct naming_flow *f, const struct packe
 {
 	bool more = false;
 	f->started = true;
+	out->word = NAMING_HOLD;
 	n->rest = p->payload;
 	do {
 		read_next(n, f, out);
@@ -285,19 +287,19 @@ void naming_first(struct namer *n, struct naming_flow *f, const struct packet *p
 		tcp_first(n, f, p, out);
 	else if (p->transport == IPPROTO_UDP)
 		udp_first(n, f, p, out);
-	if (out->parse == PARSE_MORE && !out->nothing_new)
-		f->protocol = out->hello.protocol; /* for the record, if no more should come */
+	if (out->parse != PARSE_MORE) {
+		out->word = NAMING_ASK;
+		return;
+	}
+	f->protocol = out->hello.protocol; /* for the record, if no more should come */
+	if (out->word != NAMING_LOSE && out->hello.server_next && !has_hole(f))
+		out->word = NAMING_PASS_ALL;
 }
 
 uint64_t naming_joined(const struct naming_flow *f, bool *hole)
 {
 	*hole = has_hole(f);
 	return f->stream ? stream_end(f->stream) : 0;
-}
-
-bool naming_is_plain(const struct naming_flow *f, const struct naming *in)
-{
-	return in->hello.server_next && !has_hole(f);
 }
 
 bool naming_comes_again(const struct naming_flow *f)
@@ -364,7 +366,7 @@ static bool says_no_more(const struct naming_flow *f, const struct naming *n)
 
 /* Another request of an HTTP connection; the bytes begin at f->next. What stands between may be
  * other bytes when it comes again, as long as its length is the same: it is not kept. */
-static void next_request(struct namer *n, struct naming_flow *f, struct cursor bytes,
+static bool next_request(struct namer *n, struct naming_flow *f, struct cursor bytes,
 			 struct naming *out)
 {
 	uint64_t all = 0;
@@ -380,11 +382,10 @@ static void next_request(struct namer *n, struct naming_flow *f, struct cursor b
 		out->parse = PARSE_MORE;
 	if (out->parse != PARSE_OK && out->parse != PARSE_MORE) {
 		naming_drop(n, f);
-		return;
+		return false;
 	}
 	keep_rest(n, f, all, bytes, out);
-	out->may_pass =
-		!f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
+	return !f->stream || (out->parse == PARSE_MORE && out->hello.server_next && !has_hole(f));
 }
 
 static bool has_name(const struct naming_flow *f)
@@ -401,7 +402,7 @@ static bool says_same(const struct naming_flow *f, const struct hello *h)
 }
 
 /* After a HelloRetryRequest; the bytes begin with the record at f->next. */
-static void next_hello(struct namer *n, struct naming_flow *f, struct cursor bytes,
+static bool next_hello(struct namer *n, struct naming_flow *f, struct cursor bytes,
 		       struct naming *out)
 {
 	uint64_t used;
@@ -413,10 +414,10 @@ static void next_hello(struct namer *n, struct naming_flow *f, struct cursor byt
 	keep(n, f, bytes, out->parse == PARSE_MORE ? used : UINT64_MAX);
 	f->next += out->parse == PARSE_MORE ? used : cursor_left(&bytes);
 	if (out->parse != PARSE_MORE)
-		return;
+		return false;
 	cursor_skip(&bytes, used < cursor_left(&bytes) ? used : cursor_left(&bytes));
 	keep_rest(n, f, used, bytes, out);
-	out->may_pass = out->hello.server_next && !has_hole(f);
+	return out->hello.server_next && !has_hole(f);
 }
 
 /* An Initial after the flow was allowed: a HelloRetryRequest's (the same keys, so it must agree),
@@ -424,25 +425,25 @@ static void next_hello(struct namer *n, struct naming_flow *f, struct cursor byt
  * is the same hello again. What no key of ours opens is lost: a server may have the key, of a
  * connection that was forgotten or not seen, and a hello may stand in it; it costs an honest client
  * an acknowledgement. Where the flow needed no name it need not be QUIC at all. */
-static void next_initial(struct naming_flow *f, struct naming *out)
+static bool next_initial(struct naming_flow *f, struct naming *out)
 {
 	const struct quic_flow *q = quic_of(f);
 	bool nameless = f->evidence <= EVIDENCE_DNS && out->broken != REASON_OVERLAP_CONFLICT;
 	if (out->parse == PARSE_OK && !q->anew && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
-	else if (out->parse == PARSE_BAD && (q->lost || (nameless && !q->opened)))
-		*out = (struct naming){.parse = PARSE_MORE,
-				       .broken = REASON_COUNT,
-				       .lost = q->lost && (!nameless || q->known[0].version)};
+	if (out->parse != PARSE_BAD || !(q->lost || (nameless && !q->opened)))
+		return false;
+	*out = (struct naming){.parse = PARSE_MORE, .broken = REASON_COUNT};
+	return q->lost && (!nameless || q->known[0].version);
 }
 
 /* A DTLS hello after a HelloVerifyRequest, or behind what was none: which of several its server
  * takes nobody can tell, so that each has to agree. */
-static void next_dtls(const struct naming_flow *f, struct naming *out)
+static bool next_dtls(const struct naming_flow *f, struct naming *out)
 {
 	if (out->parse == PARSE_OK && has_name(f) && !says_same(f, &out->hello))
 		out->broken = REASON_HELLO_CHANGED;
-	out->lost = f->dtls.lost;
+	return f->dtls.lost;
 }
 
 /* The datagrams of a flow that was allowed, up to one that says another name. */
@@ -454,18 +455,13 @@ static void next_datagrams(struct namer *n, struct naming_flow *f, struct naming
 		bool quic = quic_is_long(n->rest);
 		*out = naming_none();
 		read_next(n, f, out);
-		if (quic)
-			next_initial(f, out);
-		else
-			next_dtls(f, out);
+		lost |= quic ? next_initial(f, out) : next_dtls(f, out);
 		if (out->parse == PARSE_ABSENT ||
 		    (out->parse == PARSE_OK && says_same(f, &out->hello)))
 			out->parse = PARSE_MORE;
 		may_pass &= !naming_joins(f) && !quic_of(f)->waits;
-		lost |= out->lost;
 	}
-	out->may_pass = may_pass;
-	out->lost = lost;
+	out->word = lost ? NAMING_LOSE : may_pass ? NAMING_PASS_ALL : NAMING_HOLD;
 	f->live = f->dtls.seen || cursor_left(&n->rest);
 }
 
@@ -518,40 +514,52 @@ static void lose(struct namer *n, struct naming_flow *f, uint64_t offset, struct
 		return;
 	out->parse = PARSE_MORE;
 	out->broken = REASON_COUNT;
-	out->lost = true;
+	out->word = NAMING_LOSE;
 	if (stream_end(f->stream) == 0)
 		naming_drop(n, f);
 }
 
-void naming_later(struct namer *n, struct naming_flow *f, const struct packet *p,
-		  struct naming *out)
+/* A segment of a live flow; what it brings may be joined to others. */
+static void next_segment(struct namer *n, struct naming_flow *f, const struct packet *p,
+			 struct naming *out)
 {
 	struct cursor bytes;
 	uint64_t offset = 0;
-	*out = naming_none();
-	if (f->entry.key.transport == IPPROTO_UDP) {
-		if (p)
-			n->rest = p->payload;
-		next_datagrams(n, f, out);
-		return;
-	}
+	bool again = false, all;
 	out->parse = PARSE_MORE;
-	out->nothing_new = p && !fresh_bytes(f, p, &bytes, &offset);
-	out->may_pass = !p && !f->stream;
-	if (out->nothing_new || out->may_pass)
+	out->word = p ? NAMING_PASS : NAMING_PASS_ALL;
+	if (p ? !fresh_bytes(f, p, &bytes, &offset) : !f->stream)
 		return;
 	if (f->stream || offset) {
-		out->waits = p && f->stream && stream_has(f->stream, offset, cursor_left(&bytes));
+		again = p && f->stream && stream_has(f->stream, offset, cursor_left(&bytes));
 		if (p && !join(n, f, offset, bytes, out)) {
 			lose(n, f, offset, out);
 			return;
 		}
 		bytes = stream_head(f->stream);
 	}
-	if (f->protocol == PROTOCOL_HTTP) {
-		next_request(n, f, bytes, out);
-		out->nothing_new = p && !out->may_pass && is_read(f, p, out);
-	} else {
-		next_hello(n, f, bytes, out);
-	}
+	all = f->protocol == PROTOCOL_HTTP ? next_request(n, f, bytes, out)
+					   : next_hello(n, f, bytes, out);
+	if (all)
+		out->word = NAMING_PASS_ALL;
+	else if (f->protocol != PROTOCOL_HTTP || !p || !is_read(f, p, out))
+		out->word = again ? NAMING_AGAIN : NAMING_HOLD;
+}
+
+void naming_later(struct namer *n, struct naming_flow *f, const struct packet *p,
+		  struct naming *out)
+{
+	*out = naming_none();
+	if (p && f->entry.key.transport == IPPROTO_UDP)
+		n->rest = p->payload;
+	if (f->entry.key.transport == IPPROTO_UDP)
+		next_datagrams(n, f, out);
+	else
+		next_segment(n, f, p, out);
+	if (out->parse == PARSE_BAD || out->broken != REASON_COUNT)
+		out->word = NAMING_BAD;
+	else if (out->parse == PARSE_OK)
+		out->word = NAMING_ASK;
+	else if (out->parse == PARSE_ABSENT)
+		out->word = NAMING_DONE;
 }

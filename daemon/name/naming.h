@@ -53,27 +53,34 @@ struct naming_flow {
 				  while there is none */
 };
 
+/* What becomes of a packet, as far as names go. */
+enum naming_word {
+	NAMING_ASK,      /* it tells a name, or that there is none, to ask the policy about */
+	NAMING_HOLD,     /* it waits for more */
+	NAMING_AGAIN,    /* it brings again what waits for more */
+	NAMING_PASS,     /* it goes on; what is held waits on */
+	NAMING_PASS_ALL, /* all that has come goes on, held or not */
+	NAMING_LOSE,     /* it may not go on, and denies nothing */
+	NAMING_DONE,     /* it goes on, and nothing more comes: the flow need not be live */
+	NAMING_BAD,      /* broken says why there is no name, if it is the flow's fault */
+};
+
 struct naming {
-	enum parse parse;
+	enum naming_word word;
+	enum parse parse; /* of the bytes: PARSE_ABSENT, PARSE_OK and PARSE_BAD weigh differently */
 	enum reason
 		broken; /* why there is no name, where it is the flow's fault; else REASON_COUNT */
-	bool nothing_new;   /* a repeat of bytes that were judged; what is held waits on */
-	bool waits;         /* a repeat of bytes that wait for more */
-	bool may_pass;      /* of naming_later: all that has come may go on, held or not */
-	bool lost;          /* the packet may not, and denies nothing */
 	struct hello hello; /* filled on PARSE_OK; protocol also on PARSE_BAD */
 };
 
 /* What is said of a flow whose bytes nobody reads: no name, of no protocol. */
 struct naming naming_none(void);
 
-/* First bytes: what they say together with those of earlier packets. PARSE_MORE: hold the packet.
- */
+/* First bytes: what they say together with those of earlier packets. NAMING_ASK also where they are
+ * bad or no name comes: the policy may take the address. NAMING_PASS_ALL: the server has to see
+ * what came before the rest can come (STARTTLS). */
 void naming_first(struct namer *n, struct naming_flow *f, const struct packet *p,
 		  struct naming *out);
-
-/* PARSE_MORE, and the server has to see the packet before the rest can come (STARTTLS). */
-bool naming_is_plain(const struct naming_flow *f, const struct naming *in);
 
 /* What is held of an allowed HTTP connection may be dropped at any bound, and nothing is wrong with
  * it: its client gives it again, and what was judged of it by then passes. */
@@ -105,10 +112,8 @@ bool naming_stays(const struct naming_flow *f);
 bool naming_follows(const struct naming_flow *f, const struct packet *p);
 
 /* A packet of such a flow, at first the one that completed the first hello (NULL: go on with what
- * is joined). PARSE_OK: another name to ask the policy for (REASON_HELLO_CHANGED in broken: one
- * that must not be); call again with NULL. PARSE_MORE: where neither nothing_new nor may_pass is
- * set, the packet has to be held. PARSE_ABSENT: nothing more comes, the flow need not be live.
- * PARSE_BAD as above. */
+ * is joined). NAMING_ASK: another name to ask the policy for; call again with NULL. NAMING_BAD:
+ * broken, else the bytes are malformed; REASON_HELLO_CHANGED: a name that must not be. */
 void naming_later(struct namer *n, struct naming_flow *f, const struct packet *p,
 		  struct naming *out);
 

@@ -25,14 +25,21 @@ static void pass_all(struct worker *w, struct flow *f, const struct packet *p, u
 	flow_pass(w, f, p, id);
 }
 
-/* The name is not whole yet: the packet waits in the queue. It passes where observe mode only looks
- * on, and before STARTTLS, where the server has to answer or no hello ever comes. */
+/* Observe mode only looks on: nothing is held or lost. */
+static enum naming_word word_of(const struct worker *w, const struct naming *n)
+{
+	bool stops = n->word == NAMING_HOLD || n->word == NAMING_AGAIN || n->word == NAMING_LOSE;
+	return stops && observing(w) ? NAMING_PASS_ALL : n->word;
+}
+
+/* The name is not whole yet: the packet waits in the queue, if the rest can come without it. */
 static void wait_for_more(struct worker *w, struct flow *f, const struct packet *p,
 			  const struct naming *n, uint64_t id)
 {
-	if (n->lost && !observing(w)) {
+	enum naming_word word = word_of(w, n);
+	if (word == NAMING_LOSE) {
 		give(w, id, VERDICT_DROP);
-	} else if (n->lost || observing(w) || naming_is_plain(&f->named, n)) {
+	} else if (word == NAMING_PASS_ALL) {
 		f->state = FLOW_NEW;
 		pass_all(w, f, p, id);
 	} else if (p->tcp_flags & TCP_SYN) {
@@ -40,7 +47,7 @@ static void wait_for_more(struct worker *w, struct flow *f, const struct packet 
 						      RFC 7413 4.2.2 */
 		f->named.started = false;
 		give(w, id, VERDICT_DROP);
-	} else if (n->waits) {
+	} else if (word == NAMING_AGAIN) {
 		flow_hold_repeat(w, f, p, id);
 	} else {
 		f->state = FLOW_HOLDING;
@@ -55,7 +62,7 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 {
 	struct naming n;
 	naming_later(&w->namer, &f->named, joined ? NULL : p, &n);
-	while (n.parse == PARSE_OK && n.broken == REASON_COUNT) {
+	while (n.word == NAMING_ASK) {
 		naming_weigh(&w->namer, &f->named, &n, w->now);
 		enum verdict v = flow_record(w, f, flow_judge(w, f, &n), false);
 		if (f->state == FLOW_DENIED) {
@@ -64,25 +71,22 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 		}
 		naming_later(&w->namer, &f->named, NULL, &n);
 	}
-	if (n.parse == PARSE_MORE && n.lost && !observing(w)) {
-		give(w, id, VERDICT_DROP);
-	} else if (n.parse == PARSE_MORE && n.nothing_new) {
+	switch (word_of(w, &n)) {
+	case NAMING_LOSE: give(w, id, VERDICT_DROP); break;
+	case NAMING_PASS:
 		naming_passed(&f->named, p);
 		give(w, id, flow_pass_verdict(w, f));
-	} else if (n.parse == PARSE_MORE && (n.may_pass || observing(w))) {
-		naming_passed(&f->named, p);
-		flow_give(w, f, flow_pass_verdict(w, f), id);
-	} else if (n.parse == PARSE_MORE && n.waits) {
-		flow_hold_repeat(w, f, p, id);
-	} else if (n.parse == PARSE_MORE) {
-		flow_hold(w, f, &n, id);
-	} else if (n.parse == PARSE_ABSENT) {
+		break;
+	case NAMING_DONE:
 		f->named.live = false;
-		naming_drop(&w->namer, &f->named);
+		naming_drop(&w->namer, &f->named); /* fall through */
+	case NAMING_PASS_ALL:
 		naming_passed(&f->named, p);
 		flow_give(w, f, flow_pass_verdict(w, f), id);
-	} else {
-		flow_deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
+		break;
+	case NAMING_AGAIN: flow_hold_repeat(w, f, p, id); break;
+	case NAMING_HOLD: flow_hold(w, f, &n, id); break;
+	default: flow_deny(w, f, n.broken != REASON_COUNT ? n.broken : REASON_HELLO_MALFORMED, id);
 	}
 }
 
