@@ -1,5 +1,5 @@
-/* record: a decision as one line of JSON, Elastic Common Schema names (design, section 6;
- * tiergate-records(5) documents each). */
+/* record: a decision as one line of JSON with the names of the Elastic Common Schema
+ * (tiergate-records(5) documents each). */
 #pragma once
 #include "base/buf.h"
 #include "base/decision.h"

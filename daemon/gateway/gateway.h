@@ -8,5 +8,5 @@ struct gateway_options {
 			    log */
 };
 
-/* Runs until SIGTERM or SIGINT. Returns an exit status (design, section 8). */
+/* Runs until SIGTERM or SIGINT. Returns an exit status (base/exit.h). */
 int gateway_run(const struct gateway_options *o);

@@ -13,5 +13,5 @@ struct replay_options {
 	bool stats;
 };
 
-/* Writes records to standard output. Returns an exit status (design, section 8). */
+/* Writes records to standard output. Returns an exit status (base/exit.h). */
 int replay_run(const struct replay_options *o);

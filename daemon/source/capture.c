@@ -284,7 +284,7 @@ static enum fate client_fate(struct capture *c, const struct track *k, const str
 	return p->transport == IPPROTO_TCP && answered && is_empty_ack(p) ? FATE_PASS : FATE_CLIENT;
 }
 
-/* The rules in their order (design, section 1). */
+/* The rules in their order. */
 static enum fate fate_of(struct capture *c, const struct packet *p, struct track **track)
 {
 	bool reply;

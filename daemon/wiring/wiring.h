@@ -1,5 +1,5 @@
 /* wiring: the kernel's rules, made from the configuration: which packets come to the queues, what
- * passes without the daemon, what marks do (design section 1).
+ * passes without the daemon, what marks do.
  *
  * Two backends with the same rules: nft (a table of its own) and iptables + ip6tables (chains
  * of our own, reached from the built-in ones). One empty chain's name keeps what must outlive the

@@ -1,0 +1,160 @@
+/* What record.c writes comes back as it was. */
+#include "base/clock.h"
+#include "decision/read.h"
+#include "decision/record.h"
+#include "unit.h"
+
+#include <glob.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void round_trip(const char *text, size_t len)
+{
+	static char again[RECORD_MAX];
+	struct buf b = BUF_OF(again);
+	struct decision d;
+	buf_reset(&b);
+	if (!record_read(text, len, &d))
+		fail_msg("not read: %.*s", (int)len, text);
+	record_write(&b, &d, NULL);
+	if (b.len != len || memcmp(again, text, len) != 0)
+		fail_msg("%.*s came back as\n%s", (int)len, text, again);
+}
+
+/* Every record of every golden replay. */
+static void golden_records_come_back(void **state)
+{
+	char line[RECORD_MAX];
+	size_t count = 0;
+	glob_t found;
+	assert_int_equal(glob("tests/golden/*/want.jsonl", 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *f = fopen(found.gl_pathv[i], "r");
+		assert_non_null(f);
+		for (; fgets(line, sizeof line, f); count++)
+			round_trip(line, strlen(line));
+		fclose(f);
+	}
+	globfree(&found);
+	assert_true(count > 200);
+}
+
+static struct decision example(void)
+{
+	return (struct decision){
+		.time = INT64_C(1795514400) * NS_PER_S + 123456000,
+		.reason = REASON_DENY_LINE,
+		.evidence = EVIDENCE_ECH_OUTER,
+		.protocol = PROTOCOL_QUIC,
+		.client = address_from4((uint8_t[]){10, 0, 1, 7}),
+		.server = address_from4((uint8_t[]){203, 0, 113, 80}),
+		.client_port = 65535,
+		.server_port = 1,
+		.transport = IPPROTO_UDP,
+		.has_mac = true,
+		.mac = {2, 0xab, 0, 0, 1, 0xff},
+		.stuck = true,
+		.host = {15, "www.youtube.com"},
+		.rule = "policy.conf:12",
+		.user = "DOMAIN\\\xd0\xb0nna \"x\"",
+		.tier = "press",
+		.site = "social",
+		.policy = "0123456789abcdef",
+	};
+}
+
+static void every_word_comes_back(void **state)
+{
+	static char line[RECORD_MAX];
+	struct decision d, want = example();
+	for (int i = 0; i < 4 * REASON_COUNT; i++) {
+		struct buf b = BUF_OF(line);
+		buf_reset(&b);
+		want.kind = (enum decision_kind)(i % 4);
+		want.reason = want.would = (enum reason)(i / 4);
+		want.evidence = (enum evidence)(i % EVIDENCE_COUNT);
+		want.protocol = (enum protocol)(i % PROTOCOL_COUNT);
+		want.action = want.kind == DECISION_ENDED || i & 8 ? ACTION_ALLOW : ACTION_DENY;
+		want.observed = want.would_deny = i & 16;
+		want.would = want.would_deny ? want.reason : 0;
+		want.transport = (uint8_t)i;
+		want.count =
+			want.kind == DECISION_REPEATED || want.kind == DECISION_LOST ? 1u << 20 : 0;
+		want.bytes = want.packets = want.kind == DECISION_ENDED ? UINT64_C(1) << 40 : 0;
+		want.duration = want.kind == DECISION_ENDED ? NS_PER_S : 0;
+		record_write(&b, &want, NULL);
+		round_trip(line, b.len);
+		assert_true(record_read(line, b.len, &d));
+		assert_int_equal(d.kind, want.kind);
+		assert_int_equal(d.time, want.time);
+		assert_int_equal(d.count, want.count);
+		if (d.kind == DECISION_LOST)
+			continue;
+		assert_int_equal(d.action, want.action);
+		assert_int_equal(d.reason, want.reason);
+		assert_int_equal(d.would_deny, want.would_deny);
+		assert_int_equal(d.would, want.would);
+		assert_int_equal(d.bytes, want.bytes);
+		assert_int_equal(d.duration, want.duration);
+		assert_string_equal(d.user, want.user);
+		assert_memory_equal(d.mac, want.mac, 6);
+	}
+}
+
+static void what_is_no_record(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"null",
+		"[1]",
+		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"lost\"",
+		"{\"@timestamp\":\"2026-11-24T10:00:00\",\"event.action\":\"lost\"}",
+		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"loose\"}",
+		"{\"@timestamp\":\"yesterday\",\"event.action\":\"lost\"}",
+		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"lost\",\"tiergate."
+		"lost\":-1}",
+		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"allow\"}",
+	};
+	struct decision d;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (record_read(bad[i], strlen(bad[i]), &d))
+			fail_msg("read: %s", bad[i]);
+}
+
+/* A torn line, and one with a member that this version does not know the word of. */
+static void what_is_damaged(void **state)
+{
+	static const char *const members[] = {
+		"event.reason",  "tiergate.evidence", "network.transport", "network.protocol",
+		"tiergate.mode", "source.mac",        "source.ip",         "destination.ip"};
+	static char line[RECORD_MAX];
+	struct decision d, want = example();
+	struct buf b = BUF_OF(line);
+	record_write(&b, &want, NULL);
+	for (size_t len = 0; len < b.len - 1; len++)
+		assert_false(record_read(line, len, &d));
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		char *at = strstr(line, members[i]);
+		assert_non_null(at);
+		at += strlen(members[i]) + 3;
+		char was = *at;
+		*at = 'x';
+		if (record_read(line, b.len, &d))
+			fail_msg("%s: %s", members[i], line);
+		*at = was;
+	}
+	assert_true(record_read(line, b.len, &d));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden_records_come_back),
+		cmocka_unit_test(every_word_comes_back),
+		cmocka_unit_test(what_is_no_record),
+		cmocka_unit_test(what_is_damaged),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
