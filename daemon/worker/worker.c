@@ -206,18 +206,21 @@ static void flow_clear(struct worker *w, struct flow *f)
 enum syn {
 	SYN_OPENS,    /* a new connection */
 	SYN_REPEATS,  /* the one that is known */
+	SYN_LATE,     /* the same, and its client has the server's answer: no use to anybody */
 	SYN_RACES,    /* nobody can tell which of two the kernel will follow */
 	SYN_INTRUDES, /* the server has answered another one */
 };
 
 /* The start is that of the handshake that the server answered: bytes counted from another would be
  * judged in the place of others. Until it has answered, conntrack follows the last SYN, and takes
- * no answer to one that lies ahead of it. */
+ * no answer to one that lies ahead of it. What allows a flow in the kernel lets its reset overtake
+ * a SYN that is here: the server would take that, and data in it, for a new connection. */
 static enum syn syn_kind(const struct worker *w, const struct flow *f, const struct packet *p)
 {
 	enum entry entry = w->at->entry;
 	if (f->named.syn_seen && f->named.isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
-		return SYN_REPEATS;
+		return entry >= ENTRY_HEARD && f->named.heard && !observing(w) ? SYN_LATE
+									       : SYN_REPEATS;
 	if (observing(w))
 		return SYN_OPENS;
 	if (entry >= ENTRY_ANSWERED)
@@ -233,6 +236,7 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 {
 	switch (syn_kind(w, f, w->packet)) {
 	case SYN_REPEATS: return true;
+	case SYN_LATE: give(w, a->id, VERDICT_DROP); return false;
 	case SYN_INTRUDES:
 		flow_identify(w, f);
 		flow_deny(w, f, REASON_SYN_AGAIN, a->id);

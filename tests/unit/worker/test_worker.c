@@ -687,6 +687,39 @@ static void a_second_syn_cannot_move_the_start(void **state)
 }
 
 /* Nobody has answered the first: it is the last that conntrack waits for an answer to. */
+/* What the kernel lets pass overtakes a SYN that is here; with a reset before it, its server would
+ * take it, and what it carries, for a new connection. */
+static void a_late_syn_goes_nowhere(void **state)
+{
+	struct rig *r = rig_new("");
+	uint8_t bad[2048];
+	struct wire w;
+	size_t len = wire_hello(bad, "social.example", 0);
+	syn(r, guest, 4000);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PASS); /* its answer was lost */
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+	for (enum entry e = ENTRY_HEARD; e <= ENTRY_ALLOWED; e++) {
+		*entry_of(&r->source, 4000) = e;
+		assert_int_equal(syn(r, guest, 4000), VERDICT_DROP);
+		wire_tcp(&w, guest, 4000, site, 443, TCP_SYN, 1000, bad, len);
+		assert_int_equal(packet(r, &w), VERDICT_DROP);
+	}
+	rig_free(r);
+}
+
+/* Allowed by its address whatever it says: a SYN that was lost comes again, and is let through. */
+static void a_lost_syn_comes_again(void **state)
+{
+	struct rig *r =
+		rig_with("tiers = ( { name = \"guest\"; evidence = \"any\"; } );\n"
+			 "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"
+			 "sites = ( { name = \"all\"; hosts = [ \"203.0.113.0/24\" ]; } );\n"
+			 "allow = ( { tiers = [ \"guest\" ]; sites = [ \"all\" ]; } );\n");
+	assert_int_equal(syn(r, guest, 4000), VERDICT_ALLOWED);
+	assert_int_not_equal(syn(r, guest, 4000), VERDICT_DROP);
+	rig_free(r);
+}
+
 static void an_unanswered_syn_binds_nobody(void **state)
 {
 	struct rig *r = rig_new("");
@@ -971,6 +1004,8 @@ int main(void)
 		cmocka_unit_test(strict_agreement_denies_the_syn),
 		cmocka_unit_test(a_syn_cannot_empty_a_held_stream),
 		cmocka_unit_test(a_second_syn_cannot_move_the_start),
+		cmocka_unit_test(a_late_syn_goes_nowhere),
+		cmocka_unit_test(a_lost_syn_comes_again),
 		cmocka_unit_test(an_unanswered_syn_binds_nobody),
 		cmocka_unit_test(two_syns_race),
 		cmocka_unit_test(payload_before_the_answer),
