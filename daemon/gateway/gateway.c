@@ -41,6 +41,14 @@ static int on_ends_pause(sd_event_source *s, uint64_t usec, void *ctx)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+/* Whatever else wakes the main thread: an end is told from an earlier connection's on the same
+ * ports by when none was waiting, which is so known to the second and better. */
+static int on_turn(sd_event_source *s, void *ctx)
+{
+	conntrack_read(((struct gateway *)ctx)->conntrack);
+	return 0;
+}
+
 static const struct snapshot *current(void *ctx)
 {
 	return ((struct gateway *)ctx)->snapshot;
@@ -90,7 +98,6 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	bool healthy = true;
 	sessions_expire(g->sessions, now, &next);
 	identity_tick(g, now);
-	conntrack_read(g->conntrack); /* so that an end's time is known to a second */
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
@@ -288,7 +295,8 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 			       on_conntrack, g) >= 0 &&
 	       sd_event_add_time_relative(g->event, &g->ends_pause, CLOCK_MONOTONIC,
 					  ENDS_PAUSE_USEC, ENDS_PAUSE_USEC / 4, on_ends_pause,
-					  g) >= 0;
+					  g) >= 0 &&
+	       sd_event_add_post(g->event, &g->ends_turn, on_turn, g) >= 0;
 }
 
 static bool open_dnstap(struct gateway *g, struct errors *errors)
@@ -372,6 +380,7 @@ static void tear_down(struct gateway *g)
 	control_free(g->control);
 	sd_event_source_disable_unref(g->ends);
 	sd_event_source_disable_unref(g->ends_pause);
+	sd_event_source_disable_unref(g->ends_turn);
 	conntrack_close(g->conntrack);
 	close_fd(g->raw4);
 	close_fd(g->raw6);

@@ -74,8 +74,8 @@ struct gateway {
 	struct sink *sink;
 	struct control *control;
 	struct conntrack *conntrack;
-	sd_event_source *ends, *ends_pause; /* its socket, and when that is read next */
-	struct neighbours *neighbours;      /* NULL: host_change = "ignore" */
+	sd_event_source *ends, *ends_pause, *ends_turn; /* its socket, and when that is read */
+	struct neighbours *neighbours;                  /* NULL: host_change = "ignore" */
 	sd_event_source *neighbours_io;
 	struct tally *tally;
 	struct sweep *sweep; /* of flows that no worker remembers */
