@@ -17,12 +17,11 @@ struct flow {
 	enum flow_state state : 8;
 	enum reason was : 8; /* unsaid: what allowed it */
 	bool answered : 1;   /* TCP: the kernel has seen its server's SYN,ACK */
-	bool asked : 1;    /* TLS: its server has said something since, perhaps HelloRetryRequest */
-	bool ended : 1;    /* conntrack forgot it; kept for a grace (UDP) */
-	bool restored : 1; /* an earlier process decided it */
-	bool stuck : 1;    /* held bytes of it passed before it had a name, as no more came */
-	bool unsaid : 1;   /* denied since, if it is still open: no record yet */
-	bool unfit : 1;    /* a name that no line allows stands in what is held: it is not let go */
+	bool asked : 1;  /* TLS: its server has said something since, perhaps HelloRetryRequest */
+	bool ended : 1;  /* conntrack forgot it; kept for a grace (UDP) */
+	bool stuck : 1;  /* held bytes of it passed before it had a name, as no more came */
+	bool unsaid : 1; /* denied since, if it is still open: no record yet */
+	bool unfit : 1;  /* a name that no line allows stands in what is held: it is not let go */
 	bool shows_part : 1;  /* a part of a name stands there: it is let go with care */
 	bool recorded : 1;    /* its decision is in the log */
 	bool passed : 1;      /* it was allowed once: its end is worth a record */

@@ -74,7 +74,7 @@ void worker_restore(struct worker *w, const struct flow_memory *m)
 	f->has_mac = m->has_mac;
 	f->first = m->first;
 	f->last = m->last;
-	f->recorded = f->answered = f->restored = true;
+	f->recorded = f->answered = true;
 	f->passed = m->allowed;
 	memcpy(f->mac, m->mac, sizeof f->mac);
 	memcpy(who.user, m->user, strnlen(m->user, sizeof who.user - 1));

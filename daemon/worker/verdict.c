@@ -263,17 +263,19 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 }
 
 /* What an allowed flow's packet gets. The kernel settles a heard flow by itself when its server
- * answers; what has to be looked at for good is never given to it. */
+ * answers; what has to be looked at for good is never given to it. A flow of an earlier process
+ * whose mark no longer counts is heard again: whether its server had answered, nobody knows. */
 enum verdict flow_pass_verdict(const struct worker *w, const struct flow *f)
 {
 	enum entry entry = w->at ? w->at->entry : ENTRY_ANSWERED;
 	bool tcp = flow_key_of(f)->transport == IPPROTO_TCP;
-	if (!f->named.heard || (f->restored && entry == ENTRY_NONE))
+	bool syn = tcp && w->packet && w->packet->tcp_flags & TCP_SYN;
+	if (!f->named.heard)
 		return VERDICT_ALLOWED;
+	if (syn)
+		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
 	if (naming_stays(&f->named))
 		return tcp || entry == ENTRY_PENDING ? VERDICT_PASS : VERDICT_PENDING;
-	if (tcp && w->packet && w->packet->tcp_flags & TCP_SYN)
-		return entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS;
 	if (entry == ENTRY_HEARD || entry == ENTRY_ALLOWED || (f->named.live && f->asked))
 		return VERDICT_PASS;
 	return VERDICT_HEARD;

@@ -387,12 +387,12 @@ static void check_memory(struct rig *r, const struct flow_memory *before)
 	assert_string_equal(m.tier, before->tier);
 }
 
-static struct rig *restarted(struct rig *old)
+static struct rig *restarted_with(struct rig *old, const char *more)
 {
 	struct flow_memory memory[4];
 	uint32_t slot = 0;
 	size_t count = worker_remember(old->worker, &slot, memory, 4);
-	struct rig *r = rig_new("");
+	struct rig *r = rig_new(more);
 	r->source.now = old->source.now;
 	memcpy(r->source.entry, old->source.entry, sizeof r->source.entry);
 	rig_free(old);
@@ -400,6 +400,53 @@ static struct rig *restarted(struct rig *old)
 	worker_restore(r->worker, &memory[0]);
 	check_memory(r, &memory[0]);
 	return r;
+}
+
+static struct rig *restarted(struct rig *old)
+{
+	return restarted_with(old, "");
+}
+
+/* With another policy no mark counts any more. The flow goes on, and is settled by its server's
+ * next answer, not by itself; what may come in the place of its hello is still unknown. */
+static void a_restart_with_another_policy_settles_nothing(void **state)
+{
+	uint8_t good[2048], bad[2048];
+	size_t len = wire_hello(good, "news.example", 0);
+	struct rig *r = rig_new("");
+	wire_hello(bad, "evil.example", 0);
+	syn(r, guest, 4000);
+	assert_int_equal(data(r, guest, 4000, 0, good, len), VERDICT_HEARD);
+	r = restarted_with(r, "on_deny = \"drop\";\n");
+	*entry_of(&r->source, 4000) = ENTRY_NONE;
+	assert_int_equal(data(r, guest, 4000, (uint32_t)len, "\x17\3\3\0\1x", 6), VERDICT_HEARD);
+	assert_int_equal(data(r, guest, 4000, 0, bad, len), VERDICT_DROP);
+	rig_free(r);
+}
+
+/* Where every request is judged the kernel is never given the flow. */
+static void a_restart_goes_on_judging_requests(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	http_syn(r, 4000);
+	assert_int_equal(request(r, 4000, 0, GOOD), VERDICT_PASS);
+	r = restarted_with(r, "http = \"every-request\";\n");
+	*entry_of(&r->source, 4000) = ENTRY_NONE;
+	assert_int_equal(request(r, 4000, strlen(GOOD), GOOD), VERDICT_PASS);
+	*entry_of(&r->source, 4000) = ENTRY_NONE;
+	assert_int_equal(request(r, 4000, 2 * strlen(GOOD), BAD), VERDICT_DENIED);
+	rig_free(r);
+}
+
+/* A request in a SYN: its entry is marked as every other's. */
+static void a_request_in_a_syn_is_marked(void **state)
+{
+	struct rig *r = rig_new("http = \"every-request\";\n");
+	struct wire w;
+	wire_tcp(&w, guest, 4000, site, 80, TCP_SYN, 1000, GOOD, strlen(GOOD));
+	assert_int_equal(packet(r, &w), VERDICT_PENDING);
+	assert_int_equal(request(r, 4000, strlen(GOOD), BAD), VERDICT_DENIED);
+	rig_free(r);
 }
 
 static void a_restart_goes_on_waiting(void **state)
@@ -487,6 +534,9 @@ int main(void)
 		cmocka_unit_test(mid_stream),
 		cmocka_unit_test(a_reset_makes_room),
 		cmocka_unit_test(a_restart_goes_on_waiting),
+		cmocka_unit_test(a_restart_with_another_policy_settles_nothing),
+		cmocka_unit_test(a_restart_goes_on_judging_requests),
+		cmocka_unit_test(a_request_in_a_syn_is_marked),
 		cmocka_unit_test(a_reload_goes_on_waiting),
 		cmocka_unit_test(after_starttls),
 	};
