@@ -4,17 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void row_text(struct request *r, enum text label, const char *value)
-{
-	if (!value[0])
-		return;
-	html(r, "<div><dt>");
-	html_text(r, say(r, label));
-	html(r, "</dt><dd>");
-	html_text(r, value);
-	html(r, "</dd></div>\n");
-}
-
 static void row_time(struct request *r, enum text label, int64_t time)
 {
 	html(r, "<div><dt>");
@@ -31,13 +20,13 @@ static void who_you_are(struct request *r, const json_t *who)
 {
 	char address[ADDRESS_TEXT];
 	html(r, "<dl>\n");
-	row_text(r, TEXT_AS, gate_text(who, "user"));
-	row_text(r, TEXT_TIER, gate_text(who, "tier"));
+	html_row(r, TEXT_AS, gate_text(who, "user"));
+	html_row(r, TEXT_TIER, gate_text(who, "tier"));
 	if (gate_signed_in(who)) {
 		row_time(r, TEXT_SINCE, gate_time(gate_text(who, "since")));
 		row_time(r, TEXT_UNTIL, gate_time(gate_text(who, "until")));
 	}
-	row_text(r, TEXT_ADDRESS, address_format(&r->peer, address));
+	html_row(r, TEXT_ADDRESS, address_format(&r->peer, address));
 	html(r, "</dl>\n");
 }
 

@@ -49,23 +49,12 @@ static const char *note_of(const json_t *why)
 	return note[0] ? note : gate_text(why, "nearest_note");
 }
 
-static void row(struct request *r, enum text label, const char *value)
-{
-	if (!value[0])
-		return;
-	html(r, "<div><dt>");
-	html_text(r, say(r, label));
-	html(r, "</dt><dd>");
-	html_text(r, value);
-	html(r, "</dd></div>\n");
-}
-
 static void explanation(struct request *r, const char *reason, const char *rule, const json_t *why)
 {
-	row(r, TEXT_WHY_REASON, reason[0] ? say(r, reason_of(reason)) : "");
-	row(r, TEXT_WHY_RULE, rule);
-	row(r, TEXT_WHY_NOTE, note_of(why));
-	row(r, TEXT_CONTACT, owner_of(r, why));
+	html_row(r, TEXT_WHY_REASON, reason[0] ? say(r, reason_of(reason)) : "");
+	html_row(r, TEXT_WHY_RULE, rule);
+	html_row(r, TEXT_WHY_NOTE, note_of(why));
+	html_row(r, TEXT_CONTACT, owner_of(r, why));
 }
 
 /* ---- a question ---- */
@@ -165,7 +154,7 @@ static void denial(struct request *r, const json_t *d)
 	html(r, "</dd></div>\n");
 	snprintf(address, sizeof address, "%s %s", gate_text(d, "destination.ip"),
 		 where ? where : gate_text(d, "network.transport"));
-	row(r, TEXT_WHY_ADDRESS, address);
+	html_row(r, TEXT_WHY_ADDRESS, address);
 	explanation(r, would[0] ? would : gate_text(d, "event.reason"), gate_text(d, "rule.name"),
 		    why);
 	html(r, "</dl>\n</li>\n");

@@ -120,3 +120,14 @@ void page_sign_in(struct request *r, unsigned status, const char *message, const
 	html_link(r, "/why", TEXT_WHY);
 	html_end(r);
 }
+
+void html_row(struct request *r, enum text label, const char *value)
+{
+	if (!value[0])
+		return;
+	html(r, "<div><dt>");
+	html_text(r, say(r, label));
+	html(r, "</dt><dd>");
+	html_text(r, value);
+	html(r, "</dd></div>\n");
+}

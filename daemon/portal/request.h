@@ -112,3 +112,5 @@ void html_form_end(struct request *r, enum text button, bool quiet);
 /* What the operator says to all (nothing: nothing), and what is said of this request (or NULL). */
 void html_notice(struct request *r);
 void html_message(struct request *r, const char *message);
+/* A label and its value, in a list of them; nothing where the value is "". */
+void html_row(struct request *r, enum text label, const char *value);
