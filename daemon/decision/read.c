@@ -101,7 +101,8 @@ static bool take_time(const json_t *j, struct decision *d)
 	const char *text = text_of(j, "@timestamp"), *rest;
 	struct tm tm = {0};
 	int64_t part = 0, unit = NS_PER_S;
-	if (!text || !(rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)))
+	if (!text || !(rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)) || tm.tm_year < 70 ||
+	    tm.tm_year > 361) /* nanoseconds since 1970 end in 2262 */
 		return false;
 	if (*rest == '.')
 		for (rest++; *rest >= '0' && *rest <= '9' && unit > 1; rest++)

@@ -112,6 +112,8 @@ static void what_is_no_record(void **state)
 		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"lost\"",
 		"{\"@timestamp\":\"2026-11-24T10:00:00\",\"event.action\":\"lost\"}",
 		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"loose\"}",
+		"{\"@timestamp\":\"2262-01-01T10:00:00Z\",\"event.action\":\"lost\"}",
+		"{\"@timestamp\":\"1969-12-31T10:00:00Z\",\"event.action\":\"lost\"}",
 		"{\"@timestamp\":\"yesterday\",\"event.action\":\"lost\"}",
 		"{\"@timestamp\":\"2026-11-24T10:00:00Z\",\"event.action\":\"lost\",\"tiergate."
 		"lost\":-1}",
