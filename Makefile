@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: unit golden live live-qemu differential adversary browser adversary honest fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -114,6 +114,11 @@ CONNECTIONS ?= 2000
 honest: all
 	@scripts/install-deps build test
 	@TIERGATE_BUILD=$B tests/live/honest.py --connections $(CONNECTIONS) --seed $(SEED)
+# Would the tests notice a fault? FOLDER of daemon/ (default: all), COUNT faults each, from SEED.
+COUNT ?= 40
+mutate:
+	@scripts/install-deps build test
+	scripts/mutate --folder "$(FOLDER)" --count $(COUNT) --seed $(SEED)
 live-qemu: tests
 	@scripts/install-deps build test qemu
 	@$(RUN) qemu
@@ -205,6 +210,6 @@ install: all
 clean:
 	rm -rf $B
 
-.PHONY: all unit tests check golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
+.PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
 	soak-login cover bench format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -39,10 +39,8 @@ static void complain(struct reading *r, int line, const char *format, ...)
 
 static void wrong(struct reading *r, const char *word, const char *what)
 {
-	if (++r->shape->wrong > LIST_ERRORS) {
-		r->good = false;
+	if (++r->shape->wrong > LIST_ERRORS)
 		return;
-	}
 	complain(r, r->line,
 		 "\"%.80s\" %s; write example.org, =example.org, !example.org, ~example.org or "
 		 "192.0.2.0/24",

@@ -77,6 +77,7 @@ static void is_written_where_it_changed(void **state)
 static void nothing_is_kept_of_what_is_no_file(void **state)
 {
 	struct site_list list = list_of("a.sites", 0), back = {0};
+	char path[100];
 	assert_int_equal(kept_save(folder, &list), 0); /* written in place */
 	list.changed = 1;
 	list.kept = true;
@@ -84,6 +85,10 @@ static void nothing_is_kept_of_what_is_no_file(void **state)
 	assert_false(kept_load(folder, list.file, &back));
 	list.kept = false;
 	assert_int_equal(kept_save("/nonexistent", &list), -ENOENT);
+	snprintf(path, sizeof path, "%s/lists", folder);
+	rmdir(path);
+	fclose(fopen(path, "w")); /* a file where the folder should be */
+	assert_int_equal(kept_save(folder, &list), -ENOTDIR);
 	free(list.item);
 }
 
