@@ -199,7 +199,9 @@ static const struct option bound_options[] = {
 	      "Decision records waiting for the log; a further one is lost and counted."),
 	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,
 	 .max = 60 * NS_PER_S, .fallback = "\"2s\"", .at_start = true,
-	 .help = "So long may a hello stay unfinished after its first byte."},
+	 .help = "So long may a hello stay unfinished after its first byte; fifteen times that "
+		 "where packets "
+		 "of its sender are lost."},
 };
 TABLE(bound, "bounds", struct config);
 

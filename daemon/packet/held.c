@@ -104,10 +104,16 @@ bool held_take(struct held *h, struct held_flow *f, const struct host_key *host,
 	return true;
 }
 
-struct held_flow *held_overdue(struct held *h, int64_t before)
+bool held_late(const struct held *h, const struct held_flow *f, int64_t now, int64_t limit)
+{
+	bool roomy = h->waiting_count <= h->waiting_max / 2 && h->count <= h->waiting_max / 4;
+	return f->since && now - f->since >= (f->lossy && roomy ? HELD_LOSSY * limit : limit);
+}
+
+struct held_flow *held_overdue(struct held *h, int64_t now, int64_t limit)
 {
 	for (uint32_t i = 0; i < h->waiting_count; i++)
-		if (h->waiting[i]->since <= before)
+		if (held_late(h, h->waiting[i], now, limit))
 			return h->waiting[i];
 	return NULL;
 }

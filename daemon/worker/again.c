@@ -69,7 +69,7 @@ void worker_sweep(struct worker *w)
 	if (w->now - w->swept < SWEEP_EVERY || !held_waits(w->held))
 		return;
 	w->swept = w->now;
-	while ((h = held_overdue(w->held, w->now - w->o.config->hello_timeout))) {
+	while ((h = held_overdue(w->held, w->now, w->o.config->hello_timeout))) {
 		struct flow *f = holder_of(h);
 		bool told = h->count > 0; /* by the verdict on these */
 		flow_conclude(w, f);

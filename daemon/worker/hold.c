@@ -17,11 +17,21 @@ static bool shows_unfit(const struct worker *w, const struct flow *f, const stru
 		decide(w->snapshot, &facts, wall(w)).action == ACTION_DENY);
 }
 
+/* Bytes before those that are there are missing; or somebody had to repeat the handshake, which
+ * takes a second (RFC 6298 2.1). */
+static bool loses_packets(const struct worker *w, const struct flow *f)
+{
+	bool hole;
+	naming_joined(&f->named, &hole);
+	return hole || (f->held.since ? f->held.since : w->now) - f->first >= NS_PER_S;
+}
+
 void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
 {
+	f->held.lossy = loses_packets(w, f);
 	f->shows_part = n->hello.name == HELLO_NAME_PART;
 	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
-	if (f->held.since && w->now - f->held.since >= w->o.config->hello_timeout)
+	if (held_late(w->held, &f->held, w->now, w->o.config->hello_timeout))
 		flow_deny(w, f, REASON_HELLO_UNFINISHED, id);
 	else if (held_add(w->held, &f->held, &f->named.owner, id, w->now))
 		COUNT(w->counters.held);
@@ -61,6 +71,7 @@ bool flow_let_go(struct worker *w, struct flow *f, bool again)
 /* Bytes that wait come again. */
 void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
+	f->held.lossy = true;
 	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
 	if (!f->held.count || flow_let_go(w, f, from_first))
 		flow_pass(w, f, p, id);

@@ -392,6 +392,11 @@ def held(c):
     Talk(c, 443, client=BOB).say(client_hello(GOOD)[:60]).say(client_hello(GOOD)[60:])
     c.at("2026-03-02 10:00:05")
     Talk(c, 443, client=BOB).say(client_hello(GOOD))
+    late = Talk(c, 443)
+    c.at("2026-03-02 10:00:07")
+    late.say(client_hello(GOOD)[:60])  # as if its SYN had been lost once
+    c.at("2026-03-02 10:00:38")
+    Talk(c, 443, client=BOB).say(client_hello(GOOD))
 
 
 def held_stuck(c):

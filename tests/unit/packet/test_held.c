@@ -70,15 +70,33 @@ static void overdue_is_by_the_first_packet(void **state)
 	assert_true(add(h, &a, 1, 100));
 	assert_true(add(h, &a, 2, 900)); /* does not put it off */
 	assert_true(add(h, &b, 3, 500));
-	assert_null(held_overdue(h, 99));
-	assert_ptr_equal(held_overdue(h, 100), &a.held);
+	assert_null(held_overdue(h, 199, 100));
+	assert_ptr_equal(held_overdue(h, 200, 100), &a.held);
 	while (take(h, &a, &id))
 		;
-	assert_ptr_equal(held_overdue(h, 100), &a.held); /* let go, and still not whole */
+	assert_ptr_equal(held_overdue(h, 200, 100), &a.held); /* let go, and still not whole */
 	assert_ptr_equal(held_quiet(h, 500), &b.held);
 	held_done(h, &a.held);
-	assert_null(held_overdue(h, 499));
-	assert_ptr_equal(held_overdue(h, 500), &b.held);
+	assert_null(held_overdue(h, 599, 100));
+	assert_ptr_equal(held_overdue(h, 600, 100), &b.held);
+	held_free(h);
+}
+
+static void who_lost_packets_has_longer(void **state)
+{
+	struct held *h = held_new(8, 8);
+	struct flow a = flow_from(1), b = flow_from(2);
+	assert_true(add(h, &a, 1, 1000));
+	a.held.lossy = true;
+	assert_null(held_overdue(h, 1000 + HELD_LOSSY * 100 - 1, 100));
+	assert_ptr_equal(held_overdue(h, 1000 + HELD_LOSSY * 100, 100), &a.held);
+	for (uint64_t id = 2; id <= 4; id++)
+		assert_true(add(h, &b, id, 1090));
+	assert_null(held_overdue(h, 1100, 100)); /* half of the room */
+	assert_true(add(h, &b, 5, 1090));
+	assert_ptr_equal(held_overdue(h, 1100, 100), &a.held);
+	held_done(h, &a.held);
+	assert_false(held_late(h, &a.held, INT64_MAX, 100)); /* waits for nothing */
 	held_free(h);
 }
 
@@ -115,6 +133,7 @@ int main(void)
 		cmocka_unit_test(takes_in_order),
 		cmocka_unit_test(one_client_cannot_take_all),
 		cmocka_unit_test(overdue_is_by_the_first_packet),
+		cmocka_unit_test(who_lost_packets_has_longer),
 		cmocka_unit_test(counts_hold_under_random_use),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,7 @@ static void an_unfinished_hello_has_a_protocol(void **state)
 	assert_int_equal(data(r, guest, 4000, 0, quic, sizeof quic), -1);
 	syn(r, guest, 4001);
 	assert_int_equal(data(r, guest, 4001, 7, quic, sizeof quic), -1); /* no start */
-	wait_ms(r, 5000);
+	wait_ms(r, 31000);
 	assert_int_equal(r->log[0].reason, REASON_HELLO_UNFINISHED);
 	assert_int_equal(r->log[0].protocol, PROTOCOL_TLS);
 	assert_int_equal(r->log[1].reason, REASON_HELLO_UNFINISHED);
