@@ -5,6 +5,7 @@
  * the ops. */
 #pragma once
 #include "base/decision.h"
+#include "base/metric.h"
 #include "identity/session.h"
 #include "radius/radius.h"
 
@@ -96,6 +97,7 @@ struct accounting_counters {
 	uint32_t open, ended; /* sessions now: open, and remembered as ended */
 	uint64_t timed_out;
 };
+extern const struct metrics accounting_metrics;
 void accounting_count(const struct accounting *a, struct accounting_counters *out);
 
 /* ---- what outlives the process (accounting_state.c) ---- */

@@ -215,3 +215,12 @@ uint32_t entry_new(struct accounting *a)
 	a->deadline[i] = INT64_MAX;
 	return i;
 }
+
+static const struct metric rows[] = {
+	METRIC(accounting_counters, open, GAUGE, "sessions", "sessions that RADIUS has opened"),
+	METRIC(accounting_counters, ended, GAUGE, "sessions",
+	       "ended sessions that are remembered, lest a report opens them again"),
+	METRIC(accounting_counters, timed_out, COUNTER, "sessions",
+	       "sessions ended as nobody reported them"),
+};
+METRICS(accounting_metrics, "radius", accounting_counters, rows);

@@ -285,52 +285,46 @@ static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *ct
 
 /* ---- time ---- */
 
-static void add_count(struct buf *b, uint64_t n, const char *what)
+static void add_count(struct buf *b, const char *what, uint64_t n)
 {
 	if (n)
-		buf_printf(b, ", %llu %s", (unsigned long long)n, what);
+		buf_printf(b, "%s%s %llu", b->len ? ", " : "", what, (unsigned long long)n);
+}
+
+static void add_rows(struct buf *b, const struct metrics *m, const void *counters)
+{
+	for (size_t i = 0; i < m->count; i++)
+		add_count(b, m->rows[i].name, metric_value(&m->rows[i], counters));
 }
 
 /* All that is not zero, in one line. */
 static void describe(const struct radius_server *s, const struct accounting_counters *now,
 		     struct buf *b)
 {
-	const struct radius_counters *c = &s->counters;
-	buf_printf(b, "RADIUS: %u sessions; %llu packets", now->open,
-		   (unsigned long long)c->packets);
-	add_count(b, c->answered, "answered");
-	add_count(b, c->repeated, "repeated");
-	add_count(b, c->unknown_client, "of unknown clients");
-	add_count(b, c->malformed, "malformed");
-	add_count(b, c->forged, "with a bad authenticator");
-	add_count(b, c->lacking, "without what is required");
-	add_count(b, c->status, "Status-Server");
-	add_count(b, c->prefix_alone, "with a prefix alone");
-	add_count(b, c->bad_attributes, "attributes malformed");
-	add_count(b, c->left_out, "addresses too many");
+	add_rows(b, &accounting_metrics, now);
+	add_rows(b, &radius_metrics, &s->counters);
 	for (int r = ACCOUNTING_DONE + 1; r < ACCOUNTING_COUNT; r++)
-		add_count(b, c->result[r], accounting_text((enum accounting_result)r));
-	add_count(b, now->timed_out, "sessions timed out");
+		add_count(b, accounting_text((enum accounting_result)r), s->counters.result[r]);
 }
 
 /* Tells the service manager when something was counted, and the log once an hour and at the end. */
 static void say_state(struct radius_server *s, int64_t now, bool end)
 {
 	struct accounting_counters counters;
-	char text[512];
+	char text[1024];
 	struct buf b = BUF_OF(text);
 	accounting_count(s->accounting, &counters);
 	uint64_t sum = s->counters.packets + counters.timed_out;
 	if (sum != s->said) {
 		describe(s, &counters, &b);
-		sd_notifyf(0, "STATUS=%s", text);
+		sd_notifyf(0, "STATUS=RADIUS: %s", text);
 		s->said = sum;
 	}
 	if (sum == s->logged || (now < s->log_next && !end))
 		return;
 	buf_reset(&b);
 	describe(s, &counters, &b);
-	log_info("%s", text);
+	log_info("RADIUS: %s", text);
 	s->logged = sum;
 	s->log_next = now + LOG_EACH;
 }
@@ -450,7 +444,24 @@ void radius_server_free(struct radius_server *s)
 	free(s);
 }
 
-void radius_server_count(const struct radius_server *s, struct radius_counters *out)
-{
-	*out = s->counters;
-}
+static const struct metric rows[] = {
+	METRIC(radius_counters, packets, COUNTER, "packets", "packets received"),
+	METRIC(radius_counters, answered, COUNTER, "packets", "packets answered"),
+	METRIC(radius_counters, repeated, COUNTER, "packets", "packets that came again"),
+	METRIC(radius_counters, unknown_client, COUNTER, "packets",
+	       "packets from an address that is no client's, dropped"),
+	METRIC(radius_counters, malformed, COUNTER, "packets",
+	       "packets that are not RADIUS, dropped"),
+	METRIC(radius_counters, forged, COUNTER, "packets",
+	       "packets whose authenticator is not of the client's secret, dropped"),
+	METRIC(radius_counters, lacking, COUNTER, "packets",
+	       "packets without an attribute that is required, dropped"),
+	METRIC(radius_counters, status, COUNTER, "packets", "Status-Server packets"),
+	METRIC(radius_counters, prefix_alone, COUNTER, "reports",
+	       "reports of a prefix without an address, which make no session"),
+	METRIC(radius_counters, bad_attributes, COUNTER, "attributes",
+	       "malformed attributes, passed over"),
+	METRIC(radius_counters, left_out, COUNTER, "addresses",
+	       "addresses beyond what a session holds, left out"),
+};
+METRICS(radius_metrics, "radius", radius_counters, rows);

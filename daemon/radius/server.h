@@ -3,6 +3,7 @@
  * is not answered, so that the client sends it again. */
 #pragma once
 #include "base/error.h"
+#include "base/metric.h"
 #include "radius/accounting.h"
 #include "radius/settings.h"
 #include <systemd/sd-event.h>
@@ -27,4 +28,5 @@ struct radius_counters {
 	uint64_t bad_attributes, left_out; /* attributes passed over; addresses beyond the bound */
 	uint64_t result[ACCOUNTING_COUNT];
 };
-void radius_server_count(const struct radius_server *s, struct radius_counters *out);
+/* Of all but the results, which have their texts. */
+extern const struct metrics radius_metrics;

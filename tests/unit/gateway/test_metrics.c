@@ -5,23 +5,27 @@
 #include "config/manual.h"
 #include "control/control.h"
 #include "gateway/inner.h"
+#include "radius/server.h"
 #include "source/nfqueue.h"
 
 static const struct metrics *const all[] = {
-	&worker_metrics,    &nfqueue_metrics, &watch_metrics,     &sweep_metrics,
-	&seen_metrics,      &sink_metrics,    &copies_metrics,    &dns_watch_metrics,
-	&conntrack_metrics, &control_metrics, &neighbour_metrics, &dnstap_metrics,
+	&worker_metrics,     &nfqueue_metrics, &watch_metrics,     &sweep_metrics,
+	&seen_metrics,       &sink_metrics,    &copies_metrics,    &dns_watch_metrics,
+	&conntrack_metrics,  &control_metrics, &neighbour_metrics, &dnstap_metrics,
+	&accounting_metrics, &radius_metrics,
 };
 #define COUNT (sizeof all / sizeof *all)
 
-/* No byte of the counters but padding is without a row; the reasons have a table of their own. */
+/* No byte of the counters but padding is without a row; the reasons and RADIUS' results have tables
+ * of their own. */
 static void every_member_has_a_row(void **state)
 {
 	for (size_t i = 0; i < COUNT; i++) {
 		const struct metrics *m = all[i];
 		bool covered[1024] = {0};
-		size_t end =
-			m == &worker_metrics ? offsetof(struct worker_counters, reasons) : m->size;
+		size_t end = m == &worker_metrics   ? offsetof(struct worker_counters, reasons)
+			     : m == &radius_metrics ? offsetof(struct radius_counters, result)
+						    : m->size;
 		assert_true(m->size <= sizeof covered);
 		for (size_t k = 0; k < m->count; k++)
 			for (size_t b = 0; b < m->rows[k].size; b++) {
