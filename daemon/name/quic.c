@@ -1,84 +1,14 @@
 #include "name/quic.h"
+#include "name/quic_packet.h"
 #include "name/tls.h"
-#include <nettle/gcm.h>
-#include <nettle/hmac.h>
-#include <nettle/memops.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { TAG = 16, NONCE = 12, SAMPLE = 16, ID_MAX = 20, ID_MIN = 8 };
+enum { ID_MIN = 8 };
 enum { PADDING = 0, PING = 1, ACK = 2, ACK_ECN = 3, CRYPTO = 6, CLOSE = 0x1c };
-enum { CHUNKS_MAX = 256, HEADER_MAX = 4096, BYTES_MAX = 65536 };
+enum { CHUNKS_MAX = 256, BYTES_MAX = 65536 };
 enum { TRIES_MAX = 16 };   /* of what looks like an Initial inside a joined packet, and is none */
 enum { HANDSHAKE_S = 30 }; /* after which no server waits for the rest of a hello */
-
-/* An HKDF-Expand-Label of one block, as HMAC reads it (RFC 8446 7.1, RFC 5869 2.3): length, label,
- * no context, the block's number. */
-struct label {
-	const char *info;
-	size_t len;
-};
-#define LABEL(length, text)                                                                        \
-	{                                                                                          \
-		"\0" length text "\0\x01", sizeof("\0" length text "\0\x01") - 1                   \
-	}
-
-static const struct label client_label = LABEL("\x20\x0f", "tls13 client in");
-
-/* What differs between versions: the salt, the labels, and the numbers of packet types. */
-struct dialect {
-	uint8_t salt[20];
-	const struct label *labels; /* key, iv, hp */
-	uint8_t initial, zero_rtt;
-};
-
-static const struct label labels1[] = {LABEL("\x10\x0e", "tls13 quic key"),
-				       LABEL("\x0c\x0d", "tls13 quic iv"),
-				       LABEL("\x10\x0d", "tls13 quic hp")};
-static const struct label labels2[] = {LABEL("\x10\x10", "tls13 quicv2 key"),
-				       LABEL("\x0c\x0f", "tls13 quicv2 iv"),
-				       LABEL("\x10\x0f", "tls13 quicv2 hp")};
-
-enum { RFC_V1, RFC_V2, DRAFT_29, DRAFT_23, DRAFT_22, DIALECTS };
-
-/* clang-format off */
-static const struct dialect dialects[DIALECTS] = {
-	[RFC_V1] = {{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
-		     0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a}, labels1, 0, 1},
-	[RFC_V2] = {{0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93,
-		     0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9}, labels2, 1, 2},
-	[DRAFT_29] = {{0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97,
-		       0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0, 0x43, 0x90, 0xa8, 0x99}, labels1, 0, 1},
-	[DRAFT_23] = {{0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7,
-		       0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe, 0xf9, 0xf5, 0x02}, labels1, 0, 1},
-	[DRAFT_22] = {{0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a,
-		       0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a, 0x02, 0x64, 0x4a}, labels1, 0, 1},
-};
-/* clang-format on */
-
-/* Index into dialects, or -1. */
-static int dialect_of(uint32_t version)
-{
-	switch (version) {
-	case 1: return RFC_V1;
-	case 0x6b3343cf: return RFC_V2;
-	case 0xff000016:
-	case 0xfaceb001: return DRAFT_22; /* mvfst */
-	case 0xff000017 ... 0xff00001c:
-	case 0xfaceb002: return DRAFT_23;
-	case 0xff00001d ... 0xff000020: return DRAFT_29;
-	case 0xff000021 ... 0xff000022: return RFC_V1;
-	}
-	return -1;
-}
-
-struct keys {
-	int dialect; /* -1: none yet */
-	uint8_t dcid_len, dcid[ID_MAX];
-	struct gcm_aes128_ctx aead;
-	struct aes128_ctx hp;
-	uint8_t iv[NONCE];
-};
 
 /* A CRYPTO frame of the datagram at hand. */
 struct chunk {
@@ -87,13 +17,10 @@ struct chunk {
 };
 
 struct quic {
-	struct keys keys;                         /* of the last Initial */
-	struct gcm_aes128_ctx print;              /* keyed with a secret of this process */
-	struct hmac_sha256_ctx extract[DIALECTS]; /* keyed with the salts */
-	struct hmac_sha256_ctx expand;
+	struct quic_keys keys;       /* of the last Initial */
+	struct gcm_aes128_ctx print; /* keyed with a secret of this process */
 	struct chunk chunks[CHUNKS_MAX];
 	size_t chunk_count, plain_used;
-	uint8_t header[HEADER_MAX];
 	uint8_t plain[BYTES_MAX]; /* all Initials of the datagram at hand */
 	uint8_t spare[BYTES_MAX]; /* what other keys make of one */
 };
@@ -107,9 +34,7 @@ struct quic *quic_new(void)
 		return NULL;
 	}
 	gcm_aes128_set_key(&q->print, secret);
-	q->keys.dialect = -1;
-	for (int i = 0; i < DIALECTS; i++)
-		hmac_sha256_set_key(&q->extract[i], sizeof dialects[i].salt, dialects[i].salt);
+	quic_keys_init(&q->keys);
 	return q;
 }
 
@@ -118,150 +43,24 @@ void quic_free(struct quic *q)
 	free(q);
 }
 
-static void expand(struct quic *q, const struct label *label, size_t len, uint8_t *to)
-{
-	hmac_sha256_update(&q->expand, label->len, (const uint8_t *)label->info);
-	hmac_sha256_digest(&q->expand, len, to);
-}
-
-/* RFC 9001 5.2, of the client's side. */
-static void derive_keys(struct quic *q, int dialect, const uint8_t *dcid, uint8_t len)
-{
-	struct keys *k = &q->keys;
-	const struct label *labels = dialects[dialect].labels;
-	uint8_t secret[SHA256_DIGEST_SIZE], key[AES128_KEY_SIZE];
-	if (k->dialect == dialect && k->dcid_len == len && memcmp(k->dcid, dcid, len) == 0)
-		return;
-	k->dialect = dialect;
-	k->dcid_len = len;
-	memcpy(k->dcid, dcid, len);
-	hmac_sha256_update(&q->extract[dialect], len, dcid);
-	hmac_sha256_digest(&q->extract[dialect], sizeof secret, secret);
-	hmac_sha256_set_key(&q->expand, sizeof secret, secret);
-	expand(q, &client_label, sizeof secret, secret);
-	hmac_sha256_set_key(&q->expand, sizeof secret, secret);
-	expand(q, &labels[0], sizeof key, key);
-	gcm_aes128_set_key(&k->aead, key);
-	expand(q, &labels[1], sizeof k->iv, k->iv);
-	expand(q, &labels[2], sizeof key, key);
-	aes128_set_encrypt_key(&k->hp, key);
-}
-
-struct packet {
-	const uint8_t *start;
-	uint32_t version;
-	int dialect;
-	uint8_t type, dcid_len;
-	const uint8_t *dcid;
-	uint64_t token_len;
-	struct cursor body; /* from the packet number on */
-};
-
-static uint64_t read_varint(struct cursor *c)
-{
-	uint8_t first = cursor_u8(c);
-	uint64_t value = first & 0x3f;
-	for (int more = (1 << (first >> 6)) - 1; more > 0; more--)
-		value = value << 8 | cursor_u8(c);
-	return value;
-}
-
-/* A long header (RFC 9000 17.2) of a known version; *datagram moves past the packet. */
-static bool read_packet(struct cursor *datagram, struct packet *p)
-{
-	*p = (struct packet){.start = datagram->pos};
-	p->type = cursor_u8(datagram) >> 4 & 3;
-	p->version = cursor_u32(datagram);
-	p->dialect = dialect_of(p->version);
-	p->dcid_len = cursor_u8(datagram);
-	p->dcid = cursor_bytes(datagram, p->dcid_len);
-	uint8_t scid_len = cursor_u8(datagram);
-	cursor_skip(datagram, scid_len);
-	if (p->dialect < 0 || p->dcid_len > ID_MAX || scid_len > ID_MAX)
-		return false;
-	if (p->type == dialects[p->dialect].initial) {
-		p->token_len = read_varint(datagram);
-		cursor_skip(datagram, p->token_len);
-	}
-	p->body = cursor_sub(datagram, read_varint(datagram));
-	return !datagram->bad;
-}
-
-static bool is_initial(const struct packet *p)
-{
-	return p->type == dialects[p->dialect].initial;
-}
-
-/* A packet number from its last bytes (RFC 9000 A.3); next: the one after the highest so far. */
-static uint64_t whole_number(uint64_t next, uint64_t sent, size_t bytes)
-{
-	uint64_t window = 1ull << 8 * bytes, number = (next & ~(window - 1)) | sent;
-	if (number + window / 2 <= next)
-		return number + window;
-	return number > next + window / 2 && number >= window ? number - window : number;
-}
-
-/* What one key makes of an Initial. */
+/* What the keys of a flow make of an Initial. */
 struct opening {
-	struct cursor plain;
-	uint64_t number;
+	struct quic_opened in;
 	int by;         /* index of the connection; -1: its own destination ID */
 	unsigned count; /* of the keys that open it */
-	bool reserved;  /* a reserved bit is set (RFC 9000 17.2) */
 };
 
-/* Takes header protection and AEAD off (RFC 9001 5.3, 5.4) with the keys that dcid gives. */
-static bool unseal(struct quic *q, const struct packet *p, const uint8_t *dcid, uint8_t dcid_len,
-		   uint64_t next, uint8_t *to, size_t room, struct opening *out)
+static void try_keys(struct quic *q, const struct quic_packet *p, const uint8_t *dcid,
+		     uint8_t dcid_len, uint64_t next, int by, struct opening *out)
 {
-	struct cursor sealed = p->body, sample = p->body;
-	uint8_t mask[AES_BLOCK_SIZE], tag[TAG], nonce[NONCE];
-	size_t header = (size_t)(p->body.pos - p->start);
-	uint64_t number = 0;
-	cursor_skip(&sample, 4);
-	const uint8_t *at = cursor_bytes(&sample, SAMPLE);
-	if (!at || header + 4 > HEADER_MAX)
-		return false;
-	derive_keys(q, p->dialect, dcid, dcid_len);
-	aes128_encrypt(&q->keys.hp, sizeof mask, mask, at);
-	memcpy(q->header, p->start, header + 4);
-	q->header[0] ^= mask[0] & 0x0f;
-	size_t number_len = (q->header[0] & 3) + 1;
-	for (size_t i = 0; i < number_len; i++) {
-		q->header[header + i] ^= mask[1 + i];
-		number = number << 8 | q->header[header + i];
-	}
-	number = whole_number(next, number, number_len);
-	memcpy(nonce, q->keys.iv, NONCE);
-	for (int i = 0; i < 8; i++)
-		nonce[NONCE - 1 - i] ^= (uint8_t)(number >> 8 * i);
-	cursor_skip(&sealed, number_len);
-	struct cursor text = cursor_sub(&sealed, cursor_left(&sealed) - TAG);
-	size_t len = cursor_left(&text);
-	if (text.bad || len > room)
-		return false;
-	gcm_aes128_set_iv(&q->keys.aead, NONCE, nonce);
-	gcm_aes128_update(&q->keys.aead, header + number_len, q->header);
-	gcm_aes128_decrypt(&q->keys.aead, len, to, text.pos);
-	gcm_aes128_digest(&q->keys.aead, TAG, tag);
-	if (!memeql_sec(tag, sealed.pos, TAG))
-		return false;
-	out->plain = cursor_of(to, len);
-	out->number = number;
-	out->reserved = q->header[0] & 0x0c;
-	return true;
-}
-
-static void try_keys(struct quic *q, const struct packet *p, const uint8_t *dcid, uint8_t dcid_len,
-		     uint64_t next, int by, struct opening *out)
-{
-	struct opening other;
+	struct quic_opened other;
 	if (out->count) {
-		out->count += unseal(q, p, dcid, dcid_len, next, q->spare, BYTES_MAX, &other);
+		out->count +=
+			quic_unseal(&q->keys, p, dcid, dcid_len, next, q->spare, BYTES_MAX, &other);
 		return;
 	}
-	if (!unseal(q, p, dcid, dcid_len, next, q->plain + q->plain_used, BYTES_MAX - q->plain_used,
-		    out))
+	if (!quic_unseal(&q->keys, p, dcid, dcid_len, next, q->plain + q->plain_used,
+			 BYTES_MAX - q->plain_used, &out->in))
 		return;
 	out->count = 1;
 	out->by = by;
@@ -274,7 +73,7 @@ static bool has_id(const struct quic_connection *c, const uint8_t *dcid, uint8_t
 
 /* Whether keys of connection i are tried: of the same ID and the packet's version is another one
  * here, or is the packet's own. */
-static bool is_candidate(const struct quic_flow *f, int i, const struct packet *p)
+static bool is_candidate(const struct quic_flow *f, int i, const struct quic_packet *p)
 {
 	const struct quic_connection *c = &f->known[i];
 	if (c->version == p->version)
@@ -289,7 +88,7 @@ static bool is_candidate(const struct quic_flow *f, int i, const struct packet *
  * ID: then it is the flow's first, or one begins anew, as after a Retry or a version negotiation.
  * All keys that the server may have are tried: AES-GCM does not bind a packet to its key, so one
  * can be made that says one thing under these and another under those. */
-static void open_initial(struct quic *q, const struct quic_flow *f, const struct packet *p,
+static void open_initial(struct quic *q, const struct quic_flow *f, const struct quic_packet *p,
 			 struct opening *out)
 {
 	bool own = true;
@@ -316,16 +115,16 @@ static void skip_padding(struct cursor *c)
 
 static void skip_ack(struct cursor *c, bool ecn)
 {
-	read_varint(c); /* largest */
-	read_varint(c); /* delay */
-	uint64_t ranges = read_varint(c);
-	read_varint(c);
+	quic_varint(c); /* largest */
+	quic_varint(c); /* delay */
+	uint64_t ranges = quic_varint(c);
+	quic_varint(c);
 	for (; ranges && !c->bad; ranges--) {
-		read_varint(c);
-		read_varint(c);
+		quic_varint(c);
+		quic_varint(c);
 	}
 	for (int i = 0; ecn && i < 3; i++)
-		read_varint(c);
+		quic_varint(c);
 }
 
 /* The frames that an Initial may carry (RFC 9000 12.4). */
@@ -341,14 +140,14 @@ static bool read_frames(struct quic *q, struct cursor plain)
 			if (q->chunk_count == CHUNKS_MAX)
 				return false;
 			struct chunk *chunk = &q->chunks[q->chunk_count++];
-			chunk->offset = read_varint(&plain);
-			chunk->bytes = cursor_sub(&plain, read_varint(&plain));
+			chunk->offset = quic_varint(&plain);
+			chunk->bytes = cursor_sub(&plain, quic_varint(&plain));
 			break;
 		}
 		case CLOSE:
-			read_varint(&plain);
-			read_varint(&plain);
-			cursor_skip(&plain, read_varint(&plain));
+			quic_varint(&plain);
+			quic_varint(&plain);
+			cursor_skip(&plain, quic_varint(&plain));
 			break;
 		default: return false;
 		}
@@ -360,9 +159,9 @@ static bool read_frames(struct quic *q, struct cursor plain)
 
 static uint64_t print_of(struct quic *q, struct cursor bytes, size_t len)
 {
-	static const uint8_t nonce[NONCE];
+	static const uint8_t nonce[GCM_IV_SIZE];
 	uint64_t print;
-	gcm_aes128_set_iv(&q->print, NONCE, nonce);
+	gcm_aes128_set_iv(&q->print, GCM_IV_SIZE, nonce);
 	gcm_aes128_update(&q->print, len, bytes.pos);
 	gcm_aes128_digest(&q->print, sizeof print, (uint8_t *)&print);
 	return print;
@@ -464,10 +263,10 @@ bool quic_is_long(struct cursor datagram)
 	uint32_t version = cursor_u32(&datagram);
 	if (datagram.bad || !(first & 0x80))
 		return false;
-	return version == 0 || dialect_of(version) >= 0 || len >= QUIC_DATAGRAM_MIN;
+	return version == 0 || quic_dialect(version) >= 0 || len >= QUIC_DATAGRAM_MIN;
 }
 
-static bool goes_with(const struct packet *p, const struct packet *first)
+static bool goes_with(const struct quic_packet *p, const struct quic_packet *first)
 {
 	return p->version == first->version && p->dcid_len == first->dcid_len &&
 	       memcmp(p->dcid, first->dcid, p->dcid_len) == 0;
@@ -475,12 +274,12 @@ static bool goes_with(const struct packet *p, const struct packet *first)
 
 /* Whether the bytes begin with an Initial that keys of the flow, or its own, open; or those of the
  * datagram before it, whose first packet (start NULL: none) the flow may not know yet. */
-static bool begins_datagram(struct quic *q, const struct quic_flow *f, const struct packet *before,
-			    struct cursor bytes, int *tries)
+static bool begins_datagram(struct quic *q, const struct quic_flow *f,
+			    const struct quic_packet *before, struct cursor bytes, int *tries)
 {
-	struct packet p;
+	struct quic_packet p;
 	struct opening o;
-	if (!(cursor_peek(&bytes) & 0x80) || !read_packet(&bytes, &p) || !is_initial(&p))
+	if (!(cursor_peek(&bytes) & 0x80) || !quic_packet_read(&bytes, &p) || !quic_is_initial(&p))
 		return false;
 	++*tries;
 	q->plain_used = 0;
@@ -492,13 +291,14 @@ static bool begins_datagram(struct quic *q, const struct quic_flow *f, const str
 
 /* Behind the packets for one destination that the first bytes hold, and behind the least that a
  * datagram has. *first is the first of them. */
-static struct cursor skip_packets(struct cursor all, struct packet *first)
+static struct cursor skip_packets(struct cursor all, struct quic_packet *first)
 {
 	struct cursor c = all, least = all;
-	struct packet p;
-	*first = (struct packet){0};
+	struct quic_packet p;
+	*first = (struct quic_packet){0};
 	cursor_skip(&least, QUIC_DATAGRAM_MIN);
-	for (struct cursor next = all; (cursor_peek(&next) & 0x80) && read_packet(&next, &p);) {
+	for (struct cursor next = all;
+	     (cursor_peek(&next) & 0x80) && quic_packet_read(&next, &p);) {
 		*first = first->start ? *first : p;
 		if (!goes_with(&p, first))
 			break;
@@ -510,7 +310,7 @@ static struct cursor skip_packets(struct cursor all, struct packet *first)
 bool quic_next_datagram(struct quic *q, const struct quic_flow *f, struct cursor *all,
 			struct cursor *one)
 {
-	struct packet first;
+	struct quic_packet first;
 	struct cursor rest = skip_packets(*all, &first);
 	int tries = 0;
 	while (cursor_left(&rest)) {
@@ -528,7 +328,7 @@ bool quic_next_datagram(struct quic *q, const struct quic_flow *f, struct cursor
 
 /* A datagram while its packets are read. */
 struct reading {
-	struct packet first;
+	struct quic_packet first;
 	int owner;         /* index of the connection whose Initials it holds; -1: none yet */
 	bool small, fresh; /* fresh: no Initial of the flow went before it */
 	bool sealed;       /* an Initial in it that no key of ours opens */
@@ -562,7 +362,7 @@ static void move_up(struct quic_flow *f, const struct reading *r, int i)
 
 /* A connection begins. False while another's hello is held, or where the server may still wait for
  * that of the one in whose place this would be remembered. */
-static bool begin(struct quic_flow *f, const struct reading *r, const struct packet *p)
+static bool begin(struct quic_flow *f, const struct reading *r, const struct quic_packet *p)
 {
 	struct quic_connection *last = &f->known[QUIC_CONNECTIONS - 1];
 	if (is_busy(r) || (last->version && f->now - last->used < HANDSHAKE_S))
@@ -574,20 +374,20 @@ static bool begin(struct quic_flow *f, const struct reading *r, const struct pac
 }
 
 /* A server takes a first Initial with a short ID only after its own Retry (RFC 9000 7.2). */
-static bool is_short(const struct packet *p, const struct opening *o)
+static bool is_short(const struct quic_packet *p, const struct opening *o)
 {
 	return o->by < 0 && p->dcid_len < ID_MIN && !p->token_len;
 }
 
 /* The connection of an Initial that was opened; -1: it can't begin now. */
-static int owner_of(struct quic_flow *f, const struct reading *r, const struct packet *p,
+static int owner_of(struct quic_flow *f, const struct reading *r, const struct quic_packet *p,
 		    const struct opening *o)
 {
 	if (o->by < 0 && !begin(f, r, p))
 		return -1;
 	int i = o->by < 0 ? 0 : o->by;
 	struct quic_connection *c = &f->known[i];
-	c->next = o->number + 1 > c->next ? o->number + 1 : c->next;
+	c->next = o->in.number + 1 > c->next ? o->in.number + 1 : c->next;
 	c->used = f->now;
 	return i;
 }
@@ -596,7 +396,7 @@ static int owner_of(struct quic_flow *f, const struct reading *r, const struct p
  * where nothing went to it before, it has none that we lack. One that opens behind another's is to
  * be passed over as well (RFC 9000 12.2), but nobody honest makes that. */
 static bool take_initial(struct quic *q, struct quic_flow *f, struct reading *r,
-			 const struct packet *p, bool *conflict)
+			 const struct quic_packet *p, bool *conflict)
 {
 	struct opening o;
 	f->lost = r->small;
@@ -607,7 +407,7 @@ static bool take_initial(struct quic *q, struct quic_flow *f, struct reading *r,
 	if (o.count == 0)
 		return true;
 	*conflict = o.count > 1;
-	if (o.count != 1 || o.reserved || is_short(p, &o) || !goes_with(p, &r->first))
+	if (o.count != 1 || o.in.reserved || is_short(p, &o) || !goes_with(p, &r->first))
 		return false;
 	int owner = owner_of(f, r, p, &o);
 	f->lost = owner < 0;
@@ -615,8 +415,8 @@ static bool take_initial(struct quic *q, struct quic_flow *f, struct reading *r,
 		return false;
 	r->owner = owner;
 	f->opened = true;
-	q->plain_used += cursor_left(&o.plain);
-	return read_frames(q, o.plain);
+	q->plain_used += cursor_left(&o.in.plain);
+	return read_frames(q, o.in.plain);
 }
 
 /* All packets of a datagram: of one version, to one destination (RFC 9000 12.2). What can't be read
@@ -626,17 +426,17 @@ static enum parse read_packets(struct quic *q, struct quic_flow *f, struct readi
 {
 	enum parse answer = PARSE_ABSENT;
 	while (cursor_left(&datagram) && (cursor_peek(&datagram) & 0x80)) {
-		struct packet p;
-		bool good = read_packet(&datagram, &p);
+		struct quic_packet p;
+		bool good = quic_packet_read(&datagram, &p);
 		if (!good && !r->first.start)
 			return PARSE_BAD;
 		if (!good)
 			break;
 		if (!r->first.start)
 			r->first = p;
-		if (is_initial(&p) && !take_initial(q, f, r, &p, conflict))
+		if (quic_is_initial(&p) && !take_initial(q, f, r, &p, conflict))
 			return PARSE_BAD;
-		if (is_initial(&p) || p.type == dialects[p.dialect].zero_rtt)
+		if (quic_is_initial(&p) || quic_is_zero_rtt(&p))
 			answer = PARSE_MORE;
 	}
 	f->lost = r->sealed && !f->opened;

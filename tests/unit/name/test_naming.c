@@ -8,7 +8,7 @@ static struct naming_flow flow;
 static struct naming naming;
 static struct bytes message, plain, out;
 
-static const uint8_t first_id[] = {1, 2, 3, 4, 5, 6, 7, 8}, retry_id[] = {8, 7, 6, 5, 4, 3, 2, 1};
+static const uint8_t client_id[] = {1, 2, 3, 4, 5, 6, 7, 8}, retry_id[] = {8, 7, 6, 5, 4, 3, 2, 1};
 
 static int setup(void **state)
 {
@@ -64,7 +64,7 @@ static struct packet initial(const char *host, const uint8_t *id, size_t from, s
 /* A flow that its first hello made allowed, as the worker does it. */
 static void begin(const char *host)
 {
-	struct packet p = initial(host, first_id, 0, 9999);
+	struct packet p = initial(host, client_id, 0, 9999);
 	naming_end(&namer, &flow);
 	memset(&flow, 0, sizeof flow);
 	flow.entry.key.transport = IPPROTO_UDP;
@@ -89,8 +89,8 @@ static void expect(struct packet p, enum parse parse, bool may_pass, enum reason
 static void test_repeat(void **state)
 {
 	begin("a.example");
-	expect(initial("a.example", first_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
-	struct packet handshake = initial("a.example", first_id, 0, 9999),
+	expect(initial("a.example", client_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+	struct packet handshake = initial("a.example", client_id, 0, 9999),
 		      data = udp("\x40short", 6);
 	out.at[0] |= 0x20;
 	expect(handshake, PARSE_MORE, true, REASON_COUNT);
@@ -123,8 +123,8 @@ static void test_another_connection(void **state)
 static struct packet second_hello(const char *host, size_t to)
 {
 	size_t first = message.len;
-	struct seal s = {&seal_versions[0], first_id, 8, first_id, 8, NULL, 2, 4, false, 0, 0};
-	initial(host, first_id, 0, 9999);
+	struct seal s = {&seal_versions[0], client_id, 8, client_id, 8, NULL, 2, 4, false, 0, 0};
+	initial(host, client_id, 0, 9999);
 	plain.len = out.len = 0;
 	put_crypto(&plain, first, message.at, to < message.len ? to : message.len);
 	put_initial(&out, &s, plain.at, plain.len);
@@ -167,7 +167,7 @@ static void test_lost(void **state)
 	assert_int_not_equal(naming.word, NAMING_LOSE);
 	expect(initial("a.example", third_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
 	assert_int_not_equal(naming.word, NAMING_LOSE);
-	struct packet p = initial("a.example", first_id, 0, 9999);
+	struct packet p = initial("a.example", client_id, 0, 9999);
 	out.at[100] ^= 1;
 	expect(p, PARSE_MORE, true, REASON_COUNT);
 	assert_int_equal(naming.word, NAMING_LOSE);
@@ -205,7 +205,7 @@ static void test_dtls(void **state)
 	expect(dtls("a.example"), PARSE_MORE, true, REASON_COUNT);
 	assert_true(flow.live);
 	expect(udp("\x14\xfe\xfd", 3), PARSE_MORE, true, REASON_COUNT);
-	expect(initial("a.example", first_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
+	expect(initial("a.example", client_id, 0, 9999), PARSE_MORE, true, REASON_COUNT);
 	expect(udp("", 1), PARSE_MORE, true, REASON_COUNT);
 	assert_true(flow.live);
 	expect(dtls("b.example"), PARSE_OK, false, REASON_HELLO_CHANGED);
@@ -264,10 +264,10 @@ static void test_joined_under_the_first_ones_keys(void **state)
 	naming_end(&namer, &flow);
 	memset(&flow, 0, sizeof flow);
 	flow.entry.key.transport = IPPROTO_UDP;
-	initial("a.example", first_id, 0, 9999);
+	initial("a.example", client_id, 0, 9999);
 	all.len = 0;
 	put(&all, out.at, out.len);
-	initial_of("b.example", first_id, retry_id, 0, 9999);
+	initial_of("b.example", client_id, retry_id, 0, 9999);
 	put(&all, out.at, out.len);
 	p = udp(all.at, all.len);
 	naming_first(&namer, &flow, &p, &naming);

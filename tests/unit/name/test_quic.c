@@ -98,16 +98,9 @@ static void test_cut_short(void **state)
 
 /* --- made to order --- */
 
-static const uint8_t first_id[] = {0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08};
 static const uint8_t other_id[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
 				   11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 static struct bytes message, plain, out;
-
-static struct seal seal_of(int version)
-{
-	return (struct seal){
-		&seal_versions[version], first_id, 8, first_id, 8, NULL, 2, 4, false, 0, 0};
-}
 
 /* A hello for this host of about `size` bytes. */
 static void make(const char *host, size_t size)
