@@ -153,15 +153,18 @@ static void dns(const struct file *f)
  * sender would repeat it for minutes, and hears a reset. */
 #define LATE_FIN "-p tcp -m conntrack --ctstate INVALID -m tcp --tcp-flags FIN,SYN,RST,ACK FIN,ACK"
 
-static void forged(const struct file *f)
+static const char *dropped(const struct file *f)
 {
-	const char *drop = f->c->mode == CONFIG_OBSERVE ? "RETURN" : "DROP";
-	rule(f, "-A " RULES_PREFIX "INSIDE -m rpfilter --invert -j %s", drop);
+	return f->c->mode == CONFIG_OBSERVE ? "RETURN" : "DROP";
+}
+
+static void invalid(const struct file *f)
+{
 	if (f->c->mode != CONFIG_OBSERVE && f->c->on_deny == CONFIG_REDIRECT) {
 		put_mark(f, "INSIDE", LATE_FIN " ", MARK_DENIED);
 		rule(f, "-A " RULES_PREFIX "INSIDE " LATE_FIN " -j RETURN");
 	}
-	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate INVALID -j %s", drop);
+	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate INVALID -j %s", dropped(f));
 }
 
 static void passes(const struct file *f)
@@ -208,9 +211,9 @@ static void server(const struct file *f)
  * 9000 14.1). */
 static void allowed(const struct file *f)
 {
+	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -m tcp ! --tcp-flags SYN,ACK SYN -j RETURN");
 	rule(f, "-A " RULES_PREFIX "ALLOWED -m conntrack --ctdir REPLY -j RETURN");
-	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -m tcp --tcp-flags SYN,ACK SYN -g " RULES_PREFIX
-		"UNDECIDED");
+	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -g " RULES_PREFIX "UNDECIDED");
 	rule(f,
 	     "-A " RULES_PREFIX "ALLOWED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
 	     "UNDECIDED",
@@ -235,39 +238,44 @@ static void errors(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "ERRORS -j DROP");
 }
 
-/* A client's packets that the kernel passes by itself while its flow is open. */
-static void open_flow(const struct file *f, enum mark_kind k)
+/* The mark that says that the hello is out, be it answered or not: the two differ in one bit. */
+static const char *said_mark(const struct file *f, char out[static 64])
 {
-	char m[64];
+	const uint32_t *value = f->r->value, same = ~(value[MARK_ANSWERED] ^ value[MARK_HEARD]);
+	snprintf(out, 64, "-m connmark --mark %#x/%#x ", value[MARK_HEARD] & same,
+		 f->r->mask & same);
+	return out;
+}
+
+/* A packet of a flow that has the mark, and is open for its server. */
+static void open_flow(const struct file *f, const char *mark)
+{
+	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctdir REPLY %s-g " RULES_PREFIX "SERVER",
+	     mark);
 	rule(f,
 	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED %s-g " RULES_PREFIX
 	     "ERRORS",
-	     f->four ? "icmp" : "icmpv6", flow_mark(f, m, k));
-	if (k != MARK_PENDING)
-		rule(f,
-		     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED "
-		     "-m bpf --bytecode \"%s\" -j RETURN",
-		     m, f->four ? empty4 : empty6);
+	     f->four ? "icmp" : "icmpv6", mark);
 }
 
+/* By the mark of the flow: what is left is pending, answered or heard, or has none. */
 static void marks(const struct file *f)
 {
 	char m[64];
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, m, MARK_REDIRECT));
 	put_mark(f, "INSIDE", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", m);
-	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++)
-		rule(f,
-		     "-A " RULES_PREFIX "INSIDE -m conntrack --ctdir REPLY %s-g " RULES_PREFIX
-		     "SERVER",
-		     flow_mark(f, m, k));
-	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED --ctdir "
+	     "ORIGINAL -m bpf --bytecode \"%s\" -j RETURN",
+	     said_mark(f, m), f->four ? empty4 : empty6);
 	rule(f,
 	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED --ctdir REPLY "
 	     "-j RETURN",
 	     f->four ? "icmp" : "icmpv6");
-	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++)
-		open_flow(f, k);
+	open_flow(f, m);
+	open_flow(f, flow_mark(f, m, MARK_PENDING));
+	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
 	/* Neighbour discovery between two ports of a bridge: routers forward none. */
 	for (unsigned type = 135; !f->four && type <= 136; type++)
 		rule(f,
@@ -299,10 +307,12 @@ static void undecided(const struct file *f)
 static void inside(const struct file *f)
 {
 	char text[64];
-	forged(f);
-	/* No flow to a resolver has this mark: what most packets have comes early. */
+	rule(f, "-A " RULES_PREFIX "INSIDE -m rpfilter --invert -j %s", dropped(f));
+	/* No flow to a resolver has this mark, and no invalid packet is of a flow: what most
+	 * packets have comes early. */
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-g " RULES_PREFIX "ALLOWED",
 	     flow_mark(f, text, MARK_ALLOWED));
+	invalid(f);
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
@@ -341,30 +351,40 @@ static void sent(const struct file *f)
 /* Later than the queue: what its verdict left on the packet is kept on the flow. */
 static void decided(const struct file *f)
 {
-	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark 0x0/%#x -j RETURN", f->r->kind_mask);
 	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark %#x/%#x -g " RULES_PREFIX "SENT",
 	     f->r->kind[MARK_SENT], f->r->kind[MARK_SENT]);
 	rule(f, "-A " RULES_PREFIX "DECIDED -j CONNMARK --save-mark --nfmask %#x --ctmask %#x",
 	     f->r->mask, f->r->mask);
 }
 
+/* TCP that nobody inside has opened. */
+static void unopened(const struct file *f)
+{
+	if (f->c->mode == CONFIG_OBSERVE)
+		return;
+	each_inside(f, "-A " RULES_PREFIX "UNOPENED -i ", "-j RETURN");
+	rule(f, "-A " RULES_PREFIX "UNOPENED -j DROP");
+	each_inside(f, "-I FORWARD 1 -o ",
+		    "-p tcp ! --syn -m conntrack --ctstate NEW -j " RULES_PREFIX "UNOPENED");
+}
+
+/* Only packets with a mark of ours have further rules to meet. */
 static void forward(const struct file *f)
 {
 	char m[64], copy[64];
 	copy_to(f, copy);
 	rule(f, "-A " RULES_PREFIX "FORWARD %s %s", packet_mark(f, m, MARK_ANSWER), copy);
-	each_inside(f, "-A " RULES_PREFIX "FORWARD -i ", "-g " RULES_PREFIX "DECIDED");
-	if (f->c->mode != CONFIG_OBSERVE)
-		each_inside(f, "-A " RULES_PREFIX "FORWARD -o ",
-			    "-p tcp ! --syn -m conntrack --ctstate NEW -j DROP");
 	rule(f, "-A " RULES_PREFIX "FORWARD -g " RULES_PREFIX "DECIDED");
+	rule(f, "-I FORWARD 1 -m mark ! --mark 0x0/%#x -j " RULES_PREFIX "FORWARD",
+	     f->r->kind_mask);
+	rule(f, "-I INPUT 1 -m mark ! --mark 0x0/%#x -j " RULES_PREFIX "DECIDED", f->r->kind_mask);
 }
 
 static void mangle(const struct file *f)
 {
-	static const char *const chains[] = {"QUERIES", "ANSWERS", "UNDECIDED", "ALLOWED",
-					     "ERRORS",  "SERVER",  "INSIDE",    "PREROUTING",
-					     "SENT",    "DECIDED", "FORWARD",   "OUTPUT"};
+	static const char *const chains[] = {
+		"QUERIES",    "ANSWERS", "UNDECIDED", "ALLOWED", "ERRORS", "SERVER",  "INSIDE",
+		"PREROUTING", "SENT",    "DECIDED",   "FORWARD", "OUTPUT", "UNOPENED"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)
@@ -380,10 +400,9 @@ static void mangle(const struct file *f)
 	prerouting(f);
 	sent(f);
 	decided(f);
+	unopened(f);
 	forward(f);
 	rule(f, "-A PREROUTING -j " RULES_PREFIX "PREROUTING");
-	rule(f, "-I FORWARD 1 -j " RULES_PREFIX "FORWARD");
-	rule(f, "-I INPUT 1 -j " RULES_PREFIX "DECIDED");
 	port53(f, "-I OUTPUT 1 ", "sport", ESTABLISHED_REPLY "-j " RULES_PREFIX "OUTPUT");
 	/* The backstop: with the filter table flushed, what is denied still ends here. */
 	rule(f, ":" RULES_PREFIX "DENIED - [0:0]");

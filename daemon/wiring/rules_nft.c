@@ -103,18 +103,20 @@ static void answers(const struct rules *r, FILE *to)
 	end(to);
 }
 
-static void forged(const struct rules *r, FILE *to)
+static const char *dropped(const struct rules *r)
 {
-	const char *drop = r->config->mode == CONFIG_OBSERVE ? "accept" : "drop";
-	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", drop);
-	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", drop);
+	return r->config->mode == CONFIG_OBSERVE ? "accept" : "drop";
+}
+
+static void invalid(const struct rules *r, FILE *to)
+{
 	/* The end of a flow that the daemon has answered itself: conntrack has not seen the answer.
 	 * Its sender would repeat it for minutes, and hears a reset. */
 	if (r->config->mode != CONFIG_OBSERVE && r->config->on_deny == CONFIG_REDIRECT)
 		put_mark(r, to,
 			 "ct state invalid tcp flags & (fin | syn | rst | ack) == (fin | ack)",
 			 MARK_DENIED, " accept");
-	rule(to, "ct state invalid counter %s", drop);
+	rule(to, "ct state invalid counter %s", dropped(r));
 }
 
 static void passes(const struct rules *r, FILE *to)
@@ -174,8 +176,9 @@ static void server(const struct rules *r, FILE *to)
 static void allowed(FILE *to)
 {
 	chain(to, "allowed", NULL, NULL);
+	rule(to, "tcp flags & (syn | ack) != syn accept");
 	rule(to, "ct direction reply accept");
-	rule(to, "tcp flags & (syn | ack) == syn goto undecided");
+	rule(to, "meta l4proto tcp goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
 	rule(to, "meta l4proto udp @th,64,16 & 0xf0ff == 0x10fe goto undecided");
 	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
@@ -213,12 +216,12 @@ static void marks(const struct rules *r, FILE *to)
 	rule(to, "ct direction reply jump server");
 	rule(to, "ct direction reply meta l4proto tcp accept");
 	rule(to, "ct direction reply meta l4proto { icmp, ipv6-icmp } ct state related accept");
-	for (enum mark_kind k = MARK_PENDING; k <= MARK_HEARD; k++) {
-		flow_mark(r, m, "", k);
-		rule(to, "%s meta l4proto { icmp, ipv6-icmp } ct state related %s", m, error);
-		if (k != MARK_PENDING)
-			rule(to, "%s ct state established tcp flags == ack jump empty", m);
-	}
+	rule(to, "ct mark & %#x == { %#x, %#x } ct state established tcp flags == ack jump empty",
+	     r->mask, r->value[MARK_ANSWERED], r->value[MARK_HEARD]);
+	rule(to,
+	     "meta l4proto { icmp, ipv6-icmp } ct state related "
+	     "ct mark & %#x == { %#x, %#x, %#x } %s",
+	     r->mask, r->value[MARK_PENDING], r->value[MARK_ANSWERED], r->value[MARK_HEARD], error);
 	/* Neighbour discovery between two ports of a bridge: routers forward none. */
 	rule(to, "ct state untracked icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } "
 		 "goto undecided");
@@ -261,10 +264,13 @@ static void from_inside(const struct rules *r, FILE *to)
 {
 	char text[64];
 	chain(to, "from_inside", NULL, NULL);
-	forged(r, to);
-	/* No flow to a resolver has this mark: what most packets have comes early. */
+	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", dropped(r));
+	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", dropped(r));
+	/* No flow to a resolver has this mark, and no invalid packet is of a flow: what most
+	 * packets have comes early. */
 	flow_mark(r, text, "", MARK_ALLOWED);
 	rule(to, "%s goto allowed", text);
+	invalid(r, to);
 	queries(r, to);
 	rule(to, "jump answers");
 	rule(to, "meta mark & %#x == %#x accept", r->kind_mask, r->kind[MARK_ANSWER]);

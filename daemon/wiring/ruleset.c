@@ -444,9 +444,9 @@ static enum ruleset_count counts_what(const struct line *l)
 	bool nft = l->family == NFPROTO_INET;
 	if (strcmp(l->chain, nft ? "sent" : RULES_PREFIX "SENT") == 0)
 		return has(l, nft ? "counter " : "SENT -j ") ? RULESET_UNDECIDED : RULESET_COUNTS;
-	if (strcmp(l->chain, nft ? "forward" : RULES_PREFIX "FORWARD") == 0)
-		return has(l, nft ? "ct state new" : "--ctstate NEW") ? RULESET_UNOPENED
-								      : RULESET_COUNTS;
+	if (strcmp(l->chain, nft ? "forward" : RULES_PREFIX "UNOPENED") == 0)
+		return has(l, nft ? "ct state new" : "UNOPENED -j DROP") ? RULESET_UNOPENED
+									 : RULESET_COUNTS;
 	if (strcmp(l->chain, nft ? "from_inside" : RULES_PREFIX "INSIDE") != 0)
 		return RULESET_COUNTS;
 	if (has(l, nft ? "oif missing" : "rpfilter --invert"))
