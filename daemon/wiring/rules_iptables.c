@@ -6,11 +6,13 @@
 /* Classic BPF (xt_bpf) reads from the IP header on, and says no where a packet ends before what is
  * read. Each program finds the TCP payload first; IPv6's say no to extension headers. */
 
-/* A segment with ACK alone set, as long as its two headers and no more: without data, exactly. */
-static const char empty4[] = "12,177 0 0 0,80 0 0 13,21 0 8 16,80 0 0 12,84 0 0 240,116 0 0 2,"
-			     "12 0 0 0,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
-static const char empty6[] = "13,48 0 0 6,21 0 10 6,48 0 0 53,21 0 8 16,48 0 0 52,84 0 0 240,"
-			     "116 0 0 2,4 0 0 40,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
+/* A segment with ACK alone set, or with FIN, as long as its two headers and no more: without data,
+ * exactly. */
+static const char empty4[] = "13,177 0 0 0,80 0 0 13,84 0 0 254,21 0 8 16,80 0 0 12,84 0 0 240,"
+			     "116 0 0 2,12 0 0 0,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
+static const char empty6[] = "14,48 0 0 6,21 0 11 6,48 0 0 53,84 0 0 254,21 0 8 16,48 0 0 52,"
+			     "84 0 0 240,116 0 0 2,4 0 0 40,7 0 0 0,128 0 0 0,29 0 1 0,"
+			     "6 0 0 65535,6 0 0 0";
 /* A ServerHello as mark_of_answer() knows it: 16 03, a 2 at 5 and not cf21ad74 at 11. */
 static const char tls4[] = "14,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
 			   "72 0 0 0,21 0 5 5635,80 0 0 5,21 0 3 2,64 0 0 11,21 1 0 3475090804,"
