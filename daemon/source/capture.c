@@ -257,10 +257,10 @@ static void server_answers(struct track *k, const struct packet *p)
 		       : ENTRY_ALLOWED;
 }
 
-/* An empty ACK carries nothing away, with FIN or without, and the kernel can tell it. */
+/* An empty ACK carries nothing away, be it with FIN or RST, and the kernel can tell it. */
 static bool is_empty_ack(const struct packet *p)
 {
-	return cursor_left(&p->payload) == 0 && (p->tcp_flags & ~TCP_FIN) == TCP_ACK;
+	return cursor_left(&p->payload) == 0 && (p->tcp_flags & ~(TCP_FIN | TCP_RST)) == TCP_ACK;
 }
 
 /* What may open another connection comes up even of an allowed entry; so does what may be two

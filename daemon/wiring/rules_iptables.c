@@ -6,11 +6,11 @@
 /* Classic BPF (xt_bpf) reads from the IP header on, and says no where a packet ends before what is
  * read. Each program finds the TCP payload first; IPv6's say no to extension headers. */
 
-/* A segment with ACK alone set, or with FIN, as long as its two headers and no more: without data,
- * exactly. */
-static const char empty4[] = "13,177 0 0 0,80 0 0 13,84 0 0 254,21 0 8 16,80 0 0 12,84 0 0 240,"
+/* A segment with ACK set, perhaps FIN or RST, and nothing else, as long as its two headers and no
+ * more: without data, exactly. */
+static const char empty4[] = "13,177 0 0 0,80 0 0 13,84 0 0 250,21 0 8 16,80 0 0 12,84 0 0 240,"
 			     "116 0 0 2,12 0 0 0,7 0 0 0,128 0 0 0,29 0 1 0,6 0 0 65535,6 0 0 0";
-static const char empty6[] = "14,48 0 0 6,21 0 11 6,48 0 0 53,84 0 0 254,21 0 8 16,48 0 0 52,"
+static const char empty6[] = "14,48 0 0 6,21 0 11 6,48 0 0 53,84 0 0 250,21 0 8 16,48 0 0 52,"
 			     "84 0 0 240,116 0 0 2,4 0 0 40,7 0 0 0,128 0 0 0,29 0 1 0,"
 			     "6 0 0 65535,6 0 0 0";
 /* A ServerHello as mark_of_answer() knows it: 16 03, a 2 at 5 and not cf21ad74 at 11. */

@@ -218,7 +218,7 @@ static void marks(const struct rules *r, FILE *to)
 	rule(to, "ct direction reply meta l4proto { icmp, ipv6-icmp } ct state related accept");
 	rule(to,
 	     "ct mark & %#x == { %#x, %#x } ct state established "
-	     "tcp flags & (syn | rst | psh | ack | urg | ecn | cwr) == ack jump empty",
+	     "tcp flags & (syn | psh | ack | urg | ecn | cwr) == ack jump empty",
 	     r->mask, r->value[MARK_ANSWERED], r->value[MARK_HEARD]);
 	rule(to,
 	     "meta l4proto { icmp, ipv6-icmp } ct state related "

@@ -594,7 +594,7 @@ def test_pending(lab):
 
 
 def test_empty_ack(lab):
-    "an empty ACK or FIN of an answered flow stays in the kernel, with and without options; one with data does not"
+    "an empty ACK, FIN or RST of an answered flow stays in the kernel, with and without options; one with data does not"
     with wired(lab) as w:
         worker = w.reader("data=pending")
         for stamps in ("1", "0"):
@@ -606,10 +606,12 @@ def test_empty_ack(lab):
                 s.sendall(b"G")
                 wait_for(lambda: worker.packets(sport=port, payload=1), what="one byte of data")
                 s.close()
-                s = lab.connect(peer(source), 80, source)
-                port = s.getsockname()[1]
-                s.close()
-                never(lambda: len(worker.packets(sport=port)) != 1, "more than the SYN came up")
+                for linger in (0, 1):  # FIN, RST
+                    s = lab.connect(peer(source), 80, source)
+                    port = s.getsockname()[1]
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", linger, 0))
+                    s.close()
+                    never(lambda: len(worker.packets(sport=port)) != 1, "more than the SYN came up")
         lab.run("client", "sysctl", "-qw", "net.ipv4.tcp_timestamps=1")
 
 
