@@ -171,10 +171,13 @@ static void invalid(const struct file *f)
 
 static void passes(const struct file *f)
 {
-	rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type LOCAL -j RETURN");
-	rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type MULTICAST -j RETURN");
-	if (f->four)
-		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type BROADCAST -j RETURN");
+	if (f->four) {
+		rule(f, "-A " RULES_PREFIX
+			"INSIDE -m addrtype --dst-type LOCAL,MULTICAST,BROADCAST -j RETURN");
+	} else { /* where the match takes a list for one address that is all of it */
+		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type LOCAL -j RETURN");
+		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type MULTICAST -j RETURN");
+	}
 	rule(f, "-A " RULES_PREFIX "INSIDE -d %s -j RETURN",
 	     f->four ? "169.254.0.0/16" : "fe80::/10");
 	each_network(f, &f->c->internal, "-A " RULES_PREFIX "INSIDE -d ", "-j RETURN");
@@ -264,18 +267,18 @@ static void open_flow(const struct file *f, const char *mark)
 static void marks(const struct file *f)
 {
 	char m[64];
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -m connmark --mark 0x0/%#x -m conntrack --ctstate NEW "
+	     "--ctdir ORIGINAL -g " RULES_PREFIX "FRESH",
+	     f->r->mask);
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", flow_mark(f, m, MARK_REDIRECT));
 	put_mark(f, "INSIDE", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-j RETURN", m);
 	rule(f,
-	     "-A " RULES_PREFIX "INSIDE -p tcp %s-m conntrack --ctstate ESTABLISHED --ctdir "
-	     "ORIGINAL -m bpf --bytecode \"%s\" -j RETURN",
-	     said_mark(f, m), f->four ? empty4 : empty6);
-	rule(f,
 	     "-A " RULES_PREFIX "INSIDE -p %s -m conntrack --ctstate RELATED --ctdir REPLY "
 	     "-j RETURN",
 	     f->four ? "icmp" : "icmpv6");
-	open_flow(f, m);
+	open_flow(f, said_mark(f, m));
 	open_flow(f, flow_mark(f, m, MARK_PENDING));
 	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
 	/* Neighbour discovery between two ports of a bridge: routers forward none. */
@@ -289,21 +292,35 @@ static void marks(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate UNTRACKED -j RETURN");
 }
 
-/* A packet that comes up says what its flow is. */
-static void undecided(const struct file *f)
+static void to_queue(const struct file *f, const char *chain)
 {
 	const struct config *c = f->c;
 	char text[64];
-	put_mark(f, "UNDECIDED", "", MARK_SENT);
-	for (enum mark_kind k = MARK_PENDING; k <= MARK_ALLOWED; k++)
-		put_mark(f, "UNDECIDED", flow_mark(f, text, k), MARK_SENT | k);
 	if (c->queues > 1)
 		snprintf(text, sizeof text, "--queue-balance %u:%u", c->queue_first,
 			 c->queue_first + c->queues - 1);
 	else
 		snprintf(text, sizeof text, "--queue-num %u", c->queue_first);
-	rule(f, "-A " RULES_PREFIX "UNDECIDED -j NFQUEUE %s%s", text,
+	rule(f, "-A " RULES_PREFIX "%s -j NFQUEUE %s%s", chain, text,
 	     c->when_down == CONFIG_OPEN ? " --queue-bypass" : "");
+}
+
+/* A packet that comes up says what its flow is. What most of them are, a new flow or a client's
+ * bytes after its server's answer, has a chain of its own. */
+static void undecided(const struct file *f)
+{
+	char m[64];
+	put_mark(f, "FRESH", "", MARK_SENT);
+	to_queue(f, "FRESH");
+	rule(f, "-A " RULES_PREFIX "SAID -m bpf --bytecode \"%s\" -j RETURN",
+	     f->four ? empty4 : empty6);
+	put_mark(f, "SAID", "", MARK_SENT | MARK_ANSWERED);
+	put_mark(f, "SAID", flow_mark(f, m, MARK_HEARD), MARK_SENT | MARK_HEARD);
+	to_queue(f, "SAID");
+	put_mark(f, "UNDECIDED", "", MARK_SENT);
+	for (enum mark_kind k = MARK_PENDING; k <= MARK_ALLOWED; k++)
+		put_mark(f, "UNDECIDED", flow_mark(f, m, k), MARK_SENT | k);
+	to_queue(f, "UNDECIDED");
 }
 
 static void inside(const struct file *f)
@@ -314,6 +331,10 @@ static void inside(const struct file *f)
 	 * packets have comes early. */
 	rule(f, "-A " RULES_PREFIX "INSIDE %s-g " RULES_PREFIX "ALLOWED",
 	     flow_mark(f, text, MARK_ALLOWED));
+	rule(f,
+	     "-A " RULES_PREFIX "INSIDE -p tcp ! --dport 53 %s-m conntrack --ctstate ESTABLISHED "
+	     "--ctdir ORIGINAL -g " RULES_PREFIX "SAID",
+	     said_mark(f, text));
 	invalid(f);
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
@@ -384,9 +405,10 @@ static void forward(const struct file *f)
 
 static void mangle(const struct file *f)
 {
-	static const char *const chains[] = {
-		"QUERIES",    "ANSWERS", "UNDECIDED", "ALLOWED", "ERRORS", "SERVER",  "INSIDE",
-		"PREROUTING", "SENT",    "DECIDED",   "FORWARD", "OUTPUT", "UNOPENED"};
+	static const char *const chains[] = {"QUERIES",  "ANSWERS", "UNDECIDED", "ALLOWED",
+					     "ERRORS",   "SERVER",  "INSIDE",    "PREROUTING",
+					     "SENT",     "DECIDED", "FORWARD",   "OUTPUT",
+					     "UNOPENED", "FRESH",   "SAID"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)

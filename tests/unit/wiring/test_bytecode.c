@@ -155,11 +155,11 @@ static void empty_is_told_exactly(void **state)
 		bool six = random_below(2);
 		uint8_t flags = random_below(2) ? 0x10 : (uint8_t)random_below(256);
 		size_t len = random_below(3);
-		program(six, "INSIDE", 0, empty);
+		program(six, "SAID", 0, empty);
 		build(&w, six, 6, flags, payload, len);
 		assert_int_equal(says(empty, &w), (flags & 0xfa) == 0x10 && len == 0);
 	}
-	program(true, "INSIDE", 0, empty);
+	program(true, "SAID", 0, empty);
 	build(&w, true, 60, 0x10, payload, 0); /* an extension header */
 	assert_false(says(empty, &w));
 }
