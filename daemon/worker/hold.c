@@ -71,7 +71,7 @@ bool flow_let_go(struct worker *w, struct flow *f, bool again)
 /* Bytes that wait come again. */
 void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	f->held.lossy = true;
+	f->held.lossy |= !f->held.count; /* else it repeats what we keep from its server */
 	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
 	if (!f->held.count || flow_let_go(w, f, from_first))
 		flow_pass(w, f, p, id);
