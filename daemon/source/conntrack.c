@@ -203,6 +203,34 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 	return error;
 }
 
+static struct mnl_socket *open_socket(unsigned groups)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
+		int error = errno;
+		mnl_socket_close(s);
+		errno = error;
+		return NULL;
+	}
+	return s;
+}
+
+/* Asks for a flow's entry by its original direction: 0 or -errno. */
+static int ask(struct mnl_socket *s, uint32_t sequence, const struct flow_key *key,
+	       void (*on)(void *ctx, const struct netlink_message *m), void *ctx)
+{
+	char bytes[MESSAGE_MAX];
+	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6;
+	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_ACK, family, sequence);
+	struct nf_conntrack *ct = entry_of(key, true);
+	bool built = ct && nfct_nlmsg_build(m, ct) >= 0;
+	if (ct)
+		nfct_destroy(ct);
+	if (!built || mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
+		return -EINVAL;
+	return netlink_dump(mnl_socket_get_fd(s), sequence, on, ctx);
+}
+
 static void take_state(void *ctx, const struct netlink_message *message)
 {
 	struct conntrack_message m;
@@ -213,18 +241,49 @@ static void take_state(void *ctx, const struct netlink_message *message)
 
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key)
 {
-	char bytes[MESSAGE_MAX];
-	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6, state = 0;
-	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_ACK, family, ++c->sequence);
-	struct nf_conntrack *ct = key->transport == IPPROTO_TCP ? entry_of(key, true) : NULL;
-	bool built = ct && nfct_nlmsg_build(m, ct) >= 0;
-	if (ct)
-		nfct_destroy(ct);
-	if (!built || mnl_socket_sendto(c->commands, m, m->nlmsg_len) < 0)
-		return false;
-	if (netlink_dump(mnl_socket_get_fd(c->commands), m->nlmsg_seq, take_state, &state) < 0)
+	uint8_t state = 0;
+	if (key->transport != IPPROTO_TCP ||
+	    ask(c->commands, ++c->sequence, key, take_state, &state) < 0)
 		return false;
 	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+}
+
+struct conntrack_asker {
+	struct mnl_socket *socket;
+	uint32_t sequence;
+};
+
+struct conntrack_asker *conntrack_asker_open(void)
+{
+	struct conntrack_asker *a = calloc(1, sizeof *a);
+	if (a)
+		a->socket = open_socket(0);
+	if (a && a->socket)
+		return a;
+	free(a);
+	return NULL;
+}
+
+void conntrack_asker_close(struct conntrack_asker *a)
+{
+	mnl_socket_close(a->socket);
+	free(a);
+}
+
+static void take_port(void *ctx, const struct netlink_message *message)
+{
+	struct conntrack_message m;
+	conntrack_message_read(message->body, &m);
+	bool source_alone = m.status & IPS_SRC_NAT && !(m.status & IPS_DST_NAT);
+	if (m.has_key && source_alone && m.status & IPS_CONFIRMED)
+		*(uint16_t *)ctx = m.reply_port;
+}
+
+bool conntrack_leaves_elsewhere(struct conntrack_asker *a, const struct flow_key *key)
+{
+	uint16_t port = 0;
+	return ask(a->socket, ++a->sequence, key, take_port, &port) == 0 && port &&
+	       port != key->client_port;
 }
 
 int conntrack_delete(struct conntrack *c, const struct flow_key *key)
@@ -269,18 +328,6 @@ static int sweep_table(struct mnl_socket *list, struct sweep *s)
 		return -errno;
 	int error = netlink_dump(mnl_socket_get_fd(list), 1, clear_mark, s);
 	return error ? error : s->cleared;
-}
-
-static struct mnl_socket *open_socket(unsigned groups)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
-		int error = errno;
-		mnl_socket_close(s);
-		errno = error;
-		return NULL;
-	}
-	return s;
 }
 
 int conntrack_sweep(uint32_t mark_mask, unsigned epoch)

@@ -42,6 +42,15 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 /* Whether a TCP connection that the kernel knows is over, both ways or by a reset. */
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key);
 
+/* Asks about entries one by one, from any thread. NULL where there is no netlink socket. */
+struct conntrack_asker;
+struct conntrack_asker *conntrack_asker_open(void);
+void conntrack_asker_close(struct conntrack_asker *a);
+
+/* Whether the kernel has a flow's entry, and the flow leaves by another port than its client's (its
+ * source is translated, and nothing else). */
+bool conntrack_leaves_elsewhere(struct conntrack_asker *a, const struct flow_key *key);
+
 /* Forgets a flow; 0, -ENOENT or -errno. */
 int conntrack_delete(struct conntrack *c, const struct flow_key *key);
 

@@ -50,6 +50,10 @@ static void read_attribute(const struct netlink_attribute *a, struct conntrack_m
 		out->tuple = value;
 		out->has_key = read_key(value, &out->key);
 		break;
+	case CTA_TUPLE_REPLY:
+		out->reply_port =
+			read_port(netlink_child(value, CTA_TUPLE_PROTO), CTA_PROTO_DST_PORT);
+		break;
 	case CTA_COUNTERS_ORIG:
 	case CTA_COUNTERS_REPLY: count(value, out); break;
 	case CTA_MARK: netlink_be32(value, &out->mark); break;

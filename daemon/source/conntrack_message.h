@@ -10,6 +10,7 @@ struct conntrack_message {
 	uint32_t mark, status;   /* status: IPS_* */
 	uint64_t bytes, packets; /* of both directions; 0 where the kernel does not count */
 	uint8_t tcp_state;       /* TCP_CONNTRACK_*; 0: none */
+	uint16_t reply_port;     /* to which its other direction answers: after NAT; 0: none */
 	struct cursor tuple;     /* CTA_TUPLE_ORIG as it stands there, bad where there is none */
 };
 

@@ -5,6 +5,7 @@
 #include "base/netlink.h"
 #include "base/privilege.h"
 #include "source/mark.h"
+#include "source/racer.h"
 #include "source/reply.h"
 
 #include <arpa/inet.h>
@@ -55,10 +56,11 @@ struct nfqueue {
 	struct iovec part[BURST];
 	struct verdict_message verdict[VERDICTS];
 	unsigned verdicts;
-	bool soon; /* the tick that the socket has */
+	bool soon;             /* the tick that the socket has */
+	struct racers *racers; /* or NULL */
 	uint32_t mark_of[VERDICT_DROP_DENIED + 1];
 	/* written by the worker, read by any thread */
-	_Atomic uint64_t packets, bursts, verdict_errors, overruns;
+	_Atomic uint64_t packets, bursts, verdict_errors, overruns, raced;
 };
 
 static struct nfqueue *of(struct source *s)
@@ -169,6 +171,8 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 	for (int i = 0; i < n; i++)
 		found += read_datagram(q, q->part[i].iov_base, q->message[i].msg_len, now, ahead,
 				       list + found, max - found);
+	for (int i = 0; q->racers && i < found; i++)
+		racers_see(q->racers, &list[i]);
 	add(&q->bursts, 1);
 	add(&q->packets, (uint64_t)found);
 	return found;
@@ -196,10 +200,27 @@ static void nfqueue_flush(struct source *s)
 	q->verdicts = 0;
 }
 
+/* A datagram that raced with its flow's first one goes on; whether it has been sent. */
+static bool sent_along(struct nfqueue *q, uint64_t id, enum verdict v)
+{
+	if (v != VERDICT_PASS && v != VERDICT_PENDING && v != VERDICT_HEARD &&
+	    v != VERDICT_ALLOWED) {
+		racers_drop(q->racers, id);
+		return false;
+	}
+	nfqueue_flush(&q->source);
+	if (!racers_send(q->racers, id, q->o.raw4, q->o.raw6))
+		return false;
+	add(&q->raced, 1);
+	return true;
+}
+
 static void nfqueue_verdict(struct source *s, uint64_t id, enum verdict v)
 {
 	struct nfqueue *q = of(s);
 	bool drop = v == VERDICT_DROP || v == VERDICT_DROP_DENIED;
+	if (q->racers && racers_has(q->racers, id))
+		drop |= sent_along(q, id, v);
 	struct verdict_message *m = &q->verdict[q->verdicts++];
 	m->verdict.verdict = htonl(drop ? NF_DROP : NF_ACCEPT);
 	m->verdict.id = htonl((uint32_t)id);
@@ -414,6 +435,7 @@ static void nfqueue_free(struct source *s)
 	struct nfqueue *q = of(s);
 	if (q->socket)
 		mnl_socket_close(q->socket);
+	racers_close(q->racers);
 	if (q->room)
 		munmap(q->room, BURST * (size_t)((ROOM + 63) / 64 * 64));
 	free(q);
@@ -440,6 +462,7 @@ struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *erro
 	}
 	q->source.ops = &ops;
 	q->o = *o;
+	q->racers = racers_open();
 	prepare_verdicts(q);
 	if (!configure_socket(q, errors)) {
 		nfqueue_free(&q->source);
@@ -469,6 +492,7 @@ void nfqueue_count(const struct source *s, struct nfqueue_counters *out)
 		.bursts = atomic_load_explicit(&q->bursts, memory_order_relaxed),
 		.verdict_errors = atomic_load_explicit(&q->verdict_errors, memory_order_relaxed),
 		.overruns = atomic_load_explicit(&q->overruns, memory_order_relaxed),
+		.racers = atomic_load_explicit(&q->raced, memory_order_relaxed),
 	};
 	if (!proc_read(q->o.queue, &line))
 		return;
@@ -483,6 +507,8 @@ static const struct metric rows[] = {
 	METRIC(nfqueue_counters, bursts, COUNTER, "reads", "reads of the queue"),
 	METRIC(nfqueue_counters, verdict_errors, COUNTER, "verdicts",
 	       "verdicts that the kernel did not take"),
+	METRIC_AS("sent_along", nfqueue_counters, racers, COUNTER, "packets",
+		  "datagrams sent along their new flow's entry, so that NAT gives all one port"),
 	METRIC(nfqueue_counters, overruns, COUNTER, "times",
 	       "times that the socket was full and the kernel dropped packets"),
 	METRIC(nfqueue_counters, full, COUNTER, "packets",

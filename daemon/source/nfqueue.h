@@ -25,6 +25,7 @@ struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *erro
 
 struct nfqueue_counters {
 	uint64_t packets, bursts, verdict_errors;
+	uint64_t racers;   /* datagrams that were sent along their flow's entry (racer.h) */
 	uint64_t overruns; /* ENOBUFS: the socket's buffer was full, the kernel dropped */
 	uint64_t full;     /* the queue was full: dropped, or passed where fail_open */
 	uint32_t waiting;  /* packets in the queue now, held ones among them */

@@ -90,22 +90,59 @@ size_t reply_build(const struct reply_segment *s, uint8_t out[static REPLY_MAX])
 	return ip + TCP_HEADER + s->len;
 }
 
+static bool send_raw(int raw4, int raw6, const struct address *to, const void *bytes, size_t len)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+	bool is4 = address_is4(to);
+	memcpy(&four.sin_addr, to->bytes + 12, 4);
+	memcpy(&six.sin6_addr, to->bytes, 16);
+	const void *where = is4 ? (const void *)&four : &six;
+	return (is4 ? raw4 : raw6) >= 0 && sendto(is4 ? raw4 : raw6, bytes, len, MSG_DONTWAIT,
+						  where, is4 ? sizeof four : sizeof six) >= 0;
+}
+
 /* Best effort: a reset that is lost costs its receiver a timeout, and nothing waits for it. */
 static void send_segment(int raw4, int raw6, const struct reply_segment *s)
 {
 	uint8_t bytes[REPLY_MAX];
 	size_t len = reply_build(s, bytes);
-	if (address_is4(&s->to)) {
-		struct sockaddr_in to = {.sin_family = AF_INET};
-		memcpy(&to.sin_addr, s->to.bytes + 12, 4);
-		if (raw4 >= 0)
-			sendto(raw4, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
-	} else {
-		struct sockaddr_in6 to = {.sin6_family = AF_INET6};
-		memcpy(&to.sin6_addr, s->to.bytes, 16);
-		if (raw6 >= 0)
-			sendto(raw6, bytes, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to);
+	send_raw(raw4, raw6, &s->to, bytes, len);
+}
+
+/* The sum over pairs of a length that may be odd. */
+static uint32_t sum_odd(uint32_t start, const uint8_t *bytes, size_t len)
+{
+	start = sum(start, bytes, len);
+	return len % 2 ? start + ((uint32_t)bytes[len - 1] << 8) : start;
+}
+
+void reply_hop(uint8_t *bytes, const struct packet *p)
+{
+	bool four = address_is4(&p->src);
+	uint8_t *udp = bytes + p->ip_header_len;
+	size_t len = p->ip_len - p->ip_header_len;
+	bytes[four ? 8 : 7]--;
+	if (four) {
+		put16(bytes + 10, 0);
+		put16(bytes + 10, fold(sum(0, bytes, p->ip_header_len)));
 	}
+	if (four && !udp[6] && !udp[7]) /* RFC 768: none was made */
+		return;
+	put16(udp + 6, 0);
+	uint32_t s = (uint32_t)(IPPROTO_UDP + len);
+	s = four ? sum(s, bytes + 12, 8) : sum(s, bytes + 8, 32);
+	uint16_t whole = fold(sum_odd(s, udp, len));
+	put16(udp + 6, whole ? whole : 0xffff);
+}
+
+bool reply_forward(int raw4, int raw6, uint8_t *bytes, size_t len)
+{
+	struct packet p;
+	if (packet_parse(bytes, len, &p) != PACKET_OK)
+		return false;
+	reply_hop(bytes, &p);
+	return send_raw(raw4, raw6, &p.dst, bytes, len);
 }
 
 void reply_reset_server(int raw4, int raw6, const struct flow_key *key, uint32_t seq)

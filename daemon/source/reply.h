@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "packet/flow.h"
+#include "packet/packet.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,13 @@ void reply_reset_server(int raw4, int raw6, const struct flow_key *key, uint32_t
  * window (RFC 9293 section 3.10.7.4). old is a sequence number that the client has used before, its
  * initial one for example. */
 void reply_probe(int raw4, int raw6, const struct flow_key *key, uint32_t old);
+
+/* Sends a client's UDP datagram on as a router does, one hop less, its checksum whole (it is not
+ * where an offload would have made it). bytes: from an IP header without extension headers, of
+ * which there are hops to go; written to. False where it could not be sent. */
+bool reply_forward(int raw4, int raw6, uint8_t *bytes, size_t len);
+/* What that does to the bytes of a parsed packet; for its test. */
+void reply_hop(uint8_t *bytes, const struct packet *p);
 
 /* Answers a plain HTTP request that never reached its server, in the server's place: GET and HEAD
  * are sent to the portal's page about the site (302); who asks for anything else is told of it

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parent.parent)]
-from lab import SITES, lab, wait_for  # noqa: E402
+from lab import SITES, lab, v6, wait_for  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 import name_cases  # noqa: E402
 import quic_cases as qc  # noqa: E402
@@ -98,6 +98,58 @@ def test_gro_forwarding(lab):
         lab.run("gateway", "sh", "-c", "echo 0 >/sys/class/net/lan0/gro_flush_timeout;"
                                        "echo 0 >/sys/class/net/lan0/napi_defer_hard_irqs")
         lab.run("gateway", "ethtool", "-K", "lan0", "rx-udp-gro-forwarding", "off")
+
+
+def ports_at_server(far):
+    """Source ports of the QUIC datagrams that came to a server, IPv4 and IPv6, first halves' first byte kept out."""
+    udp = [f[14 + (20 if f[12:14] == b"\x08\0" else 40):] for f in far.frames()
+           if (f[12:14] == b"\x08\0" and f[23] == 17) or (f[12:14] == b"\x86\xdd" and f[20] == 17)]
+    return [struct.unpack("!H", u[:2])[0] for u in udp if struct.unpack("!H", u[2:4])[0] == 443]
+
+
+def race(lab, datagrams, client, server):
+    """Sends them at once; how many came back, the ports that the server saw, the denials' names."""
+    far = lab.sniff()
+    six = ":" in client
+    s = lab.socket("client", socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(2)
+    s.bind((client, 0))
+    s.connect((server, 443))
+    for d in datagrams:
+        with contextlib.suppress(OSError):
+            s.send(d)
+    port, back = s.getsockname()[1], 0
+    with contextlib.suppress(OSError):
+        while back < len(datagrams):
+            back += s.recv(65536) in datagrams
+    wait_for(lambda: lab.records(source__port=port), what="a record")
+    seen = ports_at_server(far)
+    far.close()
+    s.close()
+    return back, seen, port, [r.get("destination.domain") for r in lab.records(source__port=port)
+                              if r["event.action"] == "deny"]
+
+
+def test_one_port(lab):
+    "datagrams of a new flow that are in the queue together leave by one port, where NAT has a new one for each entry"
+    rule = ["-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE", "--random"]
+    for tool in ("iptables", "ip6tables"):
+        lab.run("gateway", tool, *rule)
+    try:
+        with lab.gateway():
+            for i in range(4):
+                client, server = (GUEST, ALLOWED) if i % 2 else (v6(GUEST), v6(ALLOWED))
+                sent = halves(40 + i) if i < 2 else [qc.one("www.allowed.example", bytes([40 + i]) * 8, number=n)
+                                                     for n in range(3)]
+                back, seen, port, denied = race(lab, sent, client, server)
+                equal((back, len(seen), len(set(seen)), denied), (len(sent), len(sent), 1, []), seen)
+                check(seen[0] != port, "NAT left the port alone")
+            check(sum(q["sent_along"] for q in lab.status()["queues"]) > 0, lab.status()["queues"])
+            back, seen, port, denied = race(lab, two(50, "www.allowed.example", "www.denied.example"), GUEST, ALLOWED)
+            equal((len(seen), denied), (1, ["www.denied.example"]))
+    finally:
+        for tool in ("iptables", "ip6tables"):
+            lab.run("gateway", tool, "-t", "nat", "-D", *rule[3:])
 
 
 def dtls_server(lab):

@@ -141,6 +141,44 @@ static void a_request_is_sent_to_the_page_about_its_site(void **state)
 	assert_string_equal(body + strlen(body) - 8, "</html>\n");
 }
 
+/* One hop less, both checksums as a receiver wants them; none where its sender made none. */
+static void a_datagram_goes_on_by_one_hop(void **state)
+{
+	uint8_t four[33] = {0x45, 0,    0,  33, 0,    1,    0x40, 0,   64,  17,   0xde,
+			    0xad, 10,   77, 1,  2,    198,  51,   100, 10,  0x9c, 0x41,
+			    1,    0xbb, 0,  13, 0xbe, 0xef, 'h',  'e', 'l', 'l',  'o'};
+	uint8_t six[53] = {0x60, 0, 0, 0, 0, 13, 17, 9};
+	struct packet p;
+	assert_int_equal(packet_parse(four, sizeof four, &p), PACKET_OK);
+	reply_hop(four, &p);
+	assert_int_equal(four[8], 63);
+	assert_int_equal(sum(four, 20), 0xffff);
+	uint8_t whole[54] = {0};
+	memcpy(whole, four + 12, 8);
+	memcpy(whole + 8, (uint8_t[]){0, 17, 0, 13}, 4);
+	memcpy(whole + 12, four + 20, 13);
+	assert_int_equal(sum(whole, 26), 0xffff);
+	four[26] = four[27] = 0;
+	reply_hop(four, &p);
+	assert_int_equal(four[26] | four[27], 0);
+	assert_int_equal(four[8], 62);
+	assert_int_equal(sum(four, 20), 0xffff);
+	for (int i = 8; i < 40; i++)
+		six[i] = (uint8_t)(i * 37);
+	memcpy(six + 40, four + 20, 13);
+	assert_int_equal(packet_parse(six, sizeof six, &p), PACKET_OK);
+	reply_hop(six, &p);
+	assert_int_equal(six[7], 8);
+	assert_true(six[46] | six[47]);
+	memset(whole, 0, sizeof whole);
+	memcpy(whole, six + 8, 32);
+	memcpy(whole + 32, (uint8_t[]){0, 17, 0, 13}, 4);
+	memcpy(whole + 36, six + 40, 13);
+	assert_int_equal(sum(whole, 50), 0xffff);
+	assert_false(reply_forward(-1, -1, six, sizeof six));
+	assert_false(reply_forward(-1, -1, six, 39));
+}
+
 static void closed_sockets_send_nothing(void **state)
 {
 	struct flow_key key = {.client = parsed("192.0.2.1"), .server = parsed("192.0.2.2")};
@@ -158,6 +196,7 @@ int main(void)
 		cmocka_unit_test(checksum_carries_at_the_edge),
 		cmocka_unit_test(data_is_summed_too),
 		cmocka_unit_test(a_request_is_sent_to_the_page_about_its_site),
+		cmocka_unit_test(a_datagram_goes_on_by_one_hop),
 		cmocka_unit_test(closed_sockets_send_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
