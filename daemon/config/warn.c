@@ -19,6 +19,34 @@ static const char *text_of(const struct network *n, char out[static ADDRESS_TEXT
 	return out;
 }
 
+/* How much of all addresses a network is, of 2^32 parts; smaller ones count as none. */
+static uint64_t part_of(const struct network *n)
+{
+	unsigned bits = address_is4(&n->base) ? n->bits - 96U : n->bits;
+	return bits > 32 ? 0 : UINT64_C(1) << (32 - bits);
+}
+
+/* Half of all addresses in pieces, none of which is wide by itself. */
+static void warn_of_pieces(const struct networks *list, bool four, const char *name,
+			   const char *means, struct errors *warnings)
+{
+	uint64_t sum = 0;
+	size_t count = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct network *n = &list->item[i];
+		if (address_is4(&n->base) != four)
+			continue;
+		if (is_wide(n))
+			return;
+		sum += part_of(n);
+		count++;
+	}
+	if (sum >= (four ? UINT64_C(1) << 31 : UINT64_C(1) << 29))
+		errors_add(warnings, NULL, 0,
+			   "%s: the %zu networks of IPv%d are half of all addresses or more: %s",
+			   name, count, four ? 4 : 6, means);
+}
+
 static void warn_of_wide(const struct networks *list, const char *name, const char *means,
 			 struct errors *warnings)
 {
@@ -27,6 +55,8 @@ static void warn_of_wide(const struct networks *list, const char *name, const ch
 		if (is_wide(&list->item[i]))
 			errors_add(warnings, NULL, 0, "%s: %s is half of all addresses or more: %s",
 				   name, text_of(&list->item[i], text), means);
+	warn_of_pieces(list, true, name, means, warnings);
+	warn_of_pieces(list, false, name, means, warnings);
 }
 
 /* One address that looks like a network's: nothing set where hosts are told apart. */
@@ -63,11 +93,24 @@ static bool is_loopback(const struct network *n)
 				     : n->bits == 128 && memcmp(n->base.bytes, one, 16) == 0;
 }
 
+/* 0.0.0.0 and ::, which many a server's own settings have for "all addresses". */
+static bool is_unspecified(const struct network *n)
+{
+	static const uint8_t zero[4];
+	return n->bits == 128 && !memcmp(n->base.bytes + 12, zero, 4) &&
+	       (address_is4(&n->base) || !memcmp(n->base.bytes, (uint8_t[12]){0}, 12));
+}
+
 static void warn_of_loopback(const struct networks *resolvers, struct errors *warnings)
 {
 	char text[ADDRESS_TEXT + 4];
 	for (size_t i = 0; i < resolvers->count; i++)
-		if (is_loopback(&resolvers->item[i]))
+		if (is_unspecified(&resolvers->item[i]))
+			errors_add(warnings, NULL, 0,
+				   "resolvers: %s is nobody's address; write the one that the "
+				   "clients ask",
+				   text_of(&resolvers->item[i], text));
+		else if (is_loopback(&resolvers->item[i]))
 			errors_add(warnings, NULL, 0,
 				   "resolvers: %s is the gateway's loopback, which no client can "
 				   "ask; write the address that the clients ask",
@@ -144,6 +187,34 @@ static void warn_of_sites(const struct config *c, struct errors *warnings)
 		}
 }
 
+static bool is_all(const struct strings *s)
+{
+	return s->count == 1 && strcmp(s->item[0], "*") == 0;
+}
+
+/* Everything to everybody: no decision is left. */
+static void warn_of_all(const struct config *c, struct errors *warnings)
+{
+	for (size_t i = 0; i < c->allow_count && !c->deny_count; i++) {
+		const struct config_line *l = &c->allow[i];
+		if (is_all(&l->tiers) && is_all(&l->sites) && !l->except.count && !l->when)
+			errors_add(warnings, l->place.file, l->place.line,
+				   "every site is allowed to every tier, and no line denies any");
+	}
+}
+
+/* Where no answer of a resolver is known, a line that wants one never holds. */
+static void warn_of_agreement(const struct config_line *lines, size_t count,
+			      struct errors *warnings)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lines[i].evidence == CONFIG_EVIDENCE_NAME_ADDRESS ||
+		    lines[i].mismatch == CONFIG_MISMATCH_DENY)
+			errors_add(warnings, lines[i].place.file, lines[i].place.line,
+				   "evidence: no resolver is named and none writes dnstap, so that "
+				   "no name agrees with an address: this line allows nothing");
+}
+
 /* What is missing closes everything, or opens it. */
 static void warn_of_nothing(const struct config *c, struct errors *warnings)
 {
@@ -155,6 +226,8 @@ static void warn_of_nothing(const struct config *c, struct errors *warnings)
 		errors_add(warnings, NULL, 0,
 			   "allow: no line%s: nobody reaches more than `internal`",
 			   c->tier_count ? "" : ", and no tier");
+	if (!c->resolvers.count && !c->dnstap_socket)
+		warn_of_agreement(c->allow, c->allow_count, warnings);
 }
 
 void config_warn(const struct config *c, int64_t now, struct errors *warnings)
@@ -169,6 +242,7 @@ void config_warn(const struct config *c, int64_t now, struct errors *warnings)
 	warn_of_masks(c, warnings);
 	warn_of_families(c, warnings);
 	warn_of_sites(c, warnings);
+	warn_of_all(c, warnings);
 	warn_of_expired(c->allow, c->allow_count, "allows", now, warnings);
 	warn_of_expired(c->deny, c->deny_count, "denies", now, warnings);
 }
