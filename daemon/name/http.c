@@ -369,11 +369,14 @@ static enum parse next_head(struct http_follow *f, struct cursor *stream, uint64
 	return PARSE_OK;
 }
 
-/* chunk-size of RFC 9112 7.1; extensions are skipped. */
+/* chunk-size of RFC 9112 7.1, of any number of zeros first; extensions are skipped. */
 static bool chunk_size(struct cursor line, uint64_t *size)
 {
 	size_t digits = 0;
+	bool zero = cursor_peek(&line) == '0';
 	*size = 0;
+	while (cursor_peek(&line) == '0')
+		cursor_u8(&line);
 	for (; cursor_left(&line); digits++) {
 		uint8_t c = cursor_u8(&line);
 		uint8_t lower = c | 0x20;
@@ -386,7 +389,7 @@ static bool chunk_size(struct cursor line, uint64_t *size)
 		else
 			return false;
 	}
-	return digits > 0 && digits <= 15;
+	return (zero || digits > 0) && digits <= 15;
 }
 
 /* One line between two chunks, or of the trailer. Lines of chunks end with CRLF: of those that do

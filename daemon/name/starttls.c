@@ -24,12 +24,13 @@ struct dialect {
 	const char *alone[5], *with[6];
 };
 
-/* FTP (RFC 4217: AUTH TLS), POP3 (RFC 2595, RFC 1734's bare AUTH), SMTP and LMTP (RFC 3207; XCLIENT
- * of Postfix), NNTP (RFC 4642), IMAP (RFC 9051, ID of RFC 2971), ManageSieve (RFC 5804), IRC
- * (IRCv3's tls). FTP's HOST names a host in clear, so it is none of these. */
+/* FTP (RFC 4217: AUTH TLS), POP3 (RFC 2595, RFC 1734's bare AUTH, RFC 6856), SMTP and LMTP (RFC
+ * 3207; XCLIENT of Postfix), NNTP (RFC 4642), IMAP (RFC 9051, ID of RFC 2971), ManageSieve (RFC
+ * 5804), IRC (IRCv3's tls). FTP's HOST names a host in clear, so it is none of these. */
 static const struct dialect ftp = {"AUTH",          true, false, false, {"FEAT", "NOOP", "SYST"},
 				   {"OPTS", "CLNT"}};
-static const struct dialect pop3 = {"STLS", false, false, false, {"CAPA", "AUTH", "NOOP"}, {NULL}};
+static const struct dialect pop3 = {"STLS",  false, false, false, {"CAPA", "AUTH", "NOOP", "UTF8"},
+				    {"LANG"}};
 static const struct dialect smtp = {"STARTTLS",
 				    false,
 				    false,

@@ -247,6 +247,7 @@ static const struct plaintext good[] = {
 	PLAIN(2525,
 	      "EHLO a.org\r\nXCLIENT NAME=b.org ADDR=192.0.2.1\r\nEHLO a.org\r\nSTARTTLS \r\n"),
 	PLAIN(110, "AUTH\r\nCAPA\r\nSTLS\r\n"),
+	PLAIN(110, "UTF8\r\nLANG en-GB\r\nSTLS\r\n"),
 	PLAIN(119, "CAPABILITIES\r\nMODE READER\r\nSTARTTLS\r\n"),
 	PLAIN(143, "2 ID (\"name\" {6+}\r\nclient \"version\" {3+}\r\n1.0)\r\n3 STARTTLS\r\n"),
 	PLAIN(143, "2 ID (\"a\" {6}\r\nab{9}x y z)\r\n3 STARTTLS\r\n"),

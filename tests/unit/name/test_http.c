@@ -274,6 +274,9 @@ static void test_follow(void **state)
 	expect_hosts(POST("Transfer-Encoding: Chunked\r\n",
 			  "1;x=y\r\nG\r\nA \r\n0123456789\r\n0\r\nHost: t.org\r\n\r\n") B,
 		     "p.org,b.org,", PARSE_MORE);
+	expect_hosts(POST("Transfer-Encoding: chunked\r\n",
+			  "0000000000000000000a;x\r\n0123456789\r\n00000000000000000000\r\n\r\n") B,
+		     "p.org,b.org,", PARSE_MORE);
 	expect_hosts(POST("Content-Length: 1000\r\n", "some of it"), "p.org,", PARSE_MORE);
 	expect_hosts(A "\r\n\n\r\n\r\n\r\n\r\n" B "\r\n", "a.org,b.org,", PARSE_MORE);
 	expect_hosts(POST("Content-Length: 5, 5\r\n", "GET /") B, "p.org,b.org,", PARSE_MORE);
@@ -349,6 +352,8 @@ static void test_follow_bad(void **state)
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "x\r\n"), "p.org,", PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "\r\n"), "p.org,", PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1\r\nGET"), "p.org,", PARSE_BAD);
+	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "01111111111111111\r\n"), "p.org,",
+		     PARSE_BAD);
 	expect_hosts(POST("Transfer-Encoding: chunked\r\n", "1111111111111111\r\n"), "p.org,",
 		     PARSE_BAD);
 	/* what a server might yet read as a request of another host */
