@@ -304,8 +304,9 @@ static enum fate fate_of(struct capture *c, const struct packet *p, struct track
 	    (p->transport == IPPROTO_UDP || p->transport == IPPROTO_TCP) &&
 	    c->o.resolver(c->o.ctx, &key->server))
 		return FATE_DNS;
+	/* a SYN is no answer to a flow that began outside, in whoever's name it began */
 	if (k->outside)
-		return FATE_PASS;
+		return reply && may_open(p) && p->transport == IPPROTO_TCP ? FATE_DROP : FATE_PASS;
 	if (reply && k->confirmed && !k->denied)
 		server_answers(k, p);
 	if (reply)

@@ -263,6 +263,17 @@ static void open_flow(const struct file *f, const char *mark)
 	     f->four ? "icmp" : "icmpv6", mark);
 }
 
+/* A flow that began outside (a port forward) has its answers let go. A SYN is none: who writes a
+ * SYN in a far server's name, from a network that is not inside, would have a client's own
+ * connection to that server pass as answers (RFC 9293 3.5: both may open). */
+static void answers_to_outside(const struct file *f)
+{
+	if (f->c->mode != CONFIG_OBSERVE)
+		rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m tcp --tcp-flags SYN,ACK SYN "
+			"-m conntrack --ctdir REPLY -j DROP");
+	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
+}
+
 /* By the mark of the flow: what is left is pending, answered or heard, or has none. */
 static void marks(const struct file *f)
 {
@@ -280,7 +291,7 @@ static void marks(const struct file *f)
 	     f->four ? "icmp" : "icmpv6");
 	open_flow(f, said_mark(f, m));
 	open_flow(f, flow_mark(f, m, MARK_PENDING));
-	rule(f, "-A " RULES_PREFIX "INSIDE -p tcp -m conntrack --ctdir REPLY -j RETURN");
+	answers_to_outside(f);
 	/* Neighbour discovery between two ports of a bridge: routers forward none. */
 	for (unsigned type = 135; !f->four && type <= 136; type++)
 		rule(f,

@@ -214,6 +214,9 @@ static void marks(const struct rules *r, FILE *to)
 	flow_mark(r, m, "", MARK_DENIED);
 	put_mark(r, to, m, MARK_DENIED, " accept");
 	rule(to, "ct direction reply jump server");
+	/* A SYN is no answer to a flow that began outside: see rules_iptables.c. */
+	if (r->config->mode != CONFIG_OBSERVE)
+		rule(to, "ct direction reply tcp flags & (syn | ack) == syn counter drop");
 	rule(to, "ct direction reply meta l4proto tcp accept");
 	rule(to, "ct direction reply meta l4proto { icmp, ipv6-icmp } ct state related accept");
 	rule(to,

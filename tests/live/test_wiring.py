@@ -516,6 +516,22 @@ def test_port_forward(lab):
             s.close(), l.close()
 
 
+def test_spoofed_opening(lab):
+    "a SYN in a far server's name from another network does not make a client's own SYN to that server an answer"
+    silent = ("OUTPUT", "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP")
+    with wired(lab) as w:
+        worker, far = w.reader("data=denied"), lab.sniff()
+        for source, tool in zip(BOTH, ("iptables", "ip6tables")):
+            lab.run("client", tool, "-A", *silent)
+            throw(lab, "inside", tcp(peer(source), 8443, source, 8002, 0x02))
+            wait_for(lambda: w.mark_of("-p", "tcp", "--orig-src", peer(source)), what="its flow")
+            throw(lab, "client", tcp(source, 8002, peer(source), 8443, 0x02, b"syn-here"))
+            lab.run("client", tool, "-D", *silent)
+        wait_for(lambda: w.dropped() == 2, what="both SYNs dropped")
+        check(not far.contains(b"syn-here"), "a SYN went out as an answer")
+        equal(worker.packets(), [], "packets that came up")
+
+
 def test_untracked(lab):
     "what conntrack was told not to track is denied from inside, at once"
     with wired(lab) as w:
