@@ -5,7 +5,7 @@
 #include "worker/flow.h"
 #include "worker/worker.h"
 
-enum { BURST = 64, NAMES = 64 };
+enum { BURST = 64, NAMES = 256 };
 
 struct worker {
 	struct worker_options o;

@@ -189,7 +189,7 @@ def dns_names(c):
                           ("10.1.0.4", ("git.allowed.example", "www.social.example")),
                           ("10.1.0.5", ("www.social.example", "git.allowed.example")),
                           ("10.1.0.6", ("cdn.other.example", "cdn.elsewhere.example")),
-                          ("10.1.0.7", ("git.allowed.example", *(f"n{n}.other.example" for n in range(40))))):
+                          ("10.1.0.7", ("git.allowed.example", *(f"n{n}.other.example" for n in range(200))))):
         for name in names:
             ask(c, client, name, [address(AT_QUESTION, site(10))])
         ssh(c, 10, client)
