@@ -66,6 +66,10 @@ json_t *ctl_ask(const char *command, json_t *members, int *status);
 /* Says an answer's error and returns the exit status that goes with it. */
 int ctl_refused(const json_t *answer);
 
+/* Asks at an address; or, where it is NULL, at the first address of each session of a user. The
+ * greatest exit status; EXIT_NO after saying it where the user has none. */
+int ctl_where(const char *address, const char *user, int (*ask)(const char *address));
+
 /* ---- for people ---- */
 
 /* Text from elsewhere without what a terminal could take for a command. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "denials --address A [--json]"
+#define USAGE "denials --address A | --user U [--json]"
 
 static void show(const json_t *d)
 {
@@ -23,15 +23,11 @@ static void show(const json_t *d)
 }
 
 /* Those of all addresses of the session there, newest first, as the daemon remembers them. */
-int ctl_denials(int argc, char **argv)
+static int ask(const char *address)
 {
-	const char *address = NULL;
-	const struct ctl_option options[] = {{"address", &address, NULL}, {0}};
 	int status;
 	size_t i;
 	json_t *d;
-	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address)
-		return ctl_usage(USAGE, NULL);
 	json_t *answer =
 		ctl_ask("denials", json_pack("{ss sb}", "address", address, "session", 1), &status);
 	json_array_foreach(json_object_get(answer, "denials"), i, d)
@@ -45,4 +41,14 @@ int ctl_denials(int argc, char **argv)
 		puts("nothing was denied there of late");
 	json_decref(answer);
 	return status;
+}
+
+int ctl_denials(int argc, char **argv)
+{
+	const char *address = NULL, *user = NULL;
+	const struct ctl_option options[] = {
+		{"address", &address, NULL}, {"user", &user, NULL}, {0}};
+	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address == !user)
+		return ctl_usage(USAGE, NULL);
+	return ctl_where(address, user, ask);
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "reach --address A [--json]"
+#define USAGE "reach --address A | --user U [--json]"
 
 static void show_site(const json_t *m)
 {
@@ -39,13 +39,9 @@ static void show(const json_t *r)
 		puts("  no site");
 }
 
-int ctl_reach(int argc, char **argv)
+static int ask(const char *address)
 {
-	const char *address = NULL;
-	const struct ctl_option options[] = {{"address", &address, NULL}, {0}};
 	int status;
-	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address)
-		return ctl_usage(USAGE, NULL);
 	json_t *answer = ctl_ask("reach", json_pack("{ss}", "address", address), &status);
 	if (answer && ctl.json)
 		ctl_put_json(answer);
@@ -53,4 +49,14 @@ int ctl_reach(int argc, char **argv)
 		show(answer);
 	json_decref(answer);
 	return status;
+}
+
+int ctl_reach(int argc, char **argv)
+{
+	const char *address = NULL, *user = NULL;
+	const struct ctl_option options[] = {
+		{"address", &address, NULL}, {"user", &user, NULL}, {0}};
+	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address == !user)
+		return ctl_usage(USAGE, NULL);
+	return ctl_where(address, user, ask);
 }

@@ -8,6 +8,9 @@ int ctl_reload(int argc, char **argv)
 	int status;
 	if (!ctl_options(argc, argv, none, NULL) || ctl.help)
 		return ctl_usage("reload", NULL);
+	if (ctl.config)
+		return ctl_usage("reload", "the daemon loads the file that it was started with; "
+					   "`tiergated check --config FILE` tries another one");
 	json_t *result = ctl_ask("reload", NULL, &status);
 	if (result && ctl.json)
 		ctl_put_json(result);

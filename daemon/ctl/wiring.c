@@ -122,7 +122,7 @@ int ctl_wiring(int argc, char **argv)
 	/* as at a start: no list of sites may keep the rules away */
 	struct config *c = config_load(r.config, CONFIG_FOR_START, &errors);
 	if (!c && verbs[i].run != down)
-		return say(&errors, NO);
+		return say(&errors, access(r.config, R_OK) == 0 ? NO : CANNOT);
 	int status = verbs[i].run(c, &r, &errors); /* a broken file must not keep the rules up */
 	config_free(c);
 	return say(&errors, status);

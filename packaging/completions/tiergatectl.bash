@@ -17,7 +17,7 @@ _tiergatectl() {
 	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
-	denials | reach) words='--address --json' ;;
+	denials | reach) words='--address --user --json' ;;
 	watch) words='--user --tier --address --name --action --json' ;;
 	passwd) words='--user --tier --keep --lock --unlock --remove --users --config' ;;
 	vouchers) words='--tier --for --count --vouchers' ;;

@@ -1190,8 +1190,12 @@ def test_check_without_root(lab):
             done = run("check", *right)
             equal((done.returncode, done.stderr), (0, ""), "check with CAP_NET_ADMIN")
             equal(run("print", *none).returncode, 0, "print")
-            done = run("up", *none)
-            equal((done.returncode, done.stderr.count("\n")), (3, 1), "up without a right: " + done.stderr)
+            for verb in ("up", "check"):
+                done = run(verb, *none)
+                equal((done.returncode, done.stderr.count("\n")), (3, 1), f"{verb} without a right: " + done.stderr)
+            (folder / "conf").chmod(0o600)
+            done = run("check", *right)
+            equal(done.returncode, 3, "check without its file: " + done.stderr)
         finally:
             shutil.rmtree(folder)
 

@@ -217,6 +217,13 @@ static void signs_in_and_out(void **state)
 	assert_string_equal(output, "");
 	want("why --user anna --to www.youtube.com", 0, "allow  allow-line");
 	want("why --address 10.0.0.1 --to www.youtube.com", 0, "who:      anna (press)");
+	users("secret", "login --user anna --address 10.0.0.2 --for 8h", 0, "");
+	want("denials --user anna", 0, "nothing was denied there of late\nnothing was denied");
+	want("reach --user anna", 0, "anna, tier press, until 20");
+	want("reach --user bob", 1, "bob is not signed in; ask by --address");
+	want("denials --user bob --address 10.0.0.1", 2, "denials --address A | --user U");
+	want("denials --user anna --socket /x", 3, "");
+	want("logout --address 10.0.0.2", 0, "1 session ended");
 	users("", "passwd --user anna --tier guest --keep", 0, "");
 	users("secret", "login --user anna --address 10.0.0.1", 0, "anna (guest)");
 	users("", "passwd --user anna --lock", 0, "");
@@ -249,6 +256,7 @@ static void reloads(void **state)
 	fclose(fopen(reload_flag, "w"));
 	want("reload", 1, "policy.conf:3: first\npolicy.conf:9: second\n");
 	unlink(reload_flag);
+	want("--config /tmp/other.conf reload", 2, "the daemon loads the file that it was started");
 }
 
 static void watches(void **state)
