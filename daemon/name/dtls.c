@@ -23,16 +23,16 @@ static bool read_fragment(struct cursor *record, struct fragment *f)
 	       f->offset + cursor_left(&f->bytes) <= f->length;
 }
 
-/* A plaintext handshake record: of epoch 0. */
-static bool read_record(struct cursor *datagram, struct cursor *record)
+/* A plaintext handshake record: of epoch 0. Its version tells nothing (RFC 9147 4.1), but for
+ * *usual. */
+static bool read_record(struct cursor *datagram, struct cursor *record, bool *usual)
 {
 	uint8_t type = cursor_u8(datagram);
-	uint8_t major = cursor_u8(datagram);
-	cursor_u8(datagram);
+	*usual = cursor_u16(datagram) >> 8 == 0xfe;
 	uint16_t epoch = cursor_u16(datagram);
 	cursor_skip(datagram, 6);
 	*record = cursor_sub(datagram, cursor_u16(datagram));
-	return type == RECORD_HANDSHAKE && major == 0xfe && epoch == 0;
+	return type == RECORD_HANDSHAKE && epoch == 0;
 }
 
 /* The next record at or after the cursor, which moves to the byte behind its first. Inside a
@@ -49,11 +49,11 @@ static enum parse next_record(struct cursor *datagram, bool first, struct cursor
 		cursor_skip(datagram, (size_t)(at - datagram->pos));
 		struct cursor rest = *datagram;
 		cursor_u8(datagram);
-		bool whole = read_record(&rest, record);
+		bool usual, whole = read_record(&rest, record, &usual);
 		struct cursor look = *record;
-		if (whole && read_fragment(&look, &f))
+		if (whole && read_fragment(&look, &f) && (usual || f.type == CLIENT_HELLO))
 			return PARSE_OK;
-		if (whole && first && at == start)
+		if (whole && usual && first && at == start)
 			return PARSE_BAD;
 	}
 	return PARSE_ABSENT;

@@ -43,11 +43,11 @@ void quic_free(struct quic *q);
 bool quic_is_long(struct cursor datagram);
 
 /* What may open a connection, and comes up even of an allowed flow: what begins as an Initial of
- * any version (RFC 9000 17.2.2, RFC 9369 3.2, RFC 9287) or a DTLS record of the first epoch. */
+ * any version (RFC 9000 17.2.2, RFC 9369 3.2, RFC 9287) or as a DTLS record of any. */
 static inline bool quic_may_open(struct cursor datagram)
 {
 	uint16_t start = cursor_u16(&datagram);
-	return (start & 0x8000) || (start & 0xf0ff) == 0x10fe;
+	return (start & 0x8000) || (start & 0xf000) == 0x1000;
 }
 
 /* Takes the first datagram off *all: of several that the kernel has joined into one packet (GSO,

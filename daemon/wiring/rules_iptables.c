@@ -30,11 +30,11 @@ static const char again4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0
 			     "80 0 0 0,21 0 1 22,6 0 0 65535,6 0 0 0";
 static const char again6[] = "10,48 0 0 6,21 0 7 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
 			     "80 0 0 40,21 0 1 22,6 0 0 65535,6 0 0 0";
-/* 1 where UDP's payload begins with 0b1xxxxxxx or, as a DTLS record of the first epoch, with 1x fe;
+/* 1 where UDP's payload begins with 0b1xxxxxxx or, as a DTLS record, with 0b0001xxxx;
  * of IPv6 with extension headers, always. */
-static const char opens4[] = "7,177 0 0 0,72 0 0 8,69 2 0 32768,84 0 0 61695,21 0 1 4350,"
+static const char opens4[] = "7,177 0 0 0,72 0 0 8,69 2 0 32768,84 0 0 61440,21 0 1 4096,"
 			     "6 0 0 65535,6 0 0 0";
-static const char opens6[] = "8,48 0 0 6,21 0 4 17,40 0 0 48,69 2 0 32768,84 0 0 61695,21 0 1 4350,"
+static const char opens6[] = "8,48 0 0 6,21 0 4 17,40 0 0 48,69 2 0 32768,84 0 0 61440,21 0 1 4096,"
 			     "6 0 0 65535,6 0 0 0";
 
 bool rules_jump_first(const char *table, const char *chain)

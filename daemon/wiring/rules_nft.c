@@ -180,7 +180,7 @@ static void allowed(FILE *to)
 	rule(to, "ct direction reply accept");
 	rule(to, "meta l4proto tcp goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
-	rule(to, "meta l4proto udp @th,64,16 & 0xf0ff == 0x10fe goto undecided");
+	rule(to, "meta l4proto udp @th,64,8 & 0xf0 == 0x10 goto undecided");
 	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
 	rule(to, "accept");
 	end(to);

@@ -140,7 +140,10 @@ class Keeper(threading.Thread):
         while True:
             data, client = self.socket.recvfrom(70000)
             self.got.setdefault(client[1], []).append(data)
-            self.socket.sendto(b"\x40 an answer", client)
+            self.socket.sendto(self.answer(), client)
+
+    def answer(self):
+        return b"\x40 an answer"
 
 
 class Client:
@@ -237,7 +240,7 @@ def shrink(client, script, caddy):
 def settle(client, scripts, caddy):
     leaks = client.play(scripts, caddy)
     for i in leaks:
-        print("a denied hello was read", "by caddy:" if caddy else ":",
+        print("a denied hello was read", "by a real server:" if caddy else ":",
               json.dumps(shrink(client, scripts[i], caddy)), flush=True)
     return len(leaks)
 

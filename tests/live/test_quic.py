@@ -187,11 +187,20 @@ def test_dtls_stays_live(lab):
     server.kill()
 
 
-def test_adversary(_):
-    "a short run of the adversary, with the scripts that it found once"
-    done = subprocess.run([sys.executable, pathlib.Path(__file__).parent / "adversary_quic.py", "--seconds", "5"],
+def short_run(adversary):
+    done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name(adversary), "--seconds", "5"],
                           capture_output=True, text=True, timeout=300)
     check(done.returncode == 0, done.stdout, done.stderr[-2000:])
+
+
+def test_adversary(_):
+    "a short run of the adversary, with the scripts that it found once"
+    short_run("adversary_quic.py")
+
+
+def test_adversary_dtls(_):
+    "and of the one that speaks DTLS"
+    short_run("adversary_dtls.py")
 
 
 if __name__ == "__main__":
