@@ -402,6 +402,32 @@ static void unopened(const struct file *f)
 		    "-p tcp ! --syn -m conntrack --ctstate NEW -j " RULES_PREFIX "UNOPENED");
 }
 
+/* The backstop of what comes up: a client's packet of a flow without a mark, and without one
+ * itself, was kept from our rules (an ACCEPT of another program before ours, a chain emptied)
+ * unless they let it go by its address. Each line is one of those in passes() and marks(), told of
+ * the flow's first packet, since NAT has been here; what the administrator's own NAT leads
+ * elsewhere passes. */
+static void unseen(const struct file *f)
+{
+	char match[160];
+	if (f->c->mode == CONFIG_OBSERVE)
+		return;
+	rule(f, "-A " RULES_PREFIX "UNSEEN -m conntrack --ctdir REPLY -j RETURN");
+	each_network(f, &f->c->internal, "-A " RULES_PREFIX "UNSEEN -m conntrack --ctorigdst ",
+		     "-j RETURN");
+	rule(f, "-A " RULES_PREFIX "UNSEEN -m conntrack --ctorigdst %s -j RETURN",
+	     f->four ? "169.254.0.0/16" : "fe80::/10");
+	rule(f, "-A " RULES_PREFIX "UNSEEN -m conntrack --ctstate DNAT -j RETURN");
+	rule(f, "-A " RULES_PREFIX "UNSEEN -m addrtype --dst-type MULTICAST -j RETURN");
+	if (f->four)
+		rule(f, "-A " RULES_PREFIX "UNSEEN -m addrtype --dst-type BROADCAST -j RETURN");
+	rule(f, "-A " RULES_PREFIX "UNSEEN -j DROP");
+	snprintf(match, sizeof match,
+		 "-m mark --mark 0x0/%#x -m connmark --mark 0x0/%#x -j " RULES_PREFIX "UNSEEN",
+		 f->r->kind_mask, f->r->mask);
+	each_inside(f, "-I FORWARD 1 -i ", match);
+}
+
 /* Only packets with a mark of ours have further rules to meet. */
 static void forward(const struct file *f)
 {
@@ -419,7 +445,7 @@ static void mangle(const struct file *f)
 	static const char *const chains[] = {"QUERIES",  "ANSWERS", "UNDECIDED", "ALLOWED",
 					     "ERRORS",   "SERVER",  "INSIDE",    "PREROUTING",
 					     "SENT",     "DECIDED", "FORWARD",   "OUTPUT",
-					     "UNOPENED", "FRESH",   "SAID"};
+					     "UNOPENED", "FRESH",   "SAID",      "UNSEEN"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)
@@ -436,6 +462,7 @@ static void mangle(const struct file *f)
 	sent(f);
 	decided(f);
 	unopened(f);
+	unseen(f);
 	forward(f);
 	rule(f, "-A PREROUTING -j " RULES_PREFIX "PREROUTING");
 	port53(f, "-I OUTPUT 1 ", "sport", ESTABLISHED_REPLY "-j " RULES_PREFIX "OUTPUT");

@@ -447,6 +447,8 @@ static enum ruleset_count counts_what(const struct line *l)
 	if (strcmp(l->chain, nft ? "forward" : RULES_PREFIX "UNOPENED") == 0)
 		return has(l, nft ? "ct state new" : "UNOPENED -j DROP") ? RULESET_UNOPENED
 									 : RULESET_COUNTS;
+	if (strcmp(l->chain, RULES_PREFIX "UNSEEN") == 0)
+		return has(l, "UNSEEN -j DROP") ? RULESET_UNSEEN : RULESET_COUNTS;
 	if (strcmp(l->chain, nft ? "from_inside" : RULES_PREFIX "INSIDE") != 0)
 		return RULESET_COUNTS;
 	if (has(l, nft ? "oif missing" : "rpfilter --invert"))

@@ -60,6 +60,7 @@ enum ruleset_count {
 	RULESET_INVALID,   /* from inside, of no connection */
 	RULESET_UNOPENED,  /* from outside, TCP without a SYN */
 	RULESET_UNTRACKED, /* from inside, not tracked */
+	RULESET_UNSEEN,    /* from inside, kept from our rules (iptables') */
 	RULESET_COUNTS
 };
 

@@ -379,5 +379,7 @@ static const struct metric rows[] = {
 		  "packets from outside dropped: TCP that no SYN opened"),
 	METRIC_AS("untracked", watch_counters, counts[RULESET_UNTRACKED], COUNTER, "packets",
 		  "packets from inside dropped, as the kernel does not track them"),
+	METRIC_AS("unseen", watch_counters, counts[RULESET_UNSEEN], COUNTER, "packets",
+		  "packets from inside dropped, as another program's rules kept them from ours"),
 };
 METRICS(watch_metrics, "rules", watch_counters, rows);

@@ -532,6 +532,35 @@ def test_spoofed_opening(lab):
         equal(worker.packets(), [], "packets that came up")
 
 
+def test_kept_from_ours(lab):
+    "what another program's rules keep from ours (an ACCEPT before them, a chain emptied) does not go out; internal hosts stay in reach"
+    with wired(lab) as w:
+        if not any("-A TIERGATE-UNSEEN" in line for line in w.rules()):
+            raise Skip("a table of nft's own is not kept from packets by another's ACCEPT")
+        worker, far, near = w.reader("data=allowed"), lab.sniff(), lab.sniff("inside")
+        for n, rule in enumerate((("-I", "PREROUTING", "-i", "lan0", "-j", "ACCEPT"), ("-F", "TIERGATE-PREROUTING"), ("-F", "TIERGATE-INSIDE"))):
+            for tool in ("iptables", "ip6tables"):
+                lab.run("gateway", tool, "-t", "mangle", *rule)
+            for source in BOTH:
+                for kind, packet in (("udp", udp(source, 6100 + n, peer(source), 5000, b"unseen-here")),
+                                     ("tcp", tcp(source, 6100 + n, peer(source), 443, 0x02, b"unseen-here"))):
+                    before = w.dropped()
+                    throw(lab, "client", packet)
+                    wait_for(lambda: w.dropped() > before, what=f"the {kind} packet dropped, after {rule}")
+                throw(lab, "client", udp(source, 6200 + n, peer(source, INSIDE), 5000, b"internal-%d" % n))
+                wait_for(lambda: near.contains(b"internal-%d" % n), what="the internal host's")
+                l = listener(lab, "client", source, 8100 + n)  # a flow that began outside
+                s = lab.connect(source, 8100 + n, peer(source), host="outside")
+                a, _ = l.accept()
+                a.sendall(b"answer")
+                equal(s.recv(100), b"answer", "what came outside")
+                s.close(), a.close(), l.close()
+            for tool in ("iptables", "ip6tables") if rule[0] == "-I" else ():
+                lab.run("gateway", tool, "-t", "mangle", "-D", *rule[1:])
+        check(not far.contains(b"unseen-here"), "a packet went out that our rules never saw")
+        equal(worker.packets(), [], "packets that came up")
+
+
 def test_untracked(lab):
     "what conntrack was told not to track is denied from inside, at once"
     with wired(lab) as w:
