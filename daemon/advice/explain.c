@@ -51,11 +51,20 @@ static bool offset_parse(const char *text, long *out)
 	return true;
 }
 
+/* Counted from the next month's day 0: February knows its year. */
+static int days_of_month(const struct tm *tm)
+{
+	struct tm last = {.tm_year = tm->tm_year, .tm_mon = tm->tm_mon + 1};
+	timegm(&last);
+	return last.tm_mday;
+}
+
 static bool ranges_good(const struct tm *tm)
 {
 	return tm->tm_year >= 70 && tm->tm_year < 400 && tm->tm_mon >= 0 && tm->tm_mon < 12 &&
-	       tm->tm_mday >= 1 && tm->tm_mday <= 31 && tm->tm_hour >= 0 && tm->tm_hour < 24 &&
-	       tm->tm_min >= 0 && tm->tm_min < 60 && tm->tm_sec >= 0 && tm->tm_sec < 61;
+	       tm->tm_mday >= 1 && tm->tm_mday <= days_of_month(tm) && tm->tm_hour >= 0 &&
+	       tm->tm_hour < 24 && tm->tm_min >= 0 && tm->tm_min < 60 && tm->tm_sec >= 0 &&
+	       tm->tm_sec < 61;
 }
 
 bool when_parse(const char *text, int64_t now, int64_t *out)

@@ -35,30 +35,56 @@ static const char *zone(char out[static 32])
 	return out;
 }
 
-/* Of a URL the host and, where no port was asked for, its scheme's or its own: tcp/80 for http. */
+/* The port that a URL's scheme means; 0: none is known. */
+static unsigned port_of(const char *scheme, size_t len)
+{
+	static const struct {
+		const char *scheme;
+		unsigned port;
+	} known[] = {{"http", 80}, {"ws", 80}, {"https", 443}, {"wss", 443}};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strlen(known[i].scheme) == len &&
+		    strncasecmp(scheme, known[i].scheme, len) == 0)
+			return known[i].port;
+	return 0;
+}
+
+/* ":8443" to the end: its number, else 0. */
+static unsigned port_behind(const char *colon, const char *end)
+{
+	unsigned long port = 0;
+	for (const char *c = colon + 1; colon < end && *colon == ':' && c < end && port < 65536;
+	     c++)
+		port = *c >= '0' && *c <= '9' ? port * 10 + (unsigned long)(*c - '0') : 65536;
+	return port < 65536 ? (unsigned)port : 0;
+}
+
+/* Of a URL, or a host with a port, what it means: its host and, where no port was asked for, the
+ * port that it says or that its scheme has. Anything else stays as it is, for the daemon to say. */
 static void take_url(json_t *question, const char *to, const char *port)
 {
 	char host[512], transport[16];
 	const char *rest = strstr(to, "://");
-	if (!rest)
-		return;
-	unsigned number = rest - to == 4 && strncasecmp(to, "http", 4) == 0 ? 80 : 443;
-	rest += 3;
+	unsigned number = rest ? port_of(to, (size_t)(rest - to)) : 0;
+	rest = rest ? rest + 3 : to;
 	size_t len = strcspn(rest, "/?#");
-	const char *at = memchr(rest, '@', len);
+	const char *at = rest != to ? memchr(rest, '@', len) : NULL;
 	if (at) {
 		len -= (size_t)(at + 1 - rest);
 		rest = at + 1;
 	}
-	const char *end = *rest == '[' ? memchr(rest, ']', len) : memchr(rest, ':', len);
-	const char *colon = end && *end == ']' ? end + 1 : end;
-	size_t host_len = end ? (size_t)(end - rest) : len;
-	if (colon && colon < rest + len && *colon == ':')
-		number = (unsigned)strtoul(colon + 1, NULL, 10);
-	snprintf(host, sizeof host, "%.*s", (int)(host_len - (*rest == '[')),
-		 rest + (*rest == '['));
+	const char *end = rest + len, *close = *rest == '[' ? memchr(rest, ']', len) : NULL;
+	const char *colon = close ? close + 1 : memchr(rest, ':', len);
+	if (!close && colon && memchr(colon + 1, ':', (size_t)(end - colon - 1)))
+		colon = NULL; /* an IPv6 address */
+	unsigned said = colon ? port_behind(colon, end) : 0;
+	if ((colon && colon < end && !said) || !(said | number))
+		return;
+	const char *host_end = close ? close : colon ? colon : end;
+	rest += close != NULL;
+	snprintf(host, sizeof host, "%.*s", (int)(host_end - rest), rest);
 	json_object_set_new(question, "to", json_string(host));
-	snprintf(transport, sizeof transport, "tcp/%u", number);
+	snprintf(transport, sizeof transport, "tcp/%u", said ? said : number);
 	if (!port)
 		json_object_set_new(question, "port", json_string(transport));
 }

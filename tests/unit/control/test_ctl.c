@@ -344,6 +344,17 @@ static void why_takes_a_url_and_who_is_not_signed_in(void **state)
 	want("why --tier press --to http://user@www.youtube.com:81/", 1, "deny");
 	want("--json why --tier press --to HTTP://youtube.com/", 0, "allow");
 	want("why --tier press --to https://[2001:db8::1]:8443/x", 1, "deny");
+	want("why --tier press --to youtube.com:443", 0, "allow");
+	want("why --tier press --to youtube.com:81", 1, "deny");
+	want("why --tier press --to wss://youtube.com", 0, "allow");
+	want("why --tier press --to ftp://youtube.com/", 2, "neither an address nor a host name");
+	want("why --tier press --to ftp://youtube.com:443/", 0, "allow");
+	want("why --tier press --to https://youtube.com:99999/", 2, "neither an address");
+	want("why --tier press --to https://youtube.com:/", 2, "neither an address");
+	want("why --tier press --to youtube.com:https", 2, "neither an address");
+	want("why --tier press --to 2001:db8::1", 1, "deny");
+	want("why --tier press --to [2001:db8::1]:443", 1, "deny");
+	want("why --tier press --to youtube.com --at '2026-02-29 10:00'", 2, "is no time");
 	want("why --tier press --to youtube.com --at 2026-11-24T10:00", 0,
 	     "when:     2026-11-24 10:00 (");
 	want("why --user eve --to youtube.com", 2, "not signed in");
