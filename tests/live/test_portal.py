@@ -572,6 +572,8 @@ def test_reload(lab):
         key.write_bytes((lab.dir / "other.key").read_bytes())
         lab.portal.hangup("are read again")
         check(serial() != first, "the certificate is still the old one")
+        for word in ("the certificate is not for gate.example", "the certificate ends on "):
+            wait_for(lambda w=word: w in lab.portal.log(), what="the warning: " + word)
         check("Cipher is ECDHE-RSA" in client("-tls1_2"), client("-tls1_2"))
         check("Cipher is (NONE)" in client("-tls1_2", "-cipher", "kRSA"), "a key exchange by RSA alone")
     finally:

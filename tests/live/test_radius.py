@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -535,6 +536,29 @@ def test_required(lab):
     check(nas.send("Stop", "m1", extra=["Message-Authenticator = 0x00"]))
     lab.portal.stop()
     lab.portal.start()
+
+
+def test_clock(lab):
+    "a clock hours off signs nobody in, which is counted; disregarded, its reports count as they come"
+    def send(status, sid, off):
+        at = number(int(time.time()) + off)
+        return exchange(lab, hand_made([(40, number(status)), (44, sid), (1, b"ann"), (8, socket.inet_aton(HERE)),
+                                        (25, b"gold"), (55, at)], random.randrange(256)))
+    check(send(1, b"k1", 3 * 3600), lab.portal.log())
+    equal(who(lab), None)
+    wait_for(lambda: lab.portal.counts("stale"), what="the count")
+    lab.portal.stop()
+    lab.portal.start(radius_clients=[{"network": "10.77.3.0/24", "secret": SECRET, "clock": "disregard"}])
+    try:
+        check(send(1, b"k2", 3 * 3600), lab.portal.log())
+        equal(who(lab), "ann")
+        check(send(3, b"k2", -7200), lab.portal.log())
+        equal(who(lab), "ann", "an update of two hours ago")
+        check(send(2, b"k2", -86400), lab.portal.log())
+        equal(who(lab), None, "a Stop of yesterday")
+    finally:
+        lab.portal.stop()
+        lab.portal.start()
 
 
 PROXY = """
