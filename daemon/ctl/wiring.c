@@ -3,8 +3,10 @@
 
 #include "config/config.h"
 #include "policy/snapshot.h"
+#include "wiring/fallback.h"
 #include "wiring/wiring.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -103,6 +105,30 @@ static bool parse(int argc, char **argv, struct request *r)
 	return r->help || optind == argc - 1;
 }
 
+/* At a boot, where no rules are there yet, a configuration with an error must not leave the network
+ * open: the last good one's rules are loaded. No, all the same. */
+static int up_by_fallback(const struct request *r, struct errors *errors)
+{
+	unsigned epoch;
+	struct config *c = fallback_load(FALLBACK_FILE, errors);
+	if (c && !wiring_epoch(c, &epoch) && up(c, r, errors) == DONE)
+		errors_add(
+			errors, NULL, 0,
+			"the rules of the last good configuration are loaded instead: until this "
+			"one is mended nothing new gets out that needs a decision%s",
+			c->when_down == CONFIG_OPEN ? ", unless when_down = \"open\" lets it" : "");
+	config_free(c);
+	return NO;
+}
+
+static void keep_fallback(const struct config *c)
+{
+	int e = fallback_save(FALLBACK_FILE, c);
+	if (e < 0 && e != -ENOENT && e != -EACCES)
+		fprintf(stderr, "warning: %s: the settings can't be kept for a next boot: %s\n",
+			FALLBACK_FILE, strerror(-e));
+}
+
 int ctl_wiring(int argc, char **argv)
 {
 	struct request r = {.config = "/etc/tiergate/tiergate.conf"};
@@ -121,9 +147,13 @@ int ctl_wiring(int argc, char **argv)
 	}
 	/* as at a start: no list of sites may keep the rules away */
 	struct config *c = config_load(r.config, CONFIG_FOR_START, &errors);
+	if (!c && verbs[i].run == up)
+		return say(&errors, up_by_fallback(&r, &errors));
 	if (!c && verbs[i].run != down)
 		return say(&errors, access(r.config, R_OK) == 0 ? NO : CANNOT);
 	int status = verbs[i].run(c, &r, &errors); /* a broken file must not keep the rules up */
+	if (verbs[i].run == up && status == DONE)
+		keep_fallback(c);
 	config_free(c);
 	return say(&errors, status);
 }

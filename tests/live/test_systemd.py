@@ -186,6 +186,26 @@ def test_bad_start(s):
     s.works()
 
 
+def test_bad_boot(s):
+    "a boot with an error in the configuration: the last good settings' rules, nothing gets out, internal traffic goes on"
+    s.systemctl("stop", "tiergated", "tiergate-wiring")
+    check(s.lab.curl("https://www.denied.example/", GUEST).ok, "the rules are still there")
+    s.configure("modus = 1;\n")
+    check(s.systemctl("start", "tiergate-wiring").returncode != 0, "a bad configuration is good")
+    check(s.systemctl("start", "tiergated").returncode != 0)
+    equal(s.systemctl("is-failed", "tiergate-wiring").stdout.strip(), "failed")
+    check(not s.lab.curl("https://www.denied.example/", GUEST).ok, "open")
+    check(not s.lab.curl("https://www.allowed.example/", GUEST).ok, "open")
+    check(s.lab.resolve("www.allowed.example", GUEST), "no names")
+    journal = s.run("journalctl", "-u", "tiergate-wiring", "--no-pager").stdout
+    check("modus" in journal and "last good configuration" in journal, journal[-2000:])
+    kept = s.machine.root / "var/lib/tiergate-wiring"
+    equal((kept.stat().st_mode & 0o777, (kept / "settings.conf").stat().st_mode & 0o777), (0o700, 0o600))
+    s.configure()
+    equal(s.systemctl("start", "tiergate-wiring", "tiergated").returncode, 0)
+    s.works()
+
+
 def test_wiring_stop(s):
     "without the wiring unit no rule is left"
     s.systemctl("stop", "tiergated")
