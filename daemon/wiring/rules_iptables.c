@@ -382,11 +382,17 @@ static void sent(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "SENT -j %s", open ? "RETURN" : "DROP");
 }
 
-/* Later than the queue: what its verdict left on the packet is kept on the flow. */
+/* Later than the queue: what its verdict left on the packet is kept on the flow. Not on one that
+ * began outside, whose client's packets are the answers: by such a mark the next of them would be
+ * taken for its server's, and pass unread. Each of them comes up; only a denial stays. */
 static void decided(const struct file *f)
 {
 	rule(f, "-A " RULES_PREFIX "DECIDED -m mark --mark %#x/%#x -g " RULES_PREFIX "SENT",
 	     f->r->kind[MARK_SENT], f->r->kind[MARK_SENT]);
+	rule(f,
+	     "-A " RULES_PREFIX "DECIDED -m mark ! --mark %#x/%#x -m conntrack --ctdir REPLY "
+	     "-j RETURN",
+	     f->r->kind[MARK_DENIED], f->r->kind_mask);
 	rule(f, "-A " RULES_PREFIX "DECIDED -j CONNMARK --save-mark --nfmask %#x --ctmask %#x",
 	     f->r->mask, f->r->mask);
 }

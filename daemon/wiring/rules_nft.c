@@ -326,6 +326,9 @@ static void decided(const struct rules *r, FILE *to)
 	chain(to, "decided", "filter hook prerouting", PRIORITY_DECIDED);
 	rule(to, "meta mark & %#x == 0 accept", r->kind_mask);
 	rule(to, "meta mark & %#x == %#x goto sent", r->kind[MARK_SENT], r->kind[MARK_SENT]);
+	/* A flow that began outside has no mark but a denial's: see rules_iptables.c. */
+	rule(to, "ct direction reply meta mark & %#x != %#x accept", r->kind_mask,
+	     r->kind[MARK_DENIED]);
 	for (int six = 0; six < 2 && c->on_deny == CONFIG_REDIRECT; six++) {
 		if (c->portal[six].port)
 			continue;

@@ -13,6 +13,7 @@ from lab import SITES, lab, v6, wait_for  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 import name_cases  # noqa: E402
 import quic_cases as qc  # noqa: E402
+from pcapgen import udp_packet  # noqa: E402
 
 GUEST, ALLOWED, SHARED = "10.77.1.2", SITES["www.allowed.example"], SITES["good.shared.example"]
 
@@ -58,6 +59,35 @@ def test_segments(lab):
         equal(exchange(lab, sent), (sent, []))
         sent = two(4, "www.allowed.example", "allowed.example")
         equal(exchange(lab, sent), (sent, []))
+
+
+def knock(lab, source, sport, to, port):
+    """A datagram in a far server's name, from a network that is not inside: conntrack takes the flow for one that began there."""
+    mac = [bytes.fromhex(lab.run(h, "cat", f"/sys/class/net/{d}/address").stdout.strip().replace(":", "")) for h, d in (("gateway", "dmz0"), ("inside", "eth0"))]
+    with lab.socket("inside", socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind(("eth0", 0))
+        s.send(b"".join(mac) + (b"\x86\xdd" if ":" in to else b"\x08\0") + udp_packet(source, sport, to, port, b"knock"))
+
+
+def test_began_outside(lab):
+    "of a flow that seems to have begun outside each datagram is looked at: an allowed hello opens nothing for a denied one"
+    with lab.gateway():
+        for n, guest in enumerate((GUEST, v6(GUEST))):
+            server = v6(ALLOWED) if ":" in guest else ALLOWED
+            s = lab.socket("client", socket.AF_INET6 if ":" in guest else socket.AF_INET, socket.SOCK_DGRAM)
+            s.settimeout(2)
+            s.bind((guest, 7000 + n))
+            s.connect((server, 443))
+            knock(lab, server, 443, guest, 7000 + n)
+            equal(s.recv(100), b"knock", "what opened the flow")
+            for good in (qc.one("www.allowed.example", b"\x21" * 8), b"\x43" + bytes(60), qc.one("allowed.example", b"\x22" * 8)):
+                s.send(good)
+                equal(s.recv(65536), good, "the echo's answer")
+            far, bad = lab.sniff(), qc.one("www.denied.example", b"\x23" * 8)
+            s.send(bad)
+            equal(lab.record(source__port=7000 + n, event__action="deny")["destination.domain"], "www.denied.example", "what was denied")
+            check(not far.contains(bad), "a denied hello left the gateway")
+            far.close(), s.close()
 
 
 def test_segments_of_an_allowed_flow(lab):
