@@ -40,6 +40,7 @@ static void warn(const struct config *c)
 	wiring_interfaces(c, &warnings);
 	for (size_t i = 0; i < c->notes.count; i++)
 		fprintf(stderr, "warning: %s\n", c->notes.lines[i]);
+	wiring_warn_of_ways(c, &warnings);
 	wiring_warn_of_resolvers(c, &warnings);
 	for (size_t i = 0; i < warnings.count; i++)
 		fprintf(stderr, "warning: %s\n", warnings.lines[i]);

@@ -462,12 +462,12 @@ struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *erro
 	}
 	q->source.ops = &ops;
 	q->o = *o;
-	q->racers = racers_open();
 	prepare_verdicts(q);
 	if (!configure_socket(q, errors)) {
 		nfqueue_free(&q->source);
 		return NULL;
 	}
+	q->racers = racers_open(); /* after the queue's socket, which then has our process id */
 	return &q->source;
 }
 

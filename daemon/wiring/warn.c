@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,46 @@ void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings)
 	freeifaddrs(list);
 }
 
+/* The interface of a default route in a line of /proc/net/route or ipv6_route; "" where it is
+ * another route. */
+static void default_way(const char *line, bool four, char name[static IFNAMSIZ])
+{
+	char dest[33], mask[9] = "";
+	unsigned bits = 0;
+	int n = four ? sscanf(line, "%15s %8s %*s %*s %*s %*s %*s %8s", name, dest, mask) - 3
+		     : sscanf(line, "%32s %2x %*s %*s %*s %*s %*s %*s %*s %15s", dest, &bits,
+			      name) -
+				3;
+	if (n != 0 || bits || strspn(dest, "0") != strlen(dest) ||
+	    strspn(mask, "0") != strlen(mask))
+		name[0] = '\0';
+}
+
+static void warn_of_way(const struct config *c, bool four, struct errors *warnings)
+{
+	char line[256], name[IFNAMSIZ];
+	FILE *f = fopen(four ? "/proc/net/route" : "/proc/net/ipv6_route", "re");
+	while (f && fgets(line, sizeof line, f)) {
+		default_way(line, four, name);
+		if (!is_inside(c, name))
+			continue;
+		errors_add(
+			warnings, NULL, 0,
+			"inside: the default route of IPv%d leaves by \"%s\", as if the world were "
+			"inside; write the interfaces of the clients, unless both are there",
+			four ? 4 : 6, name);
+		break;
+	}
+	if (f)
+		fclose(f);
+}
+
+void wiring_warn_of_ways(const struct config *c, struct errors *warnings)
+{
+	warn_of_way(c, true, warnings);
+	warn_of_way(c, false, warnings);
+}
+
 /* With br_netfilter's settings on, what a bridge carries from port to port comes to our rules as if
  * it were routed. Workers know it where both hosts are on a segment of ours. */
 static void warn_of_bridges(const struct config *c, struct errors *warnings)
@@ -112,5 +153,6 @@ void wiring_warn(const struct config *c, struct errors *warnings)
 			   "fwmark_reflect is on: a reset carries the mark of what it answers, and "
 			   "our backstop drops it");
 	warn_of_bridges(c, warnings);
+	wiring_warn_of_ways(c, warnings);
 	wiring_warn_of_resolvers(c, warnings);
 }

@@ -58,6 +58,10 @@ void wiring_warn(const struct config *c, struct errors *warnings);
 /* The first of these alone; nothing of interfaces that are not there, nor where dnstap is heard. */
 void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings);
 
+/* And where a default route leaves by an interface of `inside`: nearly always inside and outside
+ * were taken for each other, and all that leaves passes. */
+void wiring_warn_of_ways(const struct config *c, struct errors *warnings);
+
 /* Loads the rules as they were, under the name that they had: for who watches them. */
 bool wiring_restore(const struct config *c, enum wiring_backend b, const struct rules_name *name,
 		    struct errors *errors) __attribute__((warn_unused_result));

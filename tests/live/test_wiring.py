@@ -1081,6 +1081,25 @@ def test_warnings(lab):
         check("neighbour" not in done.stderr, "said where dnstap is heard")
 
 
+def test_warning_of_ways(lab):
+    "check names the interface of inside by which the default route leaves, IPv4 and IPv6"
+    with wired(lab, inside=["lan0", "wan0"]) as w:
+        check("default route" not in w.ctl("check").stderr, "said without one")
+        for family, via in (("-4", "198.51.100.10"), ("-6", v6("198.51.100.10"))):
+            lab.run("gateway", "ip", family, "route", "add", "default", "via", via)
+        try:
+            for done in (w.ctl("check"), lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)):
+                for v in "46":
+                    check(f'the default route of IPv{v} leaves by "wan0"' in done.stderr, done.stderr)
+                check("lan0" not in done.stderr, done.stderr)
+            lab.configure(inside=["lan0"])
+            done = lab.run("gateway", BUILD / "tiergated", "check", "--config", lab.config_file)
+            check("default route" not in done.stderr, done.stderr)
+        finally:
+            for family in ("-4", "-6"):
+                lab.run("gateway", "ip", family, "route", "del", "default")
+
+
 @contextlib.contextmanager
 def link(lab, name, *kind):
     """An interface of the gateway's, for a while."""
