@@ -415,6 +415,23 @@ def test_why(lab):
 
 
 @shared
+def test_why_of_all_addresses(lab):
+    "the page tells what was denied at each address of one's session, asked from any of them, and no other's"
+    b = Browser(lab, "10.77.1.7")
+    equal(b.sign_in("bob").status, 303)
+    b.source = v6("10.77.1.7")
+    check("You are signed in" in b.get("/").body, "not signed in by IPv6")
+    denied = v6(SITES["www.denied.example"])
+    lab.curl("https://www.denied.example/", v6("10.77.1.7"))
+    lab.record(source__ip=v6("10.77.1.7"), destination__ip=denied)
+    b.source = "10.77.1.7"
+    wait_for(lambda: denied in b.get("/why").body or "www.denied.example" in b.get("/why").body, 5, "the denial over IPv6")
+    other = Browser(lab, "10.77.1.5").get("/why").body
+    check(denied not in other and "www.denied.example" not in other, "another's denial")
+    equal(b.sign_out().status, 303)
+
+
+@shared
 def test_captive_portal_api(lab):
     "RFC 8908: captive, then not, with the seconds that remain"
     b = Browser(lab)

@@ -218,6 +218,20 @@ def test_away(s):
     equal(b.sign_out().status, 303)
 
 
+def test_bad_reload(s):
+    "a reload of what is not good fails, says why, and changes nothing"
+    before = s.systemctl("show", "-P", "MainPID", "tiergate-portal").stdout
+    s.portal(session="for ever")
+    done = s.systemctl("reload", "tiergate-portal")
+    check(done.returncode != 0, "the reload of a bad file succeeds")
+    check("portal.conf:" in s.log() and "session" in s.log(), s.log())
+    check(Browser(s.lab).get("/").ok, s.log())
+    equal(s.systemctl("show", "-P", "MainPID", "tiergate-portal").stdout, before, "the process")
+    s.portal()
+    good(s, "reload", "tiergate-portal")
+    check(Browser(s.lab).get("/").ok, s.log())
+
+
 def test_bad_start(s):
     "with a bad portal.conf it does not start, says why, and does not try for ever; the daemon goes on"
     s.portal(session="for ever")
