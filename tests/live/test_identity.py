@@ -427,12 +427,14 @@ def test_names_by_host(lab):
     by_dns = [{"tiers": ["guest"], "sites": ["good"], "evidence": "dns", "ports": ["udp/5000"]}]
 
     def ping(source, host):
-        s = lab.socket(host, socket.AF_INET, socket.SOCK_DGRAM)
+        six = ":" in source
+        s = lab.socket(host, socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
         s.bind((source, 0))
-        s.setsockopt(socket.IPPROTO_IP, 11, 1)
-        s.connect((SITES["allowed.example"], 5000))
+        s.setsockopt(*((socket.IPPROTO_IPV6, 25) if six else (socket.IPPROTO_IP, 11)), 1)  # RECVERR
+        server = SITES["allowed.example"]
+        s.connect((v6(server) if six else server, 5000))
         try:
-            return lab.udp(SITES["allowed.example"], 5000, b"ping", sock=s)
+            return lab.udp(server, 5000, b"ping", sock=s)
         finally:
             s.close()
     with gateway(lab):
@@ -442,6 +444,14 @@ def test_names_by_host(lab):
             lab.run("client" if source != V4 else "laptop", "ping", "-I", source, "-c1", "-W2", "10.77.3.2")
         lab.resolve("allowed.example", "10.77.1.2")
         equal(ping("10.77.1.3", "client"), b"ping", "the host's other address")
+        lab.run("client", "ping", "-6", "-I", v6("10.77.1.2"), "-c1", "-W2", v6("10.77.3.2"))
+        equal(ping(v6("10.77.1.2"), "client"), "refused", "an address that nobody was told")
+        lab.resolve("allowed.example", "10.77.1.2", kind=28)
+        wait_for(lambda: ping(v6("10.77.1.2"), "client") == b"ping", 5, "IPv6, of which it asked over IPv4")
+        with contextlib.suppress(OSError):
+            lab.connect(v6(SITES["allowed.example"]), 4444, v6("10.77.1.2"))
+        record = lab.record(source__ip=v6("10.77.1.2"), destination__port=4444)
+        equal((record["event.action"], record.get("destination.domain")), ("deny", "allowed.example"), record)
         equal(ping(V4, "laptop"), "refused", "another host")
 
 
