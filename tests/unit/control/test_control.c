@@ -1,12 +1,13 @@
 #include "base/clock.h"
 #include "config/config.h"
-#include "control/control.h"
+#include "control/client.h"
 #include "decision/record.h"
 #include "unit.h"
 
 #include <errno.h>
 #include <sys/wait.h>
 #include <grp.h>
+#include <pwd.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -858,8 +859,24 @@ static void listens_on_a_socket(void **state)
 	assert_int_equal(access(f.socket, F_OK), 0);
 }
 
-/* What another user reads who asks over the socket; in a process of its own. */
-static void ask_as(uid_t uid, const char *request, char out[static 512])
+enum { READERS = 64999, PORTAL = 64998, NOBODY = 65533 };
+
+/* Those of a machine where we are installed. */
+struct group *getgrnam(const char *name)
+{
+	static struct group readers = {.gr_gid = READERS};
+	return strcmp(name, "tiergate") == 0 ? &readers : NULL;
+}
+
+struct passwd *getpwnam(const char *name)
+{
+	static struct passwd portal = {.pw_uid = PORTAL};
+	return strcmp(name, "tiergate-portal") == 0 ? &portal : NULL;
+}
+
+/* What another user reads who asks over the socket; in a process of its own. group: one more that
+ * the user is in. */
+static void ask_as_in(uid_t uid, gid_t group, const char *request, char out[static 512])
 {
 	int back[2];
 	assert_int_equal(pipe(back), 0);
@@ -868,7 +885,7 @@ static void ask_as(uid_t uid, const char *request, char out[static 512])
 		struct sockaddr_un at = {.sun_family = AF_UNIX};
 		snprintf(at.sun_path, sizeof at.sun_path, "%s", f.socket);
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-		if (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0 ||
+		if (setgroups(group ? 1 : 0, &group) < 0 || setgid(uid) < 0 || setuid(uid) < 0 ||
 		    connect(fd, (struct sockaddr *)&at, sizeof at) < 0)
 			_exit(1);
 		send(fd, request, strlen(request), MSG_NOSIGNAL);
@@ -885,6 +902,11 @@ static void ask_as(uid_t uid, const char *request, char out[static 512])
 	close(back[0]);
 }
 
+static void ask_as(uid_t uid, const char *request, char out[static 512])
+{
+	ask_as_in(uid, 0, request, out);
+}
+
 /* Who is neither root, nor the portal, nor the daemon's own user, nor in the group of readers, may
  * not even ask. */
 static void another_user_may_nothing(void **state)
@@ -893,14 +915,50 @@ static void another_user_may_nothing(void **state)
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(chmod(f.dir, 0755), 0);
-	ask_as(65533, LOGIN "}\n", said);
+	ask_as(NOBODY, LOGIN "}\n", said);
 	assert_non_null(strstr(said, "\"code\":\"denied\""));
 	assert_int_equal(sessions_count(f.sessions), 0);
-	ask_as(65533, ID "\"command\":\"status\"}\n", said);
+	ask_as(NOBODY, ID "\"command\":\"status\"}\n", said);
 	assert_non_null(strstr(said, "\"code\":\"denied\""));
 	assert_null(strstr(said, "mode"));
 	ask_as(0, LOGIN "}\n", said);
 	assert_non_null(strstr(said, "\"ok\":true"));
+}
+
+static void the_group_reads_and_the_portal_manages(void **state)
+{
+	char said[512];
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f.dir, 0755), 0);
+	for (int primary = 0; primary < 2; primary++) {
+		uid_t uid = primary ? READERS : NOBODY; /* ask_as makes it the group, too */
+		ask_as_in(uid, primary ? 0 : READERS, ID "\"command\":\"status\"}\n", said);
+		assert_non_null(strstr(said, "\"ok\":true"));
+		ask_as_in(uid, primary ? 0 : READERS, LOGIN "}\n", said);
+		assert_non_null(strstr(said, "\"code\":\"denied\""));
+	}
+	assert_int_equal(sessions_count(f.sessions), 0);
+	ask_as(PORTAL, LOGIN "}\n", said);
+	assert_non_null(strstr(said, "\"ok\":true"));
+	assert_int_equal(sessions_count(f.sessions), 1);
+}
+
+/* What is not read yet fills the room to its last byte, and no further. */
+static void a_line_fits_or_is_not_taken(void **state)
+{
+	static char text[CONTROL_OUT_MAX];
+	struct client cl = {.out = malloc(CONTROL_OUT_MAX)};
+	memset(text, 'x', sizeof text);
+	assert_false(client_put(&cl, text, CONTROL_OUT_MAX));
+	assert_true(client_put(&cl, text, CONTROL_OUT_MAX - 1));
+	assert_false(client_put(&cl, "", 0));
+	assert_int_equal(cl.out_len, CONTROL_OUT_MAX);
+	cl.out_off = 5; /* sent meanwhile */
+	assert_false(client_put(&cl, "12345", 5));
+	assert_true(client_put(&cl, "1234", 4));
+	assert_memory_equal(cl.out + CONTROL_OUT_MAX - 6, "\n1234\n", 6);
+	free(cl.out);
 }
 
 static void takes_over_a_dead_socket(void **state)
@@ -959,6 +1017,9 @@ int main(void)
 		WITH(answers_after_a_half_close),
 		WITH(a_client_that_never_reads_is_left_waiting),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
+		cmocka_unit_test(a_line_fits_or_is_not_taken),
+		cmocka_unit_test_setup_teardown(the_group_reads_and_the_portal_manages,
+						set_up_listening, tear_down),
 		cmocka_unit_test_setup_teardown(another_user_may_nothing, set_up_listening,
 						tear_down),
 		WITH(takes_over_a_dead_socket),

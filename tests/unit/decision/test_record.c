@@ -161,6 +161,20 @@ static void bad_text_stays_json(void **state)
 	assert_null(strchr(line, '\x1b'));
 }
 
+/* No byte that a terminal could take for a command, be it at the edges of what is plain. */
+static void people_read_plain_text(void **state)
+{
+	static const char odd[] = "a\x1f \x7e\x7f\x80\xff";
+	struct decision d = {0};
+	char line[2048];
+	struct buf b = BUF_OF(line);
+	memcpy(d.user, odd, sizeof odd);
+	record_write_text(&b, &d, false);
+	assert_non_null(strstr(line, "a? ~???"));
+	for (const char *c = line; *c; c++)
+		assert_true((*c >= 0x20 && *c < 0x7f) || *c == '\n');
+}
+
 static void text_for_people(void **state)
 {
 	struct decision d = example();
@@ -262,6 +276,7 @@ int main(void)
 		cmocka_unit_test(longest_record_fits),
 		cmocka_unit_test(bad_text_stays_json),
 		cmocka_unit_test(text_for_people),
+		cmocka_unit_test(people_read_plain_text),
 		cmocka_unit_test(man_page_has_every_reason_and_evidence),
 		cmocka_unit_test(man_page_has_every_member),
 	};
