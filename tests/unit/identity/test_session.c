@@ -78,8 +78,10 @@ static void the_same_user_keeps_what_the_session_has(void **state)
 	struct address a = addr(1), b = addr(2);
 	assert_int_equal(session_open(s, &a, &anna, T0), 0);
 	assert_true(session_at(s, &a, T0, &out));
-	uint64_t id = out.id;
+	uint64_t id = out.id, before = sessions_generation(s);
 	session_bind(s, id, (const uint8_t *)"\2\0\0\0\0\1");
+	assert_int_not_equal(sessions_generation(s),
+			     before); /* workers look again at whom they know */
 	assert_int_equal(session_add_address(s, id, &b), 0);
 	session_flow_ended(s, &a, 7);
 	again.until = T0 + 9;
