@@ -107,8 +107,12 @@ static bool has_hole(const struct naming_flow *f)
 	return stream_end(f->stream) != cursor_left(&head);
 }
 
+/* No window is larger (RFC 7323 2.3): what an honest client has under way goes no farther. */
+#define WINDOW_MAX (INT64_C(1) << 30)
+
 /* A sequence number as an offset from the client's first byte. It wraps every 4 GiB, so it is read
- * relative to where the flow stands. */
+ * relative to where the flow stands; a conntrack that lets any number pass (tcp_be_liberal) makes
+ * it ours to see that no client moves that on alone, until judged bytes look like later ones. */
 static int64_t offset_of(const struct naming_flow *f, uint32_t seq)
 {
 	return (int64_t)f->unsent + (int32_t)(seq - f->isn - (uint32_t)f->unsent);
@@ -123,7 +127,8 @@ enum kept_check naming_compare(const struct namer *n, const struct naming_flow *
 			       const struct packet *p)
 {
 	int64_t at = offset_of(f, first_seq(p));
-	return at < 0 ? KEPT_GONE : kept_check(n->kept, &f->kept, (uint64_t)at, p->payload);
+	bool far = !f->unseen && at > (int64_t)f->unsent + WINDOW_MAX;
+	return at < 0 || far ? KEPT_GONE : kept_check(n->kept, &f->kept, (uint64_t)at, p->payload);
 }
 
 /* Of bytes that begin at offset f->next at most `most`, what is there of them. */
@@ -163,7 +168,8 @@ void naming_passed(struct naming_flow *f, const struct packet *p)
 	if (p->transport != IPPROTO_TCP || cursor_left(&p->payload) == 0)
 		return;
 	int64_t end = offset_of(f, first_seq(p)) + (int64_t)cursor_left(&p->payload);
-	if (end > (int64_t)f->unsent)
+	f->sent += cursor_left(&p->payload);
+	if (end > (int64_t)f->unsent && (f->unseen || end <= (int64_t)f->sent + WINDOW_MAX))
 		f->unsent = (uint64_t)end;
 }
 

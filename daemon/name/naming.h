@@ -48,6 +48,7 @@ struct naming_flow {
 	/* TCP: offset of the client's first byte that is not yet judged (its stream's offset 0),
 	 * and of the first that the server was not given */
 	uint64_t next, unsent;
+	uint64_t sent; /* TCP: bytes of all segments that went on, repeated ones too */
 	struct kept_flow kept;
 	struct host_key owner; /* whose share its stream, and what it holds, is of; changes only
 				  while there is none */
@@ -99,7 +100,7 @@ void naming_follow(struct namer *n, struct naming_flow *f, const struct naming *
 		   const struct packet *p, bool every_request);
 
 /* A TCP segment of a heard flow against what was judged; KEPT_GONE also where it begins before the
- * flow does. */
+ * flow does, or farther on than its sender can be. */
 enum kept_check naming_compare(const struct namer *n, const struct naming_flow *f,
 			       const struct packet *p);
 

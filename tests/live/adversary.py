@@ -43,7 +43,8 @@ LAWS = {"tiers": [{"name": "guest", "evidence": "name+address", "mismatch": "den
 WORLDS = {"plain": {"queue_length": 65536, "bounds": {"held": 8192, "held_per_client": 4096}},
           "every": {"queue_length": 65536, "bounds": {"held": 8192, "held_per_client": 4096}, "http": "every-request"},
           "small": {"bounds": {"flows": 1024, "streams": 64, "held": 64, "held_per_client": 8}},
-          "redirect": {"on_deny": "redirect", "portal": "10.77.1.1:8081"}}
+          "redirect": {"on_deny": "redirect", "portal": "10.77.1.1:8081"},
+          "liberal": {"queue_length": 65536, "bounds": {"held": 8192, "held_per_client": 4096}}}  # and conntrack lets any number pass
 
 
 # -- what is said -------------------------------------------------------------------------------------------------
@@ -375,6 +376,7 @@ def smaller(script):
 
 
 def stage(lab, world):
+    lab.run("gateway", "sysctl", "-qw", f"net.netfilter.nf_conntrack_tcp_be_liberal={int(world == 'liberal')}")
     return lab.gateway(**{**LAWS, **WORLDS[world]})
 
 
