@@ -377,6 +377,22 @@ static void icmp_errors_follow_their_flow(void **state)
 	assert_int_equal(r.counters.denied, 2);
 }
 
+/* Not even an error about it leaves a flow that is denied. */
+static void icmp_errors_of_a_denied_flow_are_dropped(void **state)
+{
+	struct run r = {.decide = deny_with_payload};
+	struct wire_file f;
+	wire_open(&f, DLT_RAW);
+	struct wire hello = wire_tcp(C, 5000, S, 443, PA, 101, "hello");
+	handshake(&f, 5000);
+	wire_packet(&f, icmp_error(S, C, hello)); /* about what passed */
+	wire_packet(&f, hello);
+	wire_packet(&f, icmp_error(S, C, hello));
+	play(&r, &f, NULL, NULL);
+	assert_int_equal(r.counters.passed, 4);
+	assert_int_equal(r.counters.denied, 2);
+}
+
 static void echo_is_a_flow(void **state)
 {
 	struct run r = {0};
@@ -817,6 +833,7 @@ int main(void)
 		cmocka_unit_test(dns_of_resolvers_goes_its_own_way),
 		cmocka_unit_test(inside_networks_say_who_is_a_client),
 		cmocka_unit_test(icmp_errors_follow_their_flow),
+		cmocka_unit_test(icmp_errors_of_a_denied_flow_are_dropped),
 		cmocka_unit_test(echo_is_a_flow),
 		cmocka_unit_test(end_of_a_marked_flow_is_said_when_it_closes),
 		cmocka_unit_test(new_syn_ends_a_closed_flow),

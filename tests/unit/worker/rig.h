@@ -215,7 +215,7 @@ static inline struct rig *rig_on(const char *text, bool onlink)
 	r->config = config_of(text);
 	r->snapshot = snapshot_of(r->config);
 	r->sessions = sessions_new(64);
-	r->seen = seen_new(64, 3600 * NS_PER_S, false);
+	r->seen = seen_new(1024, 3600 * NS_PER_S, false);
 	r->source.source.ops = &fake_ops;
 	r->source.remark_room = 1000;
 	r->source.now = 1800000000 * NS_PER_S;

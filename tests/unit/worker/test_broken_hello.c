@@ -73,6 +73,35 @@ static void a_broken_hello_evades_no_deny_line(void **state)
 	}
 }
 
+/* Who reads the record learns of the line, which denies whatever the bytes say. */
+static void a_deny_line_is_the_reason(void **state)
+{
+	struct rig *r = rig_with(PEOPLE SITES ALLOW("dns") DENY("social", "tcp/443"));
+	struct address client, server;
+	struct host social = {14, "social.example"};
+	address_parse(guest, &client);
+	address_parse(site, &server);
+	seen_add(r->seen, &client, &server, &social, 60 * NS_PER_S, r->source.now);
+	expect(r, 4000, malformed, sizeof malformed, VERDICT_DENIED, REASON_DENY_LINE);
+	rig_free(r);
+}
+
+/* A hello that told no name was denied for what a line could have denied. */
+static void without_the_deny_line_it_may_go_on(void **state)
+{
+	struct rig *r = rig_telling(PEOPLE SITES ALLOW("any") DENY("social", "tcp/443"));
+	struct config *c = config_of(PEOPLE SITES ALLOW("any"));
+	expect(r, 4000, malformed, sizeof malformed, VERDICT_DENIED, REASON_HELLO_MALFORMED);
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 10);
+	assert_int_equal(r->source.remarks, 1);
+	assert_int_equal(r->source.remarked, VERDICT_PENDING);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
 /* Other ports, a site that goes by address: no name could have been denied. */
 static void elsewhere_the_address_is_enough(void **state)
 {
@@ -265,6 +294,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_broken_hello_evades_no_deny_line),
+		cmocka_unit_test(a_deny_line_is_the_reason),
+		cmocka_unit_test(without_the_deny_line_it_may_go_on),
 		cmocka_unit_test(elsewhere_the_address_is_enough),
 		cmocka_unit_test(contradicting_bytes_are_always_denied),
 		cmocka_unit_test(an_unfinished_hello_has_a_protocol),

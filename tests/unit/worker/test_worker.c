@@ -528,6 +528,13 @@ static void broken_packets_have_a_reason(void **state)
 		w.len = len;
 		packet(r, &w);
 	}
+	r->logged = 0;
+	uint8_t bytes[12] = {0};
+	wire_tcp(&w, "10.9.0.6", 4000, site, 443, TCP_ACK, 1001, bytes, sizeof bytes);
+	w.bytes[6] = 0x20; /* more fragments follow; the kernel would have joined them */
+	assert_int_equal(packet(r, &w), VERDICT_DROP);
+	assert_int_equal(r->logged, 1);
+	assert_int_equal(r->log[0].reason, REASON_FRAGMENT);
 	rig_free(r);
 }
 
@@ -683,6 +690,25 @@ static void strict_agreement_denies_the_syn(void **state)
 	assert_int_equal(syn(r, guest, 4002), VERDICT_PENDING);
 	assert_int_equal(hello(r, guest, 4002, "news.example"), VERDICT_HEARD);
 	assert_int_equal(r->log[1].evidence, EVIDENCE_SNI_DNS);
+	rig_free(r);
+}
+
+/* Where there is no room to ask for all names of an address, an allowed one may be among the rest.
+ */
+static void too_many_names_deny_no_syn(void **state)
+{
+	struct rig *r = rig_new("mismatch = \"deny\";\n");
+	struct address client, server;
+	address_parse(guest, &client);
+	address_parse(site, &server);
+	for (unsigned i = 0; i < NAMES; i++) {
+		struct host denied = {.len = 17};
+		snprintf(denied.text, sizeof denied.text, "%02u.social.example", i);
+		seen_add(r->seen, &client, &server, &denied, 60 * NS_PER_S, r->source.now);
+		int want = i + 1 < NAMES ? VERDICT_DENIED : VERDICT_PENDING;
+		assert_int_equal(syn(r, guest, 4000 + i), want);
+		r->logged = 0;
+	}
 	rig_free(r);
 }
 
@@ -1044,6 +1070,7 @@ int main(void)
 		cmocka_unit_test(pipelined_requests_are_all_judged),
 		cmocka_unit_test(a_split_later_request_is_held),
 		cmocka_unit_test(strict_agreement_denies_the_syn),
+		cmocka_unit_test(too_many_names_deny_no_syn),
 		cmocka_unit_test(a_syn_cannot_empty_a_held_stream),
 		cmocka_unit_test(a_second_syn_cannot_move_the_start),
 		cmocka_unit_test(a_late_syn_goes_nowhere),
