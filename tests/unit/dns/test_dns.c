@@ -185,6 +185,10 @@ static void test_dname(void **state)
 	alias(&B, "example.com", DNS_DNAME, 50, "example.net");
 	a(&B, "www.anexample.com", 60, 1);
 	assert_string_equal(addresses(&B), "192.0.2.1/60");
+	head(&B, 0x8180, 2, "www.a\7example.com", DNS_A); /* where it looks like a label's length */
+	alias(&B, "example.com", DNS_DNAME, 50, "example.net");
+	a(&B, "www.a\7example.net", 60, 1);
+	assert_string_equal(addresses(&B), "");
 }
 
 static void test_dname_that_grows_without_end(void **state)

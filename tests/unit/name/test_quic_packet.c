@@ -132,6 +132,37 @@ static void what_does_not_open(void **state)
 	}
 }
 
+/* One byte more of header than there is room to unprotect it in goes nowhere. */
+static void a_long_header_stays_in_its_room(void **state)
+{
+	static struct {
+		struct quic_keys keys;
+		uint8_t after[4096];
+	} w;
+	static uint8_t bytes[16384] = {0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0};
+	enum { HEAD = 15, LENGTHS = 4, BODY = 40 };
+	quic_keys_init(&w.keys);
+	for (size_t header = sizeof w.keys.header - 4; header < 8192; header += 1000) {
+		size_t token = header - HEAD - LENGTHS;
+		struct quic_packet p;
+		struct quic_opened o;
+		uint8_t room[64];
+		bytes[HEAD] = (uint8_t)(0x40 | token >> 8);
+		bytes[HEAD + 1] = (uint8_t)token;
+		bytes[header - 2] = 0x40;
+		bytes[header - 1] = BODY;
+		memset(bytes + header, 0xff, 64);
+		struct cursor c = cursor_of(bytes, header + BODY);
+		assert_true(quic_packet_read(&c, &p));
+		assert_int_equal(p.body.pos - p.start, header);
+		assert_false(
+			quic_unseal(&w.keys, &p, p.dcid, p.dcid_len, 0, room, sizeof room, &o));
+		for (size_t i = 0; i < sizeof w.after; i++)
+			assert_int_equal(w.after[i], 0);
+		memset(bytes + HEAD, 0, sizeof bytes - HEAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +171,7 @@ int main(void)
 		cmocka_unit_test(bounds_of_a_header),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(what_does_not_open),
+		cmocka_unit_test(a_long_header_stays_in_its_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,6 +306,37 @@ static void test_malformed(void **state)
 	expect_patched(49, 0xff); /* an extension past the end */
 }
 
+/* A hello whose session ID has so many bytes (RFC 8446 4.1.2: 32 at most), and so many behind its
+ * extensions. */
+static enum parse shaped(unsigned session, unsigned behind)
+{
+	static struct bytes body, message, extensions, stream;
+	body.len = message.len = extensions.len = stream.len = 0;
+	put_usual(&extensions, "example.org");
+	put_hello_body(&body, 0x0303, &extensions);
+	put_number(&message, 1, 1);
+	put_number(&message, body.len + session + behind, 3);
+	put(&message, body.at, 34);
+	put_number(&message, session, 1);
+	for (unsigned i = 0; i < session; i++)
+		put_number(&message, i, 1);
+	put(&message, body.at + 35, body.len - 35);
+	for (unsigned i = 0; i < behind; i++)
+		put_number(&message, 0, 1);
+	put_records(&stream, message.at, message.len, 16384);
+	return records(stream.at, stream.len);
+}
+
+static void test_bounds_of_the_body(void **state)
+{
+	assert_int_equal(shaped(32, 0), PARSE_OK);
+	assert_string_equal(hello.host.text, "example.org");
+	assert_int_equal(shaped(33, 0), PARSE_BAD);
+	assert_int_equal(shaped(255, 0), PARSE_BAD);
+	assert_int_equal(shaped(0, 1), PARSE_BAD);
+	assert_int_equal(shaped(32, 4), PARSE_BAD);
+}
+
 static void test_no_extensions(void **state)
 {
 	static struct bytes none, message, stream;
@@ -450,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_bad_early),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_no_extensions),
+		cmocka_unit_test(test_bounds_of_the_body),
 		cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_second_hello),
 		cmocka_unit_test(test_real_second_hello),
