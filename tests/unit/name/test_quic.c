@@ -312,6 +312,18 @@ static void test_coalesced(void **state)
 	pad();
 	new_flow();
 	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	/* of another version: no server speaks two in a datagram */
+	struct seal first = seal_of(0), second = seal_of(1);
+	out.len = plain.len = 0;
+	put_crypto(&plain, 0, message.at, 300);
+	put_initial(&out, &first, plain.at, plain.len);
+	plain.len = 0;
+	put_crypto(&plain, 300, message.at + 300, message.len - 300);
+	put_initial(&out, &second, plain.at, plain.len);
+	pad();
+	new_flow();
+	assert_int_equal(datagram(out.at, out.len), PARSE_BAD);
+	assert_int_equal(flow.known[1].version, 0);
 }
 
 static void test_early_alone(void **state)
@@ -408,6 +420,26 @@ static void test_second_hello(void **state)
 		assert_int_equal(sealed(&s), half ? PARSE_OK : PARSE_MORE);
 	}
 	assert_string_equal(hello.host.text, "second.example");
+}
+
+/* One behind the first before the server has answered would be read by it alone. */
+static void test_second_hello_at_once(void **state)
+{
+	struct seal s = seal_of(0);
+	static struct bytes both;
+	make("first.example", 0);
+	both.len = 0;
+	put(&both, message.at, message.len);
+	size_t first = both.len;
+	make("second.example", 0);
+	put(&both, message.at, message.len);
+	const size_t lens[] = {first, first + 1, both.len}; /* a byte of it is enough */
+	for (int i = 0; i < 3; i++) {
+		plain.len = 0;
+		put_crypto(&plain, 0, both.at, lens[i]);
+		new_flow();
+		assert_int_equal(sealed(&s), i ? PARSE_BAD : PARSE_OK);
+	}
 }
 
 static void test_conflict(void **state)
@@ -779,6 +811,7 @@ int main(void)
 		cmocka_unit_test(test_retry_with_another_hello),
 		cmocka_unit_test(test_version_change),
 		cmocka_unit_test(test_second_hello),
+		cmocka_unit_test(test_second_hello_at_once),
 		cmocka_unit_test(test_conflict),
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_too_many_frames),
