@@ -91,25 +91,26 @@ static void checksum_carries_at_the_edge(void **state)
 static void data_is_summed_too(void **state)
 {
 	uint8_t out[REPLY_MAX], whole[64] = {0};
+	static const char data[] = "longer than the headers of IPv6";
 	struct reply_segment s = {.from = parsed("198.51.100.10"),
 				  .to = parsed("10.77.1.2"),
 				  .from_port = 80,
 				  .to_port = 40001,
 				  .flags = TCP_ACK | TCP_FIN,
-				  .data = "odd"};
-	for (s.len = 0; s.len <= 3; s.len++) {
+				  .data = data};
+	for (s.len = 0; s.len < sizeof data; s.len++) {
 		struct packet p;
 		memset(out, 0xee, sizeof out);
 		assert_int_equal(reply_build(&s, out), 40 + s.len);
 		assert_int_equal(packet_parse(out, 40 + s.len, &p), PACKET_OK);
 		assert_int_equal(cursor_left(&p.payload), s.len);
-		assert_memory_equal(p.payload.pos, "odd", s.len);
+		assert_memory_equal(p.payload.pos, data, s.len);
 		assert_int_equal(sum(out, 20), 0xffff);
 		memset(whole, 0, sizeof whole);
 		memcpy(whole, out + 12, 8);
 		memcpy(whole + 8, (uint8_t[]){0, 6, 0, (uint8_t)(20 + s.len)}, 4);
 		memcpy(whole + 12, out + 20, 20 + s.len);
-		assert_int_equal(sum(whole, 36), 0xffff);
+		assert_int_equal(sum(whole, sizeof whole), 0xffff);
 	}
 }
 
