@@ -42,6 +42,23 @@ static void denies_a_syn_of_nobody_once(void **state)
 	rig_free(r);
 }
 
+/* A minute after what was said last, to the second. */
+static void repeats_are_said_each_minute(void **state)
+{
+	struct rig *r = rig_new("");
+	int64_t start = r->source.now;
+	assert_int_equal(syn(r, nobody, 4000), VERDICT_DENIED);
+	r->source.now = start + 59 * NS_PER_S;
+	syn(r, nobody, 4000);
+	assert_int_equal(r->logged, 1);
+	r->source.now = start + 60 * NS_PER_S;
+	syn(r, nobody, 4000);
+	assert_int_equal(r->logged, 2);
+	assert_int_equal(r->log[1].kind, DECISION_REPEATED);
+	assert_int_equal(r->log[1].count, 2);
+	rig_free(r);
+}
+
 static void holds_a_split_hello(void **state)
 {
 	struct rig *r = rig_new("");
@@ -240,6 +257,7 @@ static void an_unfinished_hello_is_denied_in_time(void **state)
 	wait_ms(r, 200);
 	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
 	assert_int_equal(r->log[0].reason, REASON_HELLO_UNFINISHED);
+	assert_int_equal(r->source.resets, 1); /* the server is told */
 	rig_free(r);
 }
 
@@ -1035,6 +1053,7 @@ int main(void)
 		cmocka_unit_test(allows_by_name),
 		cmocka_unit_test(denies_by_name_and_tells_both_ends),
 		cmocka_unit_test(denies_a_syn_of_nobody_once),
+		cmocka_unit_test(repeats_are_said_each_minute),
 		cmocka_unit_test(holds_a_split_hello),
 		cmocka_unit_test(a_denied_split_hello_goes_nowhere),
 		cmocka_unit_test(what_is_stuck_goes),
