@@ -146,6 +146,39 @@ static void the_store_has_hashes_and_no_token(void **state)
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* What was written by who knows whom ends where its room does. */
+static void texts_of_a_file_end(void **state)
+{
+	char dir[] = "/tmp/tiergate-cookies-XXXXXX";
+	size_t len = 0;
+	assert_non_null(mkdtemp(dir));
+	struct store *s = store_folder_new(dir);
+	struct cookies *c = cookies_new(), *after = cookies_new();
+	struct token t = token_new();
+	struct cookie what = {.user = "ann", .tier = "press", .source = "why", .until = T0 + HOUR},
+		      got;
+	cookies_put(c, &t, &what, T0);
+	assert_int_equal(cookies_save(c, s), 0);
+	char *bytes = s->ops->load(s, "cookies", 2, &len);
+	char *user = bytes ? memmem(bytes, len, "ann", 4) : NULL;
+	assert_non_null(user);
+	char *cookie = user - offsetof(struct cookie, user);
+	memset(cookie + offsetof(struct cookie, user), 'u', sizeof what.user);
+	memset(cookie + offsetof(struct cookie, tier), 't', sizeof what.tier);
+	memset(cookie + offsetof(struct cookie, source), 's', sizeof what.source);
+	assert_int_equal(s->ops->save(s, "cookies", 2, bytes, len), 0);
+	free(bytes);
+	cookies_load(after, s, T0 + 1);
+	assert_true(cookies_find(after, &t, T0 + 1, &got));
+	assert_int_equal(strnlen(got.user, sizeof got.user), sizeof got.user - 1);
+	assert_int_equal(strnlen(got.tier, sizeof got.tier), sizeof got.tier - 1);
+	assert_int_equal(strnlen(got.source, sizeof got.source), sizeof got.source - 1);
+	cookies_free(c);
+	cookies_free(after);
+	s->ops->free(s);
+	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 /* All 128 bits of a token are random: nobody guesses one. */
 static void tokens_are_random_in_every_bit(void **state)
 {
@@ -183,6 +216,7 @@ static void a_cookie_is_told_by_its_whole_hash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(texts_of_a_file_end),
 		cmocka_unit_test(tokens_are_random_in_every_bit),
 		cmocka_unit_test(a_cookie_is_told_by_its_whole_hash),
 		cmocka_unit_test(headers_are_read),

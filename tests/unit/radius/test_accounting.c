@@ -413,12 +413,18 @@ static void a_full_table_refuses_and_forgets_what_ended(void **state)
 		assert_int_equal(START(i, "ann", address, NULL, 0),
 				 i <= 4 ? ACCOUNTING_DONE : ACCOUNTING_FULL);
 	}
-	assert_int_equal(STOP(2, "ann", "10.0.0.2", NULL, 1), ACCOUNTING_DONE);
-	assert_int_equal(START(5, "eve", "10.0.0.5", NULL, 2), ACCOUNTING_DONE);
+	/* one that is open makes no room, however soon it ends */
+	enum { LATER = LASTS / NS_PER_S - 10 };
+	now += LATER * NS_PER_S;
+	assert_int_equal(STOP(2, "ann", "10.0.0.2", NULL, LATER), ACCOUNTING_DONE);
+	assert_int_equal(START(5, "eve", "10.0.0.5", NULL, LATER), ACCOUNTING_DONE);
 	assert_string_equal(who("10.0.0.5"), "eve");
+	assert_int_equal(STOP(1, "ann", "10.0.0.1", NULL, LATER), ACCOUNTING_DONE);
+	assert_string_equal(who("10.0.0.1"), "");
+	assert_int_equal(START(7, "ann", "10.0.0.1", NULL, LATER), ACCOUNTING_DONE);
 	assert_string_equal(who("10.0.0.2"), "");
 	assert_string_equal(who("10.0.0.4"), "ann");
-	assert_int_equal(START(6, "fay", "10.0.0.6", NULL, 3), ACCOUNTING_FULL);
+	assert_int_equal(START(6, "fay", "10.0.0.6", NULL, LATER), ACCOUNTING_FULL);
 }
 
 /* Reports in every order, thrice each: who is signed in at the end is who reported last. */

@@ -113,6 +113,22 @@ static void every_flipped_bit_is_noticed(void **state)
 	assert_false(radius_genuine(&r, ""));
 }
 
+/* RFC 2865 3: what says that it is longer than 4,096 bytes is none, be it there or not. */
+static void a_packet_has_4096_bytes_at_most(void **state)
+{
+	struct radius_request r;
+	for (size_t len = 4095; len <= 4100; len++) {
+		uint8_t bytes[4100] = {4, 1, (uint8_t)(len >> 8), (uint8_t)len};
+		for (size_t at = 20; at < len;) {
+			size_t size = len - at > 257 ? 255 : len - at > 255 ? 200 : len - at;
+			bytes[at] = 240;
+			bytes[at + 1] = (uint8_t)size;
+			at += size;
+		}
+		assert_int_equal(parse(bytes, len, &r), len <= 4096 ? PARSE_OK : PARSE_BAD);
+	}
+}
+
 /* A packet under construction. */
 struct made {
 	uint8_t bytes[RADIUS_MAX];
@@ -495,6 +511,7 @@ static void the_tier_s_attribute_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_packet_has_4096_bytes_at_most),
 		cmocka_unit_test(a_start_is_read),
 		cmocka_unit_test(an_answer_is_as_others_make_it),
 		cmocka_unit_test(what_stands_behind_the_length_is_padding),
