@@ -169,24 +169,48 @@ static void a_smaller_table_takes_what_fits(void **state)
 	sessions_free(after);
 }
 
+/* Sessions loaded from a file of this content, behind what every such file begins with. */
+static unsigned loaded(struct sessions *s, const void *content, size_t content_len)
+{
+	enum { SESSIONS_VERSION = 3 };
+	struct sessions *none = sessions_new(4);
+	size_t len = 0;
+	assert_int_equal(state_save_sessions(store, none), 0);
+	char *head = store->ops->load(store, "sessions", SESSIONS_VERSION, &len);
+	assert_non_null(head);
+	char *file = malloc(len + content_len);
+	memcpy(file, head, len);
+	memcpy(file + len, content, content_len);
+	assert_int_equal(
+		store->ops->save(store, "sessions", SESSIONS_VERSION, file, len + content_len), 0);
+	free(file);
+	free(head);
+	sessions_free(none);
+	return state_load_sessions(store, s, T0);
+}
+
 /* Good checksum, bad content: written by a bug or by hand. */
 static void bad_content_is_left_out(void **state)
 {
 	struct sessions *s = sessions_new(4);
-	static const char cut[] = "\4anna\5press";
-	static const char no_address[] = "\4anna\5press\5login"
-					 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-					 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-	assert_int_equal(store->ops->save(store, "sessions", 1, cut, sizeof cut - 1), 0);
-	assert_int_equal(state_load_sessions(store, s, T0), 0);
-	assert_int_equal(store->ops->save(store, "sessions", 1, no_address, sizeof no_address - 1),
-			 0);
-	assert_int_equal(state_load_sessions(store, s, T0), 0);
-	char longer[256];
-	memset(longer, 'a', sizeof longer);
-	longer[0] = (char)USER_MAX;
-	assert_int_equal(store->ops->save(store, "sessions", 1, longer, sizeof longer), 0);
-	assert_int_equal(state_load_sessions(store, s, T0), 0);
+	enum { COUNT_AT = 17 + 32 + 7 }; /* behind texts, times and MAC */
+	static char whole[96 + 256 * 16] = "\4anna\5press\5login";
+	memset(whole + 17 + 8, 0x7f, 8); /* until */
+	whole[COUNT_AT] = 1;
+	whole[COUNT_AT + 16] = 7; /* the address */
+	assert_int_equal(loaded(s, whole, COUNT_AT + 17), 1);
+	sessions_free(s);
+	s = sessions_new(4);
+	for (size_t len = 1; len < COUNT_AT + 17; len++)
+		assert_int_equal(loaded(s, whole, len), 0);
+	for (unsigned count = 0; count <= 255; count++)
+		if (count == 0 || count > SESSION_ADDRESSES) {
+			whole[COUNT_AT] = (char)count;
+			assert_int_equal(loaded(s, whole, sizeof whole), 0);
+		}
+	whole[0] = (char)USER_MAX; /* a user's name that is too long */
+	memset(whole + 1, 'a', USER_MAX);
+	assert_int_equal(loaded(s, whole, sizeof whole), 0);
 	assert_int_equal(sessions_count(s), 0);
 	sessions_free(s);
 }

@@ -609,6 +609,11 @@ static void a_held_request_is_answered_once(void **state)
 	assert_int_equal(r->source.redirects, 1);
 	assert_int_equal(r->source.redirect.ack, 1001 + 25 + 15);
 	assert_false(r->source.redirect.follows);
+	http_syn(r, 4001); /* a later packet's first bytes are no method */
+	assert_int_equal(request(r, 4001, 0, "PUT / HTTP/1.1\r\nX: "), -1);
+	assert_int_equal(request(r, 4001, 19, "GET 1\r\nHost: social.example\r\n\r\n"),
+			 VERDICT_DROP_DENIED);
+	assert_false(r->source.redirect.follows);
 	rig_free(r);
 }
 
@@ -632,6 +637,12 @@ static void nothing_else_is_answered(void **state)
 	assert_int_equal(request(r, 4003, 0, GOOD BAD), VERDICT_DENIED);
 	http_syn(r, 4004);
 	assert_int_equal(request(r, 4004, 0, "GET / HTTP/1.1\nBAD\n\n"), VERDICT_DENIED);
+	http_syn(r, 4005); /* its server has the beginning */
+	uint64_t first = r->source.next_id;
+	assert_int_equal(request(r, 4005, 0, "GET / HTTP/1.1\r\n"), -1);
+	wait_ms(r, 50);
+	assert_int_equal(r->source.verdict[first], VERDICT_PASS);
+	assert_int_equal(request(r, 4005, 16, "Host: social.example\r\n\r\n"), VERDICT_DENIED);
 	assert_int_equal(r->source.redirects, 0);
 	rig_free(r);
 	r = rig_new("on_deny = \"redirect\"; portal = \"[fd00::1]:80\";\n");
