@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,16 +81,15 @@ void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings)
 }
 
 /* The interface of a default route in a line of /proc/net/route or ipv6_route; "" where it is
- * another route. */
+ * another route, or leads nowhere: the kernel has such a one of its own for IPv6, by "lo". */
 static void default_way(const char *line, bool four, char name[static IFNAMSIZ])
 {
 	char dest[33], mask[9] = "";
-	unsigned bits = 0;
-	int n = four ? sscanf(line, "%15s %8s %*s %*s %*s %*s %*s %8s", name, dest, mask) - 3
-		     : sscanf(line, "%32s %2x %*s %*s %*s %*s %*s %*s %*s %15s", dest, &bits,
-			      name) -
-				3;
-	if (n != 0 || bits || strspn(dest, "0") != strlen(dest) ||
+	unsigned bits = 0, flags = 0;
+	int n = four ? sscanf(line, "%15s %8s %*s %x %*s %*s %*s %8s", name, dest, &flags, mask)
+		     : sscanf(line, "%32s %2x %*s %*s %*s %*s %*s %*s %x %15s", dest, &bits, &flags,
+			      name);
+	if (n != 4 || bits || flags & RTF_REJECT || strspn(dest, "0") != strlen(dest) ||
 	    strspn(mask, "0") != strlen(mask))
 		name[0] = '\0';
 }
