@@ -9,6 +9,7 @@ import tempfile
 
 from lab import Skip, wait_for
 
+SANITIZER = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")]  # how tests/run has it
 CGROUPS = [c for c in map(pathlib.Path, ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")) if c.is_dir()] \
     or [pathlib.Path("/sys/fs/cgroup")]
 
@@ -57,6 +58,10 @@ class Machine:
         for name in ("etc/resolv.conf", "usr/sbin/policy-rc.d"):
             (self.root / name).unlink(missing_ok=True)
         (self.root / "etc/machine-id").write_text("")
+        if SANITIZER:
+            manager = self.root / "etc/systemd/system.conf.d/sanitizer.conf"
+            manager.parent.mkdir(exist_ok=True)
+            manager.write_text(f"[Manager]\nDefaultEnvironment={' '.join(SANITIZER)}\n")
 
     def _boot(self):
         for c in CGROUPS:
@@ -85,7 +90,7 @@ class Machine:
     def run(self, *argv, timeout=90, **more):
         """Runs a command in the machine; its output is text."""
         return subprocess.run(["nsenter", "-t", self.init, "-a", "-r", "-w", "env", "-i",
-                               "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", *map(str, argv)],
+                               "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", *SANITIZER, *map(str, argv)],
                               capture_output=True, text=True, timeout=timeout, **more)
 
     def journal(self, unit):
