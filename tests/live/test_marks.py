@@ -222,8 +222,8 @@ def test_datagrams_in_one(lab):
                 wait_for(lambda: len(worker.packets(sport=s.getsockname()[1])) > before, what="the packet")
             s.setsockopt(socket.IPPROTO_UDP, 103, 0)
             s.send(b"\x40" + bytes(1399))
-            for size in (5, 1200, 1200, 1200, 1200, 1400):
-                equal(len(l.recv(4096)), size, "what the server got")
+            got = [len(l.recv(4096)) for _ in range(6)]  # what the kernel passes may overtake what is in the queue
+            equal(sorted(got), [5, 1200, 1200, 1200, 1200, 1400], "what the server got")
             check(not worker.packets(sport=s.getsockname()[1], payload=1400), "a single datagram came up")
             s.close(), l.close()
 
