@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/handover.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "source/mark.h"
@@ -196,10 +197,14 @@ static void take_copy(void *ctx, const struct arrival *a)
 	dns_watch_bytes(((struct gateway *)ctx)->dns, a->bytes, a->len, !a->answer, a->now);
 }
 
+/* Copies come to a group by its number. */
 static bool open_dns(struct gateway *g, struct errors *errors)
 {
+	char name[32];
+	snprintf(name, sizeof name, "copies-%u", g->config->queue_first + g->config->queues);
 	const struct copies_options o = {
 		.group = (uint16_t)(g->config->queue_first + g->config->queues),
+		.kept = handover_take(name),
 		.take = take_copy,
 		.ctx = g,
 	};
@@ -207,6 +212,8 @@ static bool open_dns(struct gateway *g, struct errors *errors)
 	if (!g->dns)
 		errors_add(errors, NULL, 0, "not enough memory for what DNS is asked");
 	g->copies = g->dns ? copies_open(&o, errors) : NULL;
+	if (g->copies)
+		handover_keep(name, copies_fd(g->copies));
 	return g->copies != NULL;
 }
 
@@ -284,14 +291,17 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 	const struct conntrack_options o = {
 		.mark_mask = g->config->mark_mask,
 		.epoch = g->epoch,
+		.kept = handover_take("ends"),
 		.raw4 = g->raw4,
 		.raw6 = g->raw6,
 		.ended = lanes_ended,
 		.ctx = g,
 	};
 	g->conntrack = conntrack_open(&o, errors);
-	return g->conntrack &&
-	       sd_event_add_io(g->event, &g->ends, conntrack_fd(g->conntrack), EPOLLIN,
+	if (!g->conntrack)
+		return false;
+	handover_keep("ends", conntrack_fd(g->conntrack));
+	return sd_event_add_io(g->event, &g->ends, conntrack_fd(g->conntrack), EPOLLIN,
 			       on_conntrack, g) >= 0 &&
 	       sd_event_add_time_relative(g->event, &g->ends_pause, CLOCK_MONOTONIC,
 					  ENDS_PAUSE_USEC, ENDS_PAUSE_USEC / 4, on_ends_pause,
@@ -331,8 +341,24 @@ static struct host_key host_at(void *onlink, const struct address *client)
 	return onlink_host(onlink, client);
 }
 
+/* Says to `wiring up` that the marks that are there are a running daemon's. */
+static void say_running(struct gateway *g)
+{
+	g->running = wiring_running(g->config);
+	if (g->running < 0)
+		log_warn("%s: %s: a reload of the rules will take this daemon for a stopped one",
+			 g->config->runtime_dir, strerror(-g->running));
+}
+
+static bool left_nothing(void)
+{
+	handover_end();
+	return true;
+}
+
 static bool set_up(struct gateway *g, struct errors *errors)
 {
+	say_running(g);
 	g->lane_count = g->config->queues;
 	g->seen = seen_new(g->config->names, g->config->name_grace, g->config->dns_any_client);
 	g->sessions = sessions_new(g->config->sessions);
@@ -345,8 +371,8 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	seen_hosts(g->seen, host_at, g->onlink);
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
-	       open_conntrack(g, errors) && identity_open(g, errors) && open_dnstap(g, errors) &&
-	       open_watch(g, errors) && start_threads(g, errors);
+	       open_conntrack(g, errors) && left_nothing() && identity_open(g, errors) &&
+	       open_dnstap(g, errors) && open_watch(g, errors) && start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -355,6 +381,19 @@ static void close_fd(int fd)
 {
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Of the flows that are kept for the next daemon, only later ends are in the socket that it gets.
+ */
+static void take_last_ends(struct gateway *g)
+{
+	unsigned read = CONNTRACK_READ;
+	while (g->conntrack && read == CONNTRACK_READ) {
+		read = conntrack_read(g->conntrack);
+		for (unsigned i = 0; i < g->lane_count; i++)
+			if (g->lanes[i].worker)
+				worker_take_ended(g->lanes[i].worker);
+	}
 }
 
 static void tear_down(struct gateway *g)
@@ -366,6 +405,7 @@ static void tear_down(struct gateway *g)
 	for (unsigned i = 0; i < g->lane_count; i++)
 		lane_stop(&g->lanes[i]);
 	sweep_free(g->sweep);
+	take_last_ends(g);
 	if (g->store) {
 		state_save_all(g);
 		g->store->ops->free(g->store);
@@ -382,6 +422,7 @@ static void tear_down(struct gateway *g)
 	sd_event_source_disable_unref(g->ends_pause);
 	sd_event_source_disable_unref(g->ends_turn);
 	conntrack_close(g->conntrack);
+	close_fd(g->running);
 	close_fd(g->raw4);
 	close_fd(g->raw6);
 	close_fd(g->remark_fd);
@@ -400,7 +441,13 @@ int gateway_run(const struct gateway_options *o)
 	static struct gateway g;
 	struct errors errors = {0};
 	g = (struct gateway){
-		.o = *o, .remark_fd = -1, .raw4 = -1, .raw6 = -1, .reload.done_fd = -1};
+		.o = *o,
+		.running = -1,
+		.remark_fd = -1,
+		.raw4 = -1,
+		.raw6 = -1,
+		.reload.done_fd = -1,
+	};
 	/* Zones are read by the C library, through TZ, while other threads look at the environment:
 	 * what is there already is only changed in place. */
 	setenv("TZ", ":/etc/localtime", 0);

@@ -1,5 +1,6 @@
 #include "gateway/inner.h"
 
+#include "base/handover.h"
 #include "base/log.h"
 #include "source/mark.h"
 #include "source/nfqueue.h"
@@ -60,8 +61,8 @@ static void lane_remember(struct lane *l)
 {
 	size_t room = l->gateway->config->flows - l->memory_count;
 	size_t portion = room < MEMORY_PORTION ? room : MEMORY_PORTION;
-	l->memory_count +=
-		worker_remember(l->worker, &l->memory_slot, l->memory + l->memory_count, portion);
+	l->memory_count += worker_remember(l->worker, &l->memory_slot, false,
+					   l->memory + l->memory_count, portion);
 	if (l->memory_slot == UINT32_MAX || portion == 0)
 		atomic_store_explicit(&l->remember, false, memory_order_release);
 }
@@ -151,12 +152,15 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 	l->ended = ring_new(LANE_RING, sizeof(struct flow_ended));
 	l->remarks = ring_new(LANE_RING, sizeof(struct remark));
 	l->asks = ring_new(LANE_RING, sizeof(struct address));
+	char name[32];
+	snprintf(name, sizeof name, "queue-%u", g->config->queue_first + i);
 	const struct nfqueue_options q = {
 		.queue = (uint16_t)(g->config->queue_first + i),
 		.length = g->config->queue_length,
 		.fail_open = g->config->when_full == CONFIG_OPEN,
 		.mark_mask = g->config->mark_mask,
 		.epoch = g->epoch,
+		.kept = handover_take(name),
 		.raw4 = g->raw4,
 		.raw6 = g->raw6,
 		.remark = lane_remark,
@@ -165,6 +169,7 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 	l->source = nfqueue_open(&q, errors);
 	if (!l->source)
 		return false;
+	handover_keep(name, nfqueue_fd(l->source));
 	const struct worker_options w = {
 		.source = l->source,
 		.seen = g->seen,

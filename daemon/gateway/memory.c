@@ -66,8 +66,8 @@ void state_save_all(struct gateway *g)
 		if (!l->memory || !l->worker)
 			continue;
 		l->memory_slot = 0;
-		l->memory_count =
-			worker_remember(l->worker, &l->memory_slot, l->memory, g->config->flows);
+		l->memory_count = worker_remember(l->worker, &l->memory_slot, true, l->memory,
+						  g->config->flows);
 		save_flows(g, i);
 	}
 }

@@ -22,7 +22,7 @@ enum {
 	EVENT_BUFFER = 8 << 20, /* ends of flows come in waves */
 	EVENTS = 32,            /* a system call */
 	EVENT_MAX = 4096,       /* an end has less than 600 bytes */
-	READS_A_CALL = 2048 / EVENTS,
+	READS_A_CALL = CONNTRACK_READ / EVENTS,
 	MESSAGE_MAX = 16384,
 };
 
@@ -403,7 +403,9 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 		c->part[i] = (struct iovec){c->bytes[i], EVENT_MAX};
 		c->event[i].msg_hdr = (struct msghdr){.msg_iov = &c->part[i], .msg_iovlen = 1};
 	}
-	c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
+	c->events = o->kept < 0 ? NULL : mnl_socket_fdopen(o->kept);
+	if (!c->events)
+		c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
 	c->commands = c->events ? open_socket(0) : NULL;
 	if (!c->commands) {
 		errors_add(errors, NULL, 0, "conntrack: %s",

@@ -13,6 +13,9 @@ struct conntrack;
 struct conntrack_options {
 	uint32_t mark_mask;
 	unsigned epoch;
+	/* The socket of ends, taken over from the daemon before with what came meanwhile;
+	 * conntrack_open has it then. Or -1. */
+	int kept;
 	int raw4, raw6; /* for probes (reply_open), or -1; stay the caller's */
 	/* A flow that carried a mark of ours is over. bytes and packets of both directions, 0 where
 	 * the kernel does not count (nf_conntrack_acct); it ended after `after`
@@ -27,7 +30,8 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 void conntrack_close(struct conntrack *c);
 
 /* To poll for reading; conntrack_read then calls `ended` for what came, a bounded number a call.
- * How many messages it read. */
+ * How many messages it read, at most CONNTRACK_READ. */
+#define CONNTRACK_READ 2048
 int conntrack_fd(const struct conntrack *c);
 unsigned conntrack_read(struct conntrack *c);
 /* Takes one datagram of conntrack's events. */

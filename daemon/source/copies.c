@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	BURST = 32,
@@ -191,6 +192,24 @@ static int configure(struct copies *c)
 	return netlink_acknowledged(c->fd, m->nlmsg_seq);
 }
 
+/* A group that has a reader already is the kept socket's, where there is one. What came while
+ * nobody read waits in it, and its settings are those of every daemon. */
+static int bind_group(struct copies *c)
+{
+	int error = configure(c);
+	struct mnl_socket *kept = NULL;
+	if ((error == -EPERM || error == -EBUSY || error == -EEXIST) && c->o.kept >= 0 &&
+	    privilege_net_admin())
+		kept = mnl_socket_fdopen(c->o.kept);
+	if (!kept)
+		return error;
+	mnl_socket_close(c->socket);
+	c->socket = kept;
+	c->fd = c->o.kept;
+	c->o.kept = -1;
+	return 0;
+}
+
 /* Told by ENOBUFS of what was lost, the socket would refuse all further copies until it is read
  * empty; the numbers tell it, too. */
 static int open_socket(struct copies *c)
@@ -205,7 +224,7 @@ static int open_socket(struct copies *c)
 	if (setsockopt(c->fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &one, sizeof one) < 0)
 		log_warn("group %u: lost copies can't be ridden out: %m", c->o.group);
 	setsockopt(c->fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof one);
-	return configure(c);
+	return bind_group(c);
 }
 
 struct copies *copies_open(const struct copies_options *o, struct errors *errors)
@@ -222,6 +241,8 @@ struct copies *copies_open(const struct copies_options *o, struct errors *errors
 		c->message[i].msg_hdr = (struct msghdr){.msg_iov = &c->part[i], .msg_iovlen = 1};
 	}
 	int error = open_socket(c);
+	if (c->o.kept >= 0) /* it was another group's, or of no use */
+		close(c->o.kept);
 	if (!error)
 		return c;
 	say_why(c, -error, errors);
@@ -237,6 +258,11 @@ void copies_close(struct copies *c)
 		mnl_socket_close(c->socket);
 	pthread_mutex_destroy(&c->taking);
 	free(c);
+}
+
+int copies_fd(const struct copies *c)
+{
+	return c->fd;
 }
 
 void copies_count(const struct copies *c, struct copies_counters *out)

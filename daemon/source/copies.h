@@ -14,7 +14,9 @@ struct copies;
 
 struct copies_options {
 	uint16_t group; /* of NFLOG */
-	uint32_t room;  /* bytes that the socket holds, as the kernel counts; 0: 128 MB */
+	/* The group's socket, taken over from the daemon before; copies_open has it then. Or -1. */
+	int kept;
+	uint32_t room; /* bytes that the socket holds, as the kernel counts; 0: 128 MB */
 	/* Takes a copy: kind ARRIVAL_DNS, without id. One call at a time, whoever reads. */
 	void (*take)(void *ctx, const struct arrival *a);
 	void *ctx;
@@ -23,6 +25,9 @@ struct copies_options {
 /* NULL with one clear sentence in errors: no right, group in use, no kernel support. */
 struct copies *copies_open(const struct copies_options *o, struct errors *errors);
 void copies_close(struct copies *c);
+
+/* The group's socket, for the daemon after this one. */
+int copies_fd(const struct copies *c);
 
 /* Takes what is there. When it returns, every copy that was there before has been taken, be it by
  * another thread. now: ns, for the copies. */

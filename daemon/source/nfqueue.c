@@ -32,6 +32,7 @@ enum {
 	RECEIVE_BUFFER = 32 << 20,
 	TICK_US = 100000,
 	TICK_SOON_US = 10000,
+	ORPHANS = 0x0dead, /* the sequence number of a message that may find nothing to do */
 };
 
 /* One verdict as the kernel reads it (linux/netfilter/nfnetlink_queue.h). */
@@ -57,6 +58,7 @@ struct nfqueue {
 	struct verdict_message verdict[VERDICTS];
 	unsigned verdicts;
 	bool soon;             /* the tick that the socket has */
+	bool orphans;          /* the reader before us may have left packets without a verdict */
 	struct racers *racers; /* or NULL */
 	uint32_t mark_of[VERDICT_DROP_DENIED + 1];
 	/* written by the worker, read by any thread */
@@ -136,7 +138,7 @@ static int read_datagram(struct nfqueue *q, const void *bytes, size_t len, int64
 	while (found < max && netlink_next(&datagram, &m)) {
 		if (m.type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
 			found += read_packet(q, m.body, now, ahead, &list[found]);
-		else if (m.type == NLMSG_ERROR)
+		else if (m.type == NLMSG_ERROR && m.sequence != ORPHANS)
 			add(&q->verdict_errors, 1);
 	}
 	return found;
@@ -155,6 +157,20 @@ int nfqueue_take(struct source *s, const void *bytes, size_t len, int64_t now, s
 	return read_datagram(of(s), bytes, len, now, 0, list, max);
 }
 
+/* What the reader before us read and did not judge (it held it, or was killed) would wait for ever:
+ * all that was in the queue before the first packet that comes to us. Their senders send again. */
+static void drop_orphans(struct nfqueue *q, uint32_t first)
+{
+	char buffer[256];
+	struct nlmsghdr *m = nfq_nlmsg_put(buffer, NFQNL_MSG_VERDICT_BATCH, q->o.queue);
+	const struct nfqnl_msg_verdict_hdr drop = {htonl(NF_DROP), htonl(first - 1)};
+	m->nlmsg_seq = ORPHANS;
+	mnl_attr_put(m, NFQA_VERDICT_HDR, sizeof drop, &drop);
+	if (mnl_socket_sendto(q->socket, m, m->nlmsg_len) < 0)
+		log_warn("queue %u: packets of the daemon before stay in it: %m", q->o.queue);
+	q->orphans = false;
+}
+
 static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 {
 	struct nfqueue *q = of(s);
@@ -171,6 +187,8 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 	for (int i = 0; i < n; i++)
 		found += read_datagram(q, q->part[i].iov_base, q->message[i].msg_len, now, ahead,
 				       list + found, max - found);
+	if (q->orphans && found)
+		drop_orphans(q, (uint32_t)list[0].id);
 	for (int i = 0; q->racers && i < found; i++)
 		racers_see(q->racers, &list[i]);
 	add(&q->bursts, 1);
@@ -333,11 +351,14 @@ static void say_why(const struct nfqueue *q, int error, const char *step, struct
 		errors_add(errors, NULL, 0, "queue %u: %s: %s", q->o.queue, step, strerror(error));
 }
 
-/* Sends one configuration message and waits for its ACK; 0 or -errno. Packets that arrive between
- * are lost to us but not to the kernel's order: nothing is queued before copy mode is set. */
+/* Sends one configuration message and waits for its ACK; 0 or -errno. Nothing is queued before copy
+ * mode is set. Where the socket was taken over, packets are: the ACK would come among them, and
+ * only an error is told, as one of the verdicts'. */
 static int configure(struct nfqueue *q, struct nlmsghdr *message)
 {
 	static _Atomic uint32_t sequence = 1;
+	if (q->orphans)
+		return mnl_socket_sendto(q->socket, message, message->nlmsg_len) < 0 ? -errno : 0;
 	message->nlmsg_flags |= NLM_F_ACK;
 	message->nlmsg_seq = sequence++;
 	if (mnl_socket_sendto(q->socket, message, message->nlmsg_len) < 0)
@@ -365,13 +386,32 @@ static int configure_flags(struct nfqueue *q)
 	return configure_flag(q, NFQA_CFG_F_FAIL_OPEN);
 }
 
-static bool configure_queue(struct nfqueue *q, struct errors *errors)
+/* A queue that has a reader already is the kept socket's, where there is one. */
+static int bind_queue(struct nfqueue *q)
 {
 	char buffer[256];
 	struct nlmsghdr *m = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, q->o.queue);
 	nfq_nlmsg_cfg_put_cmd(m, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
-	const char *step = "binding it";
 	int error = configure(q, m);
+	struct mnl_socket *kept = NULL;
+	if ((error == -EPERM || error == -EBUSY) && q->o.kept >= 0 && privilege_net_admin())
+		kept = mnl_socket_fdopen(q->o.kept);
+	if (!kept)
+		return error;
+	mnl_socket_close(q->socket);
+	q->socket = kept;
+	q->fd = q->o.kept;
+	q->o.kept = -1;
+	q->orphans = true;
+	return 0;
+}
+
+static bool configure_queue(struct nfqueue *q, struct errors *errors)
+{
+	char buffer[256];
+	struct nlmsghdr *m;
+	const char *step = "binding it";
+	int error = bind_queue(q);
 	if (!error) {
 		step = "setting its flags";
 		error = configure_flags(q);
@@ -435,6 +475,8 @@ static void nfqueue_free(struct source *s)
 	struct nfqueue *q = of(s);
 	if (q->socket)
 		mnl_socket_close(q->socket);
+	if (q->o.kept >= 0)
+		close(q->o.kept);
 	racers_close(q->racers);
 	if (q->room)
 		munmap(q->room, BURST * (size_t)((ROOM + 63) / 64 * 64));
@@ -467,8 +509,16 @@ struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *erro
 		nfqueue_free(&q->source);
 		return NULL;
 	}
+	if (q->o.kept >= 0) /* it was another queue's, or of no use */
+		close(q->o.kept);
+	q->o.kept = -1;
 	q->racers = racers_open(); /* after the queue's socket, which then has our process id */
 	return &q->source;
+}
+
+int nfqueue_fd(const struct source *s)
+{
+	return ((const struct nfqueue *)s)->fd;
 }
 
 /* Without an ACK, which would come among the packets, to another thread. */

@@ -14,6 +14,8 @@ struct nfqueue_options {
 	bool fail_open;     /* the kernel passes what a full queue can't take */
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
+	/* The queue's socket, taken over from the daemon before; nfqueue_open has it then. Or -1. */
+	int kept;
 	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */
 	/* to conntrack's thread; as in source.h */
 	bool (*remark)(void *ctx, const struct flow_key *key, uint32_t isn, enum verdict v);
@@ -22,6 +24,9 @@ struct nfqueue_options {
 
 /* NULL with one clear sentence in errors: no right, queue in use, no kernel support. */
 struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *errors);
+
+/* The queue's socket, for the daemon after this one. */
+int nfqueue_fd(const struct source *s);
 
 struct nfqueue_counters {
 	uint64_t packets, bursts, verdict_errors;

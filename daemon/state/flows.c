@@ -57,7 +57,7 @@ static void take_flow(struct cursor *c, struct flow_memory *m)
 	m->key.server_port = cursor_u16(c);
 	m->key.transport = cursor_u8(c);
 	m->allowed = take_enum(c, 2);
-	m->outcome.action = (enum action)take_enum(c, ACTION_WAIT);
+	m->outcome.action = (enum action)take_enum(c, ACTION_WAIT + 1);
 	m->outcome.reason = (enum reason)take_enum(c, REASON_COUNT);
 	m->outcome.rule = cursor_u32(c);
 	m->outcome.site = cursor_u32(c);

@@ -18,7 +18,9 @@ unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
 struct flow_memory {
 	struct flow_key key;
 	bool allowed;           /* or denied */
-	struct outcome outcome; /* rule and site count only under the same policy */
+	/* rule and site count only under the same policy; ACTION_WAIT: nothing is decided yet, and
+	 * of the flow its SYN alone is known */
+	struct outcome outcome;
 	enum evidence evidence;
 	enum protocol protocol;
 	bool syn_seen, live, heard, mismatch, has_mac;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define DOWN_NOTE "/wiring-down" /* in the runtime folder */
+#define RUNNING_NOTE "/running"
 
 static const char acct_path[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
 static const char liberal_path[] = "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal";
@@ -115,17 +116,24 @@ static bool run_with(const char *const argv[], const char *input, struct errors 
 	return ok;
 }
 
+/* In a network namespace of its own: a trial registers the chains' hooks and takes them back, and with
+ * each hook that goes the kernel drops all packets that wait in queues of the namespace. */
+static bool nft_takes(const char *text)
+{
+	const char *const trial[] = {"nft", "-c", "-f", "-", NULL};
+	struct tool t = {0};
+	bool takes = tool_run(&t, trial, text, true) && t.status == 0;
+	tool_deinit(&t);
+	return takes;
+}
+
 enum wiring_backend wiring_probe(const struct config *c, struct errors *errors)
 {
 	struct rules r;
-	struct tool t = {0};
 	if (!rules_init(&r, c, 0, errors))
 		return WIRING_NONE;
 	char *text = text_of(&r, WIRING_NFT, 0);
-	bool nft = text &&
-		   tool_run(&t, (const char *[]){"nft", "-c", "-f", "-", NULL}, text, false) &&
-		   t.status == 0;
-	tool_deinit(&t);
+	bool nft = text && nft_takes(text);
 	free(text);
 	return nft ? WIRING_NFT : WIRING_IPTABLES;
 }
@@ -254,6 +262,42 @@ static bool set_acct(bool on, struct errors *errors)
 	return ok;
 }
 
+/* --- files of the runtime folder ----------------------------------------------------------- */
+
+/* Where the daemon looks, too; of a configuration that can't be read the usual place. */
+static bool runtime_path(const struct config *c, const char *name, char out[static PATH_MAX])
+{
+	return snprintf(out, PATH_MAX, "%s%s", c ? c->runtime_dir : "/run/tiergate", name) <
+	       PATH_MAX;
+}
+
+int wiring_running(const struct config *c)
+{
+	char path[PATH_MAX];
+	if (!runtime_path(c, RUNNING_NOTE, path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	int error = -errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+/* A queue that is bound says nothing: the service manager keeps its socket over a restart. */
+static bool daemon_runs(const struct config *c)
+{
+	char path[PATH_MAX];
+	if (!runtime_path(c, RUNNING_NOTE, path))
+		return false;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool runs = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	return runs;
+}
+
 /* --- up and down --------------------------------------------------------------------------- */
 
 /* A new epoch's number may have been used 8 epochs ago, and marks of other rules may mean anything
@@ -261,12 +305,11 @@ static bool set_acct(bool on, struct errors *errors)
 static bool choose_epoch(const struct config *c, const struct loaded *l, struct rules_name *name,
 			 struct errors *errors)
 {
-	uint32_t port;
 	bool rules_same = l->named && strcmp(l->name.rules, name->rules) == 0;
 	bool policy_same = l->named && strcmp(l->name.policy, name->policy) == 0;
 	name->epoch = l->named ? l->name.epoch : 0;
 	name->acct = l->named ? l->name.acct : is_on(acct_path);
-	if ((rules_same && policy_same) || nfqueue_bound((uint16_t)c->queue_first, &port))
+	if ((rules_same && policy_same) || daemon_runs(c))
 		return true;
 	if (l->named)
 		name->epoch = (name->epoch + 1) % MARK_EPOCHS;
@@ -311,13 +354,6 @@ static bool up(const struct config *c, enum wiring_backend b, const struct loade
 		return true;
 	return choose_epoch(c, l, &name, errors) && load(c, b, l, &name, errors) &&
 	       set_acct(true, errors);
-}
-
-/* Where the daemon looks, too; of a configuration that can't be read the usual place. */
-static bool runtime_path(const struct config *c, const char *name, char out[static PATH_MAX])
-{
-	return snprintf(out, PATH_MAX, "%s%s", c ? c->runtime_dir : "/run/tiergate", name) <
-	       PATH_MAX;
 }
 
 int wiring_lock(const struct config *c, bool wait)

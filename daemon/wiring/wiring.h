@@ -81,6 +81,11 @@ enum wiring_state wiring_judge(const struct config *c, const struct ruleset *r,
  * `wait` is false; -errno. Without the runtime folder there is no daemon to wait for either. */
 int wiring_lock(const struct config *c, bool wait);
 
+/* Says that a daemon runs, until the descriptor is closed; its own descriptor, or -errno
+ * (-EWOULDBLOCK: another one runs). While one runs the epoch of marks does not move: it decides its
+ * flows again by itself. */
+int wiring_running(const struct config *c);
+
 /* Whether the rules were taken away by wiring_down. */
 bool wiring_is_down(const struct config *c);
 

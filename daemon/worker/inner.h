@@ -117,6 +117,5 @@ void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, 
 bool flow_let_go(struct worker *w, struct flow *f, bool again);
 
 /* again.c: what happens between bursts. */
-void worker_take_ended(struct worker *w);
 void worker_sweep(struct worker *w);
 void worker_decide_again(struct worker *w);

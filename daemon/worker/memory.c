@@ -29,6 +29,18 @@ static void remember(struct flow_memory *m, const struct flow *f)
 	memcpy(m->tier, who->tier, sizeof m->tier);
 }
 
+static struct flow_memory waiting_memory(const struct flow *f)
+{
+	return (struct flow_memory){
+		.key = *flow_key_of(f),
+		.outcome.action = ACTION_WAIT,
+		.syn_seen = true,
+		.isn = f->named.isn,
+		.first = f->first,
+		.last = f->last,
+	};
+}
+
 /* What the flow's first bytes were is gone. */
 static void restore_name(struct worker *w, struct naming_flow *n, const struct flow_memory *m)
 {
@@ -47,7 +59,14 @@ static void restore_name(struct worker *w, struct naming_flow *n, const struct f
 	naming_set_host(&w->namer, n, &m->host);
 }
 
-size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max)
+/* Its SYN passed and nothing else: what of its hello is held comes again. */
+static bool waits(const struct flow *f)
+{
+	return f->state <= FLOW_HOLDING && f->named.syn_seen && !f->named.unsent;
+}
+
+size_t worker_remember(struct worker *w, uint32_t *slot, bool waiting, struct flow_memory *out,
+		       size_t max)
 {
 	size_t count = 0;
 	while (count < max) {
@@ -56,8 +75,12 @@ size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out
 			*slot = UINT32_MAX;
 			break;
 		}
-		if (!f->ended && (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED))
+		if (f->ended)
+			continue;
+		if (f->state == FLOW_ALLOWED || f->state == FLOW_DENIED)
 			remember(&out[count++], f);
+		else if (waiting && waits(f))
+			out[count++] = waiting_memory(f);
 	}
 	return count;
 }
@@ -68,6 +91,12 @@ void worker_restore(struct worker *w, const struct flow_memory *m)
 	struct flow *f = flow_new(w, &m->key, m->last);
 	if (!f)
 		return;
+	if (m->outcome.action == ACTION_WAIT) {
+		f->named.syn_seen = m->syn_seen;
+		f->named.isn = m->isn;
+		f->first = m->first;
+		return;
+	}
 	restore_name(w, &f->named, m);
 	f->state = m->allowed ? FLOW_ALLOWED : FLOW_DENIED;
 	f->outcome = m->outcome;

@@ -45,10 +45,6 @@ void worker_free(struct worker *w);
 /* Receives one burst and decides it. 0, SOURCE_END or -errno. */
 int worker_turn(struct worker *w);
 
-/* Writes the end record; a TCP flow is forgotten, a UDP flow after a grace. The worker's own
- * thread. */
-void worker_flow_ended(struct worker *w, const struct flow_ended *e);
-
 /* The source is over: what still waits is decided with what is known. */
 void worker_finish(struct worker *w);
 
@@ -61,10 +57,20 @@ struct lookup {
 };
 void worker_known(const struct worker *w, struct lookup *l);
 
+/* Writes the end record; a TCP flow is forgotten, a UDP flow after a grace. The worker's own
+ * thread. */
+void worker_flow_ended(struct worker *w, const struct flow_ended *e);
+
+/* The same for all that its ring has, as each turn does. The worker's thread, or after it has
+ * ended. */
+void worker_take_ended(struct worker *w);
+
 /* Copies decided flows for the state file, from table slot *slot on (0 at first), at most max of
- * them; *slot is UINT32_MAX when the table is through. The worker's thread, or after it has ended.
- */
-size_t worker_remember(struct worker *w, uint32_t *slot, struct flow_memory *out, size_t max);
+ * them; *slot is UINT32_MAX when the table is through. waiting: those, too, of whose first bytes
+ * nothing went on yet: only right where no packet is judged any more. The worker's thread, or after
+ * it has ended. */
+size_t worker_remember(struct worker *w, uint32_t *slot, bool waiting, struct flow_memory *out,
+		       size_t max);
 /* A flow of an earlier process; decided again with the first turn. Before the worker's thread runs.
  */
 void worker_restore(struct worker *w, const struct flow_memory *m);

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 		return 2;
 	struct conntrack_options o = {.mark_mask = (uint32_t)strtoul(argv[1], NULL, 0),
 				      .epoch = (unsigned)atoi(argv[2]),
+				      .kept = -1,
 				      .ended = ended};
 	uint32_t own = mark_value(o.mark_mask, MARK_OWN, o.epoch);
 	struct conntrack *c =

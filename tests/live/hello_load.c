@@ -259,7 +259,7 @@ static int dial(int argc, char **argv)
 	double el = now() - t0;
 	size_t m = done < cap ? done : cap;
 	qsort(lat, m, sizeof *lat, cmp);
-	printf("done/s %.0f refused/s %.0f failed %zu p50us %.0f p99us %.0f p999us %.0f\n",
+	printf("done/s %.0f refused/s %.2f failed %zu p50us %.0f p99us %.0f p999us %.0f\n",
 	       done / el, refused / el, failed, m ? lat[m / 2] : 0, m ? lat[m * 99 / 100] : 0,
 	       m ? lat[m * 999 / 1000] : 0);
 	return 0;

@@ -111,7 +111,8 @@ static void say_copy(void *ctx, const struct arrival *a)
 static int read_copies(uint16_t group)
 {
 	struct errors errors = {0};
-	const struct copies_options o = {.group = group, .room = room, .take = say_copy};
+	const struct copies_options o = {
+		.group = group, .kept = -1, .room = room, .take = say_copy};
 	struct copies_counters before = {0}, now;
 	struct copies *c = copies_open(&o, &errors);
 	if (!c) {
@@ -132,7 +133,8 @@ static int read_copies(uint16_t group)
 int main(int argc, char **argv)
 {
 	struct errors errors = {0};
-	struct nfqueue_options o = {.length = 1024, .mark_mask = 0xff, .raw4 = -1, .raw6 = -1};
+	struct nfqueue_options o = {
+		.length = 1024, .mark_mask = 0xff, .kept = -1, .raw4 = -1, .raw6 = -1};
 	if (argc < 2)
 		return 2;
 	o.queue = (uint16_t)atoi(argv[1]);

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """The units in a booted systemd: start, reload good and bad, stop, kill, hang, and come back."""
+import collections
 import contextlib
+import json
 import pathlib
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import BUILD, ROOT, lab, libconfig, wait_for  # noqa: E402
+from lab import BUILD, ROOT, client_hello, lab, libconfig, wait_for  # noqa: E402
 from machine import Machine  # noqa: E402
 from tap import check, equal, main, note  # noqa: E402
 from test_daemon import ask, is_cut, keep_alive  # noqa: E402
 
 GUEST = "10.77.1.2"
+LOAD = BUILD / "live/hello_load"
 DEFAULTS = ("log", "log_file", "users_file", "control_socket", "state_dir", "runtime_dir")
 
 
@@ -36,6 +39,22 @@ class Service:
     def works(self):
         check(self.lab.curl("https://www.allowed.example/", GUEST).ok, self.machine.journal("tiergated"))
         check(self.lab.curl("https://www.denied.example/", GUEST).refused)
+
+
+def queues(s):
+    """The queues that have a reader, or whose socket somebody keeps."""
+    lines = s.run("cat", "/proc/net/netfilter/nfnetlink_queue").stdout.splitlines()
+    return [{"port": n[1], "waiting": n[2], "lost": n[5] + n[6], "packets": n[7]}
+            for n in ([int(x) for x in line.split()] for line in lines)]
+
+
+def reasons(s):
+    """Why there were denials. The load uses its ports again at once, now and then before the kernel has closed the
+    old connection (syn-again), with or without a restart."""
+    text = (s.machine.root / "var/log/tiergate/decisions.jsonl").read_text()
+    records = [json.loads(line) for line in text.splitlines()]
+    return collections.Counter(r["event.reason"] for r in records
+                               if r["event.action"] == "deny" and r["event.reason"] != "syn-again")
 
 
 def install(root):
@@ -145,10 +164,84 @@ def test_restart_policy(s):
     ask(stays, "www.allowed.example")
 
 
+@contextlib.contextmanager
+def load(s, seconds, parallel):
+    """New connections, one after the other on each of so many sockets; gives what became of them."""
+    server = s.lab.spawn("outside", LOAD, "serve", "4443")
+    wait_for(lambda: ":4443" in s.lab.run("outside", "ss", "-ltn").stdout, what="the server")
+    dialer = s.lab.spawn("client", LOAD, "dial", "198.51.100.10", "4443", seconds, parallel, "www.allowed.example",
+                         GUEST, stdout=subprocess.PIPE)
+    figures = {}
+    yield figures
+    out = dialer.communicate(timeout=60)[0].split()
+    figures.update({k: float(v) for k, v in zip(out[::2], out[1::2])})
+    server.kill()
+    server.wait()
+
+
+def test_restart_loses_nothing(s):
+    "restarted and reloaded under load, the gateway refuses nobody, and every packet finds its queue with room"
+    s.configure(allow=[{"tiers": ["guest"], "sites": ["good"], "ports": ["tcp/443", "tcp/4443"]}])
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    before, said = queues(s), reasons(s)
+    with load(s, 6, 8) as seen:
+        for _ in range(3):
+            pid = s.show("MainPID")
+            equal(s.systemctl("restart", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+            check(s.show("MainPID") != pid, "no restart")
+            equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+    check(seen["done/s"] > 100, f"no load: {seen}")
+    equal(seen["failed"], 0, f"{seen}")
+    equal(dict(reasons(s) - said), {}, "why connections were refused")
+    after = queues(s)
+    equal([q["port"] for q in after], [q["port"] for q in before], "sockets of the queues")
+    check(sum(q["packets"] - p["packets"] for p, q in zip(before, after)) > 600, f"{before} {after}")
+    equal([q["lost"] for q in after], [0] * len(after), "packets that found no room")
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+
+
+def hold(s):
+    """A connection whose hello is half sent, and held."""
+    s.configure(held="until-whole")
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    hello = client_hello("www.allowed.example")
+    c = s.lab.connect("198.51.100.10", 443, timeout=20)
+    c.sendall(hello[:100])
+    wait_for(lambda: sum(q["waiting"] for q in queues(s)) == 1, what="a held packet")
+    return c, hello[100:]
+
+
+def is_served(s, c, rest):
+    c.sendall(rest)
+    check(c.recv(100), "no answer")
+    c.close()
+    wait_for(lambda: sum(q["waiting"] for q in queues(s)) == 0, what="an empty queue")
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+
+
+def test_restart_while_held(s):
+    "what a daemon held when it ended leaves its queue, comes again and is served by the next one"
+    c, rest = hold(s)
+    equal(s.systemctl("restart", "tiergated").returncode, 0)
+    is_served(s, c, rest)
+
+
+def test_reload_while_held(s):
+    "a reload drops nothing that waits in a queue"
+    c, rest = hold(s)
+    for _ in range(2):
+        equal(s.run("tiergatectl", "wiring", "up").returncode, 0)
+        equal(sum(q["waiting"] for q in queues(s)), 1, "held packets")
+    is_served(s, c, rest)
+
+
 def test_kill(s):
     "killed, it comes back by itself"
     pid = s.show("MainPID")
     s.run("kill", "-KILL", pid)
+    check(s.lab.curl("https://www.allowed.example/", GUEST).ok, "what came meanwhile is lost")
     wait_for(lambda: s.show("MainPID") not in (pid, "0") and s.show("ActiveState") == "active", 20,
              "the restart")
     s.works()
@@ -167,6 +260,7 @@ def test_stop(s):
     "stopped, nothing new gets out, and internal traffic goes on; started again, it works"
     equal(s.systemctl("stop", "tiergated").returncode, 0)
     equal(s.show("Result"), "success")
+    equal(queues(s), [], "queues whose socket somebody keeps")
     check(not s.lab.curl("https://www.allowed.example/", GUEST, timeout=2).ok, "it got out")
     check(s.lab.curl("https://intranet.example/", GUEST).ok, "internal traffic")
     equal(s.systemctl("start", "tiergated").returncode, 0)
@@ -180,6 +274,7 @@ def test_bad_start(s):
     check(s.systemctl("start", "tiergated").returncode != 0)
     time.sleep(1)
     equal(s.show("ActiveState"), "failed")
+    equal(queues(s), [], "queues whose socket somebody keeps")
     check("modus" in s.machine.journal("tiergated"))
     s.configure()
     equal(s.systemctl("start", "tiergated").returncode, 0)

@@ -268,11 +268,15 @@ static void keeps_flows(void **state)
 		 .mismatch = true,
 		 .first = T0,
 		 .last = T0},
+		{.key = {addr(1), addr(2), 40004, 443, IPPROTO_TCP},
+		 .outcome.action = ACTION_WAIT,
+		 .syn_seen = true,
+		 .isn = 7},
 	};
 	got_count = 0;
-	assert_int_equal(state_save_flows(store, 0, kept, 2, "0123456789abcdef"), 0);
+	assert_int_equal(state_save_flows(store, 0, kept, 3, "0123456789abcdef"), 0);
 	assert_int_equal(state_load_flows(store, 1, "0123456789abcdef", take, NULL), 0);
-	assert_int_equal(state_load_flows(store, 0, "0123456789abcdef", take, NULL), 2);
+	assert_int_equal(state_load_flows(store, 0, "0123456789abcdef", take, NULL), 3);
 	assert_true(got_same);
 	const struct flow_memory *m = &got[0];
 	assert_true(address_equal(&m->key.client, &kept[0].key.client));
@@ -298,9 +302,12 @@ static void keeps_flows(void **state)
 	assert_string_equal(m->tier, "press");
 	assert_false(got[1].allowed || got[1].syn_seen || got[1].has_mac);
 	assert_true(got[1].live && got[1].heard && got[1].mismatch);
+	assert_int_equal(got[2].outcome.action, ACTION_WAIT);
+	assert_true(got[2].syn_seen);
+	assert_int_equal(got[2].isn, 7);
 
 	got_count = 0;
-	assert_int_equal(state_load_flows(store, 0, "another policy", take, NULL), 2);
+	assert_int_equal(state_load_flows(store, 0, "another policy", take, NULL), 3);
 	assert_false(got_same);
 	assert_int_equal(got[0].outcome.rule, RULE_NONE);
 	assert_int_equal(got[0].outcome.site, SITE_NONE);

@@ -370,7 +370,7 @@ static void check_memory(struct rig *r, const struct flow_memory *before)
 {
 	struct flow_memory m;
 	uint32_t slot = 0;
-	assert_int_equal(worker_remember(r->worker, &slot, &m, 1), 1);
+	assert_int_equal(worker_remember(r->worker, &slot, true, &m, 1), 1);
 	assert_memory_equal(&m.key, &before->key, sizeof m.key);
 	assert_memory_equal(&m.outcome, &before->outcome, sizeof m.outcome);
 	assert_int_equal(m.allowed, before->allowed);
@@ -391,7 +391,7 @@ static struct rig *restarted_with(struct rig *old, const char *more)
 {
 	struct flow_memory memory[4];
 	uint32_t slot = 0;
-	size_t count = worker_remember(old->worker, &slot, memory, 4);
+	size_t count = worker_remember(old->worker, &slot, true, memory, 4);
 	struct rig *r = rig_new(more);
 	r->source.now = old->source.now;
 	memcpy(r->source.entry, old->source.entry, sizeof r->source.entry);

@@ -40,14 +40,14 @@ static void an_ended_flow_is_not_remembered(void **state)
 		assert_int_equal(packet(r, &w), VERDICT_DENIED);
 	}
 	uint32_t slot = 0;
-	assert_int_equal(worker_remember(r->worker, &slot, memory, 4), 2);
+	assert_int_equal(worker_remember(r->worker, &slot, true, memory, 4), 2);
 	struct flow_ended e = {.bytes = 32, .packets = 1};
 	e.key = guest_key(IPPROTO_UDP, 4000, 9999);
 	address_parse(nobody, &e.key.client);
 	e.after = e.last = r->source.now + NS_PER_S;
 	worker_flow_ended(r->worker, &e);
 	slot = 0;
-	assert_int_equal(worker_remember(r->worker, &slot, memory, 4), 1);
+	assert_int_equal(worker_remember(r->worker, &slot, true, memory, 4), 1);
 	assert_int_equal(memory[0].key.client_port, 4001);
 	rig_free(r);
 }
