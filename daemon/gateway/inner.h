@@ -88,7 +88,7 @@ struct gateway {
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count, epoch;
 	int raw4, raw6;
-	int running; /* what wiring_running gave */
+	int running;   /* what wiring_running gave */
 	int remark_fd; /* eventfd: a worker has a remark */
 	bool watchdog; /* the service manager asks for signs of life */
 	uint8_t pseudonym[SHA256_DIGEST_SIZE];

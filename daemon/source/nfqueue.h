@@ -14,7 +14,8 @@ struct nfqueue_options {
 	bool fail_open;     /* the kernel passes what a full queue can't take */
 	uint32_t mark_mask; /* bits that are ours */
 	unsigned epoch;
-	/* The queue's socket, taken over from the daemon before; nfqueue_open has it then. Or -1. */
+	/* The queue's socket, taken over from the daemon before; nfqueue_open has it then. Or -1.
+	 */
 	int kept;
 	int raw4, raw6; /* raw sockets for resets (reply_open), or -1; stay the caller's */
 	/* to conntrack's thread; as in source.h */

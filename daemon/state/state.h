@@ -17,7 +17,7 @@ unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
  * to write its end. */
 struct flow_memory {
 	struct flow_key key;
-	bool allowed;           /* or denied */
+	bool allowed; /* or denied */
 	/* rule and site count only under the same policy; ACTION_WAIT: nothing is decided yet, and
 	 * of the flow its SYN alone is known */
 	struct outcome outcome;

@@ -16,7 +16,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define DOWN_NOTE "/wiring-down" /* in the runtime folder */
+#define DOWN_NOTE    "/wiring-down" /* in the runtime folder */
 #define RUNNING_NOTE "/running"
 
 static const char acct_path[] = "/proc/sys/net/netfilter/nf_conntrack_acct";
@@ -116,8 +116,8 @@ static bool run_with(const char *const argv[], const char *input, struct errors 
 	return ok;
 }
 
-/* In a network namespace of its own: a trial registers the chains' hooks and takes them back, and with
- * each hook that goes the kernel drops all packets that wait in queues of the namespace. */
+/* In a network namespace of its own: a trial registers the chains' hooks and takes them back, and
+ * with each hook that goes the kernel drops all packets that wait in queues of the namespace. */
 static bool nft_takes(const char *text)
 {
 	const char *const trial[] = {"nft", "-c", "-f", "-", NULL};

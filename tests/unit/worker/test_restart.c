@@ -60,7 +60,8 @@ static void what_is_held_comes_again(void **state)
 	assert_int_equal(data(r, guest, 4000, 0, bytes, 20), -1);
 	r = restarted(r, true, 1);
 	assert_int_equal(data(r, guest, 4000, 0, bytes, 20), -1);
-	assert_int_equal(data(r, guest, 4000, 20, bytes + 20, len > 20 ? len - 20 : 0), VERDICT_HEARD);
+	assert_int_equal(data(r, guest, 4000, 20, bytes + 20, len > 20 ? len - 20 : 0),
+			 VERDICT_HEARD);
 	rig_free(r);
 }
 
