@@ -12,11 +12,28 @@ static void require(bool holds)
 		abort();
 }
 
+/* A line in record.c's own form is read the quick way, with a space in it the slow one. */
+static void same_both_ways(const char *line, size_t len, enum record_is want,
+			   const struct decision *d)
+{
+	char *other = malloc(len + 1);
+	static struct decision again;
+	memcpy(other, line, 1);
+	other[1] = ' ';
+	memcpy(other + 2, line + 1, len - 1);
+	require(record_read(other, len + 1, &again) == want);
+	require(want != RECORD_GOOD || memcmp(&again, d, sizeof again) == 0);
+	free(other);
+}
+
 static void check(const char *line, size_t len)
 {
 	static char text[2][RECORD_MAX];
-	struct decision d, again;
-	if (!record_read(line, len, &d))
+	static struct decision d, again;
+	enum record_is is = record_read(line, len, &d);
+	if (len && line[0] == '{')
+		same_both_ways(line, len, is, &d);
+	if (is != RECORD_GOOD)
 		return;
 	for (int i = 0; i < 2; i++) {
 		struct buf b = BUF_OF(text[i]);
@@ -24,7 +41,7 @@ static void check(const char *line, size_t len)
 		record_write(&b, i ? &again : &d, NULL);
 		require(!b.full);
 		if (i == 0)
-			require(record_read(text[0], b.len, &again));
+			require(record_read(text[0], b.len, &again) == RECORD_GOOD);
 	}
 	require(strcmp(text[0], text[1]) == 0);
 }

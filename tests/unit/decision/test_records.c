@@ -1,0 +1,220 @@
+/* Log files as logrotate leaves them: in order, compressed, torn, cut, with other lines between. */
+#include "base/clock.h"
+#include "decision/record.h"
+#include "decision/records.h"
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+static char dir[64];
+
+static const char *in_dir(const char *name)
+{
+	static char path[8][96];
+	static unsigned next;
+	char *p = path[next++ % 8];
+	snprintf(p, sizeof path[0], "%s/%s", dir, name);
+	return p;
+}
+
+static int start(void **state)
+{
+	snprintf(dir, sizeof dir, "/tmp/tiergate-records-XXXXXX");
+	return mkdtemp(dir) ? 0 : 1;
+}
+
+static int stop(void **state)
+{
+	static const char *const names[] = {"log",          "log.1",   "log.2.gz", "log.10.gz",
+					    "log-20261101", "log.old", "logger",   "pipe"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		unlink(in_dir(names[i]));
+	return rmdir(dir);
+}
+
+/* A record of a second, as text. */
+static size_t record(int64_t second, char out[static RECORD_MAX])
+{
+	struct decision d = {.time = second * NS_PER_S,
+			     .reason = REASON_NO_LINE,
+			     .evidence = EVIDENCE_SNI_DNS,
+			     .transport = IPPROTO_TCP,
+			     .client = address_from4((uint8_t[]){10, 0, 0, 7}),
+			     .server = address_from4((uint8_t[]){203, 0, 113, 80})};
+	struct buf b = {.data = out, .cap = RECORD_MAX};
+	record_write(&b, &d, NULL);
+	return b.len;
+}
+
+/* `count` records from a second on, then some text. */
+static void put(const char *name, int64_t second, int count, const char *behind)
+{
+	char line[RECORD_MAX];
+	bool zipped = strstr(name, ".gz");
+	gzFile f = gzopen(in_dir(name), zipped ? "wb" : "wbT");
+	assert_non_null(f);
+	for (int i = 0; i < count; i++)
+		gzwrite(f, line, (unsigned)record(second + i, line));
+	gzwrite(f, behind, (unsigned)strlen(behind));
+	assert_int_equal(gzclose(f), Z_OK);
+}
+
+/* Reads all; the seconds must rise by one from `second` on. */
+static void read_all(struct records *r, int64_t second, int count)
+{
+	struct decision d;
+	assert_non_null(r);
+	for (int i = 0; i < count; i++) {
+		assert_true(records_next(r, &d));
+		assert_int_equal(d.time / NS_PER_S, second + i);
+	}
+	assert_false(records_next(r, &d));
+	assert_int_equal(records_counted(r)->good, count);
+}
+
+static void a_log_and_what_was_rotated(void **state)
+{
+	struct errors errors = {0};
+	put("log.10.gz", 1000, 3000, "");
+	put("log.2.gz", 4000, 2, "");
+	put("log.1", 4002, 1, "");
+	put("log", 4003, 2, "");
+	put("log.old", 9000, 1, ""); /* somebody's copy */
+	put("logger", 9000, 1, "");
+	struct records *r = records_open_log(in_dir("log"), &errors);
+	read_all(r, 1000, 3005);
+	assert_int_equal(records_counted(r)->first[0], 0);
+	records_free(r);
+	unlink(in_dir("log")); /* rotated, and no record since */
+	r = records_open_log(in_dir("log"), &errors);
+	read_all(r, 1000, 3003);
+	records_free(r);
+	const char *const given[] = {in_dir("log.1"), in_dir("log.2.gz"), in_dir("log.10.gz")};
+	r = records_open(given, 3, &errors);
+	read_all(r, 1000, 3003);
+	records_free(r);
+	assert_int_equal(errors.count, 0);
+}
+
+static void what_is_no_record_is_counted(void **state)
+{
+	struct errors errors = {0};
+	char *wide = calloc(1, 600000);
+	memset(wide, 'x', 599999);
+	put("log.1", 5000, 2,
+	    "{\"@timestamp\":\"2030-01-01T00:00:00Z\",\"event.action\":\"quarantine\"}\n"
+	    "tiergated: a line of another program\n{}\n\n");
+	const char *one = in_dir("log.1");
+	FILE *f = fopen(one, "a");
+	fprintf(f, "%s\n", wide);
+	char line[RECORD_MAX];
+	size_t len = record(5002, line);
+	fwrite(line, 1, len, f);
+	fwrite(line, 1, len - 10, f); /* torn */
+	fclose(f);
+	struct records *r = records_open(&one, 1, &errors);
+	read_all(r, 5000, 3);
+	const struct records_count *c = records_counted(r);
+	assert_int_equal(c->strange, 2);
+	assert_int_equal(c->damaged, 3);
+	assert_int_equal(c->torn, 1);
+	assert_int_equal(c->cut, 0);
+	assert_string_equal(c->first, "log.1:3");
+	records_free(r);
+	free(wide);
+}
+
+/* A last line that lacks only its newline is whole; an endless one is torn. */
+static void the_last_line(void **state)
+{
+	struct errors errors = {0};
+	char line[RECORD_MAX];
+	size_t len = record(6001, line);
+	line[len - 1] = '\0';
+	put("log", 6000, 1, line);
+	const char *path = in_dir("log");
+	struct records *r = records_open(&path, 1, &errors);
+	read_all(r, 6000, 2);
+	assert_int_equal(records_counted(r)->torn, 0);
+	records_free(r);
+	char *wide = calloc(1, 600000);
+	memset(wide, '{', 599999);
+	put("log", 6000, 1, wide);
+	r = records_open(&path, 1, &errors);
+	read_all(r, 6000, 1);
+	assert_int_equal(records_counted(r)->torn, 1);
+	assert_string_equal(records_counted(r)->first, "log:2");
+	records_free(r);
+	free(wide);
+}
+
+static void a_compressed_file_that_ends_early(void **state)
+{
+	struct errors errors = {0};
+	put("log.2.gz", 7000, 20000, "");
+	FILE *f = fopen(in_dir("log.2.gz"), "r");
+	fseek(f, 0, SEEK_END);
+	assert_int_equal(truncate(in_dir("log.2.gz"), ftell(f) / 2), 0);
+	fclose(f);
+	put("log.1", 9000000, 5, "");
+	const char *const paths[] = {in_dir("log.1"), in_dir("log.2.gz")};
+	struct records *r = records_open(paths, 2, &errors);
+	struct decision d;
+	int64_t count = 0;
+	for (; records_next(r, &d); count++)
+		if (d.time / NS_PER_S < 9000000)
+			assert_int_equal(d.time / NS_PER_S, 7000 + count);
+	assert_true(count > 5000 && count < 15000);
+	assert_int_equal(records_counted(r)->cut, 1);
+	assert_int_equal(d.time / NS_PER_S, 9000004);
+	records_free(r);
+}
+
+static void what_cannot_be_read(void **state)
+{
+	struct errors errors = {0};
+	const char *const paths[] = {in_dir("absent"), dir};
+	assert_null(records_open(paths, 2, &errors));
+	assert_int_equal(errors.count, 2);
+	assert_non_null(strstr(errors.lines[0], "absent: records can't be read: No such file"));
+	assert_non_null(strstr(errors.lines[1], "directory"));
+	assert_null(records_open_log(in_dir("absent"), &errors));
+	errors_deinit(&errors);
+}
+
+/* A pipe is read once. */
+static void a_pipe(void **state)
+{
+	struct errors errors = {0};
+	char path[32], line[RECORD_MAX];
+	int both[2];
+	assert_int_equal(pipe(both), 0);
+	for (int i = 0; i < 3; i++) {
+		size_t len = record(8000 + i, line);
+		assert_int_equal(write(both[1], line, len), len);
+	}
+	close(both[1]);
+	snprintf(path, sizeof path, "/dev/fd/%d", both[0]);
+	const char *one = path;
+	struct records *r = records_open(&one, 1, &errors);
+	read_all(r, 8000, 3);
+	records_free(r);
+	close(both[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_log_and_what_was_rotated, start, stop),
+		cmocka_unit_test_setup_teardown(what_is_no_record_is_counted, start, stop),
+		cmocka_unit_test_setup_teardown(the_last_line, start, stop),
+		cmocka_unit_test_setup_teardown(a_compressed_file_that_ends_early, start, stop),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read, start, stop),
+		cmocka_unit_test_setup_teardown(a_pipe, start, stop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
