@@ -214,17 +214,25 @@ static void server(const struct file *f)
  * DTLS record; so does what may be several datagrams in one (GSO, GRO), of which the second begins
  * a connection: all but the last are as long as the first, and an Initial has 1,200 bytes (RFC
  * 9000 14.1). */
+static void reopened(const struct file *f)
+{
+	rule(f, "-A " RULES_PREFIX "REOPENED -m rpfilter --invert -j %s", dropped(f));
+	rule(f, "-A " RULES_PREFIX "REOPENED -m conntrack --ctdir REPLY -j RETURN");
+	rule(f, "-A " RULES_PREFIX "REOPENED -p tcp -g " RULES_PREFIX "UNDECIDED");
+	rule(f,
+	     "-A " RULES_PREFIX "REOPENED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
+	     "UNDECIDED",
+	     f->four ? opens4 : opens6);
+	rule(f, "-A " RULES_PREFIX "REOPENED -p udp -m length --length 2400:65535 -g " RULES_PREFIX
+		"UNDECIDED");
+}
+
+/* Most of all packets: a segment that conntrack takes for this flow's, by its numbers. The reverse
+ * path is not asked for each of them: in IPv6 that costs more than all other rules together. */
 static void allowed(const struct file *f)
 {
 	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -m tcp ! --tcp-flags SYN,ACK SYN -j RETURN");
-	rule(f, "-A " RULES_PREFIX "ALLOWED -m conntrack --ctdir REPLY -j RETURN");
-	rule(f, "-A " RULES_PREFIX "ALLOWED -p tcp -g " RULES_PREFIX "UNDECIDED");
-	rule(f,
-	     "-A " RULES_PREFIX "ALLOWED -p udp -m bpf --bytecode \"%s\" -g " RULES_PREFIX
-	     "UNDECIDED",
-	     f->four ? opens4 : opens6);
-	rule(f, "-A " RULES_PREFIX "ALLOWED -p udp -m length --length 2400:65535 -g " RULES_PREFIX
-		"UNDECIDED");
+	each_inside(f, "-A " RULES_PREFIX "ALLOWED -i ", "-g " RULES_PREFIX "REOPENED");
 }
 
 /* A client's ICMP errors about an open flow carry what it likes. An honest one sends few, and none
@@ -360,6 +368,8 @@ static void inside(const struct file *f)
 static void prerouting(const struct file *f)
 {
 	char m[64];
+	rule(f, "-A " RULES_PREFIX "PREROUTING -m mark --mark 0x0/%#x %s-g " RULES_PREFIX "ALLOWED",
+	     f->r->mask, flow_mark(f, m, MARK_ALLOWED));
 	rule(f,
 	     "-A " RULES_PREFIX "PREROUTING -m mark ! --mark 0x0/%#x -j MARK --set-xmark 0x0/%#x",
 	     f->r->mask, f->r->mask);
@@ -404,8 +414,9 @@ static void unopened(const struct file *f)
 		return;
 	each_inside(f, "-A " RULES_PREFIX "UNOPENED -i ", "-j RETURN");
 	rule(f, "-A " RULES_PREFIX "UNOPENED -j DROP");
-	each_inside(f, "-I FORWARD 1 -o ",
+	each_inside(f, "-A " RULES_PREFIX "UNMARKED -o ",
 		    "-p tcp ! --syn -m conntrack --ctstate NEW -j " RULES_PREFIX "UNOPENED");
+	rule(f, "-I FORWARD 1 -m connmark --mark 0x0/%#x -j " RULES_PREFIX "UNMARKED", f->r->mask);
 }
 
 /* The backstop of what comes up: a client's packet of a flow without a mark, and without one
@@ -415,7 +426,7 @@ static void unopened(const struct file *f)
  * elsewhere passes. */
 static void unseen(const struct file *f)
 {
-	char match[160];
+	char match[96];
 	if (f->c->mode == CONFIG_OBSERVE)
 		return;
 	rule(f, "-A " RULES_PREFIX "UNSEEN -m conntrack --ctdir REPLY -j RETURN");
@@ -428,10 +439,9 @@ static void unseen(const struct file *f)
 	if (f->four)
 		rule(f, "-A " RULES_PREFIX "UNSEEN -m addrtype --dst-type BROADCAST -j RETURN");
 	rule(f, "-A " RULES_PREFIX "UNSEEN -j DROP");
-	snprintf(match, sizeof match,
-		 "-m mark --mark 0x0/%#x -m connmark --mark 0x0/%#x -j " RULES_PREFIX "UNSEEN",
-		 f->r->kind_mask, f->r->mask);
-	each_inside(f, "-I FORWARD 1 -i ", match);
+	snprintf(match, sizeof match, "-m mark --mark 0x0/%#x -j " RULES_PREFIX "UNSEEN",
+		 f->r->kind_mask);
+	each_inside(f, "-A " RULES_PREFIX "UNMARKED -i ", match);
 }
 
 /* Only packets with a mark of ours have further rules to meet. */
@@ -448,10 +458,10 @@ static void forward(const struct file *f)
 
 static void mangle(const struct file *f)
 {
-	static const char *const chains[] = {"QUERIES",  "ANSWERS", "UNDECIDED", "ALLOWED",
-					     "ERRORS",   "SERVER",  "INSIDE",    "PREROUTING",
-					     "SENT",     "DECIDED", "FORWARD",   "OUTPUT",
-					     "UNOPENED", "FRESH",   "SAID",      "UNSEEN"};
+	static const char *const chains[] = {
+		"QUERIES",  "ANSWERS",    "UNDECIDED", "ALLOWED", "ERRORS",   "SERVER",
+		"INSIDE",   "PREROUTING", "SENT",      "DECIDED", "FORWARD",  "OUTPUT",
+		"UNOPENED", "FRESH",      "SAID",      "UNSEEN",  "UNMARKED", "REOPENED"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)
@@ -461,14 +471,15 @@ static void mangle(const struct file *f)
 	dns(f);
 	inside(f);
 	allowed(f);
+	reopened(f);
 	server(f);
 	errors(f);
 	undecided(f);
 	prerouting(f);
 	sent(f);
 	decided(f);
-	unopened(f);
 	unseen(f);
+	unopened(f);
 	forward(f);
 	rule(f, "-A PREROUTING -j " RULES_PREFIX "PREROUTING");
 	port53(f, "-I OUTPUT 1 ", "sport", ESTABLISHED_REPLY "-j " RULES_PREFIX "OUTPUT");

@@ -108,6 +108,12 @@ static const char *dropped(const struct rules *r)
 	return r->config->mode == CONFIG_OBSERVE ? "accept" : "drop";
 }
 
+static void reverse_path(const struct rules *r, FILE *to)
+{
+	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", dropped(r));
+	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", dropped(r));
+}
+
 static void invalid(const struct rules *r, FILE *to)
 {
 	/* The end of a flow that the daemon has answered itself: conntrack has not seen the answer.
@@ -173,15 +179,26 @@ static void server(const struct rules *r, FILE *to)
  * DTLS record; so does what may be several datagrams in one (GSO, GRO), of which the second begins
  * a connection: all but the last are as long as the first, and an Initial has 1,200 bytes (RFC
  * 9000 14.1). */
-static void allowed(FILE *to)
+static void reopened(const struct rules *r, FILE *to)
 {
-	chain(to, "allowed", NULL, NULL);
-	rule(to, "tcp flags & (syn | ack) != syn accept");
+	chain(to, "reopened", NULL, NULL);
+	reverse_path(r, to);
 	rule(to, "ct direction reply accept");
 	rule(to, "meta l4proto tcp goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0xf0 == 0x10 goto undecided");
 	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
+	rule(to, "accept");
+	end(to);
+}
+
+/* Most of all packets: a segment that conntrack takes for this flow's, by its numbers. The reverse
+ * path is not asked for each of them: see rules_iptables.c. */
+static void allowed(const struct rules *r, FILE *to)
+{
+	chain(to, "allowed", NULL, NULL);
+	rule(to, "tcp flags & (syn | ack) != syn accept");
+	inside(r, to, "iifname", "goto reopened");
 	rule(to, "accept");
 	end(to);
 }
@@ -269,8 +286,7 @@ static void from_inside(const struct rules *r, FILE *to)
 {
 	char text[64];
 	chain(to, "from_inside", NULL, NULL);
-	rule(to, "meta nfproto ipv4 fib saddr . iif oif missing counter %s", dropped(r));
-	rule(to, "ip6 saddr != :: fib saddr . iif oif missing counter %s", dropped(r));
+	reverse_path(r, to);
 	/* No flow to a resolver has this mark, and no invalid packet is of a flow: what most
 	 * packets have comes early. */
 	flow_mark(r, text, "", MARK_ALLOWED);
@@ -348,9 +364,10 @@ static void prerouting(const struct rules *r, FILE *to)
 {
 	char m[64];
 	chain(to, "prerouting", "filter hook prerouting", PRIORITY_QUEUE);
+	flow_mark(r, m, "", MARK_ALLOWED);
+	rule(to, "meta mark & %#x == 0 %s goto allowed", r->mask, m);
 	rule(to, "meta mark & %#x != 0 meta mark set meta mark & %#x", r->mask, ~r->mask);
 	inside(r, to, "iifname", "goto from_inside");
-	flow_mark(r, m, "", MARK_ALLOWED);
 	rule(to, "%s accept", m);
 	rule(to, "jump answers");
 	flow_mark(r, m, "", MARK_DENIED);
@@ -430,7 +447,8 @@ void rules_nft(const struct rules *r, FILE *to)
 	denied(r, to);
 	sent(r, to);
 	undecided(r, to);
-	allowed(to);
+	reopened(r, to);
+	allowed(r, to);
 	from_inside(r, to);
 	prerouting(r, to);
 	decided(r, to);

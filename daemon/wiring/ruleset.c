@@ -449,10 +449,12 @@ static enum ruleset_count counts_what(const struct line *l)
 									 : RULESET_COUNTS;
 	if (strcmp(l->chain, RULES_PREFIX "UNSEEN") == 0)
 		return has(l, "UNSEEN -j DROP") ? RULESET_UNSEEN : RULESET_COUNTS;
-	if (strcmp(l->chain, nft ? "from_inside" : RULES_PREFIX "INSIDE") != 0)
-		return RULESET_COUNTS;
-	if (has(l, nft ? "oif missing" : "rpfilter --invert"))
+	bool inside = strcmp(l->chain, nft ? "from_inside" : RULES_PREFIX "INSIDE") == 0;
+	bool reopened = strcmp(l->chain, nft ? "reopened" : RULES_PREFIX "REOPENED") == 0;
+	if ((inside || reopened) && has(l, nft ? "oif missing" : "rpfilter --invert"))
 		return RULESET_REVERSE;
+	if (!inside)
+		return RULESET_COUNTS;
 	if (has(l, nft ? "ct state invalid counter" : "--ctstate INVALID -j "))
 		return RULESET_INVALID;
 	if (has(l, nft ? "untracked counter" : "--ctstate UNTRACKED -j MARK"))

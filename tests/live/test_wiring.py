@@ -540,6 +540,41 @@ def test_spoofed_opening(lab):
         equal(worker.packets(), [], "packets that came up")
 
 
+def test_spoofed_on_allowed(lab):
+    "on another network's allowed flow a client gets neither a datagram nor a SYN further, and its segments need the flow's numbers"
+    with wired(lab) as w:
+        worker, far = w.reader("data=allowed"), lab.sniff()
+        for source in ("10.77.3.2", "fd77:3::2"):
+            l = listener(lab, "outside", peer(source), 8003, socket.SOCK_DGRAM)
+            s = lab.socket("inside", socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((source, 0))
+            s.connect((peer(source), 8003))
+            s.send(b"own")
+            data, at = l.recvfrom(100)
+            l.sendto(b"answer", at)
+            s.settimeout(3)
+            s.recv(100)
+            remark(lab, "allowed", source, s, 8003, proto=17)
+            before = w.dropped()
+            throw(lab, "client", udp(source, s.getsockname()[1], peer(source), 8003, b"forged-here"))
+            wait_for(lambda: w.dropped() == before + 1, what="the datagram dropped by the reverse path")
+            s.send(b"own-again")
+            equal(l.recv(100), b"own-again")
+            s.close(), l.close()
+            l = listener(lab, "outside", peer(source), 8003)
+            s = lab.connect(peer(source), 8003, source, host="inside")
+            remark(lab, "allowed", source, s, 8003)
+            port = s.getsockname()[1]
+            before = w.dropped()
+            throw(lab, "client", tcp(source, port, peer(source), 8003, 0x02, b"forged-here"))
+            wait_for(lambda: w.dropped() == before + 1, what="the SYN dropped by the reverse path")
+            throw(lab, "client", tcp(source, port, peer(source), 8003, 0x18, b"forged-here", seq=1, ack=1))
+            wait_for(lambda: w.dropped() == before + 2, what="the segment dropped as invalid")
+            s.close(), l.close()
+        equal(worker.packets(), [], "packets that came up")
+        check(not far.contains(b"forged-here"), "it went out")
+
+
 def test_kept_from_ours(lab):
     "what another program's rules keep from ours (an ACCEPT before them, a chain emptied) does not go out; internal hosts stay in reach"
     with wired(lab) as w:

@@ -172,18 +172,18 @@ static void what_opens_comes_up(void **state)
 	for (unsigned start = 0; start < 0x10000; start += start % 0x100 == 0xff ? 1 : 0x55)
 		for (int six = 0; six < 2; six++) {
 			uint8_t payload[2] = {(uint8_t)(start >> 8), (uint8_t)start};
-			program(six, "ALLOWED", 0, opens);
+			program(six, "REOPENED", 0, opens);
 			build(&w, six, 17, 0, payload, 2);
 			assert_int_equal(says(opens, &w), quic_may_open(cursor_of(payload, 2)));
 		}
 	for (int six = 0; six < 2; six++) {
-		program(six, "ALLOWED", 0, opens);
+		program(six, "REOPENED", 0, opens);
 		build(&w, six, 17, 0, (const uint8_t *)"\x16\xfe\xfd", 3);
 		assert_true(says(opens, &w));
 		build(&w, six, 17, 0, (const uint8_t *)"\x80", 1); /* nothing opens in a byte */
 		assert_false(says(opens, &w));
 	}
-	program(true, "ALLOWED", 0, opens);
+	program(true, "REOPENED", 0, opens);
 	build(&w, true, 60, 0, (const uint8_t *)"", 1); /* an extension header hides it */
 	assert_true(says(opens, &w));
 }
