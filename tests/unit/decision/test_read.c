@@ -179,12 +179,30 @@ static void what_is_damaged(void **state)
 	assert_int_equal(record_read(line, b.len, &d), RECORD_GOOD);
 }
 
+/* A member that this version does not know is no harm; a control character is no JSON. */
+static void what_is_strange_in_a_good_line(void **state)
+{
+	static char line[RECORD_MAX], more[RECORD_MAX + 32];
+	struct decision d, want = example();
+	struct buf b = BUF_OF(line);
+	strcpy(want.user, "anna b");
+	record_write(&b, &want, NULL);
+	snprintf(more, sizeof more, "{\"aaa\":\"b\",%s", line + 1);
+	assert_int_equal(record_read(more, strlen(more), &d), RECORD_GOOD);
+	assert_string_equal(d.user, "anna b");
+	for (char bad = 1; bad < 0x20; bad++) {
+		strstr(line, "anna")[4] = bad;
+		assert_int_equal(record_read(line, b.len, &d), RECORD_DAMAGED);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_records_come_back), cmocka_unit_test(every_word_comes_back),
 		cmocka_unit_test(every_time_comes_back),    cmocka_unit_test(what_is_no_record),
 		cmocka_unit_test(what_is_damaged),
+		cmocka_unit_test(what_is_strange_in_a_good_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
