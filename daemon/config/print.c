@@ -203,7 +203,7 @@ static void put_option(FILE *to, const struct option *o, const void *row, const 
 	fprintf(to, ";%s", after);
 }
 
-static char *option_text(const struct option *o, const void *row)
+char *option_text(const struct option *o, const void *row)
 {
 	char *text = NULL;
 	size_t len;

@@ -76,6 +76,8 @@ extern const struct table schema_main;
 
 const struct option *table_find(const struct table *t, const char *name);
 
+/* An option as it would be printed: "mode = \"enforce\";", "" where it is not set. The caller's. */
+char *option_text(const struct option *o, const void *row);
 /* Whether two rows say the same, as they would be printed. */
 bool option_same(const struct option *o, const void *a, const void *b);
 /* Names each option of a table, and of its groups, that differs and can't be changed at run time.

@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "config/config.h"
 #include "control/call.h"
+#include "policy/load.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ int ctl_why(int argc, char **argv);
 int ctl_denials(int argc, char **argv);
 int ctl_reach(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
+int ctl_diff(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
 int ctl_vouchers(int argc, char **argv);
@@ -43,6 +45,10 @@ struct ctl_option {
 /* Reads argv[1..]; the common ones are always known. *next is the first word that is no option,
  * where `words` allows one. False after saying what is wrong. */
 bool ctl_options(int argc, char **argv, const struct ctl_option *options, int *next);
+
+/* The same with up to `max` words between and behind the options; *count is how many there are. */
+bool ctl_words(int argc, char **argv, const struct ctl_option *options, const char **words,
+	       size_t max, size_t *count);
 
 /* Says how the command is called (and why, if given) on standard error; EXIT_USAGE. */
 int ctl_usage(const char *usage, const char *wrong);
@@ -85,6 +91,10 @@ void ctl_set(json_t *j, const char *key, const char *text);
 /* The users file: given, or as the configuration says. Owned by the caller; NULL after saying why.
  */
 char *ctl_users_file(const char *given);
+
+/* Loads a configuration to ask it; false after saying all that is wrong with it. What was made is
+ * policy_free's. */
+bool ctl_policy(const char *path, struct policy *out);
 
 /* Whether the policy has a tier, by the configuration, else by the daemon. EXIT_DONE, also where
  * neither can be asked; EXIT_NO after saying what to do. */

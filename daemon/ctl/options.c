@@ -70,6 +70,24 @@ bool ctl_options(int argc, char **argv, const struct ctl_option *options, int *n
 	return true;
 }
 
+bool ctl_words(int argc, char **argv, const struct ctl_option *options, const char **words,
+	       size_t max, size_t *count)
+{
+	int next;
+	for (*count = 0; ctl_options(argc, argv, options, &next); ++*count) {
+		if (next == argc)
+			return true;
+		if (*count == max) {
+			fprintf(stderr, "tiergatectl: %s is too much\n", argv[next]);
+			return false;
+		}
+		words[*count] = argv[next];
+		argc -= next;
+		argv += next;
+	}
+	return false;
+}
+
 int ctl_usage(const char *usage, const char *wrong)
 {
 	if (ctl.help) {

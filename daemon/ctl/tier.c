@@ -60,3 +60,12 @@ int ctl_tier(const char *tier)
 	config_free(c);
 	return status;
 }
+
+bool ctl_policy(const char *path, struct policy *out)
+{
+	struct errors errors = {0};
+	bool good = policy_load(path, CONFIG_FOR_CHECK, out, &errors);
+	errors_print(&errors, stderr);
+	errors_deinit(&errors);
+	return good;
+}

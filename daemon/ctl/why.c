@@ -124,12 +124,11 @@ static void show(const json_t *r, bool by_user, bool at)
 /* Compiles the configuration here and asks it: for a draft, or where no daemon runs. */
 static json_t *ask_file(const char *file, const json_t *question, int *status)
 {
-	struct errors errors = {0};
 	char wrong[256] = "";
 	struct buf b = BUF_OF(wrong);
 	json_t *answer = json_object();
 	struct policy p = {0};
-	bool good = policy_load(file, CONFIG_FOR_CHECK, &p, &errors);
+	bool good = ctl_policy(file, &p);
 	*status = EXIT_NO;
 	const struct who_from from = {.snapshot = p.snapshot};
 	if (good && explain(&from, question, clock_now(), clock_ahead(), answer, &b)) {
@@ -138,8 +137,6 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 		fprintf(stderr, "tiergatectl: %s\n", wrong);
 		*status = EXIT_USAGE;
 	}
-	errors_print(&errors, stderr);
-	errors_deinit(&errors);
 	policy_free(&p);
 	if (*status == EXIT_DONE)
 		return answer;

@@ -235,8 +235,7 @@ int64_t schedule_next_edge(const struct schedule *s, int64_t now)
 	return 0;
 }
 
-/* "mon-fri", "sat,sun", "mon,wed-fri": runs of days are joined. */
-static void days_format(uint8_t days, struct buf *b)
+void schedule_days_format(uint8_t days, struct buf *b)
 {
 	bool comma = false;
 	for (unsigned d = 0; d < 7; d++) {
@@ -255,7 +254,7 @@ static void days_format(uint8_t days, struct buf *b)
 
 void schedule_format(const struct schedule *s, struct buf *b)
 {
-	days_format(s->days, b);
+	schedule_days_format(s->days, b);
 	buf_printf(b, " %02d:%02d-%02d:%02d", s->from / 60, s->from % 60, s->to / 60, s->to % 60);
 	if (s->except) {
 		buf_text(b, " and not ");

@@ -38,6 +38,8 @@ bool schedule_active(const struct schedule *s, int64_t now);
 /* The first time after now at which schedule_active changes; 0: never. */
 int64_t schedule_next_edge(const struct schedule *s, int64_t now);
 
+/* "mon-fri", "mon,wed-fri": runs of days are joined. */
+void schedule_days_format(uint8_t days, struct buf *b);
 /* "mon-fri 08:00-18:00", and "Sat 11:05" for a time in a zone. */
 void schedule_format(const struct schedule *s, struct buf *b);
 void zone_format(const struct zone *z, int64_t now, struct buf *b);

@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status sessions login logout why denials reach watch reload passwd vouchers wiring'
+	local verbs='status sessions login logout why diff denials reach watch reload passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -17,6 +17,7 @@ _tiergatectl() {
 	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
+	diff) mapfile -t COMPREPLY < <(compgen -f -W '--json' -- "$cur"); return ;;
 	denials | reach) words='--address --user --json' ;;
 	watch) words='--user --tier --address --name --action --json' ;;
 	passwd) words='--user --tier --keep --lock --unlock --remove --users --config' ;;

@@ -123,7 +123,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	static const char *const names[] = {"conf", "users", "socket", "bad"};
+	static const char *const names[] = {"conf", "users", "socket", "bad", "new"};
 	kill(daemon_pid, SIGKILL);
 	waitpid(daemon_pid, NULL, 0);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -250,6 +250,45 @@ static void tells_why(void **state)
 	want("why --tier press --to www.youtube.com --config /nowhere", 1, "can't be read");
 }
 
+/* A policy file of the folder, with something replaced. */
+static const char *variant(const char *name, const char *old, const char *new)
+{
+	FILE *f = fopen(in_dir(name), "w");
+	const char *at = strstr(policy, old);
+	fprintf(f, "%.*s%s%s", (int)(at - policy), policy, new, at + strlen(old));
+	fclose(f);
+	return in_dir(name);
+}
+
+static void differ(const char *more, const char *other, int status, const char *said)
+{
+	char line[256];
+	snprintf(line, sizeof line, "diff %s %s %s", in_dir("conf"), other, more);
+	want(line, status, said);
+}
+
+static void compares(void **state)
+{
+	differ("", variant("new", "comms", "press office"), 0, "");
+	assert_string_equal(output, "");
+	differ("", variant("new", "\"youtube.com\"", "\"youtube.com\", \"!ads.youtube.com\""), 1,
+	       "- press may no longer reach ads.youtube.com\n"
+	       "    at all addresses but 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8\n"
+	       "    by tcp/80, tcp/443, udp/443; known by name, name+address\n"
+	       "    it was allow-line, conf:3; it is no-line; site social\n");
+	differ("--json", variant("new", "youtube.com", "*.youtube.com\", \"=a.youtube.com"), 0, "");
+	differ("--json", variant("new", "[ \"press\" ]", "[ \"*\" ]"), 1,
+	       "{\"change\":\"gains\",\"tiers\":[\"guest\"],\"names\":[\"youtube.com\"],"
+	       "\"addresses_but\":[\"10.0.0.0/8\",");
+	differ("", variant("new", "tiers", "mode = \"observe\"; tiers"), 1,
+	       "~ mode: was mode = \"enforce\"; and is mode = \"observe\";\n");
+	differ("", variant("new", "tiers", "tyres"), 3, "new:1");
+	differ("", "third", 3, "third: ");
+	differ("third", in_dir("conf"), 2, "third is too much");
+	differ("", "", 2, "usage: tiergatectl diff OLD.conf NEW.conf");
+	unlink(in_dir("new"));
+}
+
 static void reloads(void **state)
 {
 	want("reload", 0, "the configuration is loaded");
@@ -315,7 +354,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 12);
+	assert_int_equal(commands, 13);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)
@@ -392,6 +431,7 @@ int main(void)
 		cmocka_unit_test(shows_the_status),
 		cmocka_unit_test(signs_in_and_out),
 		cmocka_unit_test(tells_why),
+		cmocka_unit_test(compares),
 		cmocka_unit_test(reloads),
 		cmocka_unit_test(watches),
 		cmocka_unit_test(says_that_there_is_no_daemon),

@@ -199,8 +199,10 @@ static void what_is_strange_in_a_good_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(golden_records_come_back), cmocka_unit_test(every_word_comes_back),
-		cmocka_unit_test(every_time_comes_back),    cmocka_unit_test(what_is_no_record),
+		cmocka_unit_test(golden_records_come_back),
+		cmocka_unit_test(every_word_comes_back),
+		cmocka_unit_test(every_time_comes_back),
+		cmocka_unit_test(what_is_no_record),
 		cmocka_unit_test(what_is_damaged),
 		cmocka_unit_test(what_is_strange_in_a_good_line),
 	};

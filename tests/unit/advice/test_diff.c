@@ -1,0 +1,442 @@
+/* What diff says of two policies, and its words, against asking both about flow after flow. */
+#include "advice/diff.h"
+#include "config/value.h"
+#include "unit.h"
+
+#include "policy/random_policy.h"
+
+/* ---- a row's words against a flow, by the words alone ---- */
+
+static bool below(const char *host, const char *name)
+{
+	size_t n = strlen(host), m = strlen(name);
+	return n > m && strcmp(host + n - m, name) == 0 && host[n - m - 1] == '.';
+}
+
+/* By the longest word that covers the name. */
+static bool in_names(const json_t *list, const char *host)
+{
+	bool in = false;
+	size_t best = 0, i;
+	json_t *word;
+	json_array_foreach(list, i, word)
+	{
+		const char *text = json_string_value(word);
+		bool not = *text == '!';
+		text += not ;
+		bool tree = *text != '=' && strncmp(text, "*.", 2) != 0;
+		bool covers = strcmp(text, "*") == 0;
+		if (covers) {
+			in = true;
+			continue;
+		}
+		if (*text == '=')
+			covers = strcmp(host, ++text) == 0;
+		else
+			covers = below(host, text += tree ? 0 : 2) ||
+				 (tree && strcmp(host, text) == 0);
+		if (covers && strlen(text) >= best) {
+			best = strlen(text);
+			in = !not ;
+		}
+	}
+	return in;
+}
+
+static bool in_range(const char *text, const struct address *a)
+{
+	char first[ADDRESS_TEXT] = "";
+	const char *dash = strchr(text, '-');
+	struct network n;
+	if (!dash) {
+		assert_true(network_parse(text, &n));
+		return network_has(&n, a);
+	}
+	memcpy(first, text, (size_t)(dash - text));
+	struct address from = build_address(first), to = build_address(dash + 1);
+	return address_is4(&from) == address_is4(a) && memcmp(&from, a, sizeof from) <= 0 &&
+	       memcmp(a, &to, sizeof to) <= 0;
+}
+
+static bool in_addresses(const json_t *row, const struct address *a)
+{
+	const json_t *but = json_object_get(row, "addresses_but");
+	const json_t *list = but ? but : json_object_get(row, "addresses");
+	size_t i;
+	json_t *word;
+	bool in = false;
+	if (!list)
+		return true;
+	json_array_foreach(list, i, word) in |= in_range(json_string_value(word), a);
+	return in != !!but;
+}
+
+static bool in_ports(const json_t *list, const struct facts *f)
+{
+	size_t i;
+	json_t *word;
+	bool in = !list;
+	json_array_foreach(list, i, word)
+	{
+		struct config_port p;
+		if (strcmp(json_string_value(word), "other protocols") == 0)
+			continue;
+		if (!port_parse(json_string_value(word), &p))
+			fail_msg("%s", json_string_value(word));
+		in |= p.transport == f->transport && p.first <= f->port && f->port <= p.last;
+	}
+	return in;
+}
+
+static bool has_word(const json_t *list, const char *want)
+{
+	size_t i;
+	json_t *word;
+	json_array_foreach(list, i,
+			   word) if (strcmp(json_string_value(word), want) == 0) return true;
+	return false;
+}
+
+static const char *evidence_word(const struct facts *f)
+{
+	static const char *const words[] = {
+		"", "address", "", "dns", "name", "name", "name+address", "name+address"};
+	if (f->evidence == EVIDENCE_ECH_OUTER)
+		return f->mismatch ? "ech-outer" : "ech-outer+address";
+	return words[f->evidence];
+}
+
+static bool is_in_words(const json_t *row, const struct facts *f)
+{
+	const json_t *evidence = json_object_get(row, "evidence");
+	bool known = f->tier && (f->tier[0] == 't');
+	bool who = known ? has_word(json_object_get(row, "tiers"), f->tier)
+			 : json_is_true(json_object_get(row, "nobody"));
+	bool what = f->host ? in_names(json_object_get(row, "names"), f->host->text)
+			    : json_is_true(json_object_get(row, "unnamed"));
+	return who && what && in_addresses(row, &f->server) &&
+	       in_ports(json_object_get(row, "ports"), f) &&
+	       (!evidence || has_word(evidence, evidence_word(f)));
+}
+
+/* ---- a flow's classes ---- */
+
+static uint16_t name_class(const struct atoms *a, const char *host)
+{
+	const struct name_atom *best = &a->names[0];
+	size_t longest = 0;
+	for (size_t i = 1; i < a->name_count; i++) {
+		const char *text = a->names[i].host->text;
+		bool covers = a->names[i].below ? below(host, text) : strcmp(host, text) == 0;
+		if (covers && strlen(text) > longest) {
+			best = &a->names[i];
+			longest = strlen(text);
+		}
+	}
+	return best->class;
+}
+
+static void classes(const struct atoms *a, const struct facts *f, int64_t now,
+		    uint16_t at[DIMENSIONS])
+{
+	memset(at, 0, DIMENSIONS * sizeof *at);
+	for (uint16_t i = 1; f->tier && i < a->tier_count; i++)
+		if (strcmp(a->tiers[i], f->tier) == 0)
+			at[BY_TIER] = i;
+	at[BY_NAME] = f->host ? name_class(a, f->host->text) : NAMELESS;
+	for (size_t i = 0; i < a->address_count; i++)
+		if (memcmp(&a->addresses[i].first, &f->server, sizeof f->server) <= 0)
+			at[BY_ADDRESS] = a->addresses[i].class;
+	for (size_t i = 0; i < a->port_count; i++)
+		if (a->ports[i].transport == f->transport && a->ports[i].first <= f->port)
+			at[BY_PORT] = a->ports[i].class;
+	for (size_t i = 0; i < a->time_count; i++)
+		if (a->times[i].first <= now)
+			at[BY_TIME] = a->times[i].class;
+	at[BY_EVIDENCE] = f->evidence == EVIDENCE_ADDRESS     ? KNOWN_ADDRESS
+			  : f->evidence == EVIDENCE_DNS       ? KNOWN_DNS
+			  : f->evidence >= EVIDENCE_HOST_DNS  ? KNOWN_NAME_ADDRESS
+			  : f->evidence != EVIDENCE_ECH_OUTER ? KNOWN_NAME
+			  : f->mismatch                       ? KNOWN_OUTER_ASTRAY
+							      : KNOWN_OUTER;
+}
+
+/* ---- the comparison ---- */
+
+static bool allows(const struct policy *p, const struct facts *f, int64_t now)
+{
+	return decide(p->snapshot, f, now).action == ACTION_ALLOW;
+}
+
+static void check_flow(const struct diff *d, json_t *const *words, const struct policy p[2],
+		       const struct facts *f, int64_t now, unsigned *differ)
+{
+	uint16_t at[DIMENSIONS];
+	bool was = allows(&p[0], f, now), is = allows(&p[1], f, now);
+	classes(diff_atoms(d), f, now, at);
+	size_t row = diff_row_of(d, at);
+	assert_true((row != SIZE_MAX) == (was != is));
+	if (row != SIZE_MAX)
+		assert_int_equal(diff_row_gains(d, row), is);
+	*differ += was != is;
+	for (size_t i = 0; i < diff_rows(d); i++)
+		if (diff_row_has(d, i, BY_TIME, at[BY_TIME]))
+			if (is_in_words(words[i], f) != (i == row)) {
+				char t[50];
+				fail_msg("tier %s, host %s, server %s, port %d/%d, evidence %d, "
+					 "mismatch %d: in row %zu, not %s",
+					 f->tier, f->host ? f->host->text : "-",
+					 address_format(&f->server, t), f->transport, f->port,
+					 f->evidence, f->mismatch, row, json_dumps(words[i], 0));
+			}
+}
+
+static void check(const struct policy p[2], unsigned *differ)
+{
+	struct diff *d = diff_new(&p[0], &p[1], NOW);
+	assert_non_null(d);
+	json_t **words = calloc(diff_rows(d) + 1, sizeof *words);
+	for (size_t i = 0; i < diff_rows(d); i++)
+		words[i] = diff_row_words(d, i);
+	for (int i = 0; i < 150; i++) {
+		struct flow_facts x;
+		random_facts(&x);
+		x.f.host = x.f.host ? &x.host : NULL;
+		x.f.port += x.f.port == 0;
+		if (x.f.evidence != EVIDENCE_ECH_OUTER)
+			x.f.mismatch =
+				x.f.evidence == EVIDENCE_SNI || x.f.evidence == EVIDENCE_HOST;
+		int64_t now = chance(30) ? NOW + random_below(3)
+					 : NOW + (int64_t)random_below(14 * 86400) * NS_PER_S;
+		check_flow(d, words, p, &x.f, now, differ);
+	}
+	for (size_t i = 0; i < diff_rows(d); i++)
+		json_decref(words[i]);
+	free(words);
+	diff_free(d);
+}
+
+/* The default of ports written out, as the loader does it. */
+static void write_ports(struct config_line *lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct config_line *l = &lines[i];
+		static const char *const usual[] = {"tcp/80", "tcp/443", "udp/443"};
+		for (size_t k = 0; k < 3 && (k || !l->port_count); k++)
+			*GROW(l->ports, l->port_count) = build_port(usual[k]);
+	}
+}
+
+static void usual_ports(struct config *c)
+{
+	for (size_t i = 0; i < c->allow_count; i++)
+		if (!c->allow[i].port_count)
+			write_ports(&c->allow[i], 1);
+	for (size_t i = 0; i < c->deny_count; i++)
+		if (!c->deny[i].port_count)
+			write_ports(&c->deny[i], 1);
+}
+
+/* One thing is otherwise. */
+static void mutate(struct config *c)
+{
+	struct config_line *l = c->allow_count ? &c->allow[random_below(c->allow_count)] : NULL;
+	struct config_site *s = &c->sites[random_below(c->site_count)];
+	switch (random_below(7)) {
+	case 0: random_line(c, ALLOW); break;
+	case 1: random_line(c, DENY); break;
+	case 2: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(hosts)); break;
+	case 3: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(networks)); break;
+	case 4: c->schedules[0].to = 1000; break;
+	case 5:
+		if (l)
+			l->evidence = CONFIG_EVIDENCE_UNSET + random_below(5);
+		break;
+	case 6: build_network(&c->internal, "203.0.113.0/25"); break;
+	}
+}
+
+static bool compile(struct config *c, struct policy *out)
+{
+	struct errors errors = {0};
+	usual_ports(c);
+	*out = (struct policy){c, snapshot_compile(c, &errors)};
+	errors_deinit(&errors);
+	return out->snapshot;
+}
+
+static void test_against_asking(void **state)
+{
+	unsigned compared = 0, differ = 0;
+	for (int round = 0; round < 600; round++) {
+		struct config c[2];
+		struct policy p[2];
+		uint64_t seed = random_state;
+		random_config(&c[0]);
+		if (round % 3) /* the same, but for something; else another */
+			random_state = seed;
+		random_config(&c[1]);
+		if (round % 3)
+			mutate(&c[1]);
+		bool good = compile(&c[0], &p[0]);
+		if (compile(&c[1], &p[1]) && good) {
+			compared++;
+			check(p, &differ);
+		}
+		for (int i = 0; i < 2; i++) {
+			snapshot_free(p[i].snapshot);
+			build_free(&c[i]);
+		}
+	}
+	assert_true(compared > 350);
+	assert_true(differ > 3000);
+}
+
+#define SWAP(array, i, k)                                                                          \
+	do {                                                                                       \
+		size_t one = (i), other = (k);                                                     \
+		__typeof__(*(array)) kept = (array)[one];                                          \
+		(array)[one] = (array)[other];                                                     \
+		(array)[other] = kept;                                                             \
+	} while (0)
+
+/* Lines, sites, tiers and entries in another order are the same policy. */
+static void test_reordered(void **state)
+{
+	unsigned compared = 0;
+	for (int round = 0; round < 300; round++) {
+		struct config c[2];
+		struct policy p[2];
+		uint64_t seed = random_state;
+		random_config(&c[0]);
+		random_state = seed;
+		random_config(&c[1]);
+		for (uint32_t i = 0; i < c[1].allow_count; i++)
+			SWAP(c[1].allow, i, random_below(c[1].allow_count));
+		for (uint32_t i = 0; i < c[1].deny_count; i++)
+			SWAP(c[1].deny, i, random_below(c[1].deny_count));
+		SWAP(c[1].sites, random_below(5), random_below(5));
+		SWAP(c[1].tiers, random_below(4), random_below(4));
+		SWAP(c[1].schedules, 0, 1);
+		for (size_t s = 0; s < 5; s++) {
+			struct site_list *l = &c[1].sites[s].list[0];
+			if (l->count > 1)
+				SWAP(l->item, 0, l->count - 1);
+		}
+		bool good = compile(&c[0], &p[0]);
+		if (compile(&c[1], &p[1]) && good) {
+			struct diff *d = diff_new(&p[0], &p[1], NOW);
+			json_t *others = diff_others(&p[0], &p[1]);
+			assert_int_equal(diff_rows(d), 0);
+			assert_int_equal(json_array_size(others), 0);
+			json_decref(others);
+			diff_free(d);
+			compared++;
+		}
+		for (int i = 0; i < 2; i++) {
+			snapshot_free(p[i].snapshot);
+			build_free(&c[i]);
+		}
+	}
+	assert_true(compared > 150);
+}
+
+/* ---- words that people read ---- */
+
+static void base(struct config *c)
+{
+	*c = (struct config){0};
+	build_tier(c, "staff", "", 0, 0);
+	build_tier(c, "press", "staff", 0, 0);
+	build_schedule(c, "office", 0x1f, 480, 1080, "Europe/Sofia");
+	build_schedule(c, "shop", 0x7f, 1320, 360, "America/New_York");
+	build_site(c, "social", "instagram.com =youtube.com !bad.instagram.com");
+	build_line(c, ALLOW, "staff", "social", "tcp/443");
+}
+
+/* Compares the base with a change of it; the first row, as JSON without its spaces. */
+static void says(void (*change)(struct config *c), size_t rows, const char *want)
+{
+	struct config c[2];
+	struct policy p[2];
+	base(&c[0]);
+	base(&c[1]);
+	change(&c[1]);
+	assert_true(compile(&c[0], &p[0]) && compile(&c[1], &p[1]));
+	struct diff *d = diff_new(&p[0], &p[1], NOW);
+	json_t *words = rows ? diff_row_words(d, 0) : json_null();
+	char *text = json_dumps(words, JSON_COMPACT | JSON_ENCODE_ANY);
+	assert_string_equal(text, want);
+	assert_int_equal(diff_rows(d), rows);
+	free(text);
+	json_decref(words);
+	diff_free(d);
+	for (int i = 0; i < 2; i++) {
+		snapshot_free(p[i].snapshot);
+		build_free(&c[i]);
+	}
+}
+
+#define ROW(change, tiers, names, rest, was, is)                                                   \
+	"{\"change\":\"" change "\",\"tiers\":[" tiers "],\"names\":[" names                       \
+	"],\"ports\":[\"tcp/443\"]," rest                                                          \
+	"\"evidence\":[\"name\",\"name+address\"],\"sites\":[\"social\"],\"was\":{" was            \
+	"},\"is\":{" is "}}"
+#define NONE    "\"reasons\":[\"no-line\"]"
+#define ALLOWED "\"reasons\":[\"allow-line\"],\"rules\":[\"t.conf:101\"]"
+#define BOTH    "\"staff\",\"press\""
+#define SOCIAL  "\"!bad.instagram.com\",\"instagram.com\",\"=youtube.com\""
+
+static void in_office(struct config *c)
+{
+	c->allow[0].when = strdup("office");
+}
+
+static void in_the_shop(struct config *c)
+{
+	c->allow[0].when = strdup("shop");
+}
+
+static void until_summer(struct config *c)
+{
+	c->allow[0].expires = INT64_C(1814313600) * NS_PER_S; /* 2027-06-30 00:00 UTC */
+}
+
+static void for_press(struct config *c)
+{
+	build_words_free(&c->allow[0].tiers);
+	c->allow[0].tiers = build_words("press");
+}
+
+static void a_name_more(struct config *c)
+{
+	*GROW(c->sites[0].list[0].item, c->sites[0].list[0].count) =
+		build_entry("bad.instagram.com");
+	*GROW(c->sites[0].list[0].item, c->sites[0].list[0].count) = build_entry("youtube.com");
+}
+
+static void test_words(void **state)
+{
+	says(in_office, 1,
+	     ROW("loses", BOTH, SOCIAL,
+		 "\"when\":\"mon-thu 18:00-08:00, fri 18:00 to mon 08:00 (Europe/Sofia)\",",
+		 ALLOWED, NONE));
+	says(in_the_shop, 1,
+	     ROW("loses", BOTH, SOCIAL, "\"when\":\"mon-sun 06:00-22:00 (America/New_York)\",",
+		 ALLOWED, NONE));
+	says(until_summer, 1,
+	     ROW("loses", BOTH, SOCIAL, "\"when\":\"from 2027-06-30 03:00 on (Europe/Sofia)\",",
+		 ALLOWED, NONE));
+	says(for_press, 1, ROW("loses", "\"staff\"", SOCIAL, "", ALLOWED, NONE));
+	says(a_name_more, 1, ROW("gains", BOTH, "\"*.youtube.com\"", "", NONE, ALLOWED));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_against_asking),
+		cmocka_unit_test(test_reordered),
+		cmocka_unit_test(test_words),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
