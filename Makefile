@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench bench-full asan ubsan tsan soak-login cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -166,6 +166,10 @@ $B/live/nfq_limit: tests/live/nfq_limit.c
 bench: all $(BENCH) $B/live/hello_load $B/live/nfq_limit
 	@for b in $(BENCH); do echo "== $$b"; $$b || exit 1; done
 	@scripts/bench-live
+# against the peers that scripts/install-deps bench brings; figures in $B/bench
+bench-full: all $B/live/hello_load $B/live/nfq_limit $B/live/bulk_load
+	@scripts/install-deps bench
+	@scripts/bench-full
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -211,5 +215,5 @@ clean:
 	rm -rf $B
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
-	soak-login cover bench format lint demo install clean
+	soak-login cover bench bench-full format lint demo install clean
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -116,6 +116,10 @@ static void tell_cut(struct lane *l, const struct flow_key *key, bool closed)
 
 static void remark(struct gateway *g, struct lane *l, const struct remark *r)
 {
+	if (r->verdict == VERDICT_DROP) {
+		conntrack_forget_closed(g->conntrack, &r->key);
+		return;
+	}
 	bool ends = r->verdict == VERDICT_DENIED;
 	bool closed = ends && conntrack_closed(g->conntrack, &r->key);
 	if (!closed)

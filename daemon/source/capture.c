@@ -536,6 +536,8 @@ static void redirect(struct source *s, const struct reply_redirect *r)
 
 static bool remark(struct source *s, const struct flow_key *key, uint32_t isn, enum verdict v)
 {
+	if (v == VERDICT_DROP) /* nobody sends the SYN again: it is judged now */
+		return false;
 	struct track *k = tracks_find_key(capture_of(s)->tracks, key);
 	if (k && v == VERDICT_PENDING) {
 		k->entry = ENTRY_NONE;

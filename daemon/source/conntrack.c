@@ -291,6 +291,12 @@ int conntrack_delete(struct conntrack *c, const struct flow_key *key)
 	return change(c, key, &(struct change){.type = IPCTNL_MSG_CT_DELETE});
 }
 
+void conntrack_forget_closed(struct conntrack *c, const struct flow_key *key)
+{
+	if (conntrack_closed(c, key))
+		conntrack_delete(c, key);
+}
+
 /* --- the sweep of an epoch ----------------------------------------------------------------- */
 
 struct sweep {

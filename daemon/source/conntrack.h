@@ -46,6 +46,14 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 /* Whether a TCP connection that the kernel knows is over, both ways or by a reset. */
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key);
 
+/* Forgets a flow; 0, -ENOENT or -errno. */
+int conntrack_delete(struct conntrack *c, const struct flow_key *key);
+
+/* Forgets a TCP connection that is over, so that a SYN on its ports opens another one. The kernel
+ * does so by itself, but not where a segment came after the reset: then the new connection would
+ * have the old one's mark. */
+void conntrack_forget_closed(struct conntrack *c, const struct flow_key *key);
+
 /* Asks about entries one by one, from any thread. NULL where there is no netlink socket. */
 struct conntrack_asker;
 struct conntrack_asker *conntrack_asker_open(void);
@@ -54,9 +62,6 @@ void conntrack_asker_close(struct conntrack_asker *a);
 /* Whether the kernel has a flow's entry, and the flow leaves by another port than its client's (its
  * source is translated, and nothing else). */
 bool conntrack_leaves_elsewhere(struct conntrack_asker *a, const struct flow_key *key);
-
-/* Forgets a flow; 0, -ENOENT or -errno. */
-int conntrack_delete(struct conntrack *c, const struct flow_key *key);
 
 /* Clears our bits of every flow whose mark has this epoch, before the number is used again; or of
  * all flows. How many there were, or -errno. Opens its own socket: needs no struct. */

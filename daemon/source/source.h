@@ -64,8 +64,9 @@ struct source_ops {
 	 * sequence at seq. Live only; replay ignores it. */
 	void (*reset_server)(struct source *s, const struct flow_key *key, uint32_t seq);
 	/* A flow already decided has another outcome now: its mark is set to v (VERDICT_PENDING:
-	 * cleared, so that its next packet comes up). isn: of its client, TCP. False: there is no
-	 * room for it now, and the caller has to come back. */
+	 * cleared, so that its next packet comes up). VERDICT_DROP: a SYN on its ports was dropped;
+	 * its entry is forgotten if its connection is over. isn: of its client, TCP. False: there
+	 * is no room for it now, and the caller has to come back. */
 	bool (*remark)(struct source *s, const struct flow_key *key, uint32_t isn, enum verdict v);
 	/* Answers a plain HTTP request of a denied flow. Live only; replay ignores it. */
 	void (*redirect)(struct source *s, const struct reply_redirect *r);

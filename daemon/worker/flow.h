@@ -22,9 +22,10 @@ struct flow {
 	bool stuck : 1;  /* held bytes of it passed before it had a name, as no more came */
 	bool unsaid : 1; /* denied since, if it is still open: no record yet */
 	bool unfit : 1;  /* a name that no line allows stands in what is held: it is not let go */
-	bool shows_part : 1;  /* a part of a name stands there: it is let go with care */
-	bool recorded : 1;    /* its decision is in the log */
-	bool passed : 1;      /* it was allowed once: its end is worth a record */
+	bool shows_part : 1; /* a part of a name stands there: it is let go with care */
+	bool recorded : 1;   /* its decision is in the log */
+	bool knocked : 1; /* a SYN on its ports was dropped, and the kernel asked if it is over */
+	bool passed : 1;  /* it was allowed once: its end is worth a record */
 	bool unconfirmed : 1; /* who its client is was told by a frame alone */
 	bool has_mac : 1;
 	uint8_t mac[6];

@@ -231,16 +231,28 @@ static enum syn syn_kind(const struct worker *w, const struct flow *f, const str
 	return SYN_OPENS;
 }
 
+/* The kernel's entry may be that of a connection which is over. The first such SYN is dropped, and
+ * comes again; by then the kernel has forgotten what was over. */
+static void intruding_syn(struct worker *w, struct flow *f, uint64_t id)
+{
+	struct source *s = w->o.source;
+	if (f->state == FLOW_ALLOWED && !f->knocked &&
+	    s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_DROP)) {
+		f->knocked = true;
+		give(w, id, VERDICT_DROP);
+		return;
+	}
+	flow_identify(w, f);
+	flow_deny(w, f, REASON_SYN_AGAIN, id);
+}
+
 /* False where the packet has its verdict. */
 static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 {
 	switch (syn_kind(w, f, w->packet)) {
 	case SYN_REPEATS: return true;
 	case SYN_LATE: give(w, a->id, VERDICT_DROP); return false;
-	case SYN_INTRUDES:
-		flow_identify(w, f);
-		flow_deny(w, f, REASON_SYN_AGAIN, a->id);
-		return false;
+	case SYN_INTRUDES: intruding_syn(w, f, a->id); return false;
 	case SYN_RACES:
 		give(w, a->id, VERDICT_DROP); /* the client sends it again */
 		flow_conclude(w, f);

@@ -169,6 +169,8 @@ static int64_t on_now(struct source *s, int64_t *ahead)
 static bool on_remark(struct source *s, const struct flow_key *key, uint32_t isn, enum verdict v)
 {
 	struct kernel *k = (struct kernel *)s;
+	if (v == VERDICT_DROP) /* its connection is not over here */
+		return true;
 	k->entry[key->client_port % PORTS] = v == VERDICT_PENDING ? ENTRY_NONE : DENIED_ENTRY;
 	return true;
 }

@@ -1,6 +1,6 @@
 /* hello_load: new connections a second, each with a real TLS ClientHello.
  * server: hello_load serve PORT                answers every first bytes with one byte "k"
- * client: hello_load dial ADDRESS PORT SECONDS PARALLEL NAME[,NAME...] [SOURCE-ADDRESS]
+ * client: hello_load dial ADDRESS PORT SECONDS PARALLEL NAME[,NAME...] [SOURCE-ADDRESS [RATE]]
  * The client prints done (answered "k") and refused (reset or unreachable) a second, failed (no
  * answer in 3 s), and p50/p99/p99.9 microseconds from connect to answer. SIGTERM ends it early,
  * with its figures. A name given more than once weighs more. */
@@ -175,6 +175,8 @@ static int dial(int argc, char **argv)
 	struct sockaddr_in from = {.sin_family = AF_INET};
 	if (argc > 7)
 		inet_pton(AF_INET, argv[7], &from.sin_addr);
+	double rate =
+		argc > 8 ? atof(argv[8]) : 0; /* new connections a second at most; 0: no limit */
 	struct conn *c = calloc(par, sizeof *c);
 	for (int i = 0; i < par; i++)
 		c[i].fd = -1;
@@ -188,7 +190,7 @@ static int dial(int argc, char **argv)
 	uint8_t h[2048];
 	for (double t = t0; t < end && !over; t = now()) {
 		for (int i = 0; i < par; i++)
-			if (c[i].fd < 0) {
+			if (c[i].fd < 0 && (!rate || seq < (t - t0) * rate)) {
 				int f = socket(fam, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
 				struct linger lg = {1, 0};
 				setsockopt(f, SOL_SOCKET, SO_LINGER, &lg, sizeof lg);
@@ -212,7 +214,7 @@ static int dial(int argc, char **argv)
 				ev.data.u32 = i;
 				epoll_ctl(e, EPOLL_CTL_ADD, f, &ev);
 			}
-		int n = epoll_wait(e, evs, 256, 100);
+		int n = epoll_wait(e, evs, 256, rate ? 0 : 100);
 		for (int k = 0; k < n; k++) {
 			struct conn *x = &c[evs[k].data.u32];
 			if (x->fd < 0)

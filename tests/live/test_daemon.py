@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from lab import BUILD, SITES, lab, v6, wait_for  # noqa: E402
 from pcapgen import client_hello, http_request  # noqa: E402
 from tap import Skip, check, equal, main, note  # noqa: E402
+from test_wiring import tcp, throw  # noqa: E402
 
 GUEST, STAFF, NOBODY = "10.77.1.2", "10.77.1.3", "10.77.1.9"
 ALLOWED = SITES["allowed.example"]
@@ -163,6 +165,34 @@ def test_log_opened_again(lab):
         lab.record(destination__domain="www.social.example", event__action="deny")
         equal(lab.records(destination__domain="www.denied.example"), [])
         (lab.dir / "decisions.jsonl.1").unlink()
+
+
+def test_ports_used_again(lab):
+    "ports whose connection was reset are used again, also where a segment came after the reset"
+    with lab.gateway():
+        for overtaken in (False, True):
+            sniffer = lab.sniff("client")
+            s = lab.connect("198.51.100.10", 443)
+            port = s.getsockname()[1]
+            s.sendall(client_hello("www.allowed.example"))
+            check(s.recv(100), "no answer")
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+            reset = wait_for(lambda: next((f for f in sniffer.frames() if f[23] == 6 and f[34:36] == struct.pack("!H", port)
+                                           and f[47] & 4), None), what="the reset")
+            if overtaken:
+                seq, ack = struct.unpack("!II", reset[38:46])
+                throw(lab, "client", tcp(GUEST, port, "198.51.100.10", 443, 0x10, seq=seq, ack=ack))
+                wait_for(lambda: "CLOSE" in lab.run("gateway", "conntrack", "-L", "-p", "tcp", "--orig-port-src",
+                                                    port).stdout, what="a closed entry")
+            again = lab.socket("client", socket.AF_INET, socket.SOCK_STREAM)
+            again.settimeout(10)
+            again.bind((GUEST, port))
+            again.connect(("198.51.100.10", 443))
+            again.sendall(client_hello("www.allowed.example"))
+            check(again.recv(100), f"no answer on the same port, overtaken: {overtaken}")
+            again.close(), sniffer.close()
+        equal(lab.records(event__reason="syn-again"), [])
 
 
 def test_reload_load(lab):

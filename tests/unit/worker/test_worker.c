@@ -766,6 +766,40 @@ static void a_syn_cannot_empty_a_held_stream(void **state)
 	rig_free(r);
 }
 
+/* The kernel may hold an old connection's entry for open, or closed, when its ports are used again:
+ * it is asked, and the SYN comes again. */
+static void a_syn_after_a_heard_flow_asks_the_kernel(void **state)
+{
+	for (unsigned over = 0; over < 2; over++) {
+		struct rig *r = rig_new("");
+		syn(r, guest, 4000);
+		assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+		unsigned logged = r->logged;
+		int remarks = r->source.remarks;
+		assert_int_equal(syn_with(r, 4000, 5000, NULL, 0), VERDICT_DROP);
+		assert_int_equal(r->source.remarks, remarks + 1);
+		assert_int_equal(r->source.remarked, VERDICT_DROP);
+		assert_int_equal(r->logged, logged);
+		if (over)
+			*entry_of(&r->source, 4000) = ENTRY_NONE;
+		assert_int_equal(syn_with(r, 4000, 5000, NULL, 0),
+				 over ? VERDICT_PENDING : VERDICT_DENIED);
+		if (!over)
+			assert_int_equal(r->log[r->logged - 1].reason, REASON_SYN_AGAIN);
+		rig_free(r);
+	}
+}
+
+static void a_syn_is_denied_where_the_kernel_cannot_be_asked(void **state)
+{
+	struct rig *r = rig_new("");
+	syn(r, guest, 4000);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+	r->source.remark_room = 0;
+	assert_int_equal(syn_with(r, 4000, 5000, NULL, 0), VERDICT_DENIED);
+	rig_free(r);
+}
+
 /* Another number to count from, while the server counts from the one that it has answered. */
 static void a_second_syn_cannot_move_the_start(void **state)
 {
@@ -1102,6 +1136,8 @@ int main(void)
 		cmocka_unit_test(strict_agreement_denies_the_syn),
 		cmocka_unit_test(too_many_names_deny_no_syn),
 		cmocka_unit_test(a_syn_cannot_empty_a_held_stream),
+		cmocka_unit_test(a_syn_after_a_heard_flow_asks_the_kernel),
+		cmocka_unit_test(a_syn_is_denied_where_the_kernel_cannot_be_asked),
 		cmocka_unit_test(a_second_syn_cannot_move_the_start),
 		cmocka_unit_test(a_late_syn_goes_nowhere),
 		cmocka_unit_test(a_lost_syn_comes_again),
