@@ -165,6 +165,7 @@ $B/live/nfq_limit: tests/live/nfq_limit.c
 
 bench: all $(BENCH) $B/live/hello_load $B/live/nfq_limit
 	@for b in $(BENCH); do echo "== $$b"; $$b || exit 1; done
+	@echo "== tests/bench/try"; TIERGATE_BUILD=$B tests/bench/try
 	@scripts/bench-live
 # against the peers that scripts/install-deps bench brings; figures in $B/bench
 bench-full: all $B/live/hello_load $B/live/nfq_limit $B/live/bulk_load

@@ -16,6 +16,7 @@ static const struct command {
 	{"logout", ctl_logout, "sign a user or an address out"},
 	{"why", ctl_why, "explain what the policy says of a destination"},
 	{"diff", ctl_diff, "what two configurations decide otherwise"},
+	{"try", ctl_try, "what another configuration would do with what was recorded"},
 	{"denials", ctl_denials, "what was denied at an address of late"},
 	{"reach", ctl_reach, "what may be reached from an address, now and later"},
 	{"watch", ctl_watch, "follow decisions as they are made"},

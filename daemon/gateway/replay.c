@@ -17,6 +17,7 @@
 #include <urcu.h>
 
 struct replay {
+	const struct replay_options *o;
 	struct config *config;
 	struct snapshot *snapshot;
 	struct seen *seen;
@@ -33,9 +34,12 @@ static bool record(void *ctx, const struct decision *d)
 	struct replay *r = ctx;
 	char line[RECORD_MAX];
 	struct buf b = BUF_OF(line);
-	record_write(&b, d, NULL);
-	if (fwrite(b.data, 1, b.len, stdout) != b.len)
-		r->unwritten = true;
+	if (r->o->record) {
+		r->o->record(r->o->ctx, d);
+	} else {
+		record_write(&b, d, NULL);
+		r->unwritten |= fwrite(b.data, 1, b.len, stdout) != b.len;
+	}
 	if (d->kind == DECISION_DECIDED)
 		d->action == ACTION_ALLOW ? r->allowed++ : r->denied++;
 	return true;
@@ -237,7 +241,7 @@ static void tear_down(struct replay *r)
 
 int replay_run(const struct replay_options *o)
 {
-	struct replay r = {0};
+	struct replay r = {.o = o};
 	struct errors errors = {0};
 	int status = EXIT_CANNOT;
 	rcu_register_thread();

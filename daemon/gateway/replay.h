@@ -1,5 +1,6 @@
 /* replay: the worker on a capture file: same code, same records, the capture's time. */
 #pragma once
+#include "base/decision.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -11,7 +12,10 @@ struct replay_options {
 		*inside; /* networks of the clients; none: a flow's first sender is the inside */
 	size_t inside_count;
 	bool stats;
+	/* Takes each record; NULL: they go to standard output as JSON. */
+	void (*record)(void *ctx, const struct decision *d);
+	void *ctx;
 };
 
-/* Writes records to standard output. Returns an exit status (base/exit.h). */
+/* Writes records. Returns an exit status (base/exit.h). */
 int replay_run(const struct replay_options *o);

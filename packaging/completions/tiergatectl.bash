@@ -1,12 +1,12 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status sessions login logout why diff denials reach watch reload passwd vouchers wiring'
+	local verbs='status sessions login logout why diff try denials reach watch reload passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
 	case $prev in
-	--config | --socket | --users) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--config | --socket | --users | --against | --allow-change) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--backend) mapfile -t COMPREPLY < <(compgen -W 'nft iptables' -- "$cur"); return ;;
 	--action) mapfile -t COMPREPLY < <(compgen -W 'allow deny end' -- "$cur"); return ;;
 	esac
@@ -17,6 +17,7 @@ _tiergatectl() {
 	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
+	try) mapfile -t COMPREPLY < <(compgen -f -W '--against --since --allow-change --config --json' -- "$cur"); return ;;
 	diff) mapfile -t COMPREPLY < <(compgen -f -W '--json' -- "$cur"); return ;;
 	denials | reach) words='--address --user --json' ;;
 	watch) words='--user --tier --address --name --action --json' ;;

@@ -1,0 +1,205 @@
+/* tiergatectl try as people run it: on logs, on a capture, with changes that are meant. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CASE    "tests/golden/segment-tier/"
+#define RECORDS CASE "want.jsonl"
+
+static char dir[64], program[512], output[32768];
+
+static const char *in_dir(const char *name)
+{
+	static char path[8][96];
+	static unsigned next;
+	char *p = path[next++ % 8];
+	snprintf(p, sizeof path[0], "%s/%s", dir, name);
+	return p;
+}
+
+/* The case's configuration, with something replaced. */
+static void variant(const char *name, const char *old, const char *new)
+{
+	char text[4096];
+	FILE *from = fopen(CASE "tiergate.conf", "r"), *to = fopen(in_dir(name), "w");
+	text[fread(text, 1, sizeof text - 1, from)] = '\0';
+	const char *at = strstr(text, old);
+	assert_non_null(at);
+	fprintf(to, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+	fclose(from);
+	fclose(to);
+}
+
+static int start(void **state)
+{
+	const char *build = getenv("TIERGATE_BUILD");
+	snprintf(dir, sizeof dir, "/tmp/tiergate-try-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(program, sizeof program, "%s/tiergatectl", build ? build : "build");
+	variant("wide", "sites = [ \"staffers\" ]; }",
+		"sites = [ \"staffers\" ]; },\n"
+		"{ tiers = [ \"guest\" ]; sites = [ \"staffers\" ]; "
+		"evidence = \"any\"; }");
+	variant("narrow", "{ tiers = [ \"guest\" ]; sites = [ \"guests\" ]; }",
+		"{ tiers = [ \"staff\" ]; sites = [ \"guests\" ]; }");
+	variant("people", "segments = (",
+		"segments = ( { network = \"10.2.0.0/16\"; tier = \"guest\"; },");
+	return access(program, X_OK);
+}
+
+static int stop(void **state)
+{
+	char command[128];
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	return system(command);
+}
+
+/* Tries a configuration of the folder against the case's. */
+static void want(const char *new, const char *arguments, int status, const char *said)
+{
+	char command[1024];
+	snprintf(command, sizeof command, "%s try %s --config %stiergate.conf %s 2>&1", program,
+		 in_dir(new), CASE, arguments);
+	FILE *f = popen(command, "r");
+	output[fread(output, 1, sizeof output - 1, f)] = '\0';
+	int got = WEXITSTATUS(pclose(f));
+	if (got != status || !strstr(output, said))
+		fail_msg("%s: status %d, not %d, or lacks \"%s\":\n%s", command, got, status, said,
+			 output);
+}
+
+#define ON_RECORDS "--against " RECORDS " "
+
+static void says_who_gains_and_loses(void **state)
+{
+	want("wide", ON_RECORDS, 1,
+	     "+ guest: staffers, 1 flow\n"
+	     "    as 10.1.0.2 to www.staff.example at 203.0.113.10 tcp/443, 2026-03-02 10:00; it "
+	     "was "
+	     "no-line; it is allow-line, wide:11\n"
+	     "18 flows of 10 records: 1 change, 0 of these are named\n");
+	want("narrow", ON_RECORDS "--json", 1,
+	     "{\"change\":\"loses\",\"tier\":\"guest\",\"user\":\"\",\"site\":\"guests\",\"flows\":"
+	     "1,"
+	     "\"named\":false,\"example\":{\"time\":\"2026-03-02T10:00:00.004000Z\",\"source\":"
+	     "\"10.1.0.2\",\"destination\":\"203.0.113.10\",\"domain\":\"www.guest.example\","
+	     "\"port\":"
+	     "\"tcp/"
+	     "443\"},\"was\":{\"reason\":\"allow-line\",\"rule\":\"tiergate.conf:9\"},\"is\":{"
+	     "\"reason\":\"no-line\"}}\n{\"records\":10,\"flows\":18,\"changed\":1,\"named\":0,");
+	/* nobody there named a host before it was denied */
+	want("people", ON_RECORDS, 1,
+	     "+? guest: 203.0.113.10, 12 flows\n    as 10.2.0.1 to 203.0.113.10");
+	want("../../" CASE "tiergate.conf", "", 3,
+	     ""); /* of its configuration: the log is not there */
+}
+
+static void nothing_changes(void **state)
+{
+	variant("same", "internal", "# a comment\ninternal");
+	want("same", ON_RECORDS, 0, "18 flows of 10 records: 0 change, 0 of these are named\n");
+	assert_int_equal(strncmp(output, "18 flows", 8), 0);
+}
+
+static void changes_that_are_meant(void **state)
+{
+	char line[256];
+	FILE *f = fopen(in_dir("meant"), "w");
+	fputs("# the press desk asked for it\n\n{\"change\": \"gains\", \"site\": \"staffers\"}\n",
+	      f);
+	fclose(f);
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("meant"));
+	want("wide", line, 0, "+ guest: staffers, 1 flow (named)\n");
+	want("narrow", line, 1, "- guest: guests, 1 flow\n");
+	/* what was printed and looked at is taken as it is */
+	snprintf(line, sizeof line, ON_RECORDS "--json >%s", in_dir("seen"));
+	want("narrow", line, 1, "");
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("seen"));
+	want("narrow", line, 0, " 1 of these are named\n");
+	want("wide", line, 1, "+ guest: staffers, 1 flow\n");
+	f = fopen(in_dir("meant"), "w");
+	fputs("{\"change\": \"grows\"}\n{\"change\": \"gains\", \"tier\": 7}\nwhat\n", f);
+	fclose(f);
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("meant"));
+	want("wide", line, 3, "meant:1: no change; one such as");
+	assert_non_null(strstr(output, "meant:2: "));
+	assert_non_null(strstr(output, "meant:3: "));
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("absent"));
+	want("wide", line, 3, "absent: No such file");
+}
+
+static void some_of_the_records(void **state)
+{
+	want("wide", ON_RECORDS "--since 2026-03-02T10:00:01Z", 0,
+	     "0 flows of 0 records: 0 change");
+	want("wide", ON_RECORDS "--since 2026-03-02T10:00:00Z", 1, "18 flows of 10 records");
+	want("wide", ON_RECORDS "--since yesterday", 2, "--since wants a time");
+	want("wide", ON_RECORDS RECORDS " " RECORDS, 1, "54 flows of 30 records");
+	want("wide", RECORDS, 2, "usage: tiergatectl try");
+	want("wide", "--against /nowhere", 3, "/nowhere: records can't be read: No such file");
+}
+
+/* The log that the configuration names, with what was rotated of it. */
+static void the_log_itself(void **state)
+{
+	char line[512], log[256];
+	snprintf(log, sizeof log, "log = \"file\"; log_file = \"%s\"; internal", in_dir("log"));
+	variant("logs", "internal", log);
+	snprintf(line, sizeof line,
+		 "gzip -c <" RECORDS " >%s; (head -c 1000 " RECORDS
+		 "; echo; echo x; head -c 10 " RECORDS ") >%s",
+		 in_dir("log.1.gz"), in_dir("log"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "--config %s", in_dir("logs"));
+	want("wide", line, 1, "19 flows of 11 records: 1 change");
+	assert_non_null(strstr(output, "  2 lines can't be read\n  1 last lines have no end\n"
+				       "  the first line that is none is log:3\n"));
+	variant("logs", "internal", "log = \"journal\"; internal");
+	want("wide", line, 3, "the log is no file; name records with --against");
+}
+
+static void users_that_nobody_knows(void **state)
+{
+	char line[512], users[256];
+	FILE *f = fopen(in_dir("users"), "w");
+	fputs("ann:staff:!\n", f);
+	fclose(f);
+	snprintf(users, sizeof users, "users_file = \"%s\"; internal", in_dir("users"));
+	variant("known", "internal", users);
+	snprintf(line, sizeof line,
+		 "sed '1,3s/\"tiergate.tier\"/\"user.name\":\"ann\",&/; 4,6s/\"tiergate.tier\"/"
+		 "\"user.name\":\"eve\",&/; "
+		 "8s/\"tiergate.tier\"/\"user.name\":\"voucher-1\",&/' " RECORDS " >%s",
+		 in_dir("log"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "--against %s --config %s", in_dir("log"), in_dir("known"));
+	want("wide", line, 1, "+ guest, ann: staffers, 1 flow\n");
+	assert_non_null(
+		strstr(output, "  1 users are in no users file now\n  2 records are theirs\n"));
+}
+
+static void on_a_capture(void **state)
+{
+	want("wide", "--against " CASE "in.pcap", 1, "+ guest: staffers, 1 flow\n    as 10.1.0.2");
+	want("people", "--against " CASE "in.pcap", 1, "+ guest: guests, 1 flow\n");
+	want("same", "--against " CASE "in.pcap --json", 0, "\"changed\":0,");
+	want("wide", "--against " CASE "in.pcap --config /nowhere", 3, "/nowhere");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_who_gains_and_loses),
+		cmocka_unit_test(nothing_changes),
+		cmocka_unit_test(changes_that_are_meant),
+		cmocka_unit_test(some_of_the_records),
+		cmocka_unit_test(the_log_itself),
+		cmocka_unit_test(users_that_nobody_knows),
+		cmocka_unit_test(on_a_capture),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
