@@ -28,6 +28,8 @@ all: $(PROGRAMS)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$B/daemon/base/version.o: VERSION
+$B/daemon/base/version.o: TG_CFLAGS += -DTIERGATE_VERSION='"$(shell cat VERSION)"'
 
 $(DNSTAP).c: daemon/dns/dnstap.proto
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 /* tiergated run | check | replay */
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "gateway/gateway.h"
 #include "policy/load.h"
 #include "gateway/replay.h"
@@ -20,6 +21,7 @@ static const char usage_text[] =
 	"       tiergated check  [--config FILE] [--print]\n"
 	"       tiergated replay [--config FILE] --read IN.pcap [--write OUT.pcap]\n"
 	"                        [--session ADDRESS=USER:TIER]... [--inside NETWORK]... [--stats]\n"
+	"       tiergated --version\n"
 	"\n"
 	"  run     decide the kernel's packets until ended\n"
 	"  check   say all that is wrong with a configuration, or print it\n"
@@ -116,6 +118,10 @@ int main(int argc, char **argv)
 	const char *verb = argc > 1 ? argv[1] : "";
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h"))
 		return usage(stdout);
+	if (!strcmp(verb, "--version")) {
+		version_print("tiergated");
+		return EXIT_DONE;
+	}
 	const char *allowed = !strcmp(verb, "run")      ? "cf"
 			      : !strcmp(verb, "check")  ? "cp"
 			      : !strcmp(verb, "replay") ? "crwsit"

@@ -32,7 +32,7 @@ int ctl_vouchers(int argc, char **argv);
 
 struct ctl_common {
 	const char *socket, *config; /* NULL: not given */
-	bool json, help;
+	bool json, help, version;
 };
 extern struct ctl_common ctl;
 

@@ -1,6 +1,8 @@
 #include "ctl/ctl.h"
 #include "ctl/wiring.h"
 
+#include "base/version.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +34,10 @@ static void usage(FILE *to)
 	      to);
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
-	fputs("\n`tiergatectl COMMAND --help` and tiergatectl(8) say more.\n", to);
+	fputs("\n`tiergatectl COMMAND --help` and tiergatectl(8) say more; --version says which "
+	      "one "
+	      "this is.\n",
+	      to);
 }
 
 int main(int argc, char **argv)
@@ -42,8 +47,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (!ctl_options(argc, argv, none, &next))
 		return EXIT_USAGE;
-	if (ctl.help) {
-		usage(stdout);
+	if (ctl.help || ctl.version) {
+		ctl.version ? version_print("tiergatectl") : usage(stdout);
 		return EXIT_DONE;
 	}
 	for (size_t i = 0; next < argc && i < sizeof commands / sizeof *commands; i++)

@@ -6,11 +6,8 @@
 struct ctl_common ctl;
 
 static const struct ctl_option common[] = {
-	{"socket", &ctl.socket, NULL},
-	{"config", &ctl.config, NULL},
-	{"json", NULL, &ctl.json},
-	{"help", NULL, &ctl.help},
-	{0},
+	{"socket", &ctl.socket, NULL}, {"config", &ctl.config, NULL},   {"json", NULL, &ctl.json},
+	{"help", NULL, &ctl.help},     {"version", NULL, &ctl.version}, {0},
 };
 
 static const struct ctl_option *find(const struct ctl_option *list, const char *name, size_t len)

@@ -34,7 +34,8 @@
 	X(BYTES, "network.bytes")                                                                  \
 	X(PACKETS, "network.packets")                                                              \
 	X(DURATION, "event.duration")                                                              \
-	X(POLICY, "tiergate.policy")
+	X(POLICY, "tiergate.policy")                                                               \
+	X(VERSION, "observer.version")
 
 enum member {
 #define X(id, name) MEMBER_##id,

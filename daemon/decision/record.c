@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/version.h"
 
 #include <netinet/in.h>
 #include <nettle/hmac.h>
@@ -149,6 +150,7 @@ void record_write(struct buf *out, const struct decision *d, const uint8_t *pseu
 		kind_out(&j, d);
 	}
 	text_unless_empty(&j, "tiergate.policy", d->policy);
+	json_word(&j, "observer.version", version);
 	json_close(&j);
 	buf_char(out, '\n');
 }

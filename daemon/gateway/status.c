@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "base/version.h"
 #include "source/nfqueue.h"
 
 #include <string.h>
@@ -86,6 +87,7 @@ static void policy_status(const struct gateway *g, json_t *out)
 {
 	const struct config *c = g->latest ? g->latest : g->config;
 	bool observe = snapshot_mode(g->snapshot) == CONFIG_OBSERVE;
+	json_object_set_new(out, "version", json_string(version));
 	json_object_set_new(out, "policy", json_string(snapshot_digest(g->snapshot)));
 	json_object_set_new(out, "mode", json_string(observe ? "observe" : "enforce"));
 	json_object_set_new(out, "started", time_json(g->started));

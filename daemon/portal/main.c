@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "portal/assets.h"
 #include "portal/checker.h"
 #include "portal/cookie.h"
@@ -28,11 +29,12 @@
 #define USER           "tiergate-portal"
 
 static const char usage_text[] = "usage: tiergate-portal [--config FILE] [--check]\n"
+				 "       tiergate-portal --version\n"
 				 "FILE is " CONFIG_DEFAULT " unless given.\n";
 
 struct arguments {
 	const char *config;
-	bool check, help;
+	bool check, help, version;
 };
 
 static bool parse(int argc, char **argv, struct arguments *a)
@@ -40,6 +42,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 						{"check", no_argument, NULL, 'k'},
 						{"help", no_argument, NULL, 'h'},
+						{"version", no_argument, NULL, 'v'},
 						{0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -47,6 +50,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 		case 'c': a->config = optarg; break;
 		case 'k': a->check = true; break;
 		case 'h': a->help = true; break;
+		case 'v': a->version = true; break;
 		default: return false;
 		}
 	}
@@ -220,6 +224,10 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv, &a) || a.help) {
 		fputs(usage_text, a.help ? stdout : stderr);
 		return a.help ? EXIT_DONE : EXIT_USAGE;
+	}
+	if (a.version) {
+		version_print("tiergate-portal");
+		return EXIT_DONE;
 	}
 	p.config_file = a.config;
 	p.config = portal_config_load(a.config, &errors);

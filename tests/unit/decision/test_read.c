@@ -4,6 +4,8 @@
 #include "decision/record.h"
 #include "unit.h"
 
+#include "base/version.h"
+
 #include <glob.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -29,7 +31,13 @@ static void round_trip(const char *text, size_t len)
 		fail_msg("not read: %.*s", (int)len, text);
 	read_both_ways(text, len, &d);
 	record_write(&b, &d, NULL);
-	if (b.len != len || memcmp(again, text, len) != 0)
+	/* what is written tells this program's version, which golden records leave out */
+	static char want[RECORD_MAX + 64];
+	char last[64];
+	snprintf(last, sizeof last, ",\"observer.version\":\"%s\"}\n", version);
+	int n = strstr(text, last) ? (int)len : (int)len - 2;
+	n = snprintf(want, sizeof want, "%.*s%s", n, text, n == (int)len ? "" : last);
+	if (b.len != (size_t)n || memcmp(again, want, b.len) != 0)
 		fail_msg("%.*s came back as\n%s", (int)len, text, again);
 }
 

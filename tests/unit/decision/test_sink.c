@@ -197,7 +197,7 @@ static void a_full_disk_loses_counted_records_only(void **state)
 
 	const char *text = content(path);
 	char lost[64];
-	snprintf(lost, sizeof lost, "\"event.action\":\"lost\",\"tiergate.lost\":%lu}",
+	snprintf(lost, sizeof lost, "\"event.action\":\"lost\",\"tiergate.lost\":%lu,",
 		 (unsigned long)c.lost_write);
 	assert_int_equal(count_of(text, lost), 1);
 	assert_int_equal(count_of(text, "\"event.action\":\"deny\"") + c.lost_write, RECORDS);
@@ -308,7 +308,7 @@ static void a_full_ring_becomes_a_lost_record(void **state)
 	struct sink_counters c;
 	sink_count(s, &c);
 	assert_int_equal(c.lost_ring, 5);
-	assert_non_null(strstr(content(path), "\"tiergate.lost\":5}"));
+	assert_non_null(strstr(content(path), "\"tiergate.lost\":5,"));
 	sink_free(s);
 }
 
