@@ -311,7 +311,7 @@ static bool take_times(struct atoms *a, int64_t now)
 	uint64_t *key = NULL;
 	size_t keys = 0;
 	int64_t mark = now; /* a year from here is looked at */
-	while (now) {
+	do {
 		a->times = array_grow(a->times, &a->time_count, sizeof *a->times);
 		a->times[a->time_count - 1] = (struct time_atom){.first = now};
 		key = array_grow(key, &keys, sizeof *key);
@@ -322,7 +322,7 @@ static bool take_times(struct atoms *a, int64_t now)
 		now = !edge || edge - mark > YEAR ? expiry : edge;
 		if (now == expiry)
 			mark = now;
-	}
+	} while (now);
 	return CLASSIFY(a, BY_TIME, key, a->times, a->time_count);
 }
 
