@@ -42,6 +42,7 @@ static void take(void *ctx, const struct decision *d)
 		return;
 	p->item = array_grow(p->item, &p->count, sizeof *p->item);
 	p->item[p->count - 1] = *d;
+	p->item[p->count - 1].count = p->count; /* which says nothing of a first decision */
 }
 
 static int by_flow(const struct decision *x, const struct decision *y)
@@ -53,11 +54,11 @@ static int by_flow(const struct decision *x, const struct decision *y)
 	return order ? order : x->server_port - y->server_port;
 }
 
-static int by_flow_and_time(const void *a, const void *b)
+static int by_flow_and_order(const void *a, const void *b)
 {
 	const struct decision *x = a, *y = b;
 	int order = by_flow(x, y);
-	return order ? order : (x->time > y->time) - (x->time < y->time);
+	return order ? order : (x->count > y->count) - (x->count < y->count);
 }
 
 static bool play(const char *config, const char *capture, struct played *p)
@@ -67,7 +68,7 @@ static bool play(const char *config, const char *capture, struct played *p)
 	if (replay_run(&o) != EXIT_DONE)
 		return false;
 	if (p->count)
-		qsort(p->item, p->count, sizeof *p->item, by_flow_and_time);
+		qsort(p->item, p->count, sizeof *p->item, by_flow_and_order);
 	return true;
 }
 

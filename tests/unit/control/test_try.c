@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CASE    "tests/golden/segment-tier/"
@@ -109,7 +110,9 @@ static void changes_that_are_meant(void **state)
 {
 	char line[256];
 	FILE *f = fopen(in_dir("meant"), "w");
-	fputs("# the press desk asked for it\n\n{\"change\": \"gains\", \"site\": \"staffers\"}\n",
+	fputs("# the press desk asked for it\n\n"
+	      "{\"change\": \"gains\", \"site\": \"staffers\"}\n"
+	      "{\"change\": \"gains\", \"tier\": \"staff\", \"site\": \"staffers\"}\n",
 	      f);
 	fclose(f);
 	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("meant"));
@@ -120,6 +123,10 @@ static void changes_that_are_meant(void **state)
 	want("narrow", line, 1, "");
 	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("seen"));
 	want("narrow", line, 0, " 1 of these are named\n");
+	snprintf(line, sizeof line, "sed -i s/guest/staff/ %s", in_dir("seen"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("seen"));
+	want("narrow", line, 1, " 0 of these are named\n");
 	want("wide", line, 1, "+ guest: staffers, 1 flow\n");
 	f = fopen(in_dir("meant"), "w");
 	fputs("{\"change\": \"grows\"}\n{\"change\": \"gains\", \"tier\": 7}\nwhat\n", f);
@@ -141,6 +148,33 @@ static void some_of_the_records(void **state)
 	want("wide", ON_RECORDS RECORDS " " RECORDS, 1, "54 flows of 30 records");
 	want("wide", RECORDS, 2, "usage: tiergatectl try");
 	want("wide", "--against /nowhere", 3, "/nowhere: records can't be read: No such file");
+}
+
+/* Of a day of the week the last one is meant: records of the day before it are not. */
+static void since_a_day_of_the_week(void **state)
+{
+	char line[512], day[16];
+	FILE *f = fopen(in_dir("log"), "w");
+	time_t now = time(NULL);
+	for (int age = 1; age <= 3; age += 2) {
+		time_t then = now - age * 86400;
+		strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%SZ", gmtime(&then));
+		fprintf(f,
+			"{\"@timestamp\":\"%s\",\"event.action\":\"deny\",\"event.reason\":\"no-"
+			"line\","
+			"\"source.ip\":\"10.1.0.2\",\"destination.ip\":\"203.0.113.10\","
+			"\"network.transport\":\"tcp\",\"tiergate.evidence\":\"address\","
+			"\"tiergate.mode\":\"enforce\"}\n",
+			line);
+	}
+	fclose(f);
+	now -= 2 * 86400;
+	strftime(day, sizeof day, "%a %H:%M", localtime(&now));
+	day[0] |= 0x20;
+	snprintf(line, sizeof line, "--against %s --since \"%s\"", in_dir("log"), day);
+	want("wide", line, 0, "1 flows of 1 records");
+	snprintf(line, sizeof line, "--against %s", in_dir("log"));
+	want("wide", line, 0, "2 flows of 2 records");
 }
 
 /* The log that the configuration names, with what was rotated of it. */
@@ -182,9 +216,52 @@ static void users_that_nobody_knows(void **state)
 		strstr(output, "  1 users are in no users file now\n  2 records are theirs\n"));
 }
 
+/* Who is known by the configuration, or by a pseudonym alone, is not unknown. */
+static void users_that_somebody_knows(void **state)
+{
+	char line[512], users[512];
+	snprintf(users, sizeof users,
+		 "users_file = \"%s\"; hosts = ( { address = \"10.1.0.9\"; user = \"eve\"; tier = "
+		 "\"guest\"; } ); internal",
+		 in_dir("users"));
+	variant("known", "internal", users);
+	snprintf(line, sizeof line, "--against %s --config %s", in_dir("log"), in_dir("known"));
+	want("wide", line, 1, "+ guest, ann: staffers, 1 flow\n");
+	assert_null(strstr(output, "no users file"));
+	snprintf(users, sizeof users, "users_file = \"%s\"; pseudonym_key = \"%s\"; internal",
+		 in_dir("users"), in_dir("key"));
+	variant("known", "internal", users);
+	want("wide", line, 1, "+ guest, ann: staffers, 1 flow\n");
+	assert_null(strstr(output, "no users file"));
+}
+
+/* A connection with several requests has several decisions: the first is held against the first. */
+static void flows_that_are_decided_again(void **state)
+{
+	static const char case_of[] = "tests/golden/http-every-request/";
+	char line[512];
+	snprintf(line, sizeof line,
+		 "sed 's/\"allowed.example\"/\"*.allowed.example\", \"www.denied.example\"/' "
+		 "%stiergate.conf >%s",
+		 case_of, in_dir("again"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "--against %sin.pcap --config %stiergate.conf", case_of,
+		 case_of);
+	want("again", line, 1, "+ guest: good, 9 flows\n");
+	assert_non_null(strstr(output, "36 flows of 36 records: 9 change, 0"));
+	snprintf(line, sizeof line, "sed s/allowed.example/none.example/ %stiergate.conf >%s",
+		 case_of, in_dir("again"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "--against %sin.pcap --config %stiergate.conf", case_of,
+		 case_of);
+	want("again", line, 1, "- guest: good, 22 flows\n");
+	assert_non_null(strstr(output, "22 flows of 22 records: 22 change, 0"));
+}
+
 static void on_a_capture(void **state)
 {
 	want("wide", "--against " CASE "in.pcap", 1, "+ guest: staffers, 1 flow\n    as 10.1.0.2");
+	assert_non_null(strstr(output, "8 flows of 8 records: 1 change, 0"));
 	want("people", "--against " CASE "in.pcap", 1, "+ guest: guests, 1 flow\n");
 	want("same", "--against " CASE "in.pcap --json", 0, "\"changed\":0,");
 	want("wide", "--against " CASE "in.pcap --config /nowhere", 3, "/nowhere");
@@ -199,6 +276,9 @@ int main(void)
 		cmocka_unit_test(some_of_the_records),
 		cmocka_unit_test(the_log_itself),
 		cmocka_unit_test(users_that_nobody_knows),
+		cmocka_unit_test(users_that_somebody_knows),
+		cmocka_unit_test(since_a_day_of_the_week),
+		cmocka_unit_test(flows_that_are_decided_again),
 		cmocka_unit_test(on_a_capture),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
