@@ -24,6 +24,9 @@ enum control_right { CONTROL_NONE, CONTROL_READ, CONTROL_MANAGE };
 struct control_ops {
 	/* Sets the members of the status object. */
 	void (*status)(void *ctx, json_t *out);
+	/* Appends families of metrics: name, type, help, and samples of labels and a value. NULL:
+	 * there are none. */
+	void (*metrics)(void *ctx, json_t *out);
 	/* The policy in force; used until the callback's caller returns. */
 	const struct snapshot *(*snapshot)(void *ctx);
 	/* Sessions were opened or closed (the table's generation has moved); opened: where

@@ -10,12 +10,13 @@ static const struct command {
 	enum control_right right;
 	enum done (*run)(struct request *r);
 } commands[] = {
-	{"ping", CONTROL_READ, command_ping},         {"status", CONTROL_READ, command_status},
-	{"sessions", CONTROL_READ, command_sessions}, {"login", CONTROL_MANAGE, command_login},
-	{"add", CONTROL_MANAGE, command_add},         {"drop", CONTROL_MANAGE, command_drop},
-	{"logout", CONTROL_MANAGE, command_logout},   {"why", CONTROL_READ, command_why},
-	{"denials", CONTROL_READ, command_denials},   {"reach", CONTROL_READ, command_reach},
-	{"watch", CONTROL_READ, command_watch},       {"reload", CONTROL_MANAGE, command_reload},
+	{"ping", CONTROL_READ, command_ping},       {"status", CONTROL_READ, command_status},
+	{"metrics", CONTROL_READ, command_metrics}, {"sessions", CONTROL_READ, command_sessions},
+	{"login", CONTROL_MANAGE, command_login},   {"add", CONTROL_MANAGE, command_add},
+	{"drop", CONTROL_MANAGE, command_drop},     {"logout", CONTROL_MANAGE, command_logout},
+	{"why", CONTROL_READ, command_why},         {"denials", CONTROL_READ, command_denials},
+	{"reach", CONTROL_READ, command_reach},     {"watch", CONTROL_READ, command_watch},
+	{"reload", CONTROL_MANAGE, command_reload},
 };
 
 const char *command_name(size_t i)

@@ -47,6 +47,7 @@ void request_answer(struct request *r);
 
 enum done command_ping(struct request *r);
 enum done command_status(struct request *r);
+enum done command_metrics(struct request *r);
 enum done command_sessions(struct request *r);
 enum done command_login(struct request *r);
 enum done command_add(struct request *r);

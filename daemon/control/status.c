@@ -5,6 +5,16 @@ enum done command_ping(struct request *r)
 	return DONE;
 }
 
+enum done command_metrics(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	json_t *families = json_array();
+	if (o->ops->metrics)
+		o->ops->metrics(o->ctx, families);
+	json_object_set_new(r->result, "families", families);
+	return DONE;
+}
+
 enum done command_status(struct request *r)
 {
 	const struct control_options *o = &r->control->o;

@@ -114,6 +114,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 
 static const struct control_ops control_ops = {
 	.status = gateway_status,
+	.metrics = gateway_metrics,
 	.snapshot = current,
 	.sessions_changed = sessions_changed,
 	.reload = reload_begin,

@@ -152,3 +152,10 @@ void state_save_all(struct gateway *g);
 
 /* status.c: what `tiergatectl status` shows. */
 void gateway_status(void *ctx, json_t *out);
+/* Shows each module's counters but the queues'. */
+void gateway_modules(const struct gateway *g,
+		     void (*see)(void *ctx, const struct metrics *m, const void *counters),
+		     void *ctx);
+
+/* metrics.c: what `tiergatectl metrics` shows. */
+void gateway_metrics(void *ctx, json_t *out);

@@ -15,19 +15,39 @@ static void add(json_t *to, const struct metrics *m, const void *counters)
 }
 
 /* The rows of a module, in the object that has its name. */
-static void show(json_t *out, const struct metrics *m, const void *counters)
+static void show(void *out, const struct metrics *m, const void *counters)
 {
 	if (!json_object_get(out, m->name))
 		json_object_set_new(out, m->name, json_object());
 	add(json_object_get(out, m->name), m, counters);
 }
 
-#define SHOW(out, module, name, counters, from)                                                    \
+#define SEE(module, name, counters, from)                                                          \
 	do {                                                                                       \
 		struct counters c_;                                                                \
 		name##_count(from, &c_);                                                           \
-		show(out, &module##_metrics, &c_);                                                 \
+		see(ctx, &module##_metrics, &c_);                                                  \
 	} while (0)
+
+void gateway_modules(const struct gateway *g,
+		     void (*see)(void *ctx, const struct metrics *m, const void *counters),
+		     void *ctx)
+{
+	struct watch_state s;
+	watch_get(g->watch, true, &s);
+	see(ctx, &watch_metrics, &s.counters);
+	SEE(sweep, sweep, sweep_counters, g->sweep);
+	SEE(seen, seen, seen_counters, g->seen);
+	SEE(sink, sink, sink_counters, g->sink);
+	SEE(copies, copies, copies_counters, g->copies);
+	SEE(dns_watch, dns_watch, dns_watch_counters, g->dns);
+	SEE(conntrack, conntrack, conntrack_counters, g->conntrack);
+	SEE(control, control, control_counters, g->control);
+	if (g->neighbours)
+		SEE(neighbour, neighbours, neighbour_counters, g->neighbours);
+	if (g->dnstap)
+		SEE(dnstap, dnstap, dnstap_counters, g->dnstap);
+}
 
 static json_t *reasons_json(const struct worker_counters *c)
 {
@@ -78,7 +98,6 @@ static void wiring_status(const struct gateway *g, json_t *out)
 	watch_get(g->watch, true, &s);
 	const char *text = s.rules_good && !s.interfaces_good ? s.interfaces : s.rules;
 	json_object_set_new(out, "wiring", json_string(text));
-	show(out, &watch_metrics, &s.counters);
 	json_object_set_new(out, "undecided",
 			    json_integer((json_int_t)s.counters.counts[RULESET_UNDECIDED]));
 }
@@ -102,30 +121,15 @@ static void policy_status(const struct gateway *g, json_t *out)
 	json_object_set_new(out, "sessions", json_integer(sessions_count(g->sessions)));
 }
 
-/* How many there are stands by itself, too: it is what people look for. */
-static void names_status(const struct gateway *g, json_t *out)
-{
-	struct seen_counters n;
-	seen_count(g->seen, &n);
-	show(out, &seen_metrics, &n);
-	json_object_set_new(out, "names", json_integer((json_int_t)n.entries));
-}
-
 void gateway_status(void *ctx, json_t *out)
 {
 	struct gateway *g = ctx;
+	struct seen_counters n;
+	seen_count(g->seen, &n);
 	policy_status(g, out);
 	wiring_status(g, out);
-	SHOW(out, sweep, sweep, sweep_counters, g->sweep);
-	names_status(g, out);
-	SHOW(out, sink, sink, sink_counters, g->sink);
-	SHOW(out, copies, copies, copies_counters, g->copies);
-	SHOW(out, dns_watch, dns_watch, dns_watch_counters, g->dns);
-	SHOW(out, conntrack, conntrack, conntrack_counters, g->conntrack);
-	SHOW(out, control, control, control_counters, g->control);
-	if (g->neighbours)
-		SHOW(out, neighbour, neighbours, neighbour_counters, g->neighbours);
-	if (g->dnstap)
-		SHOW(out, dnstap, dnstap, dnstap_counters, g->dnstap);
+	/* how many there are stands by itself, too: it is what people look for */
+	json_object_set_new(out, "names", json_integer((json_int_t)n.entries));
+	gateway_modules(g, show, out);
 	json_object_set_new(out, "queues", lanes_json(g));
 }

@@ -47,7 +47,7 @@ static void fake_reload(void *ctx)
 
 static void set_up(void)
 {
-	static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed,
+	static const struct control_ops ops = {fake_status, NULL, fake_snapshot, fake_changed,
 					       fake_reload};
 	struct errors errors = {0};
 	char path[] = "/tmp/tiergate-fuzz-XXXXXX";

@@ -110,6 +110,19 @@ def test_reload_bad(s):
     s.configure()
 
 
+def test_metrics(s):
+    "the metrics socket answers curl by HTTP, with what is counted now, and says 503 while the daemon is away"
+    ask_for = lambda: s.run("curl", "-sS", "-i", "--unix-socket", "/run/tiergate-metrics.sock", "http://localhost/metrics")  # noqa: E731
+    equal(s.systemctl("start", "tiergate-metrics.socket").returncode, 0)
+    done = ask_for()
+    check(done.stdout.startswith("HTTP/1.1 200 OK"), done.stdout, done.stderr, s.machine.journal("tiergate-metrics@*"))
+    check("\ntiergate_rules_in_place 1\n" in done.stdout, done.stdout[:3000])
+    s.systemctl("stop", "tiergated")
+    check(ask_for().stdout.startswith("HTTP/1.1 503"), "no answer while the daemon is away")
+    equal(s.systemctl("start", "tiergated").returncode, 0)
+    equal(s.run("stat", "-c", "%G %a", "/run/tiergate-metrics.sock").stdout.strip(), "tiergate 660")
+
+
 def test_owners(s):
     "whatever unit is restarted, the daemon's folders stay its own, and it saves its state there"
     folders = ("/var/lib/tiergate", "/run/tiergate", "/var/log/tiergate")

@@ -60,7 +60,7 @@ static void fake_reload(void *ctx)
 	errors_deinit(&errors);
 }
 
-static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed, fake_reload};
+static const struct control_ops ops = {fake_status, NULL, fake_snapshot, fake_changed, fake_reload};
 
 static int set_up_with(const uint8_t *pseudonym, bool listening)
 {

@@ -33,6 +33,15 @@ static void fake_status(void *ctx, json_t *out)
 	json_object_set_new(out, "workers", json_pack("[{si},{si}]", "queue", 0, "queue", 1));
 }
 
+static void fake_metrics(void *ctx, json_t *out)
+{
+	json_array_append_new(out,
+			      json_pack("{s:s, s:s, s:s, s:[{s:{s:s, s:s}, s:i}, {s:{}, s:f}]}",
+					"name", "tiergate_odd_total", "type", "counter", "help",
+					"a \\ and\na line", "samples", "labels", "queue", "0",
+					"name", "a\"b\\c\nd", "value", 7, "labels", "value", 1e15));
+}
+
 static const struct snapshot *fake_snapshot(void *ctx)
 {
 	return snapshot;
@@ -71,8 +80,8 @@ static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
 
 static void serve(const char *conf, const char *path, int ready)
 {
-	static const struct control_ops ops = {fake_status, fake_snapshot, fake_changed,
-					       fake_reload};
+	static const struct control_ops ops = {fake_status, fake_metrics, fake_snapshot,
+					       fake_changed, fake_reload};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;
@@ -183,6 +192,25 @@ static void shows_the_status(void **state)
 	want("status", 0, "mode: enforce\nworkers:\n  -:\n    queue: 0\n  -:\n    queue: 1\n");
 	want("--json status", 0, "{\"mode\":\"enforce\",\"workers\":[");
 	want("status --json", 0, "{\"mode\":\"enforce\"");
+}
+
+static void shows_metrics_as_prometheus_reads_them(void **state)
+{
+	static const char text[] =
+		"# HELP tiergate_odd_total a \\\\ and\\na line\n# TYPE tiergate_odd_total counter\n"
+		"tiergate_odd_total{queue=\"0\",name=\"a\\\"b\\\\c\\nd\"} 7\n"
+		"tiergate_odd_total 1000000000000000\n";
+	want("metrics", 0, text);
+	want("metrics --json", 0, "{\"families\":[");
+	type("'GET /metrics HTTP/1.1\\r\\nHost: a\\r\\n\\r'", "metrics --http", 0, text);
+	assert_non_null(
+		strstr(output, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"));
+	type("'POST / HTTP/1.1\\r\\n\\r'", "metrics --http", 0, "405 Method Not Allowed");
+	assert_null(strstr(output, "tiergate_odd"));
+	type("GET / HTTP/1.1", "metrics --http", 0,
+	     "405 Method Not Allowed"); /* no end of its head */
+	type("'GET / HTTP/1.1\\r\\n\\r'", "metrics --http --socket /nowhere", 3,
+	     "503 Service Unavailable");
 }
 
 /* By the users file of the configuration, which a command is given to find it. */
@@ -354,7 +382,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 14);
+	assert_int_equal(commands, 15);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)
@@ -429,6 +457,7 @@ int main(void)
 		cmocka_unit_test(denials_and_reach_are_told),
 		cmocka_unit_test(says_how_it_is_called),
 		cmocka_unit_test(shows_the_status),
+		cmocka_unit_test(shows_metrics_as_prometheus_reads_them),
 		cmocka_unit_test(signs_in_and_out),
 		cmocka_unit_test(tells_why),
 		cmocka_unit_test(compares),

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Metrics: what Prometheus reads is right, and its own tool has nothing to say against it."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import lab, wait_for  # noqa: E402
+from tap import Skip, check, equal, main  # noqa: E402
+
+
+def read(lab):
+    """{(name, labels as written): value}"""
+    text = lab.ctl("metrics").stdout
+    return {(m[1], m[2] or ""): float(m[3])
+            for m in re.finditer(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$", text, re.M)}
+
+
+def total(values, name, part=""):
+    return sum(v for (n, labels), v in values.items() if n == name and part in labels)
+
+
+def test_values(lab):
+    "decisions count up by reason, queues by number; version, policy and rules are told"
+    with lab.gateway():
+        before = read(lab)
+        for _ in range(3):
+            check(lab.curl("https://www.denied.example/").refused)
+        check(lab.curl("https://www.allowed.example/").ok)
+        lab.record(event__action="allow")
+        now = read(lab)
+        more = lambda name, part="": total(now, name, part) - total(before, name, part)  # noqa: E731
+        equal(more("tiergate_decisions_total", 'reason="no-line"'), 3, "denials")
+        equal(more("tiergate_decisions_total", 'reason="allow-line"'), 1, "allowed")
+        equal(more("tiergate_decisions_total"), 4, "decisions")
+        check(more("tiergate_queue_packets_total") >= 8, "packets")
+        equal({labels for n, labels in now if n == "tiergate_queue_packets_total"}, {'queue="0"', 'queue="1"'})
+        equal(total(now, "tiergate_rules_in_place"), 1)
+        status = lab.status()
+        equal(total(now, "tiergate_policy_info", f'digest="{status["policy"]}",mode="enforce"'), 1)
+        equal(total(now, "tiergate_build_info", f'version="{status["version"]}"'), 1)
+        lab.run("gateway", "iptables", "-t", "mangle", "-F", "TIERGATE-INSIDE")
+        wait_for(lambda: total(read(lab), "tiergate_rules_put_back_total") == 1, 15, "rules that were put back")
+
+
+def test_promtool(lab):
+    "promtool check metrics has nothing to say"
+    if not shutil.which("promtool"):
+        raise Skip("needs promtool")
+    with lab.gateway():
+        done = subprocess.run(["promtool", "check", "metrics"], input=lab.ctl("metrics").stdout, text=True,
+                              capture_output=True)
+        equal((done.returncode, done.stdout + done.stderr), (0, ""))
+
+
+sys.exit(main(globals(), lab))
