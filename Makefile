@@ -205,6 +205,8 @@ install: all
 		sed 's,@PREFIX@,$(PREFIX),g' $$u >$(DESTDIR)$(UNITDIR)/$${u##*/} || exit 1; done
 	$(call put,644,packaging/tiergate.sysusers,$(DESTDIR)/usr/lib/sysusers.d/tiergate.conf)
 	$(call put,644,packaging/tiergate.tmpfiles,$(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf)
+	$(call put,644,packaging/prometheus/tiergate.rules.yml,$(DESTDIR)$(PREFIX)/share/tiergate/prometheus.rules.yml)
+	$(call put,644,packaging/grafana/tiergate.json,$(DESTDIR)$(PREFIX)/share/tiergate/grafana.json)
 	$(call put,644,packaging/pam/tiergate,$(DESTDIR)$(PREFIX)/share/doc/tiergate/pam.d-tiergate)
 	$(call put,644,packaging/tiergate.logrotate,$(DESTDIR)/etc/logrotate.d/tiergate)
 	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)

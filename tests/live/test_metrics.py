@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Metrics: what Prometheus reads is right, and its own tool has nothing to say against it."""
+import json
 import pathlib
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import lab, wait_for  # noqa: E402
+from lab import ROOT, lab, wait_for  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 
 
@@ -53,6 +54,29 @@ def test_promtool(lab):
         done = subprocess.run(["promtool", "check", "metrics"], input=lab.ctl("metrics").stdout, text=True,
                               capture_output=True)
         equal((done.returncode, done.stdout + done.stderr), (0, ""))
+
+
+def used():
+    """Every metric that an alert or the dashboard asks for."""
+    rules = (ROOT / "packaging/prometheus/tiergate.rules.yml").read_text()
+    board = json.loads((ROOT / "packaging/grafana/tiergate.json").read_text())
+    asked = re.findall(r"expr: (.*)", rules) + [t["expr"] for p in board["panels"] for t in p["targets"]]
+    return {name for expr in asked for name in re.findall(r"tiergate_[a-z_]+", expr)}
+
+
+def test_alerts(lab):
+    "every alert fires where it should, and what alerts and the dashboard ask for is there"
+    if not shutil.which("promtool"):
+        raise Skip("needs promtool")
+    folder = ROOT / "packaging/prometheus"
+    for argv in (("check", "rules", "tiergate.rules.yml"), ("test", "rules", "tiergate.rules.test.yml")):
+        done = subprocess.run(["promtool", *argv], cwd=folder, text=True, capture_output=True)
+        equal(done.returncode, 0, done.stdout + done.stderr)
+    alerts = set(re.findall(r"alert: (\w+)", (folder / "tiergate.rules.yml").read_text()))
+    equal(alerts, set(re.findall(r"alertname: (\w+)", (folder / "tiergate.rules.test.yml").read_text())), "alerts tried")
+    check(len(used()) > 10, used())
+    with lab.gateway():
+        equal(used() - {name for name, _ in read(lab)}, set(), "metrics that nobody tells")
 
 
 sys.exit(main(globals(), lab))
