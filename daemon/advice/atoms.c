@@ -310,7 +310,7 @@ static bool take_times(struct atoms *a, int64_t now)
 {
 	uint64_t *key = NULL;
 	size_t keys = 0;
-	int64_t mark = now; /* a year from here is looked at */
+	int64_t mark = now; /* to a year from here, where no line expires later */
 	do {
 		a->times = array_grow(a->times, &a->time_count, sizeof *a->times);
 		a->times[a->time_count - 1] = (struct time_atom){.first = now};
@@ -319,7 +319,7 @@ static bool take_times(struct atoms *a, int64_t now)
 		int64_t expiry = next_expiry(a, now);
 		int64_t edge = sooner(snapshot_next_edge(a->policy[0]->snapshot, now),
 				      snapshot_next_edge(a->policy[1]->snapshot, now));
-		now = !edge || edge - mark > YEAR ? expiry : edge;
+		now = expiry || edge - mark <= YEAR ? edge : 0;
 		if (now == expiry)
 			mark = now;
 	} while (now);

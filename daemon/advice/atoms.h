@@ -64,7 +64,7 @@ struct atoms {
 	char label[16]; /* which no list's host begins with */
 };
 
-/* now: ns since the epoch; times are looked at for a year from then, and from each `expires` on.
+/* now: ns since the epoch; times are looked at from then to a year behind the last `expires`.
  * NULL where there are more classes than fit (65,535 in a dimension). */
 struct atoms *atoms_new(const struct policy *old, const struct policy *new, int64_t now);
 void atoms_free(struct atoms *a);

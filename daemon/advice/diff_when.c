@@ -36,11 +36,12 @@ static struct tm local(const struct times *t, int64_t time)
 	return tm;
 }
 
-static void date(const struct times *t, int64_t time, struct buf *b)
+static void date(const struct times *t, int64_t time, bool exact, struct buf *b)
 {
 	char text[32];
 	struct tm tm = local(t, time);
-	strftime(text, sizeof text, tm.tm_hour || tm.tm_min ? "%Y-%m-%d %H:%M" : "%Y-%m-%d", &tm);
+	strftime(text, sizeof text,
+		 exact && (tm.tm_hour || tm.tm_min) ? "%Y-%m-%d %H:%M" : "%Y-%m-%d", &tm);
 	buf_text(b, text);
 }
 
@@ -77,19 +78,30 @@ static struct span *like(struct week *w, const struct span *s)
 	return NULL;
 }
 
-/* The spans of a week from an atom on, from the first time at which the row does not hold; none
- * where it holds all the time. Returns the atom behind it. */
-static size_t week_of(const struct times *t, size_t i, struct week *w)
+/* The first atom that begins at a time or later. */
+static size_t atom_at(const struct times *t, int64_t time)
 {
-	size_t from = next(t, next(t, i, true), false), at, end;
+	size_t low = 0, high = t->atoms->time_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (t->atoms->times[middle].first < time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The spans that begin in the seven days from a time on, and the atom of the first of them. */
+static size_t week_of(const struct times *t, int64_t begin, struct week *w)
+{
+	const struct time_atom *times = t->atoms->times;
+	size_t at = atom_at(t, begin), first, end;
 	*w = (struct week){.count = 0};
-	if (from == t->atoms->time_count ||
-	    t->atoms->times[from].first > t->atoms->times[i].first + SOON)
-		return t->atoms->time_count;
-	int64_t last = t->atoms->times[from].first + 7 * DAY;
-	for (at = next(t, from, true); at < t->atoms->time_count; at = next(t, end, true)) {
+	first = at = next(t, at, true);
+	for (; at < t->atoms->time_count; at = next(t, end, true)) {
 		end = next(t, at, false);
-		if (t->atoms->times[at].first >= last || end == t->atoms->time_count)
+		if (times[at].first >= begin + 7 * DAY || end == t->atoms->time_count)
 			break;
 		struct span s = span_of(t, at, end), *known = like(w, &s);
 		if (known)
@@ -97,7 +109,17 @@ static size_t week_of(const struct times *t, size_t i, struct week *w)
 		else if (w->count < SPANS)
 			w->span[w->count++] = s;
 	}
-	return at;
+	return first;
+}
+
+static bool week_same(struct week *a, const struct week *b)
+{
+	bool same = a->count == b->count;
+	for (size_t k = 0; same && k < b->count; k++) {
+		const struct span *s = like(a, &b->span[k]);
+		same = s && s->days == b->span[k].days;
+	}
+	return same;
 }
 
 static void clock_format_minute(int minute, struct buf *b)
@@ -107,6 +129,7 @@ static void clock_format_minute(int minute, struct buf *b)
 
 static void week_format(const struct week *w, struct buf *b)
 {
+	buf_text(b, w->count ? "" : "not at all");
 	for (size_t k = 0; k < w->count; k++) {
 		const struct span *s = &w->span[k];
 		buf_text(b, k ? ", " : "");
@@ -123,36 +146,48 @@ static void week_format(const struct week *w, struct buf *b)
 	}
 }
 
-/* Other hours than these, if there are, later in the year, as where one zone moves its clock and
- * another does not; they are those of the week after the change. */
-static bool later(const struct times *t, size_t behind, size_t last, struct week *w, struct buf *b)
+#define CHANGES 6 /* of the hours, that are said */
+
+/* Week after week until `over`, where the hours are others than before: as where the clock of one
+ * zone moves and that of another does not. False where they never are. */
+static bool later(const struct times *t, int64_t begin, int64_t over, struct week *w, struct buf *b)
 {
 	struct week other;
-	int64_t over = INT64_MAX; /* a week that is cut has other hours */
-	if (last < t->atoms->time_count)
-		over = t->atoms->times[last].first - 2 * SOON;
-	for (size_t at = behind, end; at < t->atoms->time_count; at = next(t, end, true)) {
-		int64_t first = t->atoms->times[at].first;
-		end = next(t, at, false);
-		if (first >= over || end == t->atoms->time_count)
-			return false;
-		struct span s = span_of(t, at, end), *known = like(w, &s);
-		if (known && (known->days & s.days))
+	unsigned changes = 0;
+	for (; begin + 7 * DAY <= over; begin += 7 * DAY) {
+		size_t first = week_of(t, begin, &other);
+		if (week_same(w, &other))
 			continue;
-		size_t settled = at;
-		while (settled < t->atoms->time_count &&
-		       t->atoms->times[settled].first < first + SOON)
-			settled++;
-		if (settled == t->atoms->time_count)
-			return false;
-		week_of(t, settled, &other);
+		if (++changes > CHANGES) {
+			buf_text(b, "; ...");
+			return true;
+		}
 		buf_text(b, "; from ");
-		date(t, first, b);
+		date(t, other.count ? t->atoms->times[first].first : begin, false, b);
 		buf_char(b, ' ');
 		week_format(&other, b);
-		return true;
+		*w = other;
 	}
-	return false;
+	return changes;
+}
+
+/* Where it holds for hours of a week: the middle of the longest time of the first week at which it
+ * does not; from there weeks are counted, as a clock that moves moves them by an hour. Else 0. */
+static int64_t week_begin(const struct times *t, size_t first)
+{
+	const struct time_atom *times = t->atoms->times;
+	int64_t longest = 0, begin = 0;
+	for (size_t at = first, from, to;; at = to) {
+		from = next(t, at, false);
+		to = next(t, from, true);
+		if (to >= t->atoms->time_count || times[from].first > times[first].first + SOON)
+			return begin;
+		int64_t gap = times[to].first - times[from].first;
+		if (gap > longest) {
+			longest = gap;
+			begin = times[from].first + gap / 2;
+		}
+	}
 }
 
 /* In one zone. True where the hours are not the same all the year. */
@@ -160,24 +195,25 @@ static bool when_in(const struct times *t, struct buf *b)
 {
 	const struct time_atom *times = t->atoms->times;
 	size_t count = t->atoms->time_count, first = next(t, 0, true), last = count;
-	bool moves = false;
-	struct week w;
 	while (last > 0 && !holds(t, last - 1))
 		last--;
-	size_t behind = week_of(t, first, &w);
-	if (times[first].first > times[0].first + SOON || (!w.count && first > 0)) {
+	int64_t begin = week_begin(t, first), over = times[last < count ? last : count - 1].first;
+	bool moves = false;
+	struct week w;
+	if (times[first].first > times[0].first + SOON || (!begin && first > 0)) {
 		buf_text(b, "from ");
-		date(t, times[first].first, b);
+		date(t, times[first].first, true, b);
 		buf_text(b, " on");
 	}
-	if (last < count && (!w.count || times[count - 1].first > times[last].first + SOON)) {
+	if (last < count && (!begin || times[count - 1].first > over + SOON)) {
 		buf_text(b, b->len ? " until " : "until ");
-		date(t, times[last].first, b);
+		date(t, over, true, b);
 	}
-	if (w.count) {
+	if (begin) {
 		buf_text(b, b->len ? ", " : "");
+		week_of(t, begin, &w);
 		week_format(&w, b);
-		moves = later(t, behind, last, &w, b);
+		moves = later(t, begin + 7 * DAY, over, &w, b);
 	}
 	buf_printf(b, " (%s)", t->zone->name);
 	return moves;

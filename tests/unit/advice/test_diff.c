@@ -354,14 +354,17 @@ static void base(struct config *c)
 	build_line(c, ALLOW, "staff", "social", "tcp/443");
 }
 
-/* Compares the base with a change of it; the first row, as JSON without its spaces. */
-static void says(void (*change)(struct config *c), size_t rows, const char *want)
+/* Compares the base, with a change, with another change of it; the first row, as JSON without its
+ * spaces. */
+static void says_of(void (*was)(struct config *c), void (*is)(struct config *c), size_t rows,
+		    const char *want)
 {
 	struct config c[2];
 	struct policy p[2];
 	base(&c[0]);
 	base(&c[1]);
-	change(&c[1]);
+	was(&c[0]);
+	is(&c[1]);
 	assert_true(compile(&c[0], &p[0]) && compile(&c[1], &p[1]));
 	struct diff *d = diff_new(&p[0], &p[1], NOW);
 	json_t *words = rows ? diff_row_words(d, 0) : json_null();
@@ -375,6 +378,15 @@ static void says(void (*change)(struct config *c), size_t rows, const char *want
 		snapshot_free(p[i].snapshot);
 		build_free(&c[i]);
 	}
+}
+
+static void as_it_is(struct config *c)
+{
+}
+
+static void says(void (*change)(struct config *c), size_t rows, const char *want)
+{
+	says_of(as_it_is, change, rows, want);
 }
 
 #define ROW(change, tiers, names, rest, was, is)                                                   \
@@ -402,10 +414,37 @@ static void until_summer(struct config *c)
 	c->allow[0].expires = INT64_C(1814313600) * NS_PER_S; /* 2027-06-30 00:00 UTC */
 }
 
+/* The same hours in winter alone. */
+static void base_in_office(struct config *c)
+{
+	c->allow[0].when = strdup("office");
+}
+
+static void office_by_utc(struct config *c)
+{
+	base_in_office(c);
+	free(c->schedules[0].zone);
+	c->schedules[0].zone = strdup("UTC");
+	c->schedules[0].from = 360;
+	c->schedules[0].to = 960;
+}
+
+static void office_until_summer(struct config *c)
+{
+	base_in_office(c);
+	c->allow[0].expires = INT64_C(1814313600) * NS_PER_S;
+}
+
 static void for_press(struct config *c)
 {
 	build_words_free(&c->allow[0].tiers);
 	c->allow[0].tiers = build_words("press");
+}
+
+static void press_until_summer(struct config *c)
+{
+	for_press(c);
+	office_until_summer(c);
 }
 
 static void a_name_more(struct config *c)
@@ -427,8 +466,79 @@ static void test_words(void **state)
 	says(until_summer, 1,
 	     ROW("loses", BOTH, SOCIAL, "\"when\":\"from 2027-06-30 03:00 on (Europe/Sofia)\",",
 		 ALLOWED, NONE));
+	says_of(in_office, office_by_utc, 2,
+		ROW("gains", BOTH, SOCIAL,
+		    "\"when\":\"mon-fri 15:00-16:00; from 2026-10-25 not at all; from 2027-03-29 "
+		    "mon-fri 15:00-16:00 (UTC)\",",
+		    NONE, ALLOWED));
+	says_of(in_office, office_until_summer, 1,
+		ROW("loses", BOTH, SOCIAL,
+		    "\"when\":\"from 2027-06-30 08:00 on, mon-fri 08:00-18:00 (Europe/Sofia)\",",
+		    ALLOWED, NONE));
+	says_of(office_until_summer, press_until_summer, 1,
+		ROW("loses", "\"staff\"", SOCIAL,
+		    "\"when\":\"until 2027-06-29 18:00, mon-fri 08:00-18:00 (Europe/Sofia)\",",
+		    ALLOWED, NONE));
 	says(for_press, 1, ROW("loses", "\"staff\"", SOCIAL, "", ALLOWED, NONE));
 	says(a_name_more, 1, ROW("gains", BOTH, "\"*.youtube.com\"", "", NONE, ALLOWED));
+}
+
+/* ---- what a policy decides by beside its lines ---- */
+
+static void add_mac(struct config *c, const char *user, const char *tier)
+{
+	struct config_host *h = build_fixed(c, user, tier);
+	h->has_mac = true;
+	memcpy(h->mac, (uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+}
+
+static void add_host(struct config *c, const char *address, const char *user, const char *tier)
+{
+	struct config_host *h = build_fixed(c, user, tier);
+	h->has_address = true;
+	h->address = build_address(address);
+}
+
+static void test_others(void **state)
+{
+	static const char want[][3][64] = {
+		{"10.1.0.0/16", "nobody", "tier staff"},
+		{"10.9.0.7", "tier staff, user scanner", "tier press, user scanner"},
+		{"10.9.2.0/24", "tier staff", "tier press"},
+		{"10.9.4.0-10.9.4.9", "tier staff", "tier press"},
+		{"host 02:00:00:00:00:01", "nobody", "tier press, user printer"},
+		{"sessions of tier press", "idle without limit, absolute 8h",
+		 "idle 2h, absolute 8h"},
+	};
+	struct config c[2];
+	struct policy p[2];
+	for (int i = 0; i < 2; i++) {
+		base(&c[i]);
+		build_segment(&c[i], "10.9.0.0/16", "staff");
+		add_host(&c[i], "10.9.0.7", "scanner", i ? "press" : "staff");
+		c[i].tiers[1].absolute = 8 * 3600 * NS_PER_S;
+	}
+	c[1].tiers[1].idle = 2 * 3600 * NS_PER_S;
+	build_segment(&c[1], "10.9.2.0/24", "press");
+	build_segment(&c[1], "10.1.0.0/16", "staff");
+	build_segment(&c[1], "10.9.4.0/29", "press"); /* .0 to .7, and two more */
+	build_segment(&c[1], "10.9.4.8/31", "press");
+	add_mac(&c[1], "printer", "press");
+	assert_true(compile(&c[0], &p[0]) && compile(&c[1], &p[1]));
+	json_t *others = diff_others(&p[0], &p[1]), *j;
+	size_t i;
+	assert_int_equal(json_array_size(others), sizeof want / sizeof *want);
+	json_array_foreach(others, i, j)
+	{
+		assert_string_equal(json_string_value(json_object_get(j, "what")), want[i][0]);
+		assert_string_equal(json_string_value(json_object_get(j, "was")), want[i][1]);
+		assert_string_equal(json_string_value(json_object_get(j, "is")), want[i][2]);
+	}
+	json_decref(others);
+	for (int k = 0; k < 2; k++) {
+		snapshot_free(p[k].snapshot);
+		build_free(&c[k]);
+	}
 }
 
 int main(void)
@@ -437,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_against_asking),
 		cmocka_unit_test(test_reordered),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
