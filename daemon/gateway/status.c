@@ -131,5 +131,10 @@ void gateway_status(void *ctx, json_t *out)
 	/* how many there are stands by itself, too: it is what people look for */
 	json_object_set_new(out, "names", json_integer((json_int_t)n.entries));
 	gateway_modules(g, show, out);
+	json_object_set_new(out, "bounds",
+			    json_pack("{s:I, s:I, s:I, s:I}", "flows", (json_int_t)g->config->flows,
+				      "sessions", (json_int_t)g->config->sessions, "names",
+				      (json_int_t)g->config->names, "queue_length",
+				      (json_int_t)g->config->queue_length));
 	json_object_set_new(out, "queues", lanes_json(g));
 }

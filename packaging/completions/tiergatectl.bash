@@ -13,6 +13,7 @@ _tiergatectl() {
 	local words
 	case $verb in
 	'') words="$verbs --socket --config --json --help" ;;
+	status) words='--all --json' ;;
 	metrics) words='--json --http' ;;
 	sessions) words='--user --tier --address --names --json' ;;
 	login) words='--address --user --for --users --config' ;;

@@ -27,10 +27,30 @@ static char reload_flag[96];
 
 /* ---- the daemon's half, in a process of its own ---- */
 
+/* What a screen is made of; the first look and the one half a second later are alike. */
+static void fake_screen(json_t *out)
+{
+	static unsigned looks;
+	looks++;
+	json_object_set_new(out, "version", json_string("9.9"));
+	json_object_set_new(out, "wiring", json_string("in place"));
+	json_object_set_new(out, "bounds", json_pack("{s:i}", "queue_length", 512));
+	json_object_set_new(out, "queues",
+			    json_pack("[{s:i, s:i, s:i, s:i, s:i}, {s:i, s:i}]", "queue", 0,
+				      "packets", looks * 30, "waiting", 1, "held", 4, "full",
+				      looks > 5 ? 5 : 0, "queue", 1, "packets", 0));
+	if (looks <= 5)
+		return;
+	json_object_set_new(out, "reload_refused", json_string("a.conf:3: \033[31m"));
+	json_object_set_new(out, "lists_with_faults", json_integer(7));
+	json_object_set_new(out, "log", json_pack("{s:i, s:i}", "lost_ring", 9, "lost_write", 2));
+}
+
 static void fake_status(void *ctx, json_t *out)
 {
 	json_object_set_new(out, "mode", json_string("enforce"));
 	json_object_set_new(out, "workers", json_pack("[{si},{si}]", "queue", 0, "queue", 1));
+	fake_screen(out);
 }
 
 static void fake_metrics(void *ctx, json_t *out)
@@ -189,9 +209,25 @@ static void says_how_it_is_called(void **state)
 
 static void shows_the_status(void **state)
 {
-	want("status", 0, "mode: enforce\nworkers:\n  -:\n    queue: 0\n  -:\n    queue: 1\n");
+	want("status --all", 0,
+	     "mode: enforce\nworkers:\n  -:\n    queue: 0\n  -:\n    queue: 1\n");
 	want("--json status", 0, "{\"mode\":\"enforce\",\"workers\":[");
 	want("status --json", 0, "{\"mode\":\"enforce\"");
+}
+
+/* Each look finds 30 packets more, and something else that is wrong. */
+static void shows_a_screen(void **state)
+{
+	want("status", 0, "tiergate  9.9: ok\n");
+	want("status", 0,
+	     "NOT OK: the last reload was refused: a.conf:3: ?[31m; 7 lists have faults; 5 times a "
+	     "queue was full since the start; 11 records were lost\n");
+	want("status", 0, "now       60 packets a second came up, 0 flows allowed, 0 denied\n");
+	want("status", 0,
+	     "queues    0: 1 of 512 waiting, 4 held, 5 found it full\n          1: 0 of 512 "
+	     "waiting, "
+	     "0 held, 0 found it full\nlog       0 records written, 11 lost\n");
+	assert_true(strlen(output) < 24 * 80);
 }
 
 static void shows_metrics_as_prometheus_reads_them(void **state)
@@ -457,6 +493,7 @@ int main(void)
 		cmocka_unit_test(denials_and_reach_are_told),
 		cmocka_unit_test(says_how_it_is_called),
 		cmocka_unit_test(shows_the_status),
+		cmocka_unit_test(shows_a_screen),
 		cmocka_unit_test(shows_metrics_as_prometheus_reads_them),
 		cmocka_unit_test(signs_in_and_out),
 		cmocka_unit_test(tells_why),
