@@ -62,8 +62,8 @@ static void set_names(const struct diff *d, size_t row, json_t *to)
 {
 	const struct atoms *a = diff_atoms(d);
 	static const char *const form[2][2][2] = {/* of a host: whether it, and what is below it */
-						  [false] = {{"", "*."}, {"=", ""}},
-						  [true] = {{"!", "!="}, {"!*.", ""}}};
+						  [false] = {{"", "below "}, {"=", ""}},
+						  [true] = {{"!", "!="}, {"!below ", ""}}};
 	json_t *list = json_array();
 	if (diff_row_has(d, row, BY_NAME, a->names[0].class))
 		add_text(list, "*");

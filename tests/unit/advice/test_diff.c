@@ -24,7 +24,7 @@ static bool in_names(const json_t *list, const char *host)
 		const char *text = json_string_value(word);
 		bool not = *text == '!';
 		text += not ;
-		bool tree = *text != '=' && strncmp(text, "*.", 2) != 0;
+		bool tree = *text != '=' && strncmp(text, "below ", 6) != 0;
 		bool covers = strcmp(text, "*") == 0;
 		if (covers) {
 			in = true;
@@ -33,7 +33,7 @@ static bool in_names(const json_t *list, const char *host)
 		if (*text == '=')
 			covers = strcmp(host, ++text) == 0;
 		else
-			covers = below(host, text += tree ? 0 : 2) ||
+			covers = below(host, text += tree ? 0 : 6) ||
 				 (tree && strcmp(host, text) == 0);
 		if (covers && strlen(text) >= best) {
 			best = strlen(text);
@@ -480,7 +480,7 @@ static void test_words(void **state)
 		    "\"when\":\"until 2027-06-29 18:00, mon-fri 08:00-18:00 (Europe/Sofia)\",",
 		    ALLOWED, NONE));
 	says(for_press, 1, ROW("loses", "\"staff\"", SOCIAL, "", ALLOWED, NONE));
-	says(a_name_more, 1, ROW("gains", BOTH, "\"*.youtube.com\"", "", NONE, ALLOWED));
+	says(a_name_more, 1, ROW("gains", BOTH, "\"below youtube.com\"", "", NONE, ALLOWED));
 }
 
 /* ---- what a policy decides by beside its lines ---- */
