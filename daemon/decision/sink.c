@@ -72,11 +72,17 @@ static bool ends_torn(const char *path, const struct stat *st)
 	return last != '\n';
 }
 
+#define LOG_MODE 0640 /* its group may read it */
+
 static int file_open(const char *path)
 {
 	struct stat st;
-	int fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = open(path, flags | O_EXCL, LOG_MODE);
+	if (fd >= 0)
+		fchmod(fd, LOG_MODE); /* whatever the umask is */
+	else if (errno == EEXIST)
+		fd = open(path, flags, LOG_MODE);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && ends_torn(path, &st) &&

@@ -170,6 +170,20 @@ static void mends_a_torn_end(void **state)
 }
 
 /* A file that may not grow stands for a full disk: the same short writes, another errno. */
+static void the_group_reads_the_log_whatever_the_umask(void **state)
+{
+	struct stat st;
+	mode_t before = umask(077);
+	sink_free(start((struct sink_options){.to = SINK_FILE, .rings = 1, .slots = 16}));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	chmod(path, 0600); /* the administrator's own */
+	sink_free(start((struct sink_options){.to = SINK_FILE, .rings = 1, .slots = 16}));
+	umask(before);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
 static void a_full_disk_loses_counted_records_only(void **state)
 {
 	enum { RECORDS = 3000 };
@@ -332,6 +346,7 @@ int main(void)
 		NO_FILE(watchers_hear_pseudonyms),
 		IN_DIR(reopens_for_logrotate),
 		IN_DIR(mends_a_torn_end),
+		IN_DIR(the_group_reads_the_log_whatever_the_umask),
 		IN_DIR(a_full_disk_loses_counted_records_only),
 		IN_DIR(an_emptied_file_begins_with_a_whole_line),
 		NO_FILE(dev_full_fails_at_once),
