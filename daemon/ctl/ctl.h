@@ -24,6 +24,8 @@ int ctl_denials(int argc, char **argv);
 int ctl_reach(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
 int ctl_diff(int argc, char **argv);
+int ctl_coverage(int argc, char **argv);
+int ctl_expect(int argc, char **argv);
 int ctl_try(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);

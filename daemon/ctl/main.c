@@ -20,6 +20,8 @@ static const struct command {
 	{"why", ctl_why, "explain what the policy says of a destination"},
 	{"diff", ctl_diff, "what two configurations decide otherwise"},
 	{"try", ctl_try, "what another configuration would do with what was recorded"},
+	{"coverage", ctl_coverage, "which lines no expect touches"},
+	{"expect", ctl_expect, "write expect lines from what is true today"},
 	{"denials", ctl_denials, "what was denied at an address of late"},
 	{"reach", ctl_reach, "what may be reached from an address, now and later"},
 	{"watch", ctl_watch, "follow decisions as they are made"},

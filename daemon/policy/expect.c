@@ -14,7 +14,8 @@
 struct trial {
 	const struct snapshot *s;
 	const struct expectation *e;
-	struct errors *errors;
+	struct errors *errors; /* or NULL: why it does not hold is not asked */
+	bool *touched;         /* a place a line, set where it decides; or NULL */
 	struct facts facts;
 	struct host host;
 };
@@ -94,8 +95,11 @@ static void fail(const struct trial *t, int64_t time, const struct schedule *sch
 static bool holds_at(const struct trial *t, int64_t time, const struct schedule *schedule)
 {
 	struct why why;
-	if (decide_expiring(t->s, &t->facts, time, INT64_MIN).action == t->e->outcome)
-		return true;
+	struct outcome o = decide_expiring(t->s, &t->facts, time, INT64_MIN);
+	if (t->touched && o.rule != RULE_NONE)
+		t->touched[o.rule] = true;
+	if (o.action == t->e->outcome || !t->errors)
+		return o.action == t->e->outcome;
 	why_expiring(t->s, &t->facts, time, INT64_MIN, &why);
 	fail(t, time, schedule, &why);
 	return false;
@@ -122,8 +126,10 @@ static bool holds_in_zones(const struct trial *t, int64_t now)
 	unsigned day, minute;
 	bool any = false;
 	if (!parse_at(t->e->at, &day, &minute)) {
-		errors_add(t->errors, t->e->file, t->e->line,
-			   "at = \"%s\" is no time of the week; one as \"mon 10:00\"", t->e->at);
+		if (t->errors)
+			errors_add(t->errors, t->e->file, t->e->line,
+				   "at = \"%s\" is no time of the week; one as \"mon 10:00\"",
+				   t->e->at);
 		return false;
 	}
 	for (size_t i = 0; i < t->s->schedule_count; i++) {
@@ -153,6 +159,22 @@ static bool holds_all_week(const struct trial *t, int64_t now)
 				return false;
 	}
 	return any || holds_at(t, now, NULL);
+}
+
+bool snapshot_expected(const struct snapshot *s, const struct config_expect *e, int64_t now,
+		       bool *touched)
+{
+	const struct expectation tried = {
+		.to = e->to,
+		.at = e->at,
+		.tier = snapshot_tier(s, e->tier),
+		.from = e->from,
+		.port = e->port,
+		.evidence = e->evidence,
+		.outcome = e->outcome,
+	};
+	struct trial t = {.s = s, .e = &tried, .touched = touched};
+	return trial_init(&t) && (e->at ? holds_in_zones(&t, now) : holds_all_week(&t, now));
 }
 
 size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now)

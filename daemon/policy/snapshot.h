@@ -54,3 +54,8 @@ const struct settings *snapshot_settings(const struct snapshot *s);
 
 /* Runs the `expect` lines; adds one error a failure. Returns how many failed. */
 size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now);
+
+/* Whether an expectation holds, which the policy need not have. *touched has a place for each line,
+ * those of allow first: set where the line decides one of its times. */
+bool snapshot_expected(const struct snapshot *s, const struct config_expect *e, int64_t now,
+		       bool *touched);
