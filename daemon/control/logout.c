@@ -1,12 +1,43 @@
 #include "control/request.h"
 
+/* All sessions of a segment, of a tier, of both, or all there are. */
+static enum done logout_many(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	const char *segment = request_text(r, "segment"), *tier = request_text(r, "tier");
+	bool all = json_object_get(r->body, "all");
+	struct session_view v;
+	struct network n;
+	uint32_t slot = 0;
+	unsigned ended = 0;
+	/* what is no text would name nobody, and so everybody */
+	if (!segment != !json_object_get(r->body, "segment") ||
+	    !tier != !json_object_get(r->body, "tier") || (all && (segment || tier)))
+		return request_fail(r, "bad-request",
+				    "segment and tier are texts; all stands alone");
+	if (segment && !network_parse(segment, &n))
+		return request_fail(r, "bad-request", NO_NETWORK);
+	while (session_each(o->sessions, &slot, &v))
+		if (v.address_count && request_names_session(r->body, &v))
+			ended += session_close_address(o->sessions, &v.address[0]);
+	json_object_set_new(r->result, "ended", json_integer(ended));
+	if (ended)
+		o->ops->sessions_changed(o->ctx, NULL);
+	return DONE;
+}
+
 enum done command_logout(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
 	const char *user = request_text(r, "user"), *address = request_text(r, "address");
+	bool all = json_is_true(json_object_get(r->body, "all"));
+	bool many = all || request_text(r, "segment") || request_text(r, "tier");
 	struct address a;
-	if (!user == !address)
-		return request_fail(r, "bad-request", "say whom: user or address");
+	if ((user != NULL) + (address != NULL) + many != 1)
+		return request_fail(r, "bad-request",
+				    "say whom: user, address, segment, tier or all");
+	if (many)
+		return logout_many(r);
 	if (address && !address_parse(address, &a))
 		return request_fail(r, "bad-request", NO_ADDRESS);
 	if (user && json_object_get(r->body, "source"))

@@ -19,6 +19,7 @@ struct request {
 enum done { DONE, LATER };
 
 #define NO_ADDRESS "address must be an IPv4 or IPv6 address, such as 10.0.0.7 or fd00::7"
+#define NO_NETWORK "segment is no network: 10.0.12.0/24, 2001:db8:12::/64"
 
 enum done request_fail(struct request *r, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -46,6 +47,10 @@ void request_answer(struct request *r);
 /* ---- commands: one file each, and their table in dispatch.c ---- */
 
 enum done command_ping(struct request *r);
+/* Whether a session is one of those that user, tier, source, address and segment (a network) of a
+ * request name; what is not given names all. */
+bool request_names_session(const json_t *filter, const struct session_view *v);
+
 enum done command_status(struct request *r);
 enum done command_metrics(struct request *r);
 enum done command_sessions(struct request *r);

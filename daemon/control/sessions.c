@@ -10,24 +10,40 @@ enum done command_sessions(struct request *r)
 {
 	struct client *cl = r->client;
 	struct address a;
+	struct network segment;
+	const char *network = request_text(r, "segment");
 	if (json_object_get(r->body, "address") && !request_take_address(r, "address", &a))
 		return request_fail(r, "bad-request", NO_ADDRESS);
+	if (network && !network_parse(network, &segment))
+		return request_fail(r, "bad-request", NO_NETWORK);
 	cl->rows.id = json_incref(r->id);
 	cl->rows.filter = json_deep_copy(r->body);
 	cl->rows.slot = cl->rows.count = 0;
 	return LATER;
 }
 
-static bool row_wanted(const json_t *filter, const struct session_view *v)
+static bool within(const char *segment, const struct session_view *v)
+{
+	struct network n;
+	bool any = false;
+	if (!network_parse(segment, &n))
+		return false;
+	for (unsigned i = 0; i < v->address_count; i++)
+		any |= network_has(&n, &v->address[i]);
+	return any;
+}
+
+bool request_names_session(const json_t *filter, const struct session_view *v)
 {
 	const char *user = json_string_value(json_object_get(filter, "user"));
 	const char *tier = json_string_value(json_object_get(filter, "tier"));
 	const char *address = json_string_value(json_object_get(filter, "address"));
 	const char *source = json_string_value(json_object_get(filter, "source"));
+	const char *segment = json_string_value(json_object_get(filter, "segment"));
 	struct address a;
 	if ((source && strcmp(source, v->session.source) != 0) ||
 	    (user && strcmp(user, v->session.user) != 0) ||
-	    (tier && strcmp(tier, v->session.tier) != 0))
+	    (tier && strcmp(tier, v->session.tier) != 0) || (segment && !within(segment, v)))
 		return false;
 	if (!address)
 		return true;
@@ -83,7 +99,7 @@ void command_rows(struct client *cl)
 			cl->rows.id = cl->rows.filter = NULL;
 			return;
 		}
-		if (!row_wanted(cl->rows.filter, &v))
+		if (!request_names_session(cl->rows.filter, &v))
 			continue;
 		json_t *line = json_pack("{sO sb so}", "id", cl->rows.id, "more", 1, "result",
 					 row(&v, ahead));

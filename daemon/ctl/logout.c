@@ -4,15 +4,23 @@
 
 int ctl_logout(int argc, char **argv)
 {
-	const char *address = NULL, *user = NULL;
-	const struct ctl_option options[] = {
-		{"address", &address, NULL}, {"user", &user, NULL}, {0}};
+	const char *address = NULL, *user = NULL, *segment = NULL, *tier = NULL;
+	bool all = false;
+	const struct ctl_option options[] = {{"address", &address, NULL}, {"user", &user, NULL},
+					     {"segment", &segment, NULL}, {"tier", &tier, NULL},
+					     {"all", NULL, &all},         {0}};
 	int status;
-	if (!ctl_options(argc, argv, options, NULL) || ctl.help || !address == !user)
-		return ctl_usage("logout --address A | --user U", NULL);
+	if (!ctl_options(argc, argv, options, NULL) || ctl.help ||
+	    (address != NULL) + (user != NULL) + (segment || tier) + all != 1)
+		return ctl_usage("logout --address A | --user U | [--segment N] [--tier T] | --all",
+				 NULL);
 	json_t *members = json_object();
 	ctl_set(members, "address", address);
 	ctl_set(members, "user", user);
+	ctl_set(members, "segment", segment);
+	ctl_set(members, "tier", tier);
+	if (all)
+		json_object_set_new(members, "all", json_true());
 	json_t *result = ctl_ask("logout", members, &status);
 	json_int_t ended = json_integer_value(json_object_get(result, "ended"));
 	if (result && ctl.json)
@@ -20,7 +28,11 @@ int ctl_logout(int argc, char **argv)
 	else if (result && ended)
 		printf("%lld session%s ended\n", (long long)ended, ended == 1 ? "" : "s");
 	if (result && !ended) {
-		fprintf(stderr, "tiergatectl: %s is not signed in\n", user ? user : address);
+		if (user || address)
+			fprintf(stderr, "tiergatectl: %s is not signed in\n",
+				user ? user : address);
+		else
+			fprintf(stderr, "tiergatectl: nobody is signed in there\n");
 		status = EXIT_NO;
 	}
 	json_decref(result);

@@ -134,20 +134,20 @@ static int take_rows(struct call *c, json_t *rows, bool names)
 
 int ctl_sessions(int argc, char **argv)
 {
-	const char *user = NULL, *tier = NULL, *address = NULL;
+	const char *user = NULL, *tier = NULL, *address = NULL, *segment = NULL;
 	bool names = false;
-	const struct ctl_option options[] = {{"user", &user, NULL},
-					     {"tier", &tier, NULL},
-					     {"address", &address, NULL},
-					     {"names", NULL, &names},
-					     {0}};
+	const struct ctl_option options[] = {
+		{"user", &user, NULL},       {"tier", &tier, NULL},   {"address", &address, NULL},
+		{"segment", &segment, NULL}, {"names", NULL, &names}, {0}};
 	if (!ctl_options(argc, argv, options, NULL) || ctl.help)
-		return ctl_usage("sessions [--user U] [--tier T] [--address A] [--names] [--json]",
+		return ctl_usage("sessions [--user U] [--tier T] [--address A] [--segment N] "
+				 "[--names] [--json]",
 				 NULL);
 	json_t *filter = json_object(), *rows = json_array();
 	ctl_set(filter, "user", user);
 	ctl_set(filter, "tier", tier);
 	ctl_set(filter, "address", address);
+	ctl_set(filter, "segment", segment);
 	struct call *c = ctl_connect();
 	int status = EXIT_CANNOT;
 	if (!c)

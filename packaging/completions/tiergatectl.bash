@@ -15,9 +15,9 @@ _tiergatectl() {
 	'') words="$verbs --socket --config --json --help" ;;
 	status) words='--all --json' ;;
 	metrics) words='--json --http' ;;
-	sessions) words='--user --tier --address --names --json' ;;
+	sessions) words='--user --tier --address --segment --names --json' ;;
 	login) words='--address --user --for --users --config' ;;
-	logout) words='--address --user' ;;
+	logout) words='--address --user --segment --tier --all' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
 	try) mapfile -t COMPREPLY < <(compgen -f -W '--against --since --allow-change --config --json' -- "$cur"); return ;;
 	coverage) words='--config --json' ;;

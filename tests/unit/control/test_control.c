@@ -407,6 +407,47 @@ static void a_session_is_meant_by_address_and_source(void **state)
 	close(fd);
 }
 
+static unsigned ended(int fd, const char *request)
+{
+	json_t *r = granted(fd, request);
+	unsigned n = (unsigned)json_integer_value(json_object_get(r, "ended"));
+	json_decref(r);
+	return n;
+}
+
+static void signs_out_a_room_a_tier_or_everybody(void **state)
+{
+#define IN  ID "\"command\":\"login\",\"user\":\"anna\",\"tier\":"
+#define ALL ID "\"command\":\"logout\","
+	int fd = connect_as(CONTROL_MANAGE);
+	for (unsigned i = 0; i < 3; i++) {
+		done(fd, IN "\"press\",\"address\":\"10.0.12.1\"}");
+		done(fd, IN "\"guest\",\"address\":\"10.0.12.2\"}");
+		done(fd, IN "\"press\",\"address\":\"10.0.13.1\"}");
+		done(fd, IN "\"guest\",\"address\":\"2001:db8:12::2\"}");
+		unsigned changed = f.changed;
+		refused(fd, ALL "\"segment\":\"room 12\"}", "bad-request");
+		refused(fd, ALL "\"segment\":\"10.0.12.0/24\",\"tier\":7}", "bad-request");
+		refused(fd, ALL "\"tier\":\"press\",\"segment\":7}", "bad-request");
+		refused(fd, ALL "\"all\":1}", "bad-request");
+		refused(fd, ALL "\"all\":true,\"tier\":\"press\"}", "bad-request");
+		refused(fd, ALL "\"all\":true,\"user\":\"anna\"}", "bad-request");
+		assert_int_equal(sessions_count(f.sessions), 4);
+		assert_int_equal(ended(fd, ALL "\"segment\":\"10.0.14.0/24\"}"), 0);
+		assert_int_equal(f.changed, changed);
+		static const char *const whom[] = {
+			ALL "\"segment\":\"10.0.12.0/24\"}", ALL "\"tier\":\"guest\"}",
+			ALL "\"tier\":\"press\",\"segment\":\"10.0.12.0/24\"}"};
+		static const unsigned how_many[] = {2, 2, 1};
+		assert_int_equal(ended(fd, whom[i]), how_many[i]);
+		assert_int_equal(f.changed, changed + 1);
+		assert_int_equal(sessions_count(f.sessions), 4 - how_many[i]);
+		assert_int_equal(ended(fd, ALL "\"all\":true}"), 4 - how_many[i]);
+		assert_int_equal(sessions_count(f.sessions), 0);
+	}
+	close(fd);
+}
+
 static void a_session_ends_with_its_tier_s_limit(void **state)
 {
 	struct address a;
@@ -998,6 +1039,7 @@ int main(void)
 		WITH(one_address_leaves_its_session),
 		WITH(a_login_may_name_its_host),
 		WITH(a_session_is_meant_by_address_and_source),
+		WITH(signs_out_a_room_a_tier_or_everybody),
 		WITH(a_session_ends_with_its_tier_s_limit),
 		WITH(refuses_bad_logins),
 		WITH(a_full_table_is_said),

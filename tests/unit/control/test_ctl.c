@@ -293,7 +293,14 @@ static void signs_in_and_out(void **state)
 	users("", "passwd --user anna --lock", 0, "");
 	users("secret", "login --user anna --address 10.0.0.1", 1, "the user is locked");
 	want("logout --user bob", 1, "bob is not signed in");
-	want("logout --address 10.0.0.1", 0, "1 session ended");
+	want("logout --segment 10.9.0.0/16", 1, "nobody is signed in there");
+	want("sessions --segment 10.9.0.0/16 --json", 0, "");
+	assert_string_equal(output, "");
+	want("sessions --segment 10.0.0.0/16 --json", 0, "\"user\":\"anna\"");
+	want("logout --segment room", 2, "segment is no network");
+	want("logout --all --tier press", 2, "usage: tiergatectl logout");
+	want("logout --segment 10.0.0.0/16 --tier guest", 0, "1 session ended");
+	want("logout --all", 1, "nobody is signed in there");
 	users("", "passwd --user anna --remove", 0, "");
 	users("", "passwd --user anna --unlock", 1, "there is no user anna");
 }
