@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "config/config.h"
 #include "control/call.h"
+#include "decision/records.h"
 #include "policy/load.h"
 #include <jansson.h>
 #include <stdbool.h>
@@ -26,6 +27,7 @@ int ctl_watch(int argc, char **argv);
 int ctl_diff(int argc, char **argv);
 int ctl_coverage(int argc, char **argv);
 int ctl_expect(int argc, char **argv);
+int ctl_suggest(int argc, char **argv);
 int ctl_try(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);
@@ -99,6 +101,24 @@ char *ctl_users_file(const char *given);
 /* Loads a configuration to ask it; false after saying all that is wrong with it. What was made is
  * policy_free's. */
 bool ctl_policy(const char *path, struct policy *out);
+
+/* The records of files, else of the log that the configuration says; NULL after saying why not. */
+struct records *ctl_records(const char *const *files, size_t count, const struct config *c);
+
+/* What there is to know of what was read: into an object, and in words after "# ". */
+void ctl_records_words(const struct records_count *r, json_t *to);
+void ctl_records_say(const struct records_count *r);
+
+/* Reads options with `--since TIME` and `--against FILE...`, whose further files are words. *since
+ * is INT64_MIN unless given. False after saying what is wrong, or with nothing said where the usage
+ * is wanted. */
+#define CTL_FILES 1024
+struct ctl_against {
+	const char *file[CTL_FILES];
+	size_t count;
+	int64_t since;
+};
+bool ctl_against(int argc, char **argv, const struct ctl_option *options, struct ctl_against *out);
 
 /* Whether the policy has a tier, by the configuration, else by the daemon. EXIT_DONE, also where
  * neither can be asked; EXIT_NO after saying what to do. */

@@ -20,6 +20,7 @@ static const struct command {
 	{"why", ctl_why, "explain what the policy says of a destination"},
 	{"diff", ctl_diff, "what two configurations decide otherwise"},
 	{"try", ctl_try, "what another configuration would do with what was recorded"},
+	{"suggest", ctl_suggest, "the allow lines that what was denied would need"},
 	{"coverage", ctl_coverage, "which lines no expect touches"},
 	{"expect", ctl_expect, "write expect lines from what is true today"},
 	{"denials", ctl_denials, "what was denied at an address of late"},

@@ -176,29 +176,11 @@ static int report(struct trial *t, const struct records_count *r, const struct c
 
 /* ---- the trial ---- */
 
-static struct records *open_records(const struct request *r, const struct config *old)
-{
-	struct errors errors = {0};
-	struct records *records = NULL;
-	if (r->against_count)
-		records = records_open(r->against, r->against_count, &errors);
-	else if (old->log == CONFIG_LOG_FILE)
-		records = records_open_log(old->log_file, &errors);
-	else
-		errors_add(&errors, NULL, 0,
-			   "tiergatectl: the log is no file; name records with --against, of the "
-			   "journal those that journalctl -u tiergated -o cat "
-			   "--output-fields=TIERGATE_RECORD prints");
-	errors_print(&errors, stderr);
-	errors_deinit(&errors);
-	return records;
-}
-
 static int try_records(const struct request *r, struct trial *t, const struct config *old,
 		       const json_t *allowed, int64_t since)
 {
 	struct decision d;
-	struct records *records = open_records(r, old);
+	struct records *records = ctl_records(r->against, r->against_count, old);
 	if (!records)
 		return EXIT_CANNOT;
 	while (records_next(records, &d))

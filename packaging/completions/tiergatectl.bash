@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status metrics sessions login logout why diff try coverage expect denials reach watch reload passwd vouchers wiring'
+	local verbs='status metrics sessions login logout why diff try suggest coverage expect denials reach watch reload passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -20,6 +20,7 @@ _tiergatectl() {
 	logout) words='--address --user --segment --tier --all' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
 	try) mapfile -t COMPREPLY < <(compgen -f -W '--against --since --allow-change --config --json' -- "$cur"); return ;;
+	suggest) mapfile -t COMPREPLY < <(compgen -f -W '--against --tier --user --since --config --json' -- "$cur"); return ;;
 	coverage) words='--config --json' ;;
 	expect) words='--suggest --config --json' ;;
 	diff) mapfile -t COMPREPLY < <(compgen -f -W '--json' -- "$cur"); return ;;

@@ -1,9 +1,11 @@
-/* tiergatectl coverage, expect --suggest as people run them: what is printed loads as it is. */
+/* tiergatectl coverage, expect --suggest, suggest as people run them: what is printed loads as it
+ * is. */
 #include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,9 +13,10 @@ static char dir[64], build[512], output[32768];
 
 #define POLICY                                                                                     \
 	"tiers = ( { name = \"guest\"; }, { name = \"press\"; includes = [ \"guest\" ]; } );\n"    \
-	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; } );\n"                        \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; }, { name = \"ads\"; "         \
+	"hosts = [ \"ads.example\" ]; } );\n"                                                      \
 	"allow = ( { tiers = [ \"press\" ]; sites = [ \"news\" ]; owner = \"desk\"; } );\n"        \
-	"deny = ( { tiers = [ \"guest\" ]; sites = [ \"news\" ]; } );\n"
+	"deny = ( { tiers = [ \"guest\" ]; sites = [ \"news\", \"ads\" ]; } );\n"
 
 static void put(const char *name, const char *text)
 {
@@ -22,6 +25,13 @@ static void put(const char *name, const char *text)
 	FILE *f = fopen(path, "w");
 	fputs(text, f);
 	assert_int_equal(fclose(f), 0);
+}
+
+static int mkdir_in(const char *name)
+{
+	char path[96];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return mkdir(path, 0755);
 }
 
 static int start(void **state)
@@ -64,11 +74,11 @@ static void want(const char *command, int status, const char *said)
 static void coverage_and_expect(void **state)
 {
 	want("tiergatectl coverage --config bare.conf", 1,
-	     "bare.conf:3: allow press: news, owner desk\nbare.conf:4: deny guest: news\n"
+	     "bare.conf:3: allow press: news, owner desk\nbare.conf:4: deny guest: news, ads\n"
 	     "2 of 2 lines decide no expect\n");
 	want("tiergatectl coverage --json --config bare.conf", 1,
 	     "{\"rule\":\"bare.conf:4\",\"kind\":\"deny\",\"tiers\":[\"guest\"],\"sites\":["
-	     "\"news\"]}\n{\"lines\":2,\"untouched\":2}\n");
+	     "\"news\",\"ads\"]}\n{\"lines\":2,\"untouched\":2}\n");
 	want("tiergatectl expect --suggest --config bare.conf", 0,
 	     "expect = (\n\t# bare.conf:3, desk\n"
 	     "\t{ tier = \"press\"; to = \"news.example\"; outcome = \"allow\"; },\n");
@@ -84,10 +94,128 @@ static void coverage_and_expect(void **state)
 	want("tiergatectl coverage too much", 2, "too is no option");
 }
 
+/* ---- suggest ---- */
+
+/* A record of a denial, or of what was allowed; host "": none. */
+static void record(FILE *f, int second, int client, const char *tier, const char *host, int port,
+		   const char *action, const char *reason)
+{
+	fprintf(f,
+		"{\"@timestamp\":\"2026-03-02T10:%02d:%02d.000000Z\",\"event.action\":\"%s\","
+		"\"event.reason\":\"%s\",\"user.name\":\"u%d\",\"tiergate.tier\":\"%s\","
+		"\"source.ip\":\"10.1.0.%d\",\"source.port\":40002,\"destination.ip\":"
+		"\"203.0.113.%d\",\"destination.port\":%d,",
+		second / 60, second % 60, action, reason, client, tier, client, client, port);
+	if (host[0])
+		fprintf(f, "\"destination.domain\":\"%s\",", host);
+	fprintf(f,
+		"\"network.transport\":\"tcp\",\"tiergate.evidence\":\"%s\",\"tiergate.mode\":"
+		"\"enforce\",\"tiergate.policy\":\"51dab9717a7147af\"}\n",
+		host[0] ? "sni" : "address");
+}
+
+static void deny(FILE *f, int second, int client, const char *tier, const char *host, int port)
+{
+	record(f, second, client, tier, host, port, "deny", "no-line");
+}
+
+static void records(void)
+{
+	char path[96];
+	snprintf(path, sizeof path, "%s/r.jsonl", dir);
+	FILE *f = fopen(path, "w");
+	for (int i = 0; i < 4; i++) { /* a page and its images, by several people */
+		deny(f, 60 * i, 1 + i % 2, "press", "www.shop.co.uk", 443);
+		deny(f, 60 * i + 2, 1 + i % 2, "press", "img.shopcdn.net", 443);
+		deny(f, 60 * i + 3, 1 + i % 2, "press", "login.shop.co.uk", 8443);
+	}
+	for (int i = 0; i < 3; i++) /* a list that lies there, and what is not of it alone */
+		deny(f, 300 + i, 1, "press", "v.video.example", 443);
+	deny(f, 310, 1, "guest", "www.videocdn.example", 443);
+	deny(f, 320, 1, "guest", "news.example", 443);   /* a site that keeps guests out */
+	deny(f, 330, 1, "press", "shared.example", 443); /* shared by the list */
+	deny(f, 340, 1, "press", "", 22);                /* an address */
+	deny(f, 350, 1, "gone", "x.example", 443);       /* a tier of old */
+	record(f, 360, 1, "press", "bad.example", 443, "deny", "name-address-mismatch");
+	deny(f, 370, 1, "press", "news.example", 443);      /* allowed since */
+	deny(f, 380, 1, "press", "com", 443);               /* no registered domain */
+	deny(f, 382, 1, "press", "www.ads.example", 443);   /* a site that keeps others out */
+	deny(f, 384, 1, "press", "not.video.example", 443); /* what the list excepts */
+	record(f, 390, 1, "press", "fine.example", 443, "allow", "allow-line");
+	fputs("{\"@timestamp\":\"2026-0", f);
+	fclose(f);
+}
+
+static void denials_become_lines(void **state)
+{
+	records();
+	assert_int_equal(mkdir_in("rules"), 0);
+	put("rules/video.sites",
+	    "video.example\nvideocdn.example\n!not.video.example\n~shared.example\n");
+	put("rules/broken.sites", "shop.co.uk\nno entry at all\n");
+	want("tiergatectl suggest --config bare.conf --against r.jsonl", 0,
+	     "# 21 flows were denied that the lines here would allow\n"
+	     "# 1 more the policy of today allows\n"
+	     "# 1 a deny line stands in the way of, see why\n"
+	     "# 1 no line would help: their evidence, a malformed hello ...\n"
+	     "# 1 were of nobody, or of a tier that is no more\n"
+	     "# 1 last lines have no end\n");
+	assert_non_null(strstr(
+		output,
+		"allow = (\n\t# 12 flows by u1, u2, 2026-03-02 10:00 to 2026-03-02 10:03; known by "
+		"sni (12)\n\t# www.shop.co.uk, login.shop.co.uk\n"
+		"\t{ tiers = [ \"press\" ]; sites = [ \"shop.co.uk\", \"shop.co.uk-learned\" ]; "
+		"ports = [ \"tcp/443\", \"tcp/8443\" ]; },\n"
+		"\t# 3 flows by u1, "));
+	assert_non_null(strstr(output, "\t{ name = \"shop.co.uk\"; hosts = [ \"shop.co.uk\" ]; },\n"
+				       "\t# learned: what always came with it\n"
+				       "\t{ name = \"shop.co.uk-learned\"; hosts = [ "
+				       "\"shopcdn.net\" ]; },\n"
+				       "\t{ name = \"video\"; lists = [ \"/"));
+	assert_non_null(strstr(output, "tiers = [ \"guest\" ]; sites = [ \"video\" ]; }"));
+	assert_non_null(strstr(output, "hosts = [ \"shared.example\" ]"));
+	assert_non_null(strstr(output, "hosts = [ \"=com\" ]"));
+	assert_non_null(strstr(output, "hosts = [ \"ads.example\" ]"));
+	assert_non_null(strstr(output, "hosts = [ \"video.example\" ]"));
+	assert_non_null(strstr(output, "hosts = [ \"203.0.113.1\" ]"));
+	assert_non_null(strstr(output, "ports = [ \"tcp/22\" ]; evidence = \"any\"; }"));
+}
+
+/* What was suggested loads as it is, and then nothing of it is denied any more. */
+static void suggestions_load(void **state)
+{
+	want("tiergatectl suggest --config bare.conf --against r.jsonl >more.conf; "
+	     "tiergated check --config t.conf && "
+	     "tiergatectl suggest --config t.conf --against r.jsonl",
+	     0, "# 22 more the policy of today allows\n");
+	assert_non_null(strstr(output, "# Nothing to suggest.\n"));
+	assert_null(strstr(output, "sites = ("));
+}
+
+static void suggestions_are_asked_for(void **state)
+{
+	want("tiergatectl suggest --config bare.conf --against r.jsonl --tier guest --json", 0,
+	     "{\"tier\":\"guest\",\"site\":\"video\",\"is\":\"list\",\"from\":\"/");
+	assert_non_null(strstr(output, "\"records\":26,\"denied\":2,\"grouped\":1,"));
+	want("tiergatectl suggest --config bare.conf --against r.jsonl --user u2 --json", 0,
+	     "\"grouped\":6,");
+	want("tiergatectl suggest --config bare.conf --against r.jsonl --since "
+	     "2026-03-02T10:05:35Z --json",
+	     0, "\"is\":\"address\"");
+	want("tiergatectl suggest --config bare.conf --against r.jsonl --tier none", 1,
+	     "has no tier none");
+	want("tiergatectl suggest --config bare.conf --against nowhere", 3, "nowhere");
+	want("tiergatectl suggest --config bare.conf r.jsonl", 2, "--against names records");
+	want("tiergatectl suggest --since never", 2, "--since wants a time");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(coverage_and_expect),
+		cmocka_unit_test(denials_become_lines),
+		cmocka_unit_test(suggestions_load),
+		cmocka_unit_test(suggestions_are_asked_for),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
