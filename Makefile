@@ -28,8 +28,8 @@ all: $(PROGRAMS)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(TG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$B/daemon/base/version.o: VERSION
-$B/daemon/base/version.o: TG_CFLAGS += -DTIERGATE_VERSION='"$(shell cat VERSION)"'
+$B/daemon/base/version.o: packaging/VERSION
+$B/daemon/base/version.o: TG_CFLAGS += -DTIERGATE_VERSION='"$(shell cat packaging/VERSION)"'
 
 $(DNSTAP).c: daemon/dns/dnstap.proto
 	@mkdir -p $(@D)
@@ -216,9 +216,49 @@ install: all
 	for f in $(wildcard conf/*.conf conf/portal/*.text rules/*.conf rules/*.sites); do \
 		test -e $(ETC)/$${f#conf/} || install -m 644 $$f $(ETC)/$${f#conf/} || exit 1; done
 
+# What install put there; the configuration, logs and state stay.
+uninstall:
+	rm -f $(SBIN)/tiergated $(BIN)/tiergatectl $(SBIN)/tiergate-portal
+	for u in packaging/systemd/*.service packaging/systemd/*.socket; do rm -f $(DESTDIR)$(UNITDIR)/$${u##*/}; done
+	rm -f $(DESTDIR)/usr/lib/sysusers.d/tiergate.conf $(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf $(DESTDIR)/etc/logrotate.d/tiergate
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl
+	rm -rf $(DESTDIR)$(PREFIX)/share/tiergate $(DESTDIR)$(PREFIX)/share/doc/tiergate
+	for m in $(wildcard packaging/man/*.[1-9]); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
+
+# --- packages, of what is committed: $B/tiergate-VERSION.tar.gz, and Debian's in $B/deb ---
+VERSION := $(shell cat packaging/VERSION)
+DIST    := tiergate-$(VERSION)
+dist:
+	@mkdir -p $B
+	git archive --prefix=$(DIST)/ HEAD | gzip -n9 >$B/$(DIST).tar.gz
+deb: dist
+	@scripts/install-deps build packages
+	rm -rf $B/deb && mkdir -p $B/deb
+	cp $B/$(DIST).tar.gz $B/deb/tiergate_$(VERSION).orig.tar.gz
+	tar -C $B/deb -xf $B/$(DIST).tar.gz
+	cp -r $B/deb/$(DIST)/packaging/debian $B/deb/$(DIST)/debian
+	@test "$$(cd $B/deb/$(DIST) && dpkg-parsechangelog -SVersion)" = $(VERSION)-1 || \
+		{ echo "packaging/debian/changelog is not of version $(VERSION)"; exit 1; }
+	cd $B/deb/$(DIST) && dpkg-buildpackage -us -uc -b
+	lintian --fail-on error,warning $B/deb/*.changes
+# Where rpm is not a distribution's own, its packages' names are not known and units are where they are with us.
+rpm: dist
+	@scripts/install-deps build packages
+	rm -rf $B/rpm && mkdir -p $B/rpm/SOURCES && cp $B/$(DIST).tar.gz $B/rpm/SOURCES
+	rpmbuild --nodeps --define "_topdir $(abspath $B)/rpm" --define "version $(VERSION)" \
+		--define "_unitdir $$(rpm --eval '%{?_unitdir}%{!?_unitdir:/usr/lib/systemd/system}')" -ba packaging/rpm/tiergate.spec
+# Built twice: what is the same twice can be checked by others.
+packages-test: deb rpm
+	@scripts/install-deps test
+	cd $B/deb && sha256sum *.deb >$(abspath $B)/deb.sums
+	@$(MAKE) -s deb
+	cd $B/deb && sha256sum --quiet -c $(abspath $B)/deb.sums
+	@$(QUIET) tests
+	@$(RUN) packages
+
 clean:
 	rm -rf $B
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
-	soak-login cover bench bench-full format lint demo install clean
--include $(shell find $B -name '*.d' 2>/dev/null)
+	soak-login cover bench bench-full format lint demo install uninstall dist deb rpm packages-test clean
+-include $(shell find $B -path $B/deb -prune -o -type f -name '*.d' -print 2>/dev/null)

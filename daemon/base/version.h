@@ -1,4 +1,4 @@
-/* version: of the program that runs, from the file VERSION: "0.9.0". */
+/* version: of the program that runs, from packaging/VERSION: "0.9.0". */
 #pragma once
 extern const char *const version;
 
