@@ -16,6 +16,7 @@
 #define CTL_VOUCHERS "/var/lib/tiergate-portal/vouchers"
 
 int ctl_status(int argc, char **argv);
+int ctl_doctor(int argc, char **argv);
 int ctl_metrics(int argc, char **argv);
 int ctl_sessions(int argc, char **argv);
 int ctl_login(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"status", ctl_status, "what the daemon does and counts"},
+	{"doctor", ctl_doctor, "look at all that a gateway needs, and say what is wrong"},
 	{"metrics", ctl_metrics, "all that it counts, as Prometheus reads it"},
 	{"sessions", ctl_sessions, "who is signed in, where, until when"},
 	{"login", ctl_login, "sign a user in at an address"},
