@@ -1,5 +1,6 @@
 #include "advice/explain.h"
 
+#include "advice/edit.h"
 #include "base/clock.h"
 #include "base/host.h"
 #include "config/value.h"
@@ -264,16 +265,38 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	json_object_set_new(to, "obstacles", obstacles);
 }
 
+static bool ask(const struct who_from *from, const json_t *question, int64_t now, int64_t ahead,
+		json_t *answer, struct buf *error, struct question *q)
+{
+	struct why why;
+	memset(&why, 0, sizeof why);
+	*q = (struct question){0};
+	if (!who_is_meant(from, question, now, q, error) || !where_to(question, q, error) ||
+	    !when_asked(question, now + ahead, q, error))
+		return false;
+	why_explain(from->snapshot, &q->facts, q->at, &why);
+	answer_with(from->snapshot, q, &why, answer);
+	return true;
+}
+
 bool explain(const struct who_from *from, const json_t *question, int64_t now, int64_t ahead,
 	     json_t *answer, struct buf *error)
 {
-	struct question q = {0};
-	struct why why;
-	memset(&why, 0, sizeof why);
-	if (!who_is_meant(from, question, now, &q, error) || !where_to(question, &q, error) ||
-	    !when_asked(question, now + ahead, &q, error))
+	struct question q;
+	return ask(from, question, now, ahead, answer, error, &q);
+}
+
+bool explain_edit(const struct policy *p, const json_t *question, int64_t now, int64_t ahead,
+		  json_t *answer, struct buf *error)
+{
+	const struct who_from from = {.snapshot = p->snapshot};
+	struct question q;
+	struct edits edits;
+	if (!ask(&from, question, now, ahead, answer, error, &q))
 		return false;
-	why_explain(from->snapshot, &q.facts, q.at, &why);
-	answer_with(from->snapshot, &q, &why, answer);
+	if (!edit_find(p, &q.facts, q.at, &edits))
+		return true;
+	json_object_set_new(answer, "edit", edit_words(p, &q.facts, &edits));
+	json_object_set_new(answer, "smallest", json_boolean(edits.smallest));
 	return true;
 }

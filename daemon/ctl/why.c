@@ -89,6 +89,23 @@ static void take_url(json_t *question, const char *to, const char *port)
 		json_object_set_new(question, "port", json_string(transport));
 }
 
+static void show_edit(const json_t *r)
+{
+	const json_t *edit = json_object_get(r, "edit");
+	bool allowed = strcmp(ctl_text(r, "action"), "allow") == 0;
+	size_t i;
+	json_t *step;
+	if (json_array_size(edit))
+		printf("  edit:     %s that would %s it\n",
+		       json_is_true(json_object_get(r, "smallest")) ? "the smallest" : "one",
+		       allowed ? "deny" : "allow");
+	json_array_foreach(edit, i, step)
+	{
+		line("            ", ctl_text(step, "where"), ": ");
+		line("", ctl_text(step, "what"), "\n");
+	}
+}
+
 /* by_user, at: whether that was in the question. */
 static void show(const json_t *r, bool by_user, bool at)
 {
@@ -117,6 +134,7 @@ static void show(const json_t *r, bool by_user, bool at)
 	fputs(ctl_text(r, "nearest")[0] ? "\n" : "", stdout);
 	line("    note    ", ctl_text(r, "nearest_note"), "\n");
 	json_array_foreach(obstacles, i, o) line("    but     ", json_string_value(o), "\n");
+	show_edit(r);
 	if (strcmp(ctl_text(r, "mode"), "observe") == 0)
 		puts("  (observe mode: nothing is denied)");
 }
@@ -130,8 +148,7 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	struct policy p = {0};
 	bool good = ctl_policy(file, &p);
 	*status = EXIT_NO;
-	const struct who_from from = {.snapshot = p.snapshot};
-	if (good && explain(&from, question, clock_now(), clock_ahead(), answer, &b)) {
+	if (good && explain_edit(&p, question, clock_now(), clock_ahead(), answer, &b)) {
 		*status = EXIT_DONE;
 	} else if (good) {
 		fprintf(stderr, "tiergatectl: %s\n", wrong);
@@ -142,6 +159,33 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 		return answer;
 	json_decref(answer);
 	return NULL;
+}
+
+/* The daemon keeps no text of its policy: the edit is of the file, where that is what it loaded. */
+static void find_edit(const json_t *question, json_t *answer)
+{
+	char wrong[256] = "";
+	struct buf b = BUF_OF(wrong);
+	struct errors errors = {0};
+	struct policy p = {0};
+	json_t *by_tier = json_object(), *again = json_object();
+	json_object_update(by_tier, (json_t *)question);
+	json_object_del(by_tier, "user");
+	json_object_del(by_tier, "address");
+	json_object_set(by_tier, "tier", json_object_get(answer, "tier"));
+	json_object_set(by_tier, "at", json_object_get(answer, "at"));
+	if (ctl_text(answer, "tier")[0] && access(CTL_CONFIG, R_OK) == 0 &&
+	    policy_load(CTL_CONFIG, CONFIG_FOR_CHECK, &p, &errors) &&
+	    strcmp(snapshot_digest(p.snapshot), ctl_text(answer, "policy")) == 0 &&
+	    explain_edit(&p, by_tier, clock_now(), clock_ahead(), again, &b) &&
+	    json_object_get(again, "edit")) {
+		json_object_set(answer, "edit", json_object_get(again, "edit"));
+		json_object_set(answer, "smallest", json_object_get(again, "smallest"));
+	}
+	errors_deinit(&errors);
+	policy_free(&p);
+	json_decref(by_tier);
+	json_decref(again);
 }
 
 /* The tier of who is not signed in, where we may read the users file. */
@@ -179,10 +223,12 @@ int ctl_why(int argc, char **argv)
 	json_t *answer;
 	if (ctl.config) {
 		answer = ask_file(ctl.config, question, &status);
-		json_decref(question);
 	} else {
-		answer = ctl_ask("why", question, &status);
+		answer = ctl_ask("why", json_incref(question), &status);
+		if (answer)
+			find_edit(question, answer);
 	}
+	json_decref(question);
 	if (answer && ctl.json)
 		ctl_put_json(answer);
 	else if (answer)

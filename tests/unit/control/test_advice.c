@@ -1,5 +1,5 @@
-/* tiergatectl coverage, expect --suggest, suggest as people run them: what is printed loads as it
- * is. */
+/* tiergatectl coverage, expect --suggest, suggest, why with an edit as people run them: what is
+ * printed loads as it is. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -209,13 +209,44 @@ static void suggestions_are_asked_for(void **state)
 	want("tiergatectl suggest --since never", 2, "--since wants a time");
 }
 
+/* ---- why, and the edit that would flip it ---- */
+
+static void why_names_the_edit(void **state)
+{
+	want("tiergatectl why --config bare.conf --tier guest --to news.example", 1,
+	     "  edit:     the smallest that would allow it\n"
+	     "            bare.conf:4: leave the deny line out\n");
+	put("edit.conf", "tiers = ( { name = \"a\"; }, { name = \"b\"; } );\n"
+			 "sites = ( { name = \"video\"; lists = [ \"rules/video.sites\" ]; } );\n"
+			 "allow = ( { tiers = [ \"a\" ]; sites = [ \"video\" ]; } );\n"
+			 "deny = ( { tiers = [ \"*\" ]; sites = [ \"video\" ]; ports = [ "
+			 "\"udp/443\" ]; } );\n");
+	want("tiergatectl why --config edit.conf --tier a --to x.not.video.example", 1,
+	     "            rules/video.sites:3: leave out \"!not.video.example\"\n");
+	want("tiergatectl why --config edit.conf --tier b --to video.example --json", 1,
+	     "\"edit\":[{\"where\":\"edit.conf:3\",\"what\":\"add \\\"b\\\" to tiers\"}],"
+	     "\"smallest\":true}");
+	want("tiergatectl why --config edit.conf --tier a --to video.example --port tcp/22", 1,
+	     "edit.conf:3: add \"tcp/22\" to ports\n");
+	want("tiergatectl why --config edit.conf --tier a --to video.example --port udp/443", 1,
+	     "edit.conf:4: take \"a\" out of the deny line's tiers\n");
+	want("tiergatectl why --config edit.conf --tier a --to other.example", 1,
+	     "edit.conf:2: add \"=other.example\" to site video\n");
+	want("tiergatectl why --config edit.conf --tier a --to video.example", 0,
+	     "  edit:     the smallest that would deny it\n"
+	     "            deny: add { tiers = [ \"a\" ]; sites = [ \"video\" ]; ports = [ "
+	     "\"tcp/443\" ]; }\n");
+	want("tiergatectl why --config edit.conf --address 10.0.0.9 --to video.example", 1,
+	     "no-tier");
+	assert_null(strstr(output, "edit: "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(coverage_and_expect),
-		cmocka_unit_test(denials_become_lines),
-		cmocka_unit_test(suggestions_load),
-		cmocka_unit_test(suggestions_are_asked_for),
+		cmocka_unit_test(coverage_and_expect), cmocka_unit_test(denials_become_lines),
+		cmocka_unit_test(suggestions_load),    cmocka_unit_test(suggestions_are_asked_for),
+		cmocka_unit_test(why_names_the_edit),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
