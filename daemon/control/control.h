@@ -32,8 +32,9 @@ struct control_ops {
 	/* Sessions were opened or closed (the table's generation has moved); opened: where
 	 * somebody signed in, or NULL. */
 	void (*sessions_changed)(void *ctx, const struct address *opened);
-	/* Begins to load the configuration again; control_reloaded says how it ended. */
-	void (*reload)(void *ctx);
+	/* Begins to load the configuration again; control_reloaded says how it ended. by: who
+	 * asked, in words, for the history. */
+	void (*reload)(void *ctx, const char *by);
 };
 
 struct control_options {

@@ -1,11 +1,34 @@
+#include "control/client.h"
 #include "control/request.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #define ERRORS_MAX 100 /* in an answer */
 
+/* "root", or "uid 7"; who is at the other end of the socket cannot lie about it. */
+static void who_asks(const struct client *cl, char *out, size_t room)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	struct passwd *p = NULL;
+	if (getsockopt(cl->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		p = getpwuid(peer.uid);
+	else
+		peer.uid = (uid_t)-1;
+	if (p)
+		snprintf(out, room, "%s", p->pw_name);
+	else
+		snprintf(out, room, "uid %u", (unsigned)peer.uid);
+}
+
 enum done command_reload(struct request *r)
 {
+	char by[64];
+	who_asks(r->client, by, sizeof by);
 	r->client->reload = json_incref(r->id);
-	r->control->o.ops->reload(r->control->o.ctx);
+	r->control->o.ops->reload(r->control->o.ctx, by);
 	return LATER;
 }
 

@@ -66,7 +66,7 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
 {
 	struct gateway *g = ctx;
 	sink_reopen(g->sink);
-	reload_begin(g);
+	reload_begin(g, "a signal");
 	return 0;
 }
 
@@ -155,6 +155,7 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 	if (!good)
 		return false;
 	reload_taken(g->config);
+	history_keep(g->config, snapshot_digest(g->snapshot), "the start");
 	g->started = g->loaded = clock_wall();
 	if (snapshot_expect(g->snapshot, &failed,
 			    g->started)) { /* at start an error, and the daemon runs */

@@ -56,6 +56,7 @@ struct remark {
 struct reload {
 	pthread_t thread;
 	bool running, again; /* again: asked for while it ran */
+	char by[64];         /* who asked for it last */
 	int done_fd;         /* eventfd: the thread is done */
 	struct policy policy;
 	struct errors errors;
@@ -139,11 +140,14 @@ void sweep_count(const struct sweep *s, struct sweep_counters *out);
 /* reload.c. begin returns at once; who asked over the control socket is answered when it is
  * over, and sd_notify says so. A reload that is asked for while another runs is the one that
  * counts. end waits for one that runs, and forgets it. */
-void reload_begin(void *ctx);
+void reload_begin(void *ctx, const char *by);
 int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx);
 void reload_end(struct gateway *g);
 /* A configuration is taken: its notes are said, its lists kept for the next start. */
 void reload_taken(const struct config *c);
+
+/* history.c: keeps a policy that is in force, unless it is the last that was kept. */
+void history_keep(const struct config *c, const char *digest, const char *by);
 
 /* memory.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -47,8 +47,10 @@ static void *reload_run(void *ctx)
 		table_fixed(&schema_main, g->config, c, refuse_fixed, &r->errors);
 	if (!r->errors.count && !wiring_loaded(c, &r->errors))
 		errors_add(&r->errors, NULL, 0, "tiergatectl wiring up, then reload again");
-	if (!r->errors.count)
+	if (!r->errors.count) {
 		reload_taken(c);
+		history_keep(c, snapshot_digest(r->policy.snapshot), r->by);
+	}
 	eventfd_write(r->done_fd, 1);
 	return NULL;
 }
@@ -75,9 +77,11 @@ static uint64_t monotonic_usec(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-void reload_begin(void *ctx)
+void reload_begin(void *ctx, const char *by)
 {
 	struct gateway *g = ctx;
+	if (!g->reload.running)
+		snprintf(g->reload.by, sizeof g->reload.by, "%s", by);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_usec());
 	if (g->reload.running)
 		g->reload.again = true; /* it may have read files that are no longer the same */

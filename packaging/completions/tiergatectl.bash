@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status doctor metrics sessions login logout why diff try suggest coverage expect denials reach watch reload passwd vouchers wiring'
+	local verbs='status doctor metrics sessions login logout why diff try suggest coverage expect denials reach watch reload history rollback passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -13,6 +13,8 @@ _tiergatectl() {
 	local words
 	case $verb in
 	'') words="$verbs --socket --config --json --help" ;;
+	history) words='show --config --json' ;;
+	rollback) words='--config' ;;
 	status) words='--all --json' ;;
 	metrics) words='--json --http' ;;
 	sessions) words='--user --tier --address --segment --names --json' ;;

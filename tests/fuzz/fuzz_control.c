@@ -37,7 +37,7 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static void fake_reload(void *ctx)
+static void fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
 	errors_add(&errors, "a", 1, "wrong");

@@ -49,7 +49,7 @@ static void fake_changed(void *ctx, const struct address *opened)
 	f.changed++;
 }
 
-static void fake_reload(void *ctx)
+static void fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
 	if (f.reload_fails) {

@@ -71,7 +71,7 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static void fake_reload(void *ctx)
+static void fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
 	if (access(reload_flag, F_OK) == 0) {
@@ -204,6 +204,9 @@ static void says_how_it_is_called(void **state)
 	want("why --tier press --user anna --to a.org", 2, "usage");
 	want("status --json=1", 2, "--json with a value");
 	want("passwd --user anna --lock --remove", 2, "do not go together");
+	want("history show", 2, "usage: tiergatectl history");
+	want("history list 3", 2, "usage: tiergatectl history");
+	want("rollback", 2, "usage: tiergatectl rollback");
 	want("watch --help", 0, "usage: tiergatectl watch");
 }
 
@@ -425,7 +428,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 19);
+	assert_int_equal(commands, 21);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)
