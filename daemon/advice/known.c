@@ -126,19 +126,29 @@ static size_t find(const struct known *k, const char *name)
 	return low;
 }
 
-/* Visits what is said of a host by a name that it has or is below; the sources' marks: 1 holds it,
- * 2 not. */
+/* What a source says of a host by its longest entry, as policy/hostset.h has it. */
+enum { HOLDS = 1, HOLDS_NOT = 2, HOLDS_ALONE = 4, SAID = 8 };
+
 static void mark(const struct known *k, const char *name, bool whole, uint8_t *marks)
 {
 	for (size_t i = find(k, name); i < k->entry_count; i++) {
 		const struct site_entry *e = k->entries[i].entry;
+		uint8_t *m = &marks[k->entries[i].source];
 		if (strcmp(e->host.text, name) != 0)
-			return;
-		if (e->kind == SITE_NOT_TREE)
-			marks[k->entries[i].source] |= 2;
-		else if (e->kind == SITE_TREE || whole)
-			marks[k->entries[i].source] |= 1;
+			break;
+		if (*m & SAID || (e->kind == SITE_EXACT && !whole))
+			continue;
+		*m |= e->kind == SITE_NOT_TREE ? HOLDS_NOT
+		      : e->kind == SITE_EXACT  ? HOLDS_ALONE
+					       : HOLDS;
 	}
+	for (size_t i = 0; i < k->source_count; i++)
+		marks[i] |= marks[i] ? SAID : 0;
+}
+
+static bool holds(uint8_t m)
+{
+	return m & HOLDS_ALONE || (m & HOLDS && !(m & HOLDS_NOT));
 }
 
 bool known_host(const struct known *k, const struct host *host, const struct config_site **site,
@@ -150,7 +160,7 @@ bool known_host(const struct known *k, const struct host *host, const struct con
 		name += *name == '.';
 		mark(k, name, name == host->text, marks);
 	}
-	while (i < k->source_count && marks[i] != 1)
+	while (i < k->source_count && !holds(marks[i]))
 		i++;
 	free(marks);
 	if (i == k->source_count)

@@ -31,6 +31,7 @@ int ctl_diff(int argc, char **argv);
 int ctl_coverage(int argc, char **argv);
 int ctl_expect(int argc, char **argv);
 int ctl_suggest(int argc, char **argv);
+int ctl_unused(int argc, char **argv);
 int ctl_try(int argc, char **argv);
 int ctl_reload(int argc, char **argv);
 int ctl_passwd(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct command {
 	{"diff", ctl_diff, "what two configurations decide otherwise"},
 	{"try", ctl_try, "what another configuration would do with what was recorded"},
 	{"suggest", ctl_suggest, "the allow lines that what was denied would need"},
+	{"unused", ctl_unused, "lines and list entries that nothing was decided by"},
 	{"coverage", ctl_coverage, "which lines no expect touches"},
 	{"expect", ctl_expect, "write expect lines from what is true today"},
 	{"denials", ctl_denials, "what was denied at an address of late"},

@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status doctor metrics sessions login logout why diff try suggest coverage expect denials reach watch reload history rollback passwd vouchers wiring'
+	local verbs='status doctor metrics sessions login logout why diff try suggest unused coverage expect denials reach watch reload history rollback passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -23,6 +23,7 @@ _tiergatectl() {
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
 	try) mapfile -t COMPREPLY < <(compgen -f -W '--against --since --allow-change --config --json' -- "$cur"); return ;;
 	suggest) mapfile -t COMPREPLY < <(compgen -f -W '--against --tier --user --since --config --json' -- "$cur"); return ;;
+	unused) mapfile -t COMPREPLY < <(compgen -f -W '--days --against --config --json' -- "$cur"); return ;;
 	coverage) words='--config --json' ;;
 	expect) words='--suggest --config --json' ;;
 	diff) mapfile -t COMPREPLY < <(compgen -f -W '--json' -- "$cur"); return ;;

@@ -1,5 +1,5 @@
-/* tiergatectl coverage, expect --suggest, suggest, why with an edit as people run them: what is
- * printed loads as it is. */
+/* tiergatectl coverage, expect --suggest, suggest, unused, why with an edit as people run them:
+ * what is printed loads as it is. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -241,12 +241,32 @@ static void why_names_the_edit(void **state)
 	assert_null(strstr(output, "edit: "));
 }
 
+static void unused_lines_and_entries(void **state)
+{
+	put("unused.conf", POLICY "policy = [ \"old.conf\" ];\n");
+	put("old.conf", "sites = ( { name = \"old\"; hosts = [ \"old.example\" ]; } );\n"
+			"allow = ( { tiers = [ \"press\" ]; sites = [ \"old\" ]; expires = "
+			"\"2020-01-31\"; owner = \"nobody now\"; } );\n");
+	want("tiergatectl unused --config unused.conf --against r.jsonl --days 36500", 1,
+	     "old.conf:2: allow press: old, owner nobody now; never used; expired with "
+	     "2020-01-31\nsite ads, unused.conf: not used: ads.example\n"
+	     "site old, old.conf: not used: old.example\n");
+	assert_non_null(strstr(output, "# 1 lines to look at, 2 entries not used, by 26 records"));
+	assert_non_null(strstr(output, "# the records do not reach back so far\n"));
+	want("tiergatectl unused --config bare.conf --against r.jsonl --days 36500 --json", 0,
+	     "{\"site\":\"ads\",\"list\":\"bare.conf\",\"line\":2,\"entry\":\"ads.example\"}\n"
+	     "{\"records\":26,\"lines\":0,\"entries\":1,");
+	want("tiergatectl unused --days 0", 2, "--days wants a number");
+	want("tiergatectl unused --days 3x", 2, "--days wants a number");
+	want("tiergatectl unused --since 2026-03-02T10:00:00Z", 2, "usage: tiergatectl unused");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(coverage_and_expect), cmocka_unit_test(denials_become_lines),
 		cmocka_unit_test(suggestions_load),    cmocka_unit_test(suggestions_are_asked_for),
-		cmocka_unit_test(why_names_the_edit),
+		cmocka_unit_test(why_names_the_edit),  cmocka_unit_test(unused_lines_and_entries),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
