@@ -16,6 +16,7 @@
 #define CTL_VOUCHERS "/var/lib/tiergate-portal/vouchers"
 
 int ctl_status(int argc, char **argv);
+int ctl_report(int argc, char **argv);
 int ctl_history(int argc, char **argv);
 int ctl_rollback(int argc, char **argv);
 int ctl_doctor(int argc, char **argv);

@@ -29,6 +29,7 @@ static const struct command {
 	{"reach", ctl_reach, "what may be reached from an address, now and later"},
 	{"watch", ctl_watch, "follow decisions as they are made"},
 	{"reload", ctl_reload, "load the configuration again"},
+	{"report", ctl_report, "what was decided, by hour, tier, site, reason, user and name"},
 	{"history", ctl_history, "the policies that were in force, and who loaded them"},
 	{"rollback", ctl_rollback, "put one of them in force again"},
 	{"passwd", ctl_passwd, "write a user, tier and password into the users file"},
