@@ -514,5 +514,20 @@ def test_why_and_watch(lab):
         check("allow" in done.stdout and "tiergate.conf:" in done.stdout, done.stdout)
 
 
+def test_why_with_an_edit(lab):
+    "why names the edit where the file in /etc is what the daemon loaded, and only there"
+    with lab.gateway():
+        folder = pathlib.Path(lab.config_file).parent
+        for change, there in (("", True), ("; echo 'mode = \"observe\";' >>tiergate.conf", False)):
+            script = ("mount -t tmpfs none /etc && mkdir /etc/tiergate && cd /etc/tiergate && cp -r \"$1\"/*.conf . && "
+                      f"cp \"$2\" tiergate.conf{change}; shift 2; exec \"$@\"")
+            done = lab.run("gateway", "unshare", "-m", "sh", "-c", script, "sh", folder, lab.config_file,
+                           BUILD / "tiergatectl", "--socket", lab.control, "why", "--address", GUEST, "--to",
+                           "www.social.example", check_exit=False)
+            equal(done.returncode, 1)
+            equal("edit:     the smallest that would allow it\n            tiergate.conf:" in done.stdout, there,
+                  done.stdout + done.stderr)
+
+
 if __name__ == "__main__":
     main(globals(), lab)
