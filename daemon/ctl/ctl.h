@@ -17,6 +17,7 @@
 
 int ctl_status(int argc, char **argv);
 int ctl_report(int argc, char **argv);
+int ctl_init(int argc, char **argv);
 int ctl_history(int argc, char **argv);
 int ctl_rollback(int argc, char **argv);
 int ctl_doctor(int argc, char **argv);

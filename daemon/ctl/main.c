@@ -12,6 +12,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
+	{"init", ctl_init, "write a first configuration, from what this machine shows"},
 	{"status", ctl_status, "what the daemon does and counts"},
 	{"doctor", ctl_doctor, "look at all that a gateway needs, and say what is wrong"},
 	{"metrics", ctl_metrics, "all that it counts, as Prometheus reads it"},

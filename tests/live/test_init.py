@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""tiergatectl init: a first configuration from what the machine shows; it loads, observes, and governs the inside alone."""
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import BUILD, lab  # noqa: E402
+from tap import check, equal, main  # noqa: E402
+
+
+def init(lab, *options, host="gateway"):
+    return lab.run(host, BUILD / "tiergatectl", "init", *options, check_exit=False)
+
+
+def printed(lab, path):
+    done = lab.run("gateway", BUILD / "tiergated", "check", "--print", "--config", path, check_exit=False)
+    equal(done.returncode, 0, done.stderr)
+    return done.stdout
+
+
+def test_examples(lab):
+    "each example loads and observes; inside is what is not the way to the world, segments are its networks"
+    lab.run("gateway", "ip", "route", "add", "default", "via", "198.51.100.10")
+    try:
+        for name in ("school", "office", "runners"):
+            path = lab.dir / f"{name}.conf"
+            done = init(lab, "--out", path, "--example", name)
+            equal(done.returncode, 0, done.stderr)
+            for step in ("enable --now tiergated", "tiergatectl suggest", 'mode = "enforce"'):
+                check(step in done.stdout, done.stdout)
+            text = printed(lab, path)
+            for wanted in ('mode = "observe"', 'inside = [ "lan0", "dmz0" ]', "10.77.1.0/24", "fd77:3::/64"):
+                check(wanted in text, wanted, text)
+            check("198.51.100" not in text and "wan0" not in text, text)
+        before = path.read_text()
+        equal(init(lab, "--out", path).returncode, 1, "it wrote over a file")
+        equal(path.read_text(), before)
+        equal(init(lab, "--out", path, "--force").returncode, 0)
+        check(path.read_text() != before)
+    finally:
+        lab.run("gateway", "ip", "route", "del", "default")
+
+
+def test_named(lab):
+    "what is named is taken: interfaces and resolvers; a resolver on the host itself is none"
+    path = lab.dir / "named.conf"
+    done = init(lab, "--out", path, "--inside", "lan0", "--resolvers", "10.77.3.53,fd77:3::53,127.0.0.53,::1")
+    equal(done.returncode, 0, done.stderr)
+    text = printed(lab, path)
+    check('inside = [ "lan0" ]' in text, text)
+    check('resolvers = [ "10.77.3.53/32", "fd77:3::53/128" ]' in text, text)
+    check("10.77.3.0/24" not in text, text)
+
+
+def test_nothing(lab):
+    "without a default route nothing is guessed: it asks, and without anybody to answer it says what to do"
+    path = lab.dir / "nothing.conf"
+    done = init(lab, "--out", path)
+    equal(done.returncode, 1, done.stdout)
+    check("--inside" in done.stderr, done.stderr)
+    check(not path.exists(), "it wrote something")
+    equal(init(lab, "--out", path, "--inside", "lan7").returncode, 1)
+    equal(init(lab, "--example", "prison").returncode, 2)
+    ours, its = pty.openpty()
+    p = subprocess.Popen(["ip", "netns", "exec", lab.ns("gateway"), BUILD / "tiergatectl", "init", "--out", path],
+                         stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(ours, b"lan0\n10.77.3.53\n")
+    out, said = p.communicate(timeout=20)
+    equal(p.returncode, 0, said)
+    check("interfaces of the clients" in said, said)
+    check('inside = [ "lan0" ]' in printed(lab, path))
+
+
+if __name__ == "__main__":
+    main(globals(), lab)
