@@ -598,6 +598,44 @@ static void a_denied_request_is_answered(void **state)
 	rig_free(r);
 }
 
+static void a_head_request_is_followed_and_others_are_not(void **state)
+{
+	static const char *const requests[] = {"HEAD / HTTP/1.1\r\nHost: social.example\r\n\r\n",
+					       "HEAR / HTTP/1.1\r\nHost: social.example\r\n\r\n",
+					       "POST / HTTP/1.1\r\nHost: social.example\r\n\r\n"};
+	for (unsigned i = 0; i < 3; i++) {
+		struct rig *r = rig_new(REDIRECT);
+		http_syn(r, 4000);
+		assert_int_equal(request(r, 4000, 0, requests[i]), VERDICT_DROP_DENIED);
+		assert_int_equal(r->source.redirects, 1);
+		assert_int_equal(r->source.redirect.follows, i == 0);
+		rig_free(r);
+	}
+}
+
+/* What a server's socket may leave out of what it reads ends a flow, but where nothing is denied.
+ */
+static void an_urgent_byte_ends_a_heard_flow_unless_observed(void **state)
+{
+	for (unsigned observed = 0; observed < 2; observed++) {
+		struct rig *r = rig_new(observed ? "mode = \"observe\";\n" : "");
+		struct wire w;
+		uint8_t bytes[2048];
+		size_t len = wire_hello(bytes, "news.example", 0);
+		syn(r, guest, 4000);
+		assert_int_equal(data(r, guest, 4000, 0, bytes, len), VERDICT_HEARD);
+		wire_tcp(&w, guest, 4000, site, 443, TCP_ACK | TCP_URG, 1001 + (uint32_t)len, "!",
+			 1);
+		unsigned logged = r->logged;
+		int v = packet(r, &w);
+		if (observed)
+			assert_true(v != VERDICT_DENIED && v != VERDICT_DROP && r->logged == logged);
+		else
+			assert_int_equal(v, VERDICT_DENIED);
+		rig_free(r);
+	}
+}
+
 static void a_held_request_is_answered_once(void **state)
 {
 	struct rig *r = rig_new(REDIRECT);
@@ -1128,6 +1166,8 @@ int main(void)
 		cmocka_unit_test(denial_is_as_configured),
 		cmocka_unit_test(the_first_request_decides_by_default),
 		cmocka_unit_test(a_denied_request_is_answered),
+		cmocka_unit_test(a_head_request_is_followed_and_others_are_not),
+		cmocka_unit_test(an_urgent_byte_ends_a_heard_flow_unless_observed),
 		cmocka_unit_test(a_held_request_is_answered_once),
 		cmocka_unit_test(nothing_else_is_answered),
 		cmocka_unit_test(every_request_is_judged_where_asked),
