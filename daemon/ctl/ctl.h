@@ -17,6 +17,8 @@
 
 int ctl_status(int argc, char **argv);
 int ctl_report(int argc, char **argv);
+int ctl_backup(int argc, char **argv);
+int ctl_restore(int argc, char **argv);
 int ctl_init(int argc, char **argv);
 int ctl_history(int argc, char **argv);
 int ctl_rollback(int argc, char **argv);

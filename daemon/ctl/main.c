@@ -35,6 +35,8 @@ static const struct command {
 	{"rollback", ctl_rollback, "put one of them in force again"},
 	{"passwd", ctl_passwd, "write a user, tier and password into the users file"},
 	{"vouchers", ctl_vouchers, "make codes that sign in once, and print them"},
+	{"backup", ctl_backup, "put all that makes this gateway into a file"},
+	{"restore", ctl_restore, "take it from there"},
 	{"wiring", ctl_wiring, "set, check, print or remove the kernel's rules"},
 };
 

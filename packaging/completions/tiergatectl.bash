@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='init status doctor metrics sessions login logout why diff try suggest unused coverage expect denials reach watch reload report history rollback passwd vouchers wiring'
+	local verbs='init status doctor metrics sessions login logout why diff try suggest unused coverage expect denials reach watch reload report history rollback backup restore passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -15,6 +15,7 @@ _tiergatectl() {
 	'') words="$verbs --socket --config --json --help" ;;
 	report) mapfile -t COMPREPLY < <(compgen -f -W '--day --week --since --against --html --csv --config --json' -- "$cur"); return ;;
 	init) words='--example --inside --resolvers --out --force school office runners' ;;
+	backup | restore) mapfile -t COMPREPLY < <(compgen -f -W '--config --root --dry-run' -- "$cur"); return ;;
 	history) words='show --config --json' ;;
 	rollback) words='--config' ;;
 	status) words='--all --json' ;;

@@ -428,7 +428,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 24);
+	assert_int_equal(commands, 26);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)

@@ -629,7 +629,8 @@ static void an_urgent_byte_ends_a_heard_flow_unless_observed(void **state)
 		unsigned logged = r->logged;
 		int v = packet(r, &w);
 		if (observed)
-			assert_true(v != VERDICT_DENIED && v != VERDICT_DROP && r->logged == logged);
+			assert_true(v != VERDICT_DENIED && v != VERDICT_DROP &&
+				    r->logged == logged);
 		else
 			assert_int_equal(v, VERDICT_DENIED);
 		rig_free(r);
