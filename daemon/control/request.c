@@ -49,7 +49,10 @@ void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
 	struct buf b = BUF_OF(text);
 	if (time == 0)
 		return;
-	clock_format(&b, time + ahead);
+	/* how far the wall clock is ahead is read with a microsecond's play, and a session's time
+	 * is to read the same after a restart */
+	time = (time + ahead + NS_PER_MS / 2) / NS_PER_MS * NS_PER_MS;
+	clock_format(&b, time);
 	json_object_set_new(to, key, json_string(text));
 }
 
