@@ -27,7 +27,10 @@ static bool folder_of(char out[static PATH_MAX])
 	errors_deinit(&errors);
 	DIR *d = opendir(out);
 	if (!d)
-		fprintf(stderr, "tiergatectl: %s: %m\n", out);
+		fprintf(stderr,
+			"tiergatectl: %s: %m (a history begins with the first reload that "
+			"changes something)\n",
+			out);
 	else
 		closedir(d);
 	return d != NULL;

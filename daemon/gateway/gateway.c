@@ -155,7 +155,7 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 	if (!good)
 		return false;
 	reload_taken(g->config);
-	history_keep(g->config, snapshot_digest(g->snapshot), "the start");
+	history_go_on(g->config, snapshot_digest(g->snapshot));
 	g->started = g->loaded = clock_wall();
 	if (snapshot_expect(g->snapshot, &failed,
 			    g->started)) { /* at start an error, and the daemon runs */

@@ -75,20 +75,29 @@ static int write_one(const struct config *c, unsigned long n, const char *digest
 	return file_new_commit(&f);
 }
 
-void history_keep(const struct config *c, const char *digest, const char *by)
+/* The configuration in one file; the caller frees it. NULL where memory ran out. */
+static char *text_of(const struct config *c)
 {
-	char folder[PATH_MAX], path[PATH_MAX], *body = NULL;
+	char *body = NULL;
 	size_t len = 0;
-	unsigned long first, last;
 	FILE *to = open_memstream(&body, &len);
 	if (!to)
-		return;
+		return NULL;
 	config_print(c, to);
-	fclose(to);
+	if (fclose(to) == 0 && len < TEXT_MAX)
+		return body;
+	free(body);
+	return NULL;
+}
+
+static void keep(const struct config *c, const char *digest, const char *by, const char *body)
+{
+	char folder[PATH_MAX], path[PATH_MAX];
+	unsigned long first, last;
 	snprintf(folder, sizeof folder, "%s/history", c->state_dir);
 	int e = mkdir(folder, 0700) < 0 && errno != EEXIST ? -errno : 0;
 	numbers(folder, &first, &last);
-	if (!e && len < TEXT_MAX && !is_last(c, last, body))
+	if (!e && !is_last(c, last, body))
 		e = write_one(c, last + 1, digest, by, body);
 	for (; !e && first && first + KEPT <= last + 1; first++) {
 		path_of(c, first, path);
@@ -96,5 +105,27 @@ void history_keep(const struct config *c, const char *digest, const char *by)
 	}
 	if (e)
 		log_warn("%s: the policy can't be kept: %s", folder, strerror(-e));
+}
+
+void history_changed(const struct config *before, const char *digest_before,
+		     const struct config *now, const char *digest, const char *by)
+{
+	char *old = text_of(before), *body = text_of(now);
+	if (old && body && strcmp(old, body) != 0) {
+		keep(before, digest_before, "the start", old);
+		keep(now, digest, by, body);
+	}
+	free(old);
+	free(body);
+}
+
+void history_go_on(const struct config *c, const char *digest)
+{
+	char folder[PATH_MAX], *body;
+	struct stat st;
+	snprintf(folder, sizeof folder, "%s/history", c->state_dir);
+	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || !(body = text_of(c)))
+		return;
+	keep(c, digest, "the start", body);
 	free(body);
 }

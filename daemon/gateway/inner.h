@@ -146,8 +146,11 @@ void reload_end(struct gateway *g);
 /* A configuration is taken: its notes are said, its lists kept for the next start. */
 void reload_taken(const struct config *c);
 
-/* history.c: keeps a policy that is in force, unless it is the last that was kept. */
-void history_keep(const struct config *c, const char *digest, const char *by);
+/* history.c: keeps policies that were in force, none twice in a row. A history begins with the
+ * first change; a start goes on with one that is there. */
+void history_changed(const struct config *before, const char *digest_before,
+		     const struct config *now, const char *digest, const char *by);
+void history_go_on(const struct config *c, const char *digest);
 
 /* memory.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -49,7 +49,8 @@ static void *reload_run(void *ctx)
 		errors_add(&r->errors, NULL, 0, "tiergatectl wiring up, then reload again");
 	if (!r->errors.count) {
 		reload_taken(c);
-		history_keep(c, snapshot_digest(r->policy.snapshot), r->by);
+		history_changed(g->latest ? g->latest : g->config, snapshot_digest(g->snapshot), c,
+				snapshot_digest(r->policy.snapshot), r->by);
 	}
 	eventfd_write(r->done_fd, 1);
 	return NULL;

@@ -24,8 +24,9 @@ def test_whole(lab):
     (lab.dir / "more.sites").write_text("news.example\n")
     (lab.dir / "users").write_text("ann:staff:$y$j9T$salt$hash\n")
     (lab.dir / "users").chmod(0o640)
-    with lab.gateway(sites=[{"name": "good", "hosts": ["allowed.example"]}, {"name": "social", "lists": ["more.sites"]}]):
-        pass  # has saved its state
+    sites = [{"name": "good", "hosts": ["allowed.example"]}, {"name": "social", "lists": ["more.sites"]}]
+    with lab.gateway(sites=sites):
+        lab.reload(sites=sites, allow=[{"tiers": ["staff"], "sites": ["good"]}])  # begins a history; the end saves the state
     file, root = lab.dir / "gateway.tar.gz", lab.dir / "clean"
     done = ctl(lab, "backup", file)
     equal(done.returncode, 0, done.stderr)
