@@ -211,8 +211,12 @@ def test_reload_load(lab):
             return lab.spawn("client", load, "dial", "198.51.100.10", "4443", "300", "16", name, source,
                              stdout=subprocess.PIPE)
         good, bad = dial("www.allowed.example", GUEST), dial("www.denied.example", STAFF)
+        policies = set()
         for i in range(100):
-            lab.reload(allow=allow, name_grace=f"{i % 50 + 10}m")
+            lab.reload(allow=allow, sites=[{"name": "good", "hosts": ["allowed.example", f"{i}.good.example"]},
+                                           {"name": "social", "hosts": ["social.example", f"{i}.social.example"]}])
+            policies.add(lab.policy())
+        equal(len(policies), 100, "policies that were in force")
         good.terminate()
         bad.terminate()
         for p, what in ((good, "allowed"), (bad, "denied")):
