@@ -87,6 +87,8 @@ static void trouble(const json_t *j, char out[static 512])
 	if (number(j, NULL, "lists_with_faults"))
 		buf_printf(&b, "%" JSON_INTEGER_FORMAT " lists have faults; ",
 			   number(j, NULL, "lists_with_faults"));
+	if (number(j, "log", "failing"))
+		buf_printf(&b, "the log takes no records: is the disk full?; ");
 	if (dropped)
 		buf_printf(&b, "%" JSON_INTEGER_FORMAT " times a queue was full since the start; ",
 			   dropped);

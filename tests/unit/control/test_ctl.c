@@ -43,7 +43,9 @@ static void fake_screen(json_t *out)
 		return;
 	json_object_set_new(out, "reload_refused", json_string("a.conf:3: \033[31m"));
 	json_object_set_new(out, "lists_with_faults", json_integer(7));
-	json_object_set_new(out, "log", json_pack("{s:i, s:i}", "lost_ring", 9, "lost_write", 2));
+	json_object_set_new(
+		out, "log",
+		json_pack("{s:i, s:i, s:i}", "lost_ring", 9, "lost_write", 2, "failing", 1));
 }
 
 static void fake_status(void *ctx, json_t *out)
@@ -223,8 +225,10 @@ static void shows_a_screen(void **state)
 {
 	want("status", 0, "tiergate  9.9: ok\n");
 	want("status", 0,
-	     "NOT OK: the last reload was refused: a.conf:3: ?[31m; 7 lists have faults; 5 times a "
-	     "queue was full since the start; 11 records were lost\n");
+	     "NOT OK: the last reload was refused: a.conf:3: ?[31m; 7 lists have faults; the log "
+	     "takes "
+	     "no records: is the disk full?; 5 times a queue was full since the start; 11 records "
+	     "were lost\n");
 	want("status", 0, "now       60 packets a second came up, 0 flows allowed, 0 denied\n");
 	want("status", 0,
 	     "queues    0: 1 of 512 waiting, 4 held, 5 found it full\n          1: 0 of 512 "
