@@ -1,6 +1,7 @@
 #include "advice/coverage.h"
 
 #include "base/array.h"
+#include "base/zone.h"
 #include "config/value.h"
 
 #include <netinet/in.h>
@@ -18,7 +19,7 @@ struct search {
 	size_t line, lines; /* its rule number; how many there are */
 	bool *touched;
 	struct config_expect e;
-	char to[HOST_MAX + 1], at[16];
+	char to[HOST_MAX + 1], at[20];
 };
 
 typedef bool (*attempt)(struct search *s);
@@ -96,22 +97,49 @@ static bool decides(struct search *s)
 	return holds(s) && s->touched[s->line];
 }
 
+static bool at_week(struct search *s, const struct config_schedule *when, attempt good)
+{
+	for (unsigned k = 0; k < 14u * when->hours_count; k++) {
+		const struct config_hours *h = &when->hours[k / 14];
+		unsigned day = k % 14 / 2, minute = (k % 2 ? h->to : h->from) % 1440;
+		if (!(when->days >> day & 1))
+			continue;
+		snprintf(s->at, sizeof s->at, "%s %02u:%02u", day_name[day], minute / 60,
+			 minute % 60);
+		if (good(s))
+			return true;
+	}
+	return false;
+}
+
+#define DATES 16 /* of a schedule that are tried: the first and the last day of each range */
+
+static bool at_dates(struct search *s, const struct config_schedule *when,
+		     const struct config_dates *d, attempt good)
+{
+	for (size_t k = 0; k < d->days * 4 * when->hours_count && k < (size_t)DATES * 4; k++) {
+		const struct span *range = &d->day[k / 4 / when->hours_count];
+		const struct config_hours *h = &when->hours[k / 4 % when->hours_count];
+		unsigned minute = (k % 2 ? h->to : h->from) % 1440;
+		struct buf b = BUF_OF(s->at);
+		buf_reset(&b);
+		day_format(k / 2 % 2 ? range->to - 1 : range->from, &b);
+		buf_printf(&b, " %02u:%02u", minute / 60, minute % 60);
+		if (good(s))
+			return true;
+	}
+	return false;
+}
+
 /* At the edges of all schedules: another line's may be in the way. */
 static bool at_some_edge(struct search *s, attempt good)
 {
-	static const char days[] = "montuewedthufrisatsun";
 	s->e.at = s->at;
 	for (size_t i = 0; i < s->p->config->schedule_count; i++) {
 		const struct config_schedule *when = &s->p->config->schedules[i];
-		for (unsigned k = 0; k < 14; k++) {
-			unsigned minute = (k % 2 ? when->to : when->from) % 1440;
-			if (!(when->days >> k / 2 & 1))
-				continue;
-			snprintf(s->at, sizeof s->at, "%.3s %02u:%02u", days + k / 2 * 3,
-				 minute / 60, minute % 60);
-			if (good(s))
-				return true;
-		}
+		if (at_week(s, when, good) || at_dates(s, when, &when->dates, good) ||
+		    at_dates(s, when, &when->except_dates, good))
+			return true;
 	}
 	return false;
 }

@@ -47,7 +47,7 @@ static void date(const struct times *t, int64_t time, bool exact, struct buf *b)
 
 /* From a minute of a day to one of the same day or the next, and on which days that begins; of what
  * lasts longer, on which day it ends (else -1). */
-struct span {
+struct run {
 	int from, to, ends;
 	uint8_t days;
 };
@@ -55,21 +55,21 @@ struct span {
 #define SPANS 16 /* kinds in a week; of more the first are said */
 
 struct week {
-	struct span span[SPANS];
+	struct run span[SPANS];
 	size_t count;
 };
 
-static struct span span_of(const struct times *t, size_t at, size_t end)
+static struct run span_of(const struct times *t, size_t at, size_t end)
 {
 	int64_t first = t->atoms->times[at].first, over = t->atoms->times[end].first;
 	struct tm a = local(t, first), z = local(t, over);
-	return (struct span){a.tm_hour * 60 + a.tm_min, z.tm_hour * 60 + z.tm_min,
-			     over - first > DAY ? (z.tm_wday + 6) % 7 : -1,
-			     (uint8_t)(1 << (a.tm_wday + 6) % 7)};
+	return (struct run){a.tm_hour * 60 + a.tm_min, z.tm_hour * 60 + z.tm_min,
+			    over - first > DAY ? (z.tm_wday + 6) % 7 : -1,
+			    (uint8_t)(1 << (a.tm_wday + 6) % 7)};
 }
 
 /* The span of a week that is as another is but for its days; NULL: none. */
-static struct span *like(struct week *w, const struct span *s)
+static struct run *like(struct week *w, const struct run *s)
 {
 	for (size_t k = 0; k < w->count; k++)
 		if (w->span[k].from == s->from && w->span[k].to == s->to &&
@@ -103,7 +103,7 @@ static size_t week_of(const struct times *t, int64_t begin, struct week *w)
 		end = next(t, at, false);
 		if (times[at].first >= begin + 7 * DAY || end == t->atoms->time_count)
 			break;
-		struct span s = span_of(t, at, end), *known = like(w, &s);
+		struct run s = span_of(t, at, end), *known = like(w, &s);
 		if (known)
 			known->days |= s.days;
 		else if (w->count < SPANS)
@@ -116,7 +116,7 @@ static bool week_same(struct week *a, const struct week *b)
 {
 	bool same = a->count == b->count;
 	for (size_t k = 0; same && k < b->count; k++) {
-		const struct span *s = like(a, &b->span[k]);
+		const struct run *s = like(a, &b->span[k]);
 		same = s && s->days == b->span[k].days;
 	}
 	return same;
@@ -131,7 +131,7 @@ static void week_format(const struct week *w, struct buf *b)
 {
 	buf_text(b, w->count ? "" : "not at all");
 	for (size_t k = 0; k < w->count; k++) {
-		const struct span *s = &w->span[k];
+		const struct run *s = &w->span[k];
 		buf_text(b, k ? ", " : "");
 		schedule_days_format(s->days, b);
 		clock_format_minute(s->from, b);

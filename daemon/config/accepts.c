@@ -31,10 +31,20 @@ static const char *fixed_text(enum option_type type)
 	case OPTION_PORTS:
 		return "a list of ports, such as [ \"tcp/443\", \"udp/8000-8100\", \"tcp/*\" ]";
 	case OPTION_DAYS: return "days such as \"mon-fri\", \"mon,wed,fri\" or \"all\"";
-	case OPTION_HOURS: return "hours such as \"08:00-18:00\" or \"22:00-06:00\"";
+	case OPTION_HOURS:
+		return "hours such as \"08:00-18:00\", \"22:00-06:00\" or "
+		       "\"08:00-12:00,13:00-18:00\", of at most 8 ranges";
+	case OPTION_DATES:
+		return "a list of at most 10000 dates, such as "
+		       "[ \"2026-12-24\", \"2026-12-28..2027-01-03\" ]";
+	case OPTION_EXCEPT:
+		return "a list of schedules and at most 10000 dates, such as "
+		       "[ \"holidays\", \"2026-12-24\", \"2026-12-28..2027-01-03\" ]";
 	case OPTION_ZONE: return "a time zone such as \"Europe/Sofia\"";
 	case OPTION_DATE: return "a date such as \"2027-06-30\"";
-	case OPTION_WEEKTIME: return "a time of the week such as \"mon 10:00\"";
+	case OPTION_WEEKTIME:
+		return "a time of the week such as \"mon 10:00\", or of a date such as "
+		       "\"2026-12-24 10:00\"";
 	case OPTION_DESTINATION: return "a host name or an address";
 	case OPTION_LISTS: return "a list of files, such as [ \"social.sites\" ]";
 	case OPTION_FILES: return "a list of files, such as [ \"policy.conf\" ]";

@@ -1,4 +1,5 @@
 #include "config/load.h"
+#include "config/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,19 +214,39 @@ static void check_hosts(struct loader *l)
 	free(order);
 }
 
+static void check_excepted(struct loader *l, const struct config_schedule *s, const char *key,
+			   const char *name)
+{
+	const struct config *c = l->c;
+	for (size_t k = 0; k < c->schedule_count; k++) {
+		const struct config_schedule *other = &c->schedules[k];
+		if (!other->name || strcmp(other->name, name) != 0)
+			continue;
+		if (other->not_within || other->except.count || other->except_dates.days ||
+		    other->except_dates.times)
+			complain(l, s->place.file, s->place.line,
+				 "%s = \"%s\", which has %s of its own; name a schedule "
+				 "without",
+				 key, name, other->not_within ? "a `not`" : "an `except`");
+	}
+}
+
 /* One level, so that it can be read, and leads to no circle. */
 static void check_schedules(struct loader *l)
 {
-	const struct config *c = l->c;
-	for (size_t i = 0; i < c->schedule_count; i++)
-		for (size_t k = 0; c->schedules[i].except && k < c->schedule_count; k++)
-			if (c->schedules[k].name && c->schedules[k].except &&
-			    strcmp(c->schedules[k].name, c->schedules[i].except) == 0)
-				complain(l, c->schedules[i].place.file, c->schedules[i].place.line,
-					 "not = \"%s\", which has a `not` of its own; name a "
-					 "schedule "
-					 "without",
-					 c->schedules[i].except);
+	for (size_t i = 0; i < l->c->schedule_count; i++) {
+		const struct config_schedule *s = &l->c->schedules[i];
+		struct span span;
+		bool timed;
+		if (s->name && dates_parse(s->name, &span, &timed))
+			complain(l, s->place.file, s->place.line,
+				 "name = \"%s\" reads as a date; write a name that does not",
+				 s->name);
+		if (s->not_within)
+			check_excepted(l, s, "not", s->not_within);
+		for (size_t k = 0; k < s->except.count; k++)
+			check_excepted(l, s, "except", s->except.item[k]);
+	}
 }
 
 static void check_rows(struct loader *l)

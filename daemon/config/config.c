@@ -21,6 +21,13 @@ static void lists_free(struct site_list **lists, size_t *count)
 	*count = 0;
 }
 
+static void dates_free(struct config_dates *d)
+{
+	free(d->day);
+	free(d->time);
+	*d = (struct config_dates){0};
+}
+
 static void rows_free(const struct option *o, char *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -47,6 +54,11 @@ void config_free_table(const struct table *t, void *row)
 		case OPTION_REFS:
 		case OPTION_INTERFACES:
 		case OPTION_FILES: strings_free(member); break;
+		case OPTION_DATES: dates_free(member); break;
+		case OPTION_EXCEPT:
+			strings_free(member);
+			dates_free(option_second(o, row));
+			break;
 		case OPTION_LISTS:
 		case OPTION_HOSTS: lists_free(member, option_second(o, row)); break;
 		case OPTION_GROUP: config_free_table(o->table, row); break;

@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/decision.h"
 #include "base/error.h"
+#include "base/span.h"
 #include "lists/list.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,13 +67,31 @@ struct config_host { /* who is at an address, or behind a MAC address, without s
 	char *user, *tier;
 };
 
+#define HOURS_MAX 8     /* ranges of a day */
+#define DATES_MAX 10000 /* dates and times of a schedule, ranges as one */
+
+struct config_hours { /* minutes of the day; to may be 1440; from > to passes midnight */
+	uint16_t from, to;
+};
+
+struct config_dates {
+	struct span *day;  /* days since 1970-01-01; joined */
+	struct span *time; /* seconds since 1970, UTC; joined */
+	size_t days, times;
+};
+
 struct config_schedule {
 	struct place place;
 	char *name;
-	uint8_t days;      /* bit 0 Monday .. bit 6 Sunday */
-	uint16_t from, to; /* minutes of the day; to may be 1440; from > to passes midnight */
-	char *zone;        /* IANA name */
-	char *except;      /* another schedule, within which this one does not hold; or NULL */
+	uint8_t days; /* bit 0 Monday .. bit 6 Sunday */
+	uint8_t hours_count;
+	struct config_hours hours[HOURS_MAX];
+	char *zone;       /* IANA name */
+	char *not_within; /* another schedule, within which this one does not hold; or NULL */
+	bool dated;       /* `dates` or `calendar` is given: it holds on these alone */
+	struct config_dates dates;
+	struct strings except;            /* further schedules within which it does not hold, */
+	struct config_dates except_dates; /* and dates */
 };
 
 struct config_site {

@@ -68,6 +68,22 @@ static void put_hosts(FILE *to, const struct site_list *lists, size_t list_count
 	fputs(n ? " ]" : "[ ]", to);
 }
 
+/* Names, if any, then the dates. */
+static void put_dates(FILE *to, const struct strings *names, const struct config_dates *d)
+{
+	size_t count = (names ? names->count : 0) + d->days + d->times, n = 0;
+	char text[64] = "";
+	for (size_t i = 0; names && i < names->count; i++)
+		put_item(to, n++, count, names->item[i]);
+	for (size_t i = 0; i < d->days + d->times; i++) {
+		struct buf b = BUF_OF(text);
+		bool timed = i >= d->days;
+		dates_format(timed ? &d->time[i - d->days] : &d->day[i], timed, &b);
+		put_item(to, n++, count, text);
+	}
+	fputs(count ? " ]" : "[ ]", to);
+}
+
 static size_t endpoints_count(const struct endpoint *e)
 {
 	return !!e[0].port + !!e[1].port;
@@ -111,10 +127,7 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 	case OPTION_NETWORK: network_format(member, b); break;
 	case OPTION_PORT: port_format(member, b); break;
 	case OPTION_DAYS: days_format(*(const uint8_t *)member, b); break;
-	case OPTION_HOURS:
-		hours_format(*(const uint16_t *)member, *(const uint16_t *)option_second(o, row),
-			     b);
-		break;
+	case OPTION_HOURS: hours_format(member, *(const uint8_t *)option_second(o, row), b); break;
 	case OPTION_DATE:
 		if (*(const int64_t *)member)
 			date_format(*(const int64_t *)member - 86400 * NS_PER_S, b);
@@ -169,6 +182,8 @@ static void put_many(FILE *to, const struct option *o, const void *row)
 		put_hosts(to, *(struct site_list *const *)member,
 			  *(const size_t *)option_second(o, row));
 		break;
+	case OPTION_DATES: put_dates(to, NULL, member); break;
+	case OPTION_EXCEPT: put_dates(to, member, option_second(o, row)); break;
 	default: put_strings(to, member); break;
 	}
 }
@@ -183,6 +198,11 @@ static bool is_set(const struct option *o, const void *row)
 	case OPTION_PORTS:
 	case OPTION_HOSTS: return true;
 	case OPTION_ENDPOINTS: return endpoints_count(option_member(o, row)) > 0;
+	case OPTION_DATES: return *(const bool *)option_second(o, row);
+	case OPTION_EXCEPT: {
+		const struct config_dates *d = option_second(o, row);
+		return ((const struct strings *)option_member(o, row))->count + d->days + d->times;
+	}
 	case OPTION_REFS: return ((const struct strings *)option_member(o, row))->count > 0;
 	default: return false;
 	}

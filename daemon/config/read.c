@@ -2,6 +2,7 @@
 #include "config/value.h"
 #include "base/clock.h"
 #include "base/host.h"
+#include "base/zone.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -328,19 +329,12 @@ static void read_port(const struct reading *r, void *row, const char *text)
 		wrong(r, r->s, "is no single port");
 }
 
-/* UTC is always there; other zones must be in the machine's time zone database. */
+/* A name that is none of a file outside of the machine's time zone database. */
 static bool zone_exists(const char *name)
 {
-	char path[256];
-	const char *folder = getenv("TZDIR");
-	if (strcmp(name, "UTC") == 0)
-		return true;
-	if (!*name || name[0] == '/' || strstr(name, "..") || strlen(name) > 64 ||
-	    name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-			      "+-_/")])
-		return false;
-	snprintf(path, sizeof path, "%s/%s", folder ? folder : "/usr/share/zoneinfo", name);
-	return access(path, R_OK) == 0;
+	return strlen(name) < ZONE_MAX && zone_known(name) &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-_/")];
 }
 
 static void read_zone(const struct reading *r, void *row, const char *text)
@@ -404,10 +398,66 @@ static void read_date(const struct reading *r, void *row, const char *text)
 		wrong(r, r->s, "is no date");
 }
 
+static void dates_add(struct config_dates *d, const struct span *s, bool timed)
+{
+	struct span **list = timed ? &d->time : &d->day;
+	size_t *count = timed ? &d->times : &d->days;
+	*list = array_grow(*list, count, sizeof *s);
+	(*list)[*count - 1] = *s;
+}
+
+/* Joined, and no more than there may be. */
+static void dates_seal(const struct reading *r, struct config_dates *d)
+{
+	d->days = spans_join(d->day, d->days);
+	d->times = spans_join(d->time, d->times);
+	if (d->days + d->times > DATES_MAX)
+		wrong(r, r->s, "holds more");
+}
+
+static void read_dates(const struct reading *r, void *row)
+{
+	struct config_dates *out = option_member(r->o, row);
+	struct span s;
+	bool timed;
+	*(bool *)option_second(r->o, row) = true;
+	for (int i = 0; i < config_setting_length(r->s); i++) {
+		const char *text = item_of(r, i);
+		if (text && dates_parse(text, &s, &timed))
+			dates_add(out, &s, timed);
+		else if (text)
+			wrong(r, config_setting_get_elem(r->s, (unsigned)i),
+			      "is neither a date nor a range of dates");
+	}
+	dates_seal(r, out);
+}
+
+/* Dates, and what reads as none is a schedule's name. */
+static void read_except(const struct reading *r, void *row)
+{
+	struct strings *names = option_member(r->o, row);
+	struct config_dates *dates = option_second(r->o, row);
+	struct span s;
+	bool timed;
+	for (int i = 0; i < config_setting_length(r->s); i++) {
+		const config_setting_t *item = config_setting_get_elem(r->s, (unsigned)i);
+		const char *text = item_of(r, i);
+		if (text && dates_parse(text, &s, &timed)) {
+			dates_add(dates, &s, timed);
+		} else if (text) {
+			strings_add(names, text);
+			names_add(&r->l->used[r->o->ref], names->item[names->count - 1], r->l->file,
+				  line_of(item));
+		}
+	}
+	dates_seal(r, dates);
+}
+
 static void read_weektime(const struct reading *r, void *row, const char *text)
 {
 	unsigned day, minute;
-	if (weektime_parse(text, &day, &minute))
+	int64_t date;
+	if (weektime_parse(text, &day, &minute) || datetime_parse(text, &date, &minute))
 		store_text(r, row, text);
 	else
 		wrong(r, r->s, "can't be read");
@@ -506,7 +556,8 @@ static read_list_fn *const list_readers[] = {
 	[OPTION_WORDS] = read_words,           [OPTION_REFS] = read_refs,
 	[OPTION_INTERFACES] = read_interfaces, [OPTION_NETWORKS] = read_networks,
 	[OPTION_PORTS] = read_ports,           [OPTION_LISTS] = read_lists,
-	[OPTION_HOSTS] = read_hosts,           [OPTION_TABLE] = NULL,
+	[OPTION_HOSTS] = read_hosts,           [OPTION_DATES] = read_dates,
+	[OPTION_EXCEPT] = read_except,         [OPTION_TABLE] = NULL,
 };
 
 void option_read(struct loader *l, const struct option *o, const config_setting_t *s, void *row)

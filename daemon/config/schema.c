@@ -96,13 +96,22 @@ static const struct option schedule_options[] = {
 	 .ref = REF_SCHEDULE, .required = true, .help = "What the schedule is called."},
 	{"days", OPTION_DAYS, AT(struct config_schedule, days), .fallback = "\"all\"",
 	 .help = "The days on which it holds."},
-	{"hours", OPTION_HOURS, AT(struct config_schedule, from),
-	 .second = offsetof(struct config_schedule, to), .fallback = "\"00:00-24:00\"",
+	{"hours", OPTION_HOURS, AT(struct config_schedule, hours),
+	 .second = offsetof(struct config_schedule, hours_count), .fallback = "\"00:00-24:00\"",
 	 .help = "From when until when; past midnight it belongs to the day on which it began."},
 	{"zone", OPTION_ZONE, AT(struct config_schedule, zone), .fallback = "\"UTC\"",
 	 .help = "The time zone of days and hours."},
-	{"not", OPTION_REF, AT(struct config_schedule, except), .ref = REF_SCHEDULE,
+	{"dates", OPTION_DATES, AT(struct config_schedule, dates),
+	 .second = offsetof(struct config_schedule, dated), .max = DATES_MAX,
+	 .help = "The only dates on which it holds, of them the days and hours above. Times, as a "
+		 "calendar is printed, count as well."},
+	{"not", OPTION_REF, AT(struct config_schedule, not_within), .ref = REF_SCHEDULE,
 	 .help = "Another schedule, within which this one does not hold."},
+	{"except", OPTION_EXCEPT, AT(struct config_schedule, except), .ref = REF_SCHEDULE,
+	 .second = offsetof(struct config_schedule, except_dates), .max = DATES_MAX,
+	 .help = "Dates on which, and further schedules within which, it does not hold, whatever "
+		 "else "
+		 "is said here."},
 };
 TABLE(schedule, "a schedule", struct config_schedule);
 
@@ -162,7 +171,9 @@ static const struct option expect_options[] = {
 	{"evidence", OPTION_WORD, AT(struct config_expect, evidence), .words = known_words,
 	 .fallback = "\"strongest\"", .help = "How the destination is known."},
 	{"at", OPTION_WEEKTIME, AT(struct config_expect, at),
-	 .help = "When, in the schedule's zone; without it the outcome must hold all week."},
+	 .help = "When, in the schedule's zone: in a week without dates, or at a date; without it "
+		 "the "
+		 "outcome must hold at all times."},
 	{"outcome", OPTION_WORD, AT(struct config_expect, outcome), .words = outcome_words,
 	 .required = true, .help = "What must come out."},
 };

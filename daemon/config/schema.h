@@ -26,7 +26,9 @@ enum option_type {
 	OPTION_PORT,
 	OPTION_PORTS,
 	OPTION_DAYS,
-	OPTION_HOURS,
+	OPTION_HOURS,  /* ranges of a day */
+	OPTION_DATES,  /* dates, ranges of dates, times */
+	OPTION_EXCEPT, /* such, or names of rows */
 	OPTION_ZONE,
 	OPTION_DATE,
 	OPTION_WEEKTIME,

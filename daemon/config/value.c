@@ -1,15 +1,12 @@
 #include "config/value.h"
 #include "base/clock.h"
+#include "base/zone.h"
 
 #include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define DAY_S 86400
-
-static const char day_names[7][4] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
 static const struct {
 	const char *text;
@@ -117,7 +114,7 @@ void port_format(const struct config_port *p, struct buf *b)
 static bool take_day(const char **text, unsigned *day)
 {
 	for (unsigned i = 0; i < 7; i++) {
-		if (strncasecmp(*text, day_names[i], 3) != 0)
+		if (strncasecmp(*text, day_name[i], 3) != 0)
 			continue;
 		*text += 3;
 		*day = i;
@@ -152,9 +149,11 @@ bool days_parse(const char *text, uint8_t *out)
 	return true;
 }
 
-void hours_format(uint16_t from, uint16_t to, struct buf *b)
+void hours_format(const struct config_hours *h, size_t count, struct buf *b)
 {
-	buf_printf(b, "%02u:%02u-%02u:%02u", from / 60u, from % 60u, to / 60u, to % 60u);
+	for (size_t i = 0; i < count; i++)
+		buf_printf(b, "%s%02u:%02u-%02u:%02u", i ? "," : "", h[i].from / 60u,
+			   h[i].from % 60u, h[i].to / 60u, h[i].to % 60u);
 }
 
 void days_format(uint8_t days, struct buf *b)
@@ -167,7 +166,7 @@ void days_format(uint8_t days, struct buf *b)
 	for (unsigned i = 0; i < 7; i++) {
 		if (!(days & 1 << i))
 			continue;
-		buf_printf(b, "%s%s", comma ? "," : "", day_names[i]);
+		buf_printf(b, "%s%s", comma ? "," : "", day_name[i]);
 		comma = true;
 	}
 }
@@ -183,15 +182,29 @@ static bool take_clock(const char **text, unsigned *minute)
 	return *text - start == 5 && *minute <= 1440;
 }
 
-bool hours_parse(const char *text, uint16_t *from, uint16_t *to)
+static bool take_hours(const char **text, struct config_hours *out)
 {
 	unsigned first, last;
-	if (!take_clock(&text, &first) || !take_char(&text, '-') || !take_clock(&text, &last))
+	if (!take_clock(text, &first) || !take_char(text, '-') || !take_clock(text, &last) ||
+	    first == last || first == 1440 || last == 0)
 		return false;
-	if (*text || first == last || first == 1440 || last == 0)
+	*out = (struct config_hours){(uint16_t)first, (uint16_t)last};
+	return true;
+}
+
+bool hours_parse(const char *text, struct config_hours out[static HOURS_MAX], uint8_t *count)
+{
+	struct config_hours read[HOURS_MAX];
+	uint8_t n = 0;
+	do {
+		if (n == HOURS_MAX || !take_hours(&text, &read[n]))
+			return false;
+		n++;
+	} while (take_char(&text, ','));
+	if (*text)
 		return false;
-	*from = (uint16_t)first;
-	*to = (uint16_t)last;
+	memcpy(out, read, n * sizeof *read);
+	*count = n;
 	return true;
 }
 
@@ -217,6 +230,86 @@ void date_format(int64_t ns, struct buf *b)
 	time_t at = (time_t)(ns / NS_PER_S);
 	gmtime_r(&at, &tm);
 	buf_printf(b, "%04d-%02d-%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+}
+
+/* "2026-12-24", which "\0" or `after` must follow: days since 1970. No zone is known past 2099. */
+static bool take_day_number(const char **text, const char *after, int64_t *day)
+{
+	char date[11] = "";
+	int64_t ns;
+	strncpy(date, *text, 10);
+	if (strncmp(*text + strlen(date), after, strlen(after)) != 0 || !date_parse(date, &ns) ||
+	    strcmp(date, "2100") > 0)
+		return false;
+	*text += 10 + strlen(after);
+	*day = ns / NS_PER_S / DAY_S;
+	return true;
+}
+
+/* "2026-12-24T10:00:00Z": seconds since 1970. */
+static bool take_instant(const char **text, int64_t *out)
+{
+	unsigned minute;
+	unsigned long second;
+	int64_t day;
+	if (!take_day_number(text, "T", &day) || !take_clock(text, &minute) || minute == 1440 ||
+	    !take_char(text, ':') || !take_number(text, 59, &second) || !take_char(text, 'Z'))
+		return false;
+	*out = day * DAY_S + minute * 60 + (int64_t)second;
+	return true;
+}
+
+bool dates_parse(const char *text, struct span *out, bool *timed)
+{
+	const char *p = text;
+	struct span s;
+	if (take_instant(&p, &s.from)) {
+		if (strncmp(p, "..", 2) != 0 || (p += 2, !take_instant(&p, &s.to)) || *p ||
+		    s.from >= s.to)
+			return false;
+		*timed = true;
+		*out = s;
+		return true;
+	}
+	p = text;
+	bool range = strlen(text) == 22;
+	if (!take_day_number(&p, range ? ".." : "", &s.from) ||
+	    (range && !take_day_number(&p, "", &s.to)) || *p || (range && s.to < s.from))
+		return false;
+	s.to = (range ? s.to : s.from) + 1;
+	*timed = false;
+	*out = s;
+	return true;
+}
+
+static void instant_format(int64_t seconds, struct buf *b)
+{
+	struct tm tm;
+	time_t at = (time_t)seconds;
+	gmtime_r(&at, &tm);
+	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+void dates_format(const struct span *s, bool timed, struct buf *b)
+{
+	void (*const format)(int64_t, struct buf *) = timed ? instant_format : day_format;
+	format(s->from, b);
+	if (!timed && s->to == s->from + 1)
+		return;
+	buf_text(b, "..");
+	format(timed ? s->to : s->to - 1, b);
+}
+
+bool datetime_parse(const char *text, int64_t *day, unsigned *minute)
+{
+	int64_t d;
+	unsigned m;
+	if (!take_day_number(&text, " ", &d) || !take_clock(&text, &m) || *text || m == 1440)
+		return false;
+	*day = d;
+	*minute = m;
+	return true;
 }
 
 bool weektime_parse(const char *text, unsigned *day, unsigned *minute)

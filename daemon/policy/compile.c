@@ -105,6 +105,23 @@ static bool compile_tiers(struct compile *c)
 	return true;
 }
 
+static const struct span *copy_spans(struct compile *c, const struct span *from, size_t count)
+{
+	struct span *to = snapshot_take(c->snapshot, count, sizeof *to);
+	if (to && count)
+		memcpy(to, from, count * sizeof *to);
+	return to;
+}
+
+static bool compile_dates(struct compile *c, struct schedule *to, const struct config_dates *d)
+{
+	to->dates = copy_spans(c, d->day, d->days);
+	to->times = copy_spans(c, d->time, d->times);
+	to->date_count = d->days;
+	to->time_count = d->times;
+	return to->dates && to->times;
+}
+
 static bool compile_schedule(struct compile *c, size_t index)
 {
 	struct snapshot *s = c->snapshot;
@@ -123,23 +140,67 @@ static bool compile_schedule(struct compile *c, size_t index)
 	if (!zone)
 		FAULT(c, from->place, "no such time zone \"%s\"; a name such as \"Europe/Sofia\"",
 		      name);
-	s->schedules[index] = (struct schedule){
-		.zone = zone, .days = from->days & 0x7f, .from = from->from, .to = from->to};
-	copy_name(s->schedules[index].zone_name, sizeof s->schedules[index].zone_name, name);
-	return true;
+	struct schedule *to = &s->schedules[index];
+	*to = (struct schedule){.zone = zone,
+				.days = from->days & 0x7f,
+				.hours_count = from->hours_count,
+				.dated = from->dated};
+	memcpy(to->hours, from->hours, sizeof to->hours);
+	copy_name(to->name, sizeof to->name, from->name);
+	copy_name(to->zone_name, sizeof to->zone_name, name);
+	return compile_dates(c, to, &from->dates);
 }
 
-static void compile_except(struct compile *c, size_t index)
+/* The dates of `except` as a schedule of their own. */
+static const struct schedule *schedule_of_dates(struct compile *c, const struct schedule *like,
+						const struct config_dates *d)
 {
-	struct snapshot *s = c->snapshot;
+	struct schedule *s = snapshot_take(c->snapshot, 1, sizeof *s);
+	if (!s)
+		return NULL;
+	*s = (struct schedule){.zone = like->zone,
+			       .days = 0x7f,
+			       .hours_count = 1,
+			       .hours = {{0, 1440}},
+			       .dated = true};
+	return compile_dates(c, s, d) ? s : NULL;
+}
+
+static bool has_except(const struct config_schedule *s)
+{
+	return s->not_within || s->except.count || s->except_dates.days || s->except_dates.times;
+}
+
+static const struct schedule *excepted(struct compile *c, const struct config_schedule *from,
+				       const char *key, const char *name)
+{
+	for (size_t i = 0; i < c->snapshot->schedule_count; i++)
+		if (strcmp(c->config->schedules[i].name, name) == 0 &&
+		    !has_except(&c->config->schedules[i]))
+			return &c->snapshot->schedules[i];
+	FAULT(c, from->place, "%s = \"%s\" is no schedule without a `not` or `except` of its own",
+	      key, name);
+	return NULL;
+}
+
+static bool compile_except(struct compile *c, size_t index)
+{
+	struct schedule *s = &c->snapshot->schedules[index];
 	const struct config_schedule *from = &c->config->schedules[index];
-	for (size_t i = 0; from->except && i < s->schedule_count; i++)
-		if (strcmp(c->config->schedules[i].name, from->except) == 0)
-			s->schedules[index].except = &s->schedules[i];
-	if (from->except && (!s->schedules[index].except || s->schedules[index].except->except ||
-			     s->schedules[index].except == &s->schedules[index]))
-		FAULT(c, from->place, "not = \"%s\" is no schedule without a `not` of its own",
-		      from->except);
+	const struct schedule **to = snapshot_take(c->snapshot, from->except.count + 2, sizeof *to),
+			      *other;
+	if (!to)
+		return false;
+	s->except = to;
+	if (from->not_within && (other = excepted(c, from, "not", from->not_within)))
+		to[s->except_count++] = other;
+	for (size_t i = 0; i < from->except.count; i++)
+		if ((other = excepted(c, from, "except", from->except.item[i])))
+			to[s->except_count++] = other;
+	if (!from->except_dates.days && !from->except_dates.times)
+		return true;
+	to[s->except_count] = schedule_of_dates(c, s, &from->except_dates);
+	return to[s->except_count++];
 }
 
 static bool compile_schedules(struct compile *c)
@@ -154,7 +215,8 @@ static bool compile_schedules(struct compile *c)
 		if (!compile_schedule(c, i))
 			return false;
 	for (size_t i = 0; i < s->schedule_count; i++)
-		compile_except(c, i);
+		if (!compile_except(c, i))
+			return false;
 	return true;
 }
 

@@ -80,6 +80,21 @@ static void tiers(struct sha256_ctx *ctx, const struct config *c)
 	}
 }
 
+static void dates(struct sha256_ctx *ctx, const char *what, const struct config_dates *d)
+{
+	text(ctx, what);
+	number(ctx, d->days);
+	for (size_t i = 0; i < d->days; i++) {
+		number(ctx, (uint64_t)d->day[i].from);
+		number(ctx, (uint64_t)d->day[i].to);
+	}
+	number(ctx, d->times);
+	for (size_t i = 0; i < d->times; i++) {
+		number(ctx, (uint64_t)d->time[i].from);
+		number(ctx, (uint64_t)d->time[i].to);
+	}
+}
+
 static void schedules(struct sha256_ctx *ctx, const struct config *c)
 {
 	number(ctx, c->schedule_count);
@@ -88,10 +103,23 @@ static void schedules(struct sha256_ctx *ctx, const struct config *c)
 		text(ctx, s->name);
 		text(ctx, s->zone);
 		number(ctx, s->days);
-		number(ctx, s->from);
-		number(ctx, s->to);
-		if (s->except) /* without: as it was before there was `not` */
-			text(ctx, s->except);
+		number(ctx, s->hours[0].from);
+		number(ctx, s->hours[0].to);
+		if (s->not_within) /* without: as it was before there was `not`, and so below */
+			text(ctx, s->not_within);
+		for (size_t k = 1; k < s->hours_count; k++) {
+			text(ctx, "hours");
+			number(ctx, s->hours[k].from);
+			number(ctx, s->hours[k].to);
+		}
+		if (s->dated)
+			dates(ctx, "dates", &s->dates);
+		if (s->except.count) {
+			text(ctx, "except");
+			texts(ctx, &s->except);
+		}
+		if (s->except_dates.days || s->except_dates.times)
+			dates(ctx, "not on", &s->except_dates);
 	}
 }
 

@@ -1,15 +1,17 @@
 /* expect: the policy's own tests. A line's schedule moves with the clock, so an expectation is
  * tried at its time in every zone that matters, or, without one, now and from every edge of a week
- * on: between two edges nothing changes. `expires` is not applied: a policy's tests do not rot with
- * its lines. */
+ * on, of a year where there are dates: between two edges nothing changes. `expires` is not applied:
+ * a policy's tests do not rot with its lines. */
 #include "base/host.h"
+#include "config/value.h"
 #include "policy/compiled.h"
 #include "policy/why.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define WEEK (7 * 86400 * NS_PER_S)
+#define WEEK  (7 * 86400 * NS_PER_S)
+#define WEEKS 53 /* of a year, in which dates are looked for */
 
 struct trial {
 	const struct snapshot *s;
@@ -72,7 +74,10 @@ static void fail(const struct trial *t, int64_t time, const struct schedule *sch
 	if (schedule) {
 		struct buf b = BUF_OF(when);
 		buf_text(&b, " at ");
-		zone_format(schedule->zone, time, &b);
+		if (schedule_has_dates(schedule))
+			zone_format_date(schedule->zone, time, &b);
+		else
+			zone_format(schedule->zone, time, &b);
 		buf_printf(&b, " %s", schedule->zone_name);
 	}
 	if (e->tier != TIER_NONE)
@@ -105,27 +110,32 @@ static bool holds_at(const struct trial *t, int64_t time, const struct schedule 
 	return false;
 }
 
-/* "mon 10:00" */
-static bool parse_at(const char *at, unsigned *day, unsigned *minute)
+/* Is a date on, of a schedule that matters? */
+static bool on_date(const struct trial *t, int64_t time)
 {
-	static const char days[] = "montuewedthufrisatsun";
-	char name[4];
-	unsigned h, m;
-	int end = 0;
-	if (sscanf(at, "%3[a-z] %2u:%2u%n", name, &h, &m, &end) != 3 || at[end] || h > 23 || m > 59)
-		return false;
-	for (*day = 0; *day < 7; ++*day)
-		if (strlen(name) == 3 && memcmp(days + *day * 3, name, 3) == 0)
-			break;
-	*minute = h * 60 + m;
-	return *day < 7;
+	for (size_t i = 0; i < t->s->schedule_count; i++)
+		if (schedule_on_date(&t->s->schedules[i], time) && matters(t, &t->s->schedules[i]))
+			return true;
+	return false;
+}
+
+/* A time of the week is that of a week without dates, where one is found within a year: else what
+ * holds on Mondays would fail with the first holiday on one. */
+static int64_t ordinary(const struct trial *t, const struct zone *z, int64_t now, unsigned day,
+			unsigned minute)
+{
+	int64_t first = zone_at(z, now, day, minute), at = first;
+	for (int week = 1; on_date(t, at) && week <= WEEKS; week++)
+		at = zone_at(z, now + week * WEEK, day, minute);
+	return on_date(t, at) ? first : at;
 }
 
 static bool holds_in_zones(const struct trial *t, int64_t now)
 {
 	unsigned day, minute;
-	bool any = false;
-	if (!parse_at(t->e->at, &day, &minute)) {
+	int64_t date;
+	bool any = false, dated = datetime_parse(t->e->at, &date, &minute);
+	if (!dated && !weektime_parse(t->e->at, &day, &minute)) {
 		if (t->errors)
 			errors_add(t->errors, t->e->file, t->e->line,
 				   "at = \"%s\" is no time of the week; one as \"mon 10:00\"",
@@ -137,23 +147,26 @@ static bool holds_in_zones(const struct trial *t, int64_t now)
 		if (!matters(t, s))
 			continue;
 		any = true;
-		if (!holds_at(t, zone_at(s->zone, now, day, minute), s))
+		int64_t at = dated ? zone_utc(s->zone, date * DAY_S + minute * 60) * NS_PER_S
+				   : ordinary(t, s->zone, now, day, minute);
+		if (!holds_at(t, at, s))
 			return false;
 	}
 	return any || holds_at(t, now, NULL);
 }
 
-static bool holds_all_week(const struct trial *t, int64_t now)
+static bool holds_always(const struct trial *t, int64_t now)
 {
 	bool any = false;
 	for (size_t i = 0; i < t->s->schedule_count; i++) {
 		const struct schedule *s = &t->s->schedules[i];
+		int64_t last = now + (schedule_has_dates(s) ? WEEKS : 1) * WEEK;
 		if (!matters(t, s))
 			continue;
 		any = true;
 		if (!holds_at(t, now, s))
 			return false;
-		for (int64_t edge = schedule_next_edge(s, now); edge && edge <= now + WEEK;
+		for (int64_t edge = schedule_next_edge(s, now); edge && edge <= last;
 		     edge = schedule_next_edge(s, edge))
 			if (!holds_at(t, edge, s))
 				return false;
@@ -174,7 +187,7 @@ bool snapshot_expected(const struct snapshot *s, const struct config_expect *e, 
 		.outcome = e->outcome,
 	};
 	struct trial t = {.s = s, .e = &tried, .touched = touched};
-	return trial_init(&t) && (e->at ? holds_in_zones(&t, now) : holds_all_week(&t, now));
+	return trial_init(&t) && (e->at ? holds_in_zones(&t, now) : holds_always(&t, now));
 }
 
 size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t now)
@@ -186,7 +199,7 @@ size_t snapshot_expect(const struct snapshot *s, struct errors *errors, int64_t 
 			errors_add(errors, t.e->file, t.e->line,
 				   "\"%s\" is neither a host name nor an address", t.e->to);
 			failed++;
-		} else if (!(t.e->at ? holds_in_zones(&t, now) : holds_all_week(&t, now))) {
+		} else if (!(t.e->at ? holds_in_zones(&t, now) : holds_always(&t, now))) {
 			failed++;
 		}
 	}

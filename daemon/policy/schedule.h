@@ -1,36 +1,30 @@
-/* schedule: days and hours by the wall clock of a zone.
+/* schedule: when a line holds, by the wall clock of a zone.
  *
- * A zone's offsets from 1970 to 2100 are read through libc once, while compiling; from then on
- * everything here is pure. At a spring change the skipped hours never are, at an autumn change the
- * repeated ones are twice: the wall clock decides, as people read it. */
+ * Hours of days of the week; where it is dated, of the days of `dates` alone and within `times`;
+ * and never within a schedule of `except`. Hours past midnight belong to the day on which they
+ * began. At a spring change the skipped hours never are, at an autumn change the repeated ones are
+ * twice: the wall clock decides, as people read it. All of it is compiled: nothing here asks libc
+ * for the time of day, or reads a calendar. */
 #pragma once
 #include "base/buf.h"
 #include "base/clock.h"
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct zone;
-
-/* NULL where there is no such zone (errno ENOENT) or memory ran out (ENOMEM). Sets TZ for a moment:
- * one thread at a time, and none that relies on the local time meanwhile. */
-struct zone *zone_new(const char *name);
-void zone_free(struct zone *z);
-
-/* Seconds east of UTC at a time in ns, and the first change after it (INT64_MAX: none). */
-int32_t zone_offset(const struct zone *z, int64_t now);
-int64_t zone_next_change(const struct zone *z, int64_t now);
-
-/* The first time at or after now that is this minute of this day (0 Monday) in the zone. */
-int64_t zone_at(const struct zone *z, int64_t now, unsigned day, unsigned minute);
+#include "base/span.h"
+#include "base/zone.h"
+#include "config/config.h"
 
 struct schedule {
 	const struct zone *zone;
-	uint8_t days;       /* bit 0 Monday .. bit 6 Sunday */
-	uint16_t from, to;  /* minutes of the day; from >= to passes midnight into the next day */
-	char zone_name[48]; /* for people */
-	const struct schedule
-		*except; /* within which this one does not hold; it has none; or NULL */
+	uint8_t days; /* bit 0 Monday .. bit 6 Sunday */
+	uint8_t hours_count;
+	struct config_hours hours[HOURS_MAX];
+	bool dated;               /* only on `dates` and within `times`, be they none */
+	const struct span *dates; /* days since 1970-01-01 of the zone; joined */
+	const struct span *times; /* seconds since 1970, UTC; joined */
+	size_t date_count, time_count;
+	const struct schedule *const *except; /* these have no `except` */
+	size_t except_count;
+	char name[TIER_MAX];      /* "" of the dates of an `except` */
+	char zone_name[ZONE_MAX]; /* for people */
 };
 
 bool schedule_active(const struct schedule *s, int64_t now);
@@ -38,8 +32,12 @@ bool schedule_active(const struct schedule *s, int64_t now);
 /* The first time after now at which schedule_active changes; 0: never. */
 int64_t schedule_next_edge(const struct schedule *s, int64_t now);
 
+/* Whether dates have a say in it: no week of it need be as another. */
+bool schedule_has_dates(const struct schedule *s);
+/* Whether a date that it names, itself or by what it excepts, is on at a time. */
+bool schedule_on_date(const struct schedule *s, int64_t now);
+
 /* "mon-fri", "mon,wed-fri": runs of days are joined. */
 void schedule_days_format(uint8_t days, struct buf *b);
-/* "mon-fri 08:00-18:00", and "Sat 11:05" for a time in a zone. */
+/* "mon-fri 08:00-18:00 and not on 2026-12-24". */
 void schedule_format(const struct schedule *s, struct buf *b);
-void zone_format(const struct zone *z, int64_t now, struct buf *b);

@@ -190,7 +190,10 @@ static void say_time(const struct question *q, const struct line *l, struct buf 
 	buf_text(b, "the line holds only ");
 	schedule_format(l->when, b);
 	buf_printf(b, " %s; it is ", l->when->zone_name);
-	zone_format(l->when->zone, q->now, b);
+	if (schedule_has_dates(l->when))
+		zone_format_date(l->when->zone, q->now, b);
+	else
+		zone_format(l->when->zone, q->now, b);
 	buf_text(b, " there");
 }
 

@@ -18,7 +18,7 @@ struct why {
 	const char *note, *nearest_note; /* the snapshot's; NULL or "": none */
 	unsigned obstacle_count;
 	char obstacle[WHY_OBSTACLES]
-		     [128]; /* what keeps the nearest line from matching, a sentence each */
+		     [256]; /* what keeps the nearest line from matching, a sentence each */
 };
 
 void why_explain(const struct snapshot *s, const struct facts *f, int64_t now, struct why *out);

@@ -247,7 +247,7 @@ static void mutate(struct config *c)
 	case 1: random_line(c, DENY); break;
 	case 2: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(hosts)); break;
 	case 3: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(networks)); break;
-	case 4: c->schedules[0].to = 1000; break;
+	case 4: c->schedules[0].hours[0].to = 1000; break;
 	case 5:
 		if (l)
 			l->evidence = CONFIG_EVIDENCE_UNSET + random_below(5);
@@ -425,8 +425,8 @@ static void office_by_utc(struct config *c)
 	base_in_office(c);
 	free(c->schedules[0].zone);
 	c->schedules[0].zone = strdup("UTC");
-	c->schedules[0].from = 360;
-	c->schedules[0].to = 960;
+	c->schedules[0].hours[0].from = 360;
+	c->schedules[0].hours[0].to = 960;
 }
 
 static void office_until_summer(struct config *c)

@@ -133,8 +133,8 @@ static void every_row_is_read(void **state)
 	assert_int_equal(c->tiers[0].absolute, 0);
 	assert_int_equal(c->segments[0].network.bits, 32);
 	assert_int_equal(c->schedules[0].days, 0x60);
-	assert_int_equal(c->schedules[0].from, 22 * 60);
-	assert_int_equal(c->schedules[0].to, 6 * 60);
+	assert_int_equal(c->schedules[0].hours[0].from, 22 * 60);
+	assert_int_equal(c->schedules[0].hours[0].to, 6 * 60);
 	assert_string_equal(allow->tiers.item[0], "*");
 	assert_int_equal(allow->port_count, 1);
 	assert_int_equal(allow->ports[0].last, 8100);

@@ -102,17 +102,72 @@ static void hours(void **state)
 					  "08:60-09:00",
 					  "08:00-08:00",
 					  "08:00-00:00",
-					  "08:00-18:00 "};
-	uint16_t from, to;
-	assert_true(hours_parse("08:00-18:30", &from, &to));
-	assert_int_equal(from, 480);
-	assert_int_equal(to, 1110);
-	assert_true(hours_parse("00:00-24:00", &from, &to));
-	assert_int_equal(to, 1440);
-	assert_true(hours_parse("22:00-06:00", &from, &to));
-	assert_true(from > to);
+					  "08:00-18:00 ",
+					  "08:00-12:00,",
+					  "08:00-12:00, 13:00-14:00",
+					  "01:00-02:00,03:00-04:00,05:00-06:00,07:00-08:00,"
+					  "09:00-10:00,11:00-12:00,13:00-14:00,15:00-16:00,"
+					  "17:00-18:00"};
+	struct config_hours h[HOURS_MAX];
+	uint8_t count;
+	assert_true(hours_parse("08:00-18:30", h, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(h[0].from, 480);
+	assert_int_equal(h[0].to, 1110);
+	assert_true(hours_parse("00:00-24:00", h, &count));
+	assert_int_equal(h[0].to, 1440);
+	assert_true(hours_parse("08:00-12:00,22:00-06:00", h, &count));
+	assert_int_equal(count, 2);
+	assert_int_equal(h[1].from, 1320);
+	assert_int_equal(h[1].to, 360);
 	EACH(i, bad)
-	assert_false(hours_parse(bad[i], &from, &to));
+	assert_false(hours_parse(bad[i], h, &count));
+}
+
+static void ranges_of_dates(void **state)
+{
+	static const char *const bad[] = {"",
+					  "2026-02-29",
+					  "2026-12-24.",
+					  "2026-12-24..",
+					  "2026-12-24..2026-12-23",
+					  "2026-12-24...2026-12-25",
+					  "2026-12-24..2026-12-25 ",
+					  "2100-01-01",
+					  "1999-12-31",
+					  "2026-12-24T10:00:00Z",
+					  "2026-12-24T10:00:00Z..2026-12-24T10:00:00Z",
+					  "2026-12-24T10:00:00Z..2026-12-24T09:00:00Z",
+					  "2026-12-24T10:00:00..2026-12-24T12:00:00Z",
+					  "2026-12-24T24:00:00Z..2026-12-25T12:00:00Z",
+					  "2026-12-24T10:00:00Z..2026-12-25"};
+	static const char *const good[] = {"2026-12-24", "2026-12-28..2027-01-03",
+					   "2026-12-24T10:00:05Z..2026-12-24T12:00:00Z"};
+	static const struct span want[] = {
+		{20811, 20812}, {20815, 20822}, {1798106405, 1798113600}};
+	int64_t day;
+	unsigned minute;
+	struct span s;
+	bool timed;
+	EACH(i, bad)
+	assert_false(dates_parse(bad[i], &s, &timed));
+	EACH(i, good)
+	{
+		char text[64];
+		struct buf b = BUF_OF(text);
+		assert_true(dates_parse(good[i], &s, &timed));
+		assert_int_equal(timed, i == 2);
+		assert_int_equal(s.from, want[i].from);
+		assert_int_equal(s.to, want[i].to);
+		dates_format(&s, timed, &b);
+		assert_string_equal(text, good[i]);
+	}
+	assert_true(datetime_parse("2026-12-24 10:30", &day, &minute));
+	assert_int_equal(day, 20811);
+	assert_int_equal(minute, 630);
+	assert_false(datetime_parse("2026-12-24", &day, &minute));
+	assert_false(datetime_parse("2026-12-24 24:00", &day, &minute));
+	assert_false(datetime_parse("2026-12-24 10:00 ", &day, &minute));
 }
 
 static void dates(void **state)
@@ -147,8 +202,13 @@ static void weektimes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(durations), cmocka_unit_test(ports), cmocka_unit_test(days),
-		cmocka_unit_test(hours),     cmocka_unit_test(dates), cmocka_unit_test(weektimes),
+		cmocka_unit_test(durations),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(days),
+		cmocka_unit_test(hours),
+		cmocka_unit_test(ranges_of_dates),
+		cmocka_unit_test(dates),
+		cmocka_unit_test(weektimes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

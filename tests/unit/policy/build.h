@@ -95,8 +95,8 @@ static inline void build_schedule(struct config *c, const char *name, unsigned d
 		.place = {"t.conf", 3},
 		.name = strdup(name),
 		.days = (uint8_t)days,
-		.from = (uint16_t)from,
-		.to = (uint16_t)to,
+		.hours_count = 1,
+		.hours = {{(uint16_t)from, (uint16_t)to}},
 		.zone = strdup(zone),
 	};
 }
@@ -197,7 +197,12 @@ static inline void build_free(struct config *c)
 	for (size_t i = 0; i < c->schedule_count; i++) {
 		free(c->schedules[i].name);
 		free(c->schedules[i].zone);
-		free(c->schedules[i].except);
+		free(c->schedules[i].not_within);
+		build_words_free(&c->schedules[i].except);
+		free(c->schedules[i].dates.day);
+		free(c->schedules[i].dates.time);
+		free(c->schedules[i].except_dates.day);
+		free(c->schedules[i].except_dates.time);
 	}
 	for (size_t i = 0; i < c->segment_count; i++)
 		free(c->segments[i].tier);

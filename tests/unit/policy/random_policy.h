@@ -86,7 +86,7 @@ static inline void random_config(struct config *c)
 	build_schedule(c, "night", 0x7f, 1320, 360, "UTC");
 	build_schedule(c, "work", 0x1f, 480, 1080, "UTC");
 	build_schedule(c, "lunch", 0x7f, 720, 780, "UTC");
-	c->schedules[2].except = strdup("lunch");
+	c->schedules[2].not_within = strdup("lunch");
 	for (uint32_t n = random_below(6); n; n--)
 		random_line(c, ALLOW);
 	for (uint32_t n = random_below(3); n; n--)

@@ -150,10 +150,42 @@ static void test_expires_is_not_applied(void **state)
 	assert_string_equal(run(&c), "");
 }
 
+/* Two weeks of holidays, of which NOON is the first Monday: a time of the week is tried behind
+ * them.
+ */
+static void test_dates(void **state)
+{
+	for (int round = 0; round < 5; round++) {
+		static const char *const at[] = {"mon 10:00", "2026-06-29 10:00",
+						 "2026-07-06 10:00", "2026-06-29 10:00", NULL};
+		static const enum action want[] = {ACTION_ALLOW, ACTION_DENY, ACTION_ALLOW,
+						   ACTION_ALLOW, ACTION_DENY};
+		struct config c;
+		start(&c);
+		struct config_dates *d = &c.schedules[0].except_dates;
+		*GROW(d->day, d->days) = (struct span){20626, 20640}; /* 2026-06-22..2026-07-05 */
+		build_expect(&c, "press", "youtube.com", at[round], want[round]);
+		assert_string_equal(
+			run(&c),
+			round < 3 ? ""
+			: round == 3
+				? "t.conf:301: expected allow for tier press to youtube.com at "
+				  "2026-06-29 10:00 Europe/Sofia; the policy says deny (no-line, "
+				  "nearest t.conf:101: the line holds only mon-fri 08:00-18:00 and "
+				  "not on 2026-06-22..2026-07-05 Europe/Sofia; it is "
+				  "2026-06-29 10:00 there)"
+				: "t.conf:301: expected deny for tier press to youtube.com at "
+				  "2026-07-06 08:00 Europe/Sofia; the policy says allow "
+				  "(allow-line, "
+				  "t.conf:101)");
+	}
+}
+
 static void test_bad_words(void **state)
 {
-	static const char *const at[] = {"",           "mon",        "mon 24:00", "mon 10:60",
-					 "mon 10:00x", "moon 10:00", "10:00",     "Mon 10:00"};
+	static const char *const at[] = {
+		"",           "mon",        "mon 24:00", "mon 10:60",
+		"mon 10:00x", "moon 10:00", "10:00",     "2026-06-31 10:00"};
 	for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
 		struct config c;
 		start(&c);
@@ -191,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_evidence),
 		cmocka_unit_test(test_evidence_address),
 		cmocka_unit_test(test_expires_is_not_applied),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_bad_words),
 		cmocka_unit_test(test_counts),
 	};
