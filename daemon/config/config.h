@@ -161,6 +161,7 @@ struct config {
 
 	enum config_log log;
 	char *log_file;
+	int64_t log_fold;         /* 0: off */
 	char *pseudonym_key_file; /* NULL: user names are logged as they are */
 	char *users_file, *control_socket, *state_dir, *runtime_dir;
 	char *dnstap_socket; /* NULL: none */

@@ -286,6 +286,12 @@ static const struct option main_options[] = {
 	{"log_file", OPTION_PATH, AT(struct config, log_file), .max = 4000,
 	 .fallback = "\"/var/log/tiergate/decisions.jsonl\"", .at_start = true,
 	 .help = "The file of log = \"file\"."},
+	{"log_fold", OPTION_DURATION, AT(struct config, log_fold), .min = NS_PER_S,
+	 .max = 3600 * NS_PER_S, .at_start = true,
+	 .help = "Denials within this time that are equal but for the client's port, by one user "
+		 "to "
+		 "one name, are one record at once and one with their number at its end. Without "
+		 "it each has its own."},
 	{"pseudonym_key", OPTION_PATH, AT(struct config, pseudonym_key_file), .max = 4000,
 	 .at_start = true,
 	 .help = "File with the key by which user names are replaced in records; without it they "

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "decision/fold.h"
 #include "decision/journal.h"
 #include "decision/record.h"
 
@@ -42,6 +43,7 @@ struct sink {
 	char *batch;
 	size_t used, off; /* batch[off .. used) is still to be written */
 	uint64_t lost_said;
+	struct fold *fold; /* NULL: every denial is written */
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
@@ -192,7 +194,7 @@ static bool batch_add(struct sink *s, const char *json, size_t len)
 	return true;
 }
 
-static void put(struct sink *s, const struct decision *d)
+static void keep(struct sink *s, const struct decision *d)
 {
 	char json[RECORD_MAX];
 	struct buf b = BUF_OF(json);
@@ -210,6 +212,13 @@ static void put(struct sink *s, const struct decision *d)
 		s->failing = true;
 		add(&s->lost_write, 1);
 	}
+}
+
+/* Watchers hear what is folded too. */
+static void put(struct sink *s, const struct decision *d)
+{
+	if (!s->fold || !fold_takes(s->fold, d, clock_now()))
+		keep(s, d);
 	if (s->o.written)
 		s->o.written(s->o.ctx, d);
 }
@@ -244,8 +253,16 @@ static void say_lost(struct sink *s)
 	flush(s);
 }
 
+static void say_folded(struct sink *s, int64_t now)
+{
+	struct decision d;
+	while (s->fold && fold_due(s->fold, now, &d))
+		keep(s, &d);
+}
+
 static unsigned turn(struct sink *s)
 {
+	say_folded(s, clock_now());
 	unsigned n = 0;
 	for (unsigned i = 0; i < s->o.rings; i++)
 		n += drain(s, s->rings[i]);
@@ -267,6 +284,8 @@ static void *writer(void *arg)
 	}
 	while (turn(s))
 		;
+	say_folded(s, INT64_MAX);
+	flush(s);
 	for (int64_t end = clock_now() + LAST_WAIT; s->off < s->used && clock_now() < end;) {
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE}, NULL);
 		flush(s);
@@ -299,7 +318,9 @@ struct sink *sink_new(const struct sink_options *o, struct errors *errors)
 	s->file = o->file ? strdup(o->file) : NULL;
 	s->batch = malloc(BATCH);
 	s->rings = calloc(o->rings, sizeof *s->rings);
-	bool good = s->batch && s->rings && (s->file || o->to != SINK_FILE);
+	s->fold = o->fold ? fold_new(o->fold) : NULL;
+	bool good =
+		s->batch && s->rings && (s->fold || !o->fold) && (s->file || o->to != SINK_FILE);
 	for (unsigned i = 0; good && i < o->rings; i++)
 		good = (s->rings[i] = ring_new(o->slots, sizeof(struct decision))) != NULL;
 	if (!good)
@@ -353,6 +374,7 @@ void sink_free(struct sink *s)
 		ring_free(s->rings[i]);
 	free(s->rings);
 	free(s->batch);
+	fold_free(s->fold);
 	free(s->file);
 	free(s);
 }

@@ -12,6 +12,7 @@ enum sink_to { SINK_FILE, SINK_JOURNAL, SINK_STDOUT, SINK_NONE };
 struct sink_options {
 	enum sink_to to;
 	const char *file;         /* SINK_FILE; reopened by sink_reopen (logrotate) */
+	int64_t fold;             /* equal denials within it are one and a count; 0: none are */
 	const uint8_t *pseudonym; /* 32 bytes or NULL; kept by the caller */
 	unsigned rings;           /* one a producer */
 	size_t slots;             /* a ring */

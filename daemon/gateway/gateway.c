@@ -184,6 +184,7 @@ static bool open_sink(struct gateway *g, struct errors *errors)
 	const struct sink_options o = {
 		.to = g->o.foreground ? SINK_STDOUT : to[g->config->log],
 		.file = g->config->log_file,
+		.fold = g->config->log_fold,
 		.pseudonym = g->has_pseudonym ? g->pseudonym : NULL,
 		.rings = g->lane_count,
 		.slots = g->config->log_ring,

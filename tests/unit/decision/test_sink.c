@@ -326,6 +326,25 @@ static void a_full_ring_becomes_a_lost_record(void **state)
 	sink_free(s);
 }
 
+static void equal_denials_are_folded(void **state)
+{
+	struct heard h = {0};
+	struct sink *s = start((struct sink_options){.to = SINK_FILE,
+						     .rings = 1,
+						     .slots = 64,
+						     .fold = 3600 * NS_PER_S,
+						     .written = hear,
+						     .ctx = &h});
+	for (uint16_t i = 0; i < 40; i++)
+		assert_true(offer(sink_ring(s, 0), i));
+	sink_stop(s);
+	const char *text = content(path);
+	assert_int_equal(count_of(text, "\n"), 2);
+	assert_int_equal(count_of(text, "\"tiergate.repeats\":39,"), 1);
+	assert_int_equal(h.lines, 40);
+	sink_free(s);
+}
+
 static void says_why_it_cannot_open(void **state)
 {
 	struct errors errors = {0};
@@ -352,6 +371,7 @@ int main(void)
 		NO_FILE(dev_full_fails_at_once),
 		NO_FILE(a_blocked_pipe_never_blocks_the_producer),
 		IN_DIR(a_full_ring_becomes_a_lost_record),
+		IN_DIR(equal_denials_are_folded),
 		NO_FILE(says_why_it_cannot_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
