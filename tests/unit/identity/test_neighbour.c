@@ -2,11 +2,13 @@
 #include "base/clock.h"
 #include "unit.h"
 
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -488,10 +490,10 @@ static void told_and_sessions_left_alone(void **state)
 	assert_string_equal(who("2001:db8::a1"), "");
 }
 
-/* A route as the kernel tells it; via: a router's address, or NULL. */
-static void route(uint16_t type, const char *network, int link, uint32_t table, const char *via)
+/* A route as the kernel tells it; by, via: how a router is named, and its address, or NULL. */
+static size_t route_message(char *bytes, uint16_t type, const char *network, int link,
+			    uint32_t table, uint16_t by, const char *via)
 {
-	_Alignas(struct nlmsghdr) char bytes[256];
 	struct network n;
 	assert_true(network_parse(network, &n));
 	bool four = address_is4(&n.base);
@@ -507,9 +509,16 @@ static void route(uint16_t type, const char *network, int link, uint32_t table, 
 	mnl_attr_put_u32(m, RTA_OIF, (uint32_t)link);
 	if (via) {
 		struct address a = addr(via);
-		mnl_attr_put(m, RTA_GATEWAY, four ? 4 : 16, a.bytes + (four ? 12 : 0));
+		mnl_attr_put(m, by, four ? 4 : 16, a.bytes + (four ? 12 : 0));
 	}
-	neighbours_take(f.n, bytes, m->nlmsg_len, T0);
+	return m->nlmsg_len;
+}
+
+static void route(uint16_t type, const char *network, int link, uint32_t table, const char *via)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	size_t len = route_message(bytes, type, network, link, table, RTA_GATEWAY, via);
+	neighbours_take(f.n, bytes, len, T0);
 }
 
 static void a_segment_is_what_a_route_leads_to_without_a_router(void **state)
@@ -531,6 +540,240 @@ static void a_segment_is_what_a_route_leads_to_without_a_router(void **state)
 	route(RTM_DELROUTE, "10.0.0.0/24", f.link, RT_TABLE_MAIN, NULL);
 	assert_int_equal(word("10.0.0.7"), ONLINK_ELSEWHERE);
 	assert_int_equal(word("2001:db8::7"), ONLINK_UNCONFIRMED);
+}
+
+/* ---- the kernel's part, played here: what it is asked, and what it answers ---- */
+
+static struct kernel {
+	struct {
+		_Alignas(struct nlmsghdr) char bytes[128];
+	} asked[8];
+	size_t asks;
+	struct {
+		_Alignas(struct nlmsghdr) char bytes[512];
+		size_t len;
+		int error; /* in place of bytes */
+	} answer[32];
+	size_t answers, read;
+	bool answers_dumps; /* with a route, with a neighbour */
+} kernel;
+
+static const struct nlmsghdr *asked(size_t i)
+{
+	assert_in_range(i, 0, kernel.asks - 1);
+	return (const struct nlmsghdr *)kernel.asked[i].bytes;
+}
+
+static void answers(uint16_t type, uint16_t flags, const void *payload, size_t len)
+{
+	char *bytes = kernel.answer[kernel.answers].bytes;
+	struct nlmsghdr *m = mnl_nlmsg_put_header(bytes);
+	m->nlmsg_type = type;
+	m->nlmsg_flags = flags;
+	if (len)
+		memcpy(mnl_nlmsg_put_extra_header(m, len), payload, len);
+	kernel.answer[kernel.answers++].len = m->nlmsg_len;
+}
+
+static void answers_dump(uint16_t type)
+{
+	char *bytes = kernel.answer[kernel.answers].bytes;
+	kernel.answer[kernel.answers++].len =
+		type == RTM_GETROUTE
+			? route_message(bytes, RTM_NEWROUTE, "10.0.0.0/24", f.link, RT_TABLE_MAIN,
+					0, NULL)
+			: message(bytes, RTM_NEWNEIGH, f.link, NUD_REACHABLE, "10.0.0.1", MACA);
+	answers(NLMSG_DONE, NLM_F_MULTI, &(int){0}, sizeof(int));
+}
+
+ssize_t mnl_socket_sendto(const struct mnl_socket *socket, const void *bytes, size_t len)
+{
+	const struct nlmsghdr *m = bytes;
+	assert_in_range(len, sizeof *m, sizeof kernel.asked[0].bytes);
+	assert_in_range(kernel.asks, 0, 7);
+	memcpy(kernel.asked[kernel.asks++].bytes, bytes, len);
+	if (kernel.answers_dumps)
+		answers_dump(m->nlmsg_type);
+	return (ssize_t)len;
+}
+
+ssize_t recvmsg(int fd, struct msghdr *h, int flags)
+{
+	if (kernel.read == kernel.answers) {
+		errno = EAGAIN;
+		return -1;
+	}
+	size_t i = kernel.read++;
+	errno = kernel.answer[i].error;
+	if (errno)
+		return -1;
+	assert_true(kernel.answer[i].len <= h->msg_iov->iov_len);
+	memcpy(h->msg_iov->iov_base, kernel.answer[i].bytes, kernel.answer[i].len);
+	*(struct sockaddr_nl *)h->msg_name = (struct sockaddr_nl){.nl_family = AF_NETLINK};
+	h->msg_namelen = sizeof(struct sockaddr_nl);
+	h->msg_flags = 0;
+	return (ssize_t)kernel.answer[i].len;
+}
+
+/* Where nothing will ever come, the wait of a second is over at once. */
+int poll(struct pollfd *fds, nfds_t count, int milliseconds)
+{
+	assert_in_range(milliseconds, 0, 1000);
+	if (kernel.read == kernel.answers)
+		fail_msg("waits for what was not asked");
+	return 1;
+}
+
+static int set_up_following(void **state)
+{
+	struct errors errors = {0};
+	set_up(state);
+	memset(&kernel, 0, sizeof kernel);
+	kernel.answers_dumps = true;
+	bool follows = neighbours_follow(f.n, &errors);
+	kernel.answers_dumps = false;
+	return !follows;
+}
+
+/* Without them the first packets would be of hosts that nobody knows. */
+static void the_start_has_both_tables(void **state)
+{
+	assert_int_equal(kernel.asks, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(asked(i)->nlmsg_type, i == 0 ? RTM_GETROUTE : RTM_GETNEIGH);
+		assert_int_equal(asked(i)->nlmsg_flags, NLM_F_REQUEST | NLM_F_DUMP);
+		assert_int_equal(mnl_nlmsg_get_payload_len(asked(i)),
+				 i == 0 ? sizeof(struct rtmsg) : sizeof(struct ndmsg));
+	}
+	assert_true(at("10.0.0.1", MACA));
+	assert_int_equal(word("10.0.0.7"), ONLINK_UNCONFIRMED);
+	assert_int_equal(known(), 1);
+}
+
+/* What the kernel could not tell is asked for again, routes first, one question at a time. */
+static void what_was_lost_is_asked_for_again(void **state)
+{
+	struct neighbour_counters c;
+	const int errors[] = {ENOBUFS, EIO};
+	kernel.asks = 0;
+	for (size_t i = 0; i < 2; i++)
+		kernel.answer[kernel.answers++].error = errors[i];
+	neighbours_read(f.n, T0); /* to the second error, which is the end of it */
+	neighbours_count(f.n, &c);
+	assert_int_equal(c.overruns, 1);
+	assert_int_equal(kernel.asks, 1);
+	assert_int_equal(asked(0)->nlmsg_type, RTM_GETROUTE);
+	answers(NLMSG_DONE, 0, NULL, 0);
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 2);
+	assert_int_equal(asked(1)->nlmsg_type, RTM_GETNEIGH);
+	answers(NLMSG_DONE, NLM_F_DUMP_INTR, NULL, 0); /* it changed under the answer */
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 3);
+	assert_int_equal(asked(2)->nlmsg_type, RTM_GETNEIGH);
+	answers(NLMSG_DONE, 0, NULL, 0);
+	answers(NLMSG_DONE, 0, NULL, 0);
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 3); /* there is no more to ask */
+	for (size_t i = 4; i < 6; i++) { /* the answer's end may be what was lost: not waited for */
+		kernel.answer[kernel.answers++].error = ENOBUFS;
+		neighbours_read(f.n, T0);
+		assert_int_equal(kernel.asks, i);
+		assert_int_equal(asked(i - 1)->nlmsg_type, RTM_GETROUTE);
+	}
+}
+
+static void says_error(int error, uint16_t type, size_t len)
+{
+	struct nlmsgerr e = {.error = error, .msg.nlmsg_type = type};
+	answers(NLMSG_ERROR, 0, &e, len);
+	neighbours_read(f.n, T0);
+}
+
+/* Busy: after the answer that is on its way. Any other error: that table is not to be had, the next
+ * one may be. An error of another question, as of one put to the segment, says nothing. */
+static void a_refused_question_waits_for_the_answer_before(void **state)
+{
+	const size_t whole = sizeof(struct nlmsgerr);
+	kernel.asks = 0;
+	kernel.answer[kernel.answers++].error = ENOBUFS;
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 1);
+	says_error(-EBUSY, RTM_GETROUTE, whole);
+	assert_int_equal(kernel.asks, 1);
+	answers(NLMSG_DONE, 0, NULL, 0);
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 2);
+	assert_int_equal(asked(1)->nlmsg_type, RTM_GETROUTE); /* once more */
+	says_error(-EPERM, RTM_NEWNEIGH, whole);
+	says_error(-EPERM, RTM_GETROUTE, whole - 4);
+	assert_int_equal(kernel.asks, 2);
+	says_error(-EPERM, RTM_GETROUTE, whole);
+	assert_int_equal(kernel.asks, 3);
+	assert_int_equal(asked(2)->nlmsg_type, RTM_GETNEIGH);
+	says_error(-EBUSY, RTM_GETNEIGH, whole);
+	answers(NLMSG_DONE, 0, NULL, 0);
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 4);
+	assert_int_equal(asked(3)->nlmsg_type, RTM_GETNEIGH);
+	says_error(-EPERM, RTM_GETNEIGH, whole);
+	says_error(-EBUSY, RTM_GETNEIGH, whole); /* nothing is asked: nothing waits */
+	answers(NLMSG_DONE, 0, NULL, 0);
+	neighbours_read(f.n, T0);
+	assert_int_equal(kernel.asks, 4);
+}
+
+static void is_solicited(const char *text)
+{
+	struct address a = addr(text);
+	const size_t len = address_is4(&a) ? 4 : 16;
+	kernel.asks = 0;
+	neighbours_solicit(f.n, &a);
+	assert_int_equal(kernel.asks, 1);
+	assert_int_equal(asked(0)->nlmsg_type, RTM_NEWNEIGH);
+	assert_int_equal(asked(0)->nlmsg_flags, NLM_F_REQUEST | NLM_F_CREATE);
+	const struct ndmsg *nd = mnl_nlmsg_get_payload(asked(0));
+	assert_int_equal(nd->ndm_family, len == 4 ? AF_INET : AF_INET6);
+	assert_int_equal(nd->ndm_ifindex, f.link);
+	assert_int_equal(nd->ndm_flags, NTF_USE);
+	assert_int_equal(nd->ndm_state, 0);
+	const struct nlattr *to = mnl_nlmsg_get_payload_offset(asked(0), sizeof *nd);
+	assert_int_equal(mnl_nlmsg_get_payload_len(asked(0)), sizeof *nd + MNL_ATTR_HDRLEN + len);
+	assert_int_equal(mnl_attr_get_type(to), NDA_DST);
+	assert_int_equal(mnl_attr_get_payload_len(to), len);
+	assert_memory_equal(mnl_attr_get_payload(to), a.bytes + 16 - len, len);
+}
+
+static void a_segment_is_asked_who_is_there(void **state)
+{
+	struct neighbour_counters c;
+	struct address elsewhere = addr("10.9.0.1");
+	route(RTM_NEWROUTE, "2001:db8::/64", f.link, RT_TABLE_MAIN, NULL);
+	is_solicited("10.0.0.7");
+	is_solicited("2001:db8::7");
+	neighbours_solicit(f.n, &elsewhere); /* of no segment of ours */
+	assert_int_equal(kernel.asks, 1);
+	neighbours_count(f.n, &c);
+	assert_int_equal(c.solicited, 2);
+}
+
+/* IPv4 by an IPv6 router (RFC 8950): not of our segment all the same. */
+static void a_router_of_the_other_family_is_a_router(void **state)
+{
+	_Alignas(struct nlmsghdr) char bytes[256];
+	size_t len = route_message(bytes, RTM_NEWROUTE, "10.1.0.0/24", f.link, RT_TABLE_MAIN,
+				   RTA_VIA, "2001:db8::1");
+	neighbours_take(f.n, bytes, len, T0);
+	assert_int_equal(word("10.1.0.7"), ONLINK_ELSEWHERE);
+	route(RTM_NEWROUTE, "10.1.0.0/24", f.link, RT_TABLE_MAIN, NULL);
+	assert_int_equal(word("10.1.0.7"), ONLINK_UNCONFIRMED);
+}
+
+static void nothing_is_freed(void **state)
+{
+	neighbours_free(NULL);
+	onlink_free(NULL);
+	sessions_free(NULL);
 }
 
 /* Chains stay whole over a long random history: what is told is what is known. */
@@ -561,7 +804,8 @@ static void a_long_history(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)      cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define FOLLOWING(name) cmocka_unit_test_setup_teardown(name, set_up_following, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_has_the_addresses_of_its_host),
 		TEST(the_kernel_may_tell_before_and_after_the_login),
@@ -587,6 +831,12 @@ int main(void)
 		TEST(whom_a_session_is_for_may_be_told_by_others),
 		TEST(the_workers_are_told),
 		TEST(a_segment_is_what_a_route_leads_to_without_a_router),
+		TEST(a_router_of_the_other_family_is_a_router),
+		TEST(nothing_is_freed),
+		FOLLOWING(the_start_has_both_tables),
+		FOLLOWING(what_was_lost_is_asked_for_again),
+		FOLLOWING(a_refused_question_waits_for_the_answer_before),
+		FOLLOWING(a_segment_is_asked_who_is_there),
 		cmocka_unit_test_setup_teardown(told_and_sessions_left_alone, set_up_ignoring,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_long_history, set_up_moving, tear_down),

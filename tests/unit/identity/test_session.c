@@ -302,6 +302,144 @@ static void whom_a_session_is_bound_to_is_told(void **state)
 	sessions_free(s);
 }
 
+/* What stood in a session's place before is none of the next one's. */
+static void a_slot_used_again_begins_at_nothing(void **state)
+{
+	struct sessions *s = sessions_new(1);
+	struct session_view v;
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct address a = addr(1), b = addr(2);
+	uint32_t slot = 0;
+	anna.until = T0 + 60 * NS_PER_S;
+	bob.idle = 10 * NS_PER_S;
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	session_flow_ended(s, &a, 7);
+	session_flow_open(s, &a, 5);
+	sessions_round(s, T0);
+	session_flow_open(s, &a, 5); /* a flow of the round that is not over */
+	assert_int_equal(session_close_address(s, &a), 1);
+	int64_t next = -1;
+	assert_int_equal(sessions_expire(s, T0, &next), 0);
+	assert_int_equal(next, 0); /* nobody is there to end */
+	assert_int_equal(session_open(s, &b, &bob, T0), 0);
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 0);
+	assert_int_equal(v.flows, 0);
+	session_flow_open(s, &b, 3);
+	sessions_round(s, T0 + 5); /* his first: nothing to compare with */
+	slot = 0;
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 3);
+	assert_int_equal(v.flows, 1);
+	assert_true(session_at(s, &b, T0, &out));
+	assert_int_equal(out.last_seen, T0);
+	sessions_free(s);
+}
+
+static void changed_one(struct sessions *s, uint64_t *since, const struct address *base,
+			uint8_t bits)
+{
+	struct network out[SESSION_CHANGES];
+	assert_int_equal(sessions_changes(s, since, out), 1);
+	assert_true(address_equal(&out[0].base, base));
+	assert_int_equal(out[0].bits, bits);
+}
+
+/* Who must tell the kernel is told of each change to what a session has: of an address, of the host
+ * in a network, and of all of it where the session itself changes. */
+static void tells_what_of_a_session_changed(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct sessions *s = sessions_new(8);
+	struct network out[SESSION_CHANGES];
+	struct session now, anna = who("anna", "press");
+	struct address a = addr(1), b = addr(2), six, base;
+	uint64_t since = 0;
+	assert_true(address_parse("2001:db8::1", &six));
+	assert_true(address_parse("2001:db8::", &base));
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	changed_one(s, &since, &a, 128);
+	assert_true(session_at(s, &a, T0, &now));
+	uint64_t generation = sessions_generation(s);
+	assert_int_equal(session_add_address(s, now.id, &b), 0);
+	changed_one(s, &since, &b, 128);
+	assert_true(sessions_generation(s) != generation);
+	assert_int_equal(session_add_address(s, now.id, &b), 0); /* it had it */
+	assert_int_equal(sessions_changes(s, &since, out), 0);
+	generation = sessions_generation(s);
+	session_add_network(s, now.id, &six, mac);
+	changed_one(s, &since, &base, 64);
+	assert_true(sessions_generation(s) != generation);
+	session_add_network(s, now.id, &six, mac);
+	assert_int_equal(sessions_changes(s, &since, out), 0);
+	session_bind(s, now.id, mac);
+	assert_int_equal(sessions_changes(s, &since, out), 3);
+	assert_true(address_equal(&out[0].base, &a) && out[0].bits == 128);
+	assert_true(address_equal(&out[1].base, &b) && out[1].bits == 128);
+	assert_true(address_equal(&out[2].base, &base) && out[2].bits == 64);
+	assert_int_equal(session_open(s, &a, &anna, T0), 0); /* the same user again */
+	assert_int_equal(sessions_changes(s, &since, out), 3);
+	assert_true(session_drop_address(s, &b));
+	changed_one(s, &since, &b, 128);
+	generation = sessions_generation(s);
+	session_drop_network(s, &six, mac);
+	changed_one(s, &since, &base, 64);
+	assert_true(sessions_generation(s) != generation);
+	session_drop_network(s, &six, mac); /* it had none */
+	assert_int_equal(sessions_changes(s, &since, out), 0);
+	sessions_free(s);
+}
+
+/* An IPv4 address names no network that a host could be known in. */
+static void a_host_has_no_ipv4_network(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct sessions *s = sessions_new(8);
+	struct network changes[SESSION_CHANGES];
+	struct session out, anna = who("anna", "press");
+	struct address a = addr(1);
+	uint64_t since = 0;
+	assert_int_equal(session_open(s, &a, &anna, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	session_add_network(s, out.id + 1, &a, mac);
+	session_add_network(s, out.id, &a, mac);
+	assert_int_equal(sessions_changes(s, &since, changes), 1); /* the opening */
+	assert_false(session_of_host(s, &a, mac, T0, &out));
+	sessions_free(s);
+}
+
+/* Of the networks of a host the one that is dropped goes, wherever it stands, and no other. */
+static void the_network_that_is_dropped_goes(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 10};
+	struct session out, anna = who("anna", "press"), bob = who("bob", "staff");
+	struct address a = addr(1), six;
+	assert_true(address_parse("2001:db8::1", &six));
+	for (uint8_t gone = 0; gone < SESSION_NETWORKS; gone++) {
+		struct sessions *s = sessions_new(8);
+		assert_int_equal(session_open(s, &a, &anna, T0), 0);
+		assert_true(session_at(s, &a, T0, &out));
+		for (six.bytes[7] = 0; six.bytes[7] < SESSION_NETWORKS; six.bytes[7]++)
+			session_add_network(s, out.id, &six, mac);
+		six.bytes[7] = gone;
+		session_drop_network(s, &six, mac);
+		for (six.bytes[7] = 0; six.bytes[7] < SESSION_NETWORKS; six.bytes[7]++)
+			assert_true(session_of_host(s, &six, mac, T0, &out) ==
+				    (six.bytes[7] != gone));
+		six.bytes[7] = SESSION_NETWORKS; /* there is room for one again */
+		assert_true(session_at(s, &a, T0, &out));
+		session_add_network(s, out.id, &six, mac);
+		assert_true(session_of_host(s, &six, mac, T0, &out));
+		assert_int_equal(session_close_address(s, &a), 1);
+		for (six.bytes[7] = 0; six.bytes[7] <= SESSION_NETWORKS; six.bytes[7]++)
+			assert_false(session_of_host(s, &six, mac, T0, &out));
+		assert_int_equal(session_open(s, &a, &bob, T0), 0); /* in the same slot */
+		for (six.bytes[7] = 0; six.bytes[7] <= SESSION_NETWORKS; six.bytes[7]++)
+			assert_false(session_of_host(s, &six, mac, T0, &out));
+		sessions_free(s);
+	}
+}
+
 static void refuses_when_full(void **state)
 {
 	struct sessions *s = sessions_new(3);
@@ -497,6 +635,10 @@ int main(void)
 		cmocka_unit_test(whom_a_session_is_bound_to_is_told),
 		cmocka_unit_test(refuses_when_full),
 		cmocka_unit_test(tells_whose_sessions_changed),
+		cmocka_unit_test(tells_what_of_a_session_changed),
+		cmocka_unit_test(a_slot_used_again_begins_at_nothing),
+		cmocka_unit_test(a_host_has_no_ipv4_network),
+		cmocka_unit_test(the_network_that_is_dropped_goes),
 		cmocka_unit_test(ends_at_its_time),
 		cmocka_unit_test(ends_when_idle),
 		cmocka_unit_test(agrees_with_a_naive_twin),

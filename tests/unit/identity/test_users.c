@@ -187,6 +187,7 @@ static void says_what_is_wrong_with_the_file(void **state)
 {
 	assert_int_equal(check("anna", "x", ""), USERS_ERROR); /* no file */
 	assert_int_equal(errors.count, 1);
+	assert_non_null(strstr(errors.lines[0], "users: the users file")); /* of no line */
 	put("anna:press:$y$\n", 0644);
 	assert_int_equal(check("anna", "x", ""), USERS_ERROR);
 	assert_int_equal(errors.count, 2);
@@ -196,6 +197,29 @@ static void says_what_is_wrong_with_the_file(void **state)
 	assert_int_equal(errors.count, 3);
 	assert_non_null(strstr(errors.lines[2], "users:3: "));
 	assert_int_equal(check("bob", "x", ""), USERS_ERROR); /* crypt takes no such hash */
+}
+
+/* Of two lines with a name the first counts, and a change leaves that one alone of the two. */
+static void the_first_line_of_a_name_counts(void **state)
+{
+	char tier[TIER_MAX] = "";
+	put("anna:press:!\nanna:staff:!\nbob:staff:!\n", 0640);
+	assert_true(users_tier(file, "anna", tier));
+	assert_string_equal(tier, "press");
+	assert_int_equal(users_write(file, "anna", "guest", NULL, &errors), 0);
+	assert_string_equal(content(), "anna:guest:!\nbob:staff:!\n");
+	assert_false(users_tier(file, "carl", tier));
+	assert_true(users_tier(file, "bob", tier));
+	assert_string_equal(tier, "staff");
+	assert_int_equal(chmod(file, 0644), 0); /* a file that is not taken has nobody */
+	assert_false(users_tier(file, "bob", tier));
+	FILE *f = fopen(file, "w");
+	fwrite("bob:staff:!\n\0\n", 1, 14, f);
+	fclose(f);
+	assert_int_equal(chmod(file, 0640), 0);
+	assert_int_equal(check("bob", "x", ""), USERS_ERROR);
+	assert_int_equal(errors.count, 1);
+	assert_non_null(strstr(errors.lines[0], "NUL"));
 }
 
 static void takes_other_modern_hashes(void **state)
@@ -249,6 +273,7 @@ int main(void)
 		IN_DIR(locks_and_removes),
 		IN_DIR(refuses_bad_names_and_passwords),
 		IN_DIR(says_what_is_wrong_with_the_file),
+		IN_DIR(the_first_line_of_a_name_counts),
 		IN_DIR(takes_other_modern_hashes),
 		cmocka_unit_test(parses_lines),
 	};

@@ -209,6 +209,21 @@ static void one_line_goes_with_one_use(void **state)
 	assert_int_equal(take(codes[0]), VOUCHER_WRONG);
 }
 
+/* What cannot be read is an error that is said, and not a wrong code. */
+static void what_cannot_be_read_is_said(void **state)
+{
+	struct voucher v = {.tier = "guest", .lasts = NS_PER_S};
+	assert_int_equal(mkdir(file, 0700), 0);
+	assert_int_equal(take("0000-0000-0000-0000"), VOUCHER_ERROR);
+	assert_int_equal(errors.count, 1);
+	assert_true(make(1) < 0);
+	assert_int_equal(told, 0);
+	assert_int_equal(errors.count, 2);
+	assert_true(voucher_give_back(file, &v, &errors) < 0);
+	assert_int_equal(errors.count, 3);
+	assert_int_equal(rmdir(file), 0);
+}
+
 static void lines_are_exact(void **state)
 {
 	struct voucher v;
@@ -257,14 +272,23 @@ int main(void)
 	umask(0); /* the modes are our own */
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_code_is_good_once),      TEST(a_code_is_read_as_people_write_it),
-		TEST(what_is_no_code_is_wrong), TEST(the_file_has_no_code_and_is_nobody_else_s),
-		TEST(bad_lines_do_no_harm),     TEST(a_code_of_any_length_is_read),
-		TEST(bad_lines_do_no_harm),     TEST(a_code_has_all_its_bits),
-		TEST(bad_lines_do_no_harm),     TEST(a_voucher_lasts_a_second_at_least),
-		TEST(bad_lines_do_no_harm),     TEST(one_line_goes_with_one_use),
-		TEST(bad_lines_do_no_harm),     TEST(lines_are_exact),
-		TEST(at_once_one_is_right),     TEST(a_code_given_back_is_good_once_more),
+		TEST(a_code_is_good_once),
+		TEST(a_code_is_read_as_people_write_it),
+		TEST(what_is_no_code_is_wrong),
+		TEST(the_file_has_no_code_and_is_nobody_else_s),
+		TEST(bad_lines_do_no_harm),
+		TEST(a_code_of_any_length_is_read),
+		TEST(bad_lines_do_no_harm),
+		TEST(a_code_has_all_its_bits),
+		TEST(bad_lines_do_no_harm),
+		TEST(a_voucher_lasts_a_second_at_least),
+		TEST(bad_lines_do_no_harm),
+		TEST(one_line_goes_with_one_use),
+		TEST(bad_lines_do_no_harm),
+		TEST(lines_are_exact),
+		TEST(what_cannot_be_read_is_said),
+		TEST(at_once_one_is_right),
+		TEST(a_code_given_back_is_good_once_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
