@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "config/config.h"
+#include "control/call.h"
 #include "control/client.h"
 #include "decision/record.h"
 #include "unit.h"
@@ -681,6 +682,10 @@ static void watch_filters(void **state)
 	assert_int_equal(heard_with(",\"action\":\"deny\""), 2);
 	assert_int_equal(heard_with(",\"name\":\"a.org\""), 2);
 	assert_int_equal(heard_with(",\"name\":\"a.org\",\"user\":\"bob\""), 1);
+	assert_int_equal(heard_with(",\"name\":\"b.org\""),
+			 0); /* as long as the name that is there */
+	assert_int_equal(heard_with(",\"name\":\"a.or\""), 0);
+	assert_int_equal(heard_with(",\"name\":\"x.www.a.org\""), 0);
 	assert_int_equal(heard_with(",\"address\":\"10.0.0.1\""), 3);
 	assert_int_equal(heard_with(",\"address\":\"203.0.113.9\""), 3);
 	assert_int_equal(heard_with(",\"address\":\"10.0.0.2\""), 0);
@@ -1002,6 +1007,142 @@ static void a_line_fits_or_is_not_taken(void **state)
 	free(cl.out);
 }
 
+/* The group's word is about its members: who is in another one only is nobody. */
+static void another_group_may_nothing(void **state)
+{
+	char said[512];
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f.dir, 0755), 0);
+	ask_as_in(NOBODY, READERS + 1, ID "\"command\":\"status\"}\n", said);
+	assert_non_null(strstr(said, "\"code\":\"denied\""));
+	ask_as_in(NOBODY, 0, ID "\"command\":\"status\"}\n", said);
+	assert_non_null(strstr(said, "\"code\":\"denied\""));
+}
+
+/* The other side of the socket: what the portal and tiergatectl say, and what they are told. */
+static void a_call_says_version_and_command(void **state)
+{
+	char line[256] = "";
+	struct call *c = call_open(f.socket, 5);
+	assert_non_null(c);
+	turn();
+	assert_true(call_send(c, "status", NULL));
+	turn();
+	json_t *j = call_receive(c);
+	assert_true(json_is_true(json_object_get(j, "ok")));
+	assert_string_equal(member(json_object_get(j, "result"), "mode"), "enforce");
+	json_decref(j);
+	assert_true(call_send(c, "sessions", json_pack("{ss}", "user", "anna")));
+	turn();
+	j = call_receive(c);
+	assert_true(json_is_true(json_object_get(j, "ok")));
+	json_decref(j);
+	call_close(c);
+	call_close(NULL);
+	turn();
+
+	/* why it cannot be opened, for who must say it */
+	memset(line, 'x', sizeof line - 1);
+	errno = 0;
+	assert_null(call_open(line, 1));
+	assert_int_equal(errno, ENAMETOOLONG);
+	snprintf(line, sizeof line, "%s/absent", f.dir);
+	errno = 0;
+	assert_null(call_open(line, 1));
+	assert_int_equal(errno, ENOENT);
+}
+
+/* What is answered by something else, or by nobody, is no answer. */
+static void an_answer_that_is_none_is_said(void **state)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	char path[80], asked[256];
+	snprintf(path, sizeof path, "%s/other", f.dir);
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	struct call *c = call_open(path, 5);
+	assert_non_null(c);
+	int fd = accept(listener, NULL, NULL);
+	assert_true(call_send(c, "login", json_pack("{ss}", "user", "anna")));
+	ssize_t n = recv(fd, asked, sizeof asked - 1, 0);
+	assert_true(n > 0);
+	asked[n] = '\0';
+	assert_string_equal(asked, "{\"user\":\"anna\",\"id\":1,\"v\":1,\"command\":\"login\"}\n");
+	assert_int_equal(send(fd, "hello\n", 6, 0), 6);
+	assert_null(call_receive(c));
+	assert_int_equal(errno, EBADMSG);
+	close(fd);
+	assert_null(call_receive(c));
+	assert_int_equal(errno, 0); /* the end */
+	assert_false(call_send(c, "ping", NULL));
+	call_close(c);
+	close(listener);
+	assert_int_equal(unlink(path), 0);
+}
+
+static size_t open_files(void)
+{
+	size_t n = 0;
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* A socket that cannot be had costs no descriptor: a daemon may try for weeks. */
+static void a_refused_socket_leaves_nothing_open(void **state)
+{
+	struct errors errors = {0};
+	char path[160];
+	struct control_options o = {
+		.ops = &ops, .event = f.event, .sessions = f.sessions, .socket = f.socket};
+	const size_t before = open_files();
+	assert_null(control_new(&o, &errors));
+	assert_int_equal(open_files(), before);
+	snprintf(path, sizeof path, "%s/absent/socket", f.dir);
+	o.socket = path;
+	assert_null(control_new(&o, &errors));
+	assert_int_equal(open_files(), before);
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	assert_null(control_new(&o, &errors));
+	assert_int_equal(open_files(), before);
+	assert_int_equal(errors.count, 3);
+	errors_deinit(&errors);
+	errno = 0;
+	assert_null(call_open(f.file, 1)); /* no socket */
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(open_files(), before);
+}
+
+/* A watcher without room for the number it lost and a line waits for both. */
+static void what_was_lost_is_not_said_too_early(void **state)
+{
+	struct control_counters c;
+	int fd = connect_as(CONTROL_READ);
+	struct client *cl = NULL;
+	for (size_t i = 0; i < CONTROL_CLIENTS && !cl; i++)
+		cl = f.control->clients[i];
+	assert_non_null(cl);
+	json_decref(ask(fd, "{\"id\":9,\"v\":1,\"command\":\"watch\"}"));
+	cl->watch.lost = 3;
+	/* a little less than is asked for, as if it had not been sent */
+	cl->out_len = CONTROL_OUT_MAX - 2 * RECORD_MAX + 1;
+	memset(cl->out, '\n', cl->out_len);
+	tell("anna", "a.org", ACTION_ALLOW);
+	turn();
+	control_count(f.control, &c);
+	assert_int_equal(c.lost_lines, 1);
+	assert_int_equal(lines_of(hear(fd, NULL), "\"record\":"), 0);
+	tell("anna", "a.org", ACTION_ALLOW);
+	const char *text = hear(fd, NULL);
+	assert_non_null(strstr(text, "\"lost\":4}"));
+	assert_int_equal(lines_of(text, "\"record\":"), 1);
+	close(fd);
+}
+
 static void takes_over_a_dead_socket(void **state)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -1025,7 +1166,8 @@ static void takes_over_a_dead_socket(void **state)
 	errors_deinit(&errors);
 }
 
-#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH(test)      cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define LISTENING(test) cmocka_unit_test_setup_teardown(test, set_up_listening, tear_down)
 
 int main(void)
 {
@@ -1064,6 +1206,11 @@ int main(void)
 						set_up_listening, tear_down),
 		cmocka_unit_test_setup_teardown(another_user_may_nothing, set_up_listening,
 						tear_down),
+		LISTENING(another_group_may_nothing),
+		LISTENING(a_call_says_version_and_command),
+		LISTENING(a_refused_socket_leaves_nothing_open),
+		WITH(an_answer_that_is_none_is_said),
+		WITH(what_was_lost_is_not_said_too_early),
 		WITH(takes_over_a_dead_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

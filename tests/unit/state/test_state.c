@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -215,6 +216,80 @@ static void bad_content_is_left_out(void **state)
 	sessions_free(s);
 }
 
+/* As many addresses as a session may have; one whose host was met, and not told, stays so. */
+static void a_session_comes_back_with_all_its_addresses(void **state)
+{
+	struct sessions *before = sessions_new(8), *after = sessions_new(8);
+	struct session out, anna = {.user = "anna", .tier = "press", .since = T0};
+	struct address a = addr(0), more;
+	session_open(before, &a, &anna, T0);
+	assert_true(session_at(before, &a, T0, &out));
+	session_bind(before, out.id, (const uint8_t *)"\2\0\0\0\0\7");
+	for (unsigned i = 1; i < SESSION_ADDRESSES; i++) {
+		more = addr(i);
+		assert_int_equal(session_add_address(before, out.id, &more), 0);
+	}
+	assert_int_equal(state_save_sessions(store, before), 0);
+	assert_int_equal(state_load_sessions(store, after, T0), 1);
+	for (unsigned i = 0; i < SESSION_ADDRESSES; i++) {
+		more = addr(i);
+		assert_true(session_at(after, &more, T0, &out));
+		assert_string_equal(out.user, "anna");
+	}
+	assert_true(out.has_mac);
+	assert_false(out.mac_told);
+	assert_memory_equal(out.mac, "\2\0\0\0\0\7", 6);
+	sessions_free(before);
+	sessions_free(after);
+}
+
+/* More names than room is made for at first; those of a cut file that are whole. */
+static void many_names_come_back(void **state)
+{
+	enum { NAMES = 2000, NAMES_VERSION = 2 };
+	struct seen *before = seen_new(8192, 0, false), *after = seen_new(8192, 0, false);
+	size_t len;
+	for (unsigned i = 0; i < NAMES; i++) {
+		struct address client = addr(i), server = addr(i + 1);
+		struct host h = {0};
+		h.len = (uint8_t)snprintf(h.text, sizeof h.text, "h%u.org", i);
+		seen_add(before, &client, &server, &h, 100 * NS_PER_S, T0);
+	}
+	assert_int_equal(state_save_names(store, before), 0);
+	unsigned whole = state_load_names(store, after, T0);
+	assert_true(whole >= NAMES);
+	char *bytes = store->ops->load(store, "names", NAMES_VERSION, &len);
+	assert_non_null(bytes);
+	assert_int_equal(store->ops->save(store, "names", NAMES_VERSION, bytes, len - 1), 0);
+	assert_int_equal(state_load_names(store, after, T0), whole - 1);
+	free(bytes);
+	seen_free(before);
+	seen_free(after);
+}
+
+/* A good checksum says only that it is whole: what it is stands in front of it. */
+static void refuses_another_magic(void **state)
+{
+	char *file;
+	size_t size;
+	assert_int_equal(store->ops->save(store, "test", 0x01020304, "hello", 5), 0);
+	assert_true(loads("hello", 0x01020304));
+	assert_int_equal(file_read(path_of("test"), 1000, &file, &size), 0);
+	assert_memory_equal(file, "TGSTATE\ntest", 12);
+	assert_memory_equal(file + 24, "\1\2\3\4", 4); /* the most significant byte first */
+	const size_t all = size - SHA256_DIGEST_SIZE;
+	file[0] = 'X';
+	struct sha256_ctx c;
+	sha256_init(&c);
+	sha256_update(&c, all, (const uint8_t *)file);
+	sha256_digest(&c, SHA256_DIGEST_SIZE, (uint8_t *)file + all);
+	FILE *f = fopen(path_of("test"), "w");
+	assert_int_equal(fwrite(file, 1, size, f), size);
+	fclose(f);
+	free(file);
+	assert_false(loads("hello", 0x01020304));
+}
+
 static void keeps_names_in_their_order(void **state)
 {
 	struct seen *before = seen_new(64, 0, false), *after = seen_new(64, 0, false);
@@ -386,6 +461,9 @@ int main(void)
 		WITH(keeps_sessions),
 		WITH(a_smaller_table_takes_what_fits),
 		WITH(bad_content_is_left_out),
+		WITH(a_session_comes_back_with_all_its_addresses),
+		WITH(many_names_come_back),
+		WITH(refuses_another_magic),
 		WITH(keeps_names_in_their_order),
 		WITH(keeps_flows),
 		WITH(times_of_another_process_are_moved),
