@@ -204,6 +204,39 @@ static void what_is_strange_in_a_good_line(void **state)
 	}
 }
 
+/* The quick way ends where a record ends: with its brace, and with nothing behind it. */
+static void a_record_ends_with_its_brace(void **state)
+{
+	static char line[RECORD_MAX];
+	struct decision d, want = example();
+	struct buf b = BUF_OF(line);
+	strcpy(want.user, "anna b");
+	record_write(&b, &want, NULL);
+	assert_int_equal(line[b.len - 2], '}');
+	line[b.len - 2] = ']';
+	assert_int_equal(record_read(line, b.len, &d), RECORD_DAMAGED);
+	line[b.len - 2] = '}';
+	line[b.len - 1] = '}';
+	assert_int_equal(record_read(line, b.len, &d), RECORD_DAMAGED);
+	line[b.len - 1] = '\n';
+	line[0] = '[';
+	assert_int_equal(record_read(line, b.len, &d), RECORD_DAMAGED);
+}
+
+static void every_transport_comes_back(void **state)
+{
+	static char line[RECORD_MAX];
+	struct decision want = example();
+	for (unsigned i = 0; i <= 255; i++) {
+		struct buf b = BUF_OF(line);
+		struct decision d;
+		want.transport = (uint8_t)i;
+		record_write(&b, &want, NULL);
+		assert_int_equal(record_read(line, b.len, &d), RECORD_GOOD);
+		assert_int_equal(d.transport, i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +246,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_record),
 		cmocka_unit_test(what_is_damaged),
 		cmocka_unit_test(what_is_strange_in_a_good_line),
+		cmocka_unit_test(a_record_ends_with_its_brace),
+		cmocka_unit_test(every_transport_comes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
