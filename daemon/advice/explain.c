@@ -182,6 +182,7 @@ static bool who_is_meant(const struct who_from *from, const json_t *j, int64_t n
 		if (tier)
 			snprintf(q->who.tier, TIER_MAX, "%s", tier);
 		q->facts.tier = q->who.tier;
+		q->facts.user = q->who.user;
 		return true;
 	}
 	return false;

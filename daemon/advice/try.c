@@ -55,6 +55,7 @@ static bool by_policy(enum reason r)
 	case REASON_OBSERVE:
 	case REASON_NO_LINE:
 	case REASON_DENY_LINE:
+	case REASON_LOCKDOWN:
 	case REASON_NO_TIER:
 	case REASON_NO_NAME:
 	case REASON_WEAK_EVIDENCE:

@@ -71,7 +71,8 @@ enum action {
 	X(UNTRACKED, "untracked", "the kernel does not track this flow")                           \
 	X(TABLE_FULL, "table-full", "a table of fixed size is full")                               \
 	X(HELD_FULL, "held-full", "too many packets of this client wait for a name")               \
-	X(NO_RECORD, "no-record", "strict audit: the decision could not be recorded")
+	X(NO_RECORD, "no-record", "strict audit: the decision could not be recorded")              \
+	X(LOCKDOWN, "lockdown", "an operator's lockdown lets only some sites through")
 
 enum reason {
 #define X(id, text, what) REASON_##id,
@@ -108,6 +109,7 @@ struct facts {
 	uint16_t port;           /* the server's, host byte order; 0 for protocols without */
 	uint8_t transport;       /* IPPROTO_* */
 	const char *tier;        /* NULL or "": none */
+	const char *user;        /* the same */
 	const struct host *host; /* NULL: no name */
 	enum evidence evidence;  /* of host; EVIDENCE_ADDRESS where host is NULL */
 	bool mismatch;           /* the flow names a host that was not resolved to this address */
@@ -115,13 +117,14 @@ struct facts {
 	bool stays;              /* the server is on the client's own segment */
 };
 
-#define RULE_NONE UINT32_MAX
-#define SITE_NONE UINT32_MAX
+#define RULE_NONE     UINT32_MAX
+#define RULE_LOCKDOWN (UINT32_MAX - 1) /* no line of the policy: an operator's lockdown */
+#define SITE_NONE     UINT32_MAX
 
 struct outcome {
 	enum action action; /* ACTION_DENY is zero: what nobody decides is denied */
 	enum reason reason;
-	uint32_t rule; /* index of the line in the snapshot, or RULE_NONE */
+	uint32_t rule; /* index of the line in the snapshot, RULE_LOCKDOWN or RULE_NONE */
 	uint32_t site; /* index of the site in the snapshot, or SITE_NONE */
 };
 

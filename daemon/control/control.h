@@ -7,6 +7,7 @@
 #include "decision/sink.h"
 #include "identity/onlink.h"
 #include "identity/session.h"
+#include "policy/lockdown.h"
 #include "policy/snapshot.h"
 #include <jansson.h>
 #include <systemd/sd-event.h>
@@ -35,6 +36,11 @@ struct control_ops {
 	/* Begins to load the configuration again; control_reloaded says how it ended. by: who
 	 * asked, in words, for the history. */
 	void (*reload)(void *ctx, const char *by);
+	/* What operators have shut; the callee's until lock is called. */
+	const struct lockdowns *(*lockdowns)(void *ctx);
+	/* Puts a changed list in force and keeps it; 0, or -errno: it is in force, and will be
+	 * forgotten with the process. */
+	int (*lock)(void *ctx, const struct lockdowns *l);
 };
 
 struct control_options {

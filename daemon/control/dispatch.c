@@ -10,13 +10,22 @@ static const struct command {
 	enum control_right right;
 	enum done (*run)(struct request *r);
 } commands[] = {
-	{"ping", CONTROL_READ, command_ping},       {"status", CONTROL_READ, command_status},
-	{"metrics", CONTROL_READ, command_metrics}, {"sessions", CONTROL_READ, command_sessions},
-	{"login", CONTROL_MANAGE, command_login},   {"add", CONTROL_MANAGE, command_add},
-	{"drop", CONTROL_MANAGE, command_drop},     {"logout", CONTROL_MANAGE, command_logout},
-	{"why", CONTROL_READ, command_why},         {"denials", CONTROL_READ, command_denials},
-	{"reach", CONTROL_READ, command_reach},     {"watch", CONTROL_READ, command_watch},
+	{"ping", CONTROL_READ, command_ping},
+	{"status", CONTROL_READ, command_status},
+	{"metrics", CONTROL_READ, command_metrics},
+	{"sessions", CONTROL_READ, command_sessions},
+	{"login", CONTROL_MANAGE, command_login},
+	{"add", CONTROL_MANAGE, command_add},
+	{"drop", CONTROL_MANAGE, command_drop},
+	{"logout", CONTROL_MANAGE, command_logout},
+	{"why", CONTROL_READ, command_why},
+	{"denials", CONTROL_READ, command_denials},
+	{"reach", CONTROL_READ, command_reach},
+	{"watch", CONTROL_READ, command_watch},
 	{"reload", CONTROL_MANAGE, command_reload},
+	{"lockdown", CONTROL_MANAGE, command_lockdown},
+	{"lockdowns", CONTROL_READ, command_lockdowns},
+	{"lockdown-end", CONTROL_MANAGE, command_lockdown_end},
 };
 
 const char *command_name(size_t i)

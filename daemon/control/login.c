@@ -48,6 +48,11 @@ enum done command_login(struct request *r)
 				    "mac must be one such as \"02:00:00:00:00:07\"");
 	if (!request_take_text(r, "user", s.user, sizeof s.user) || !user_name_valid(s.user))
 		return request_fail(r, "bad-request", "user is missing or no user name");
+	const struct lockdown *block =
+		lockdowns_block(o->ops->lockdowns(o->ctx), s.user, r->now + r->ahead);
+	if (block)
+		return request_fail(r, "blocked", "%s is blocked by %s; tiergatectl unblock %s",
+				    s.user, block->by, s.user);
 	if (!request_take_text(r, "source", s.source, sizeof s.source))
 		return request_fail(r, "bad-request", "source is too long");
 	if (!s.source[0])

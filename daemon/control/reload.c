@@ -7,8 +7,7 @@
 
 #define ERRORS_MAX 100 /* in an answer */
 
-/* "root", or "uid 7"; who is at the other end of the socket cannot lie about it. */
-static void who_asks(const struct client *cl, char *out, size_t room)
+void who_asks(const struct client *cl, char *out, size_t room)
 {
 	struct ucred peer;
 	socklen_t len = sizeof peer;

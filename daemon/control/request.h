@@ -41,6 +41,9 @@ uint64_t request_session(const struct request *r, const struct address *a);
 /* A time of clock_now, by the wall clock; nothing where it is 0. */
 void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead);
 
+/* "root", or "uid 7": who is at the other end of the socket, and cannot lie about it. */
+void who_asks(const struct client *cl, char *out, size_t room);
+
 /* Sends the result, or the failure. */
 void request_answer(struct request *r);
 
@@ -63,3 +66,6 @@ enum done command_denials(struct request *r);
 enum done command_reach(struct request *r);
 enum done command_watch(struct request *r);
 enum done command_reload(struct request *r);
+enum done command_lockdown(struct request *r);
+enum done command_lockdowns(struct request *r);
+enum done command_lockdown_end(struct request *r);

@@ -75,8 +75,9 @@ int ctl_refused(const json_t *answer)
 	fputc('\n', stderr);
 	if (strcmp(code, "bad-request") == 0)
 		return EXIT_USAGE;
-	return strcmp(code, "failed") == 0 || strcmp(code, "not-found") == 0 ? EXIT_NO
-									     : EXIT_CANNOT;
+	bool no = strcmp(code, "failed") == 0 || strcmp(code, "not-found") == 0 ||
+		  strcmp(code, "blocked") == 0;
+	return no ? EXIT_NO : EXIT_CANNOT;
 }
 
 json_t *ctl_ask(const char *command, json_t *members, int *status)

@@ -19,6 +19,9 @@ static const struct command {
 	{"sessions", ctl_sessions, "who is signed in, where, until when"},
 	{"login", ctl_login, "sign a user in at an address"},
 	{"logout", ctl_logout, "sign a user or an address out"},
+	{"lockdown", ctl_lockdown, "leave only some sites open for a while: an exam, an incident"},
+	{"block", ctl_block, "shut all that is outside for a user, who can't sign in any more"},
+	{"unblock", ctl_unblock, "take that back"},
 	{"why", ctl_why, "explain what the policy says of a destination"},
 	{"diff", ctl_diff, "what two configurations decide otherwise"},
 	{"try", ctl_try, "what another configuration would do with what was recorded"},
@@ -45,7 +48,7 @@ static void usage(FILE *to)
 	fputs("usage: tiergatectl [--socket PATH] [--config FILE] [--json] COMMAND [OPTION...]\n\n",
 	      to);
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
 	fputs("\n`tiergatectl COMMAND --help` and tiergatectl(8) say more; --version says which "
 	      "one "
 	      "this is.\n",

@@ -118,6 +118,8 @@ static const struct control_ops control_ops = {
 	.snapshot = current,
 	.sessions_changed = sessions_changed,
 	.reload = reload_begin,
+	.lockdowns = gateway_lockdowns,
+	.lock = gateway_lock,
 };
 
 /* Any secret text is good: its SHA-256 is the key. */

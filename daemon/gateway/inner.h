@@ -67,6 +67,7 @@ struct gateway {
 	struct config *config; /* of the start: bounds, queues, paths */
 	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
 	struct snapshot *snapshot;
+	struct lockdowns lockdowns;
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
@@ -151,6 +152,12 @@ void reload_taken(const struct config *c);
 void history_changed(const struct config *before, const char *digest_before,
 		     const struct config *now, const char *digest, const char *by);
 void history_go_on(const struct config *c, const char *digest);
+
+/* lockdown.c: what operators have shut. Puts it over a snapshot that is, or will be, in force;
+ * false where memory ran out, which is said. */
+bool lockdowns_over(const struct gateway *g, struct snapshot *s);
+const struct lockdowns *gateway_lockdowns(void *ctx);
+int gateway_lock(void *ctx, const struct lockdowns *l);
 
 /* memory.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -84,6 +84,10 @@ bool state_load(struct gateway *g)
 	g->store = store_folder_new(g->config->state_dir);
 	if (!g->store)
 		return true;
+	if (state_load_lockdowns(g->store, &g->lockdowns))
+		log_info("%u lockdowns go on", g->lockdowns.count);
+	if (!lockdowns_over(g, g->snapshot))
+		return false;
 	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
 	unsigned names = state_load_names(g->store, g->seen, now);
 	for (unsigned i = 0; i < g->config->queues; i++)

@@ -99,6 +99,10 @@ static void reload_forget(struct reload *r)
 
 static void put_in_force(struct gateway *g)
 {
+	if (!lockdowns_over(g, g->reload.policy.snapshot)) {
+		sd_event_exit(g->event, 1);
+		return;
+	}
 	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.policy.snapshot);
 	synchronize_rcu();
 	snapshot_free(old);

@@ -103,6 +103,7 @@ struct expectation {
 };
 
 struct block;
+struct locks;
 
 struct snapshot {
 	struct block *blocks; /* all memory that snapshot_take gave */
@@ -126,6 +127,7 @@ struct snapshot {
 	struct fixed_hosts by_address, by_mac;
 	struct expectation *expects;
 	size_t expect_count;
+	_Atomic(struct locks *) locks; /* what operators shut meanwhile, or NULL */
 };
 
 /* Zeroed memory that lives as long as the snapshot; NULL where there is none. */
@@ -160,6 +162,12 @@ void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, u
 /* decide, with lines that are over at `expiry` left out (INT64_MIN: none is). */
 struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
 			       int64_t expiry);
+
+/* The rule of the next lockdown that concerns a flow, from *at (0 at first) on; NULL: no more. The
+ * snapshot's. */
+const struct rule *locks_next(const struct snapshot *s, const struct facts *f, int64_t now,
+			      unsigned *at);
+int64_t locks_next_edge(const struct snapshot *s, int64_t now); /* 0: none */
 
 struct why;
 void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, int64_t expiry,

@@ -155,9 +155,30 @@ static bool name_could_match(const struct rules *rules, const struct asked *a)
 	return false;
 }
 
+/* What denies a flow: an operator's lockdown, else a deny line. */
+static struct found find_denying(const struct snapshot *s, const struct tier *t,
+				 const struct facts *f, const struct asked *a)
+{
+	const struct rule *r;
+	for (unsigned at = 0; (r = locks_next(s, f, a->now, &at));)
+		if (!(a->firm && r->except_hosts) && !rule_excepts(s, r, a, true))
+			return (struct found){.rule = RULE_LOCKDOWN, .site = SITE_NONE};
+	return find(s, &t->deny, a);
+}
+
+/* Could anything deny, given some name? */
+static bool name_could_deny(const struct snapshot *s, const struct tier *t, const struct facts *f,
+			    const struct asked *a)
+{
+	unsigned at = 0;
+	return locks_next(s, f, a->now, &at) || name_could_match(&t->deny, a);
+}
+
 static struct outcome by_rule(enum action action, const struct rules *rules,
 			      const struct found *found)
 {
+	if (found->rule == RULE_LOCKDOWN)
+		return (struct outcome){ACTION_DENY, REASON_LOCKDOWN, RULE_LOCKDOWN, SITE_NONE};
 	return (struct outcome){
 		.action = action,
 		.reason = action == ACTION_ALLOW ? REASON_ALLOW_LINE : REASON_DENY_LINE,
@@ -175,18 +196,18 @@ static struct outcome by_reason(enum action action, enum reason reason)
  * is final. What it would be allowed by must hold even where the name turns out not to agree with
  * the address. */
 static struct outcome decide_waiting(const struct snapshot *s, const struct tier *t,
-				     struct asked *a)
+				     const struct facts *f, struct asked *a)
 {
 	a->named = false;
 	a->mismatch = true;
 	a->host_set = 0;
 	a->firm = true;
-	struct found denied = find(s, &t->deny, a), allowed = find(s, &t->allow, a);
+	struct found denied = find_denying(s, t, f, a), allowed = find(s, &t->allow, a);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
 	a->firm = false;
-	denied = find(s, &t->deny, a);
-	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_match(&t->deny, a))
+	denied = find_denying(s, t, f, a);
+	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_deny(s, t, f, a))
 		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
 	allowed = find(s, &t->allow, a);
 	if (allowed.rule != RULE_NONE || allowed.mismatched || name_could_match(&t->allow, a))
@@ -226,8 +247,8 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 	const struct tier *t = &s->tiers[tier];
 	sites_of(s, f, &a.host_set, &a.address_set);
 	if (f->waiting && !(a.named && f->evidence >= EVIDENCE_HOST))
-		return decide_waiting(s, t, &a);
-	struct found denied = find(s, &t->deny, &a);
+		return decide_waiting(s, t, f, &a);
+	struct found denied = find_denying(s, t, f, &a);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
 	struct found allowed = find(s, &t->allow, &a);
@@ -247,7 +268,7 @@ bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64
 	struct asked a = asked_of(f, now, now);
 	if (tier == TIER_NONE)
 		return false;
-	if (name_could_match(&s->tiers[tier].deny, &a))
+	if (name_could_deny(s, &s->tiers[tier], f, &a))
 		return true;
 	sites_of(s, f, &a.host_set, &a.address_set);
 	if (find(s, &s->tiers[tier].allow, &a).rule == RULE_NONE)

@@ -3,9 +3,9 @@
 #include "base/decision.h"
 #include "policy/snapshot.h"
 
-/* Any allow line that matches allows, unless a deny line matches; nothing matching is a deny.
- * With f->waiting the answer is ACTION_WAIT where a name that may still come could change it, else
- * already final. Mode is not looked at: observe is the worker's. Never allocates. */
+/* Any allow line that matches allows, unless a lockdown or a deny line matches; nothing matching is
+ * a deny. With f->waiting the answer is ACTION_WAIT where a name that may still come could change
+ * it, else already final. Mode is not looked at: observe is the worker's. Never allocates. */
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now);
 
 /* The early answer, for a first packet that decide left waiting: names are all that this network

@@ -101,7 +101,7 @@ static bool holds_at(const struct trial *t, int64_t time, const struct schedule 
 {
 	struct why why;
 	struct outcome o = decide_expiring(t->s, &t->facts, time, INT64_MIN);
-	if (t->touched && o.rule != RULE_NONE)
+	if (t->touched && o.rule < t->s->line_count)
 		t->touched[o.rule] = true;
 	if (o.action == t->e->outcome || !t->errors)
 		return o.action == t->e->outcome;

@@ -2,6 +2,7 @@
 #include "policy/snapshot.h"
 
 #include "policy/compiled.h"
+#include "policy/lockdown.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ void snapshot_free(struct snapshot *s)
 		next = b->next;
 		free(b);
 	}
+	locks_free(s->locks);
 	free(s);
 }
 
@@ -131,6 +133,8 @@ void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *i
 
 const char *snapshot_rule_name(const struct snapshot *s, uint32_t rule)
 {
+	if (rule == RULE_LOCKDOWN)
+		return "lockdown";
 	return rule < s->line_count ? s->lines[rule].name : "";
 }
 
@@ -156,7 +160,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now)
 {
-	int64_t edge = 0;
+	int64_t edge = locks_next_edge(s, now);
 	for (size_t i = 0; i < s->schedule_count; i++)
 		edge = sooner(edge, schedule_next_edge(&s->schedules[i], now));
 	for (size_t i = 0; i < s->line_count; i++)

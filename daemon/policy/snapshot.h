@@ -46,7 +46,8 @@ const char *snapshot_rule_owner(const struct snapshot *s, uint32_t rule); /* or 
 const char *snapshot_rule_note(const struct snapshot *s, uint32_t rule);  /* or "" */
 const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
 
-/* Next time after now at which a schedule or an `expires` could change an outcome; 0: never. */
+/* Next time after now at which a schedule, an `expires` or a lockdown's end could change an
+ * outcome; 0: never. */
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
 
 enum config_mode snapshot_mode(const struct snapshot *s);

@@ -1,6 +1,7 @@
 #include "policy/why.h"
 
 #include "policy/compiled.h"
+#include "policy/lockdown.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -159,7 +160,7 @@ static void say_tier(const struct question *q, const struct line *l, struct buf 
 	buf_printf(b, "; the tier here is %s", q->f->tier);
 }
 
-static void port_format(struct buf *b, uint8_t transport, uint16_t first, uint16_t last)
+static void port_words(struct buf *b, uint8_t transport, uint16_t first, uint16_t last)
 {
 	if (transport == IPPROTO_TCP || transport == IPPROTO_UDP)
 		buf_text(b, transport == IPPROTO_TCP ? "tcp" : "udp");
@@ -179,10 +180,10 @@ static void say_port(const struct question *q, const struct line *l, struct buf 
 			break;
 		}
 		buf_text(b, i ? ", " : "");
-		port_format(b, l->ports[i].transport, l->ports[i].first, l->ports[i].last);
+		port_words(b, l->ports[i].transport, l->ports[i].first, l->ports[i].last);
 	}
 	buf_text(b, "; this is ");
-	port_format(b, q->f->transport, q->f->port, q->f->port);
+	port_words(b, q->f->transport, q->f->port, q->f->port);
 }
 
 static void say_time(const struct question *q, const struct line *l, struct buf *b)
@@ -238,6 +239,31 @@ static void add(struct why *out, const char *text)
 		snprintf(out->obstacle[out->obstacle_count++], sizeof *out->obstacle, "%s", text);
 }
 
+static void say_lockdown(const struct question *q, struct why *out)
+{
+	char text[sizeof *out->obstacle], until[40];
+	const struct lockdown *l = snapshot_lockdown(q->s, q->f, q->now);
+	struct buf b = BUF_OF(text), date = BUF_OF(until);
+	if (!l)
+		return;
+	buf_printf(&b, "%.40s locked down ", l->by);
+	lockdown_whom(l, &b);
+	clock_format(&date, l->until);
+	if (l->until == INT64_MAX)
+		buf_text(&b, " until it is ended");
+	else
+		buf_printf(&b, " until %.16sZ", until);
+	buf_text(&b, l->site_count ? "; open is only " : "; nothing outside is open");
+	for (unsigned i = 0; i < l->site_count; i++) {
+		if (b.len + SITE_MAX + 8 > b.cap) {
+			buf_text(&b, ", ...");
+			break;
+		}
+		buf_printf(&b, "%s%s", i ? ", " : "", l->site[i]);
+	}
+	add(out, text);
+}
+
 static void explain_nearest(const struct question *q, struct why *out)
 {
 	unsigned obstacles = 0;
@@ -280,7 +306,7 @@ void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, 
 	strcpy(out->owner, snapshot_rule_owner(s, out->outcome.rule));
 	out->note = snapshot_rule_note(s, out->outcome.rule);
 	if (out->outcome.action == ACTION_ALLOW) {
-		if (out->outcome.rule != RULE_NONE)
+		if (out->outcome.rule != RULE_NONE) /* allowed: a line */
 			out->needs =
 				wants_text(evidence_for(&s->lines[out->outcome.rule], tier_of(&q)));
 		return;
@@ -291,6 +317,8 @@ void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, 
 			 "the deny line %.70s matches, and a deny beats any allow", out->rule);
 		add(out, text);
 	}
+	if (out->outcome.reason == REASON_LOCKDOWN)
+		say_lockdown(&q, out);
 	explain_nearest(&q, out);
 }
 

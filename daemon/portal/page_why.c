@@ -14,6 +14,7 @@ static enum text reason_of(const char *code)
 	} reasons[] = {
 		{"no-line", TEXT_REASON_NO_LINE},
 		{"deny-line", TEXT_REASON_DENY_LINE},
+		{"lockdown", TEXT_REASON_LOCKDOWN},
 		{"no-tier", TEXT_REASON_NO_TIER},
 		{"no-name", TEXT_REASON_NO_NAME},
 		{"weak-evidence", TEXT_REASON_WEAK},

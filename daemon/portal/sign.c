@@ -78,6 +78,8 @@ static void cannot_open(struct request *r)
 {
 	if (r->gate.away)
 		page_away(r);
+	else if (strcmp(r->gate.code, "blocked") == 0)
+		refuse(r, 403, TEXT_USER_BLOCKED);
 	else
 		refuse(r, 503, strcmp(r->gate.code, "full") == 0 ? TEXT_FULL : TEXT_NO_TIER);
 }

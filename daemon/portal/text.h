@@ -65,6 +65,7 @@
 	X(BUSY, "busy", "Too many people are signing in just now. Try again in a moment.")         \
 	X(CANNOT_CHECK, "cannot-check", "Passwords cannot be checked just now. Try again later.")  \
 	X(NO_TIER, "no-tier", "Your tier is not known to this network any more.")                  \
+	X(USER_BLOCKED, "user-blocked", "The operators of this network have blocked this name.")   \
 	X(FULL, "full", "No more people can sign in just now.")                                    \
 	X(STALE, "stale", "This page was open for too long, or cookies are off. Try again.")       \
 	X(DAEMON_AWAY, "daemon-away", "The gateway is not answering")                              \
@@ -80,6 +81,7 @@
 	X(LANGUAGES, "languages", "Languages")                                                     \
 	X(REASON_NO_LINE, "no-line", "no rule allows it")                                          \
 	X(REASON_DENY_LINE, "deny-line", "a rule denies it")                                       \
+	X(REASON_LOCKDOWN, "reason-lockdown", "only some sites are open for now")                  \
 	X(REASON_NO_TIER, "reason-no-tier", "nobody is signed in on this device")                  \
 	X(REASON_NO_NAME, "no-name", "the connection does not name its site")                      \
 	X(REASON_WEAK, "weak-evidence", "the site's name is not known well enough")                \

@@ -4,6 +4,7 @@
 #include "identity/session.h"
 #include "dns/seen.h"
 #include "packet/flow.h"
+#include "policy/lockdown.h"
 #include "state/store.h"
 
 int state_save_sessions(struct store *to, struct sessions *s);
@@ -12,6 +13,10 @@ unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now
 
 int state_save_names(struct store *to, struct seen *s);
 unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
+
+/* Lockdowns; their times are the wall clock's. */
+int state_save_lockdowns(struct store *to, const struct lockdowns *l);
+unsigned state_load_lockdowns(struct store *from, struct lockdowns *l);
 
 /* What is remembered of a flow: enough to know it when it is met mid-stream, to decide it again and
  * to write its end. */

@@ -1,6 +1,7 @@
 #include "worker/inner.h"
 
 #include "base/ring.h"
+#include "policy/lockdown.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -139,13 +140,16 @@ static bool again_due(const struct worker *w)
 	       set >= NS_PER_S || set <= -NS_PER_S;
 }
 
-/* After a reload, a login, a logout, an expiry or a schedule's edge the table is decided again, in
- * portions between bursts; undecided flows meet the new policy by themselves. */
+/* After a reload, a login, a logout, a lockdown, an expiry or a schedule's edge the table is
+ * decided again, in portions between bursts; undecided flows meet the new policy by themselves. */
 void worker_decide_again(struct worker *w)
 {
 	uint64_t sessions = sessions_generation(w->o.sessions);
 	const char *policy = snapshot_digest(w->snapshot);
-	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions || again_due(w)) {
+	uint64_t locks = snapshot_lock_generation(w->snapshot);
+	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions ||
+	    w->again_locks != locks || again_due(w)) {
+		w->again_locks = locks;
 		strcpy(w->again_for, policy);
 		w->again_sessions = sessions;
 		w->again_edge = snapshot_next_edge(w->snapshot, wall(w));

@@ -19,7 +19,7 @@ struct worker {
 	int64_t swept, asked;
 	/* deciding again: what the last walk was for, and where the present one stands */
 	char again_for[17]; /* the policy's digest: a pointer may come back */
-	uint64_t again_sessions;
+	uint64_t again_sessions, again_locks;
 	int64_t again_edge, again_names, again_ahead; /* edge: of the wall clock */
 	uint32_t again_slot;
 	bool again;

@@ -38,6 +38,7 @@ struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiti
 		.port = flow_key_of(f)->server_port,
 		.transport = flow_key_of(f)->transport,
 		.tier = flow_who(f)->tier,
+		.user = flow_who(f)->user,
 		.host = f->named.evidence > EVIDENCE_ADDRESS ? naming_host(&f->named) : NULL,
 		.evidence = f->named.evidence,
 		.mismatch = f->named.mismatch,
@@ -46,8 +47,13 @@ struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiti
 	};
 }
 
+static bool forbids(enum reason r)
+{
+	return r == REASON_DENY_LINE || r == REASON_LOCKDOWN;
+}
+
 /* Where DNS alone names the flow, each name may be meant that its client was told for the address,
- * whatever was told last: a deny line for one denies, else an allow line for one allows. */
+ * whatever was told last: what forbids one denies, else an allow line for one allows. */
 struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting)
 {
 	struct facts facts = flow_facts(w, f, waiting);
@@ -56,10 +62,10 @@ struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting)
 	if (f->named.evidence == EVIDENCE_DNS)
 		count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
 				   w->now, w->names, NAMES);
-	for (size_t i = 0; i < count && best.reason != REASON_DENY_LINE; i++) {
+	for (size_t i = 0; i < count && !forbids(best.reason); i++) {
 		facts.host = &w->names[i];
 		struct outcome o = decide(w->snapshot, &facts, wall(w));
-		if (o.reason != REASON_DENY_LINE && o.action <= best.action)
+		if (!forbids(o.reason) && o.action <= best.action)
 			continue;
 		best = o;
 		meant = i;
@@ -175,8 +181,10 @@ static const struct endpoint *request_portal(const struct worker *w, const struc
 	const struct settings *c = snapshot_settings(w->snapshot);
 	const struct endpoint *portal = &c->portal[!address_is4(&flow_key_of(f)->client)];
 	if (c->on_deny != CONFIG_REDIRECT || f->named.protocol != PROTOCOL_HTTP || f->passed ||
-	    f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH || f->named.unsent ||
-	    !f->named.syn_seen || (*flow_who(f)->tier && probe_asks(naming_host(&f->named))) ||
+	    (f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH &&
+	     f->outcome.reason != REASON_LOCKDOWN) ||
+	    f->named.unsent || !f->named.syn_seen ||
+	    (*flow_who(f)->tier && probe_asks(naming_host(&f->named))) ||
 	    flow_key_of(f)->server_port != 80 || !portal->port || !w->at)
 		return NULL;
 	bool data = packet_parse(w->at->bytes, w->at->len, request) == PACKET_OK &&
@@ -335,7 +343,7 @@ struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming 
 	struct outcome o = flow_ask(w, f, false);
 	enum reason broken = broken_by(n);
 	if (f->named.evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
-	    o.reason == REASON_NO_TIER || o.reason == REASON_DENY_LINE)
+	    o.reason == REASON_NO_TIER || forbids(o.reason))
 		return o;
 	if (broken == REASON_COUNT && flow_key_of(f)->transport == IPPROTO_TCP &&
 	    !f->named.syn_seen)

@@ -1,7 +1,7 @@
 # bash completion for tiergatectl
 _tiergatectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='init status doctor metrics sessions login logout why diff try suggest unused coverage expect denials reach watch reload report history rollback backup restore passwd vouchers wiring'
+	local verbs='init status doctor metrics sessions login logout lockdown block unblock why diff try suggest unused coverage expect denials reach watch reload report history rollback backup restore passwd vouchers wiring'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		[[ " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
@@ -23,6 +23,8 @@ _tiergatectl() {
 	sessions) words='--user --tier --address --segment --names --json' ;;
 	login) words='--address --user --for --users --config' ;;
 	logout) words='--address --user --segment --tier --all' ;;
+	lockdown) words='list end --segment --tier --user --only --for --until' ;;
+	block) words='--for' ;;
 	why) words='--user --tier --address --to --port --at --evidence --config --json' ;;
 	try) mapfile -t COMPREPLY < <(compgen -f -W '--against --since --allow-change --config --json' -- "$cur"); return ;;
 	suggest) mapfile -t COMPREPLY < <(compgen -f -W '--against --tier --user --since --config --json' -- "$cur"); return ;;

@@ -45,10 +45,25 @@ static void fake_reload(void *ctx, const char *by)
 	errors_deinit(&errors);
 }
 
+static struct lockdowns lockdowns;
+
+static const struct lockdowns *fake_lockdowns(void *ctx)
+{
+	return &lockdowns;
+}
+
+static int fake_lock(void *ctx, const struct lockdowns *l)
+{
+	require(l->count <= LOCKDOWNS_MAX);
+	lockdowns = *l;
+	return 0;
+}
+
 static void set_up(void)
 {
-	static const struct control_ops ops = {fake_status, NULL, fake_snapshot, fake_changed,
-					       fake_reload};
+	static const struct control_ops ops = {fake_status,  NULL,        fake_snapshot,
+					       fake_changed, fake_reload, fake_lockdowns,
+					       fake_lock};
 	struct errors errors = {0};
 	char path[] = "/tmp/tiergate-fuzz-XXXXXX";
 	int fd = mkstemp(path);

@@ -44,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(state_load_sessions(&m.store, sessions, 1) >= sessions_count(sessions));
 	state_load_names(&m.store, seen, 1);
 	require(state_load_flows(&m.store, 0, "p", each, &flows) == flows);
+	static struct lockdowns lockdowns;
+	require(state_load_lockdowns(&m.store, &lockdowns) == lockdowns.count &&
+		lockdowns.count <= LOCKDOWNS_MAX);
 	sessions_free(sessions);
 	seen_free(seen);
 	return 0;

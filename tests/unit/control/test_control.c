@@ -33,6 +33,8 @@ static struct fixture {
 	struct errors errors;
 	unsigned changed;
 	bool reload_fails;
+	struct lockdowns lockdowns;
+	int lock_fails;
 } f;
 
 static void fake_status(void *ctx, json_t *out)
@@ -61,7 +63,19 @@ static void fake_reload(void *ctx, const char *by)
 	errors_deinit(&errors);
 }
 
-static const struct control_ops ops = {fake_status, NULL, fake_snapshot, fake_changed, fake_reload};
+static const struct lockdowns *fake_lockdowns(void *ctx)
+{
+	return &f.lockdowns;
+}
+
+static int fake_lock(void *ctx, const struct lockdowns *l)
+{
+	f.lockdowns = *l;
+	return f.lock_fails;
+}
+
+static const struct control_ops ops = {fake_status, NULL,           fake_snapshot, fake_changed,
+				       fake_reload, fake_lockdowns, fake_lock};
 
 static int set_up_with(const uint8_t *pseudonym, bool listening)
 {
@@ -278,6 +292,68 @@ static void readers_only_read(void **state)
 	refused(fd, ID "\"command\":\"drop\",\"address\":\"10.0.0.1\"}", "denied");
 	refused(fd, ID "\"command\":\"add\",\"session\":1,\"address\":\"10.0.0.1\"}", "denied");
 	assert_int_equal(sessions_count(f.sessions), 0);
+	close(fd);
+}
+
+#define LOCKDOWN ID "\"command\":\"lockdown\""
+
+static void shuts_for_a_while(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE), reader = connect_as(CONTROL_READ);
+	refused(reader, LOCKDOWN ",\"tier\":\"press\"}", "denied");
+	refused(reader, ID "\"command\":\"lockdown-end\",\"lockdown\":1}", "denied");
+	refused(fd, LOCKDOWN "}", "bad-request");
+	refused(fd, LOCKDOWN ",\"tier\":\"press\",\"user\":\"ann\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"tier\":\"gone\"}", "not-found");
+	refused(fd, LOCKDOWN ",\"segment\":\"10.0.0.1.9\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"-x\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"only\":\"social\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"only\":[\"gone\"]}", "not-found");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"only\":[7]}", "not-found");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":\"soon\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":7}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":7}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":\"noon\"}", "bad-request");
+	assert_int_equal(f.lockdowns.count, 0);
+	json_t *made = granted(fd, LOCKDOWN ",\"segment\":\"10.9.0.0/16\",\"only\":[\"social\"],"
+					    "\"for\":\"2h\"}");
+	assert_string_equal(member(made, "whom"), "segment 10.9.0.0/16");
+	assert_null(json_object_get(made, "unkept"));
+	json_decref(made);
+	const struct lockdown *l = &f.lockdowns.item[0];
+	assert_int_equal(f.lockdowns.count, 1);
+	assert_int_equal(l->until - l->since, 7200 * NS_PER_S);
+	assert_string_equal(l->site[0], "social");
+	assert_string_not_equal(l->by, "");
+	f.lock_fails = -ENOSPC;
+	made = granted(fd, LOCKDOWN ",\"tier\":\"press\"}");
+	assert_non_null(strstr(member(made, "unkept"), "space"));
+	json_decref(made);
+	made = granted(reader, ID "\"command\":\"lockdowns\"}");
+	assert_int_equal(json_array_size(json_object_get(made, "lockdowns")), 2);
+	json_decref(made);
+	refused(fd, ID "\"command\":\"lockdown-end\"}", "bad-request");
+	refused(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":\"1\"}", "bad-request");
+	done(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":9}");
+	assert_int_equal(f.lockdowns.count, 2);
+	done(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":1}");
+	assert_int_equal(f.lockdowns.count, 1);
+	close(fd);
+	close(reader);
+}
+
+static void who_is_blocked_can_not_sign_in(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, LOCKDOWN ",\"user\":\"anna\",\"only\":[\"social\"]}"); /* shut in, not blocked */
+	done(fd, LOGIN "}");
+	done(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}");
+	done(fd, LOCKDOWN ",\"user\":\"anna\"}");
+	refused(fd, LOGIN "}", "blocked");
+	assert_int_equal(sessions_count(f.sessions), 0);
+	done(fd, ID "\"command\":\"lockdown-end\",\"user\":\"anna\"}");
+	assert_int_equal(f.lockdowns.count, 1); /* the other stays */
+	done(fd, LOGIN "}");
 	close(fd);
 }
 
@@ -1200,6 +1276,8 @@ int main(void)
 		WITH(readers_leave_places_for_managers),
 		WITH(answers_after_a_half_close),
 		WITH(a_client_that_never_reads_is_left_waiting),
+		WITH(shuts_for_a_while),
+		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
 		cmocka_unit_test(a_line_fits_or_is_not_taken),
 		cmocka_unit_test_setup_teardown(the_group_reads_and_the_portal_manages,

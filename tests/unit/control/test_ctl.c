@@ -100,10 +100,24 @@ static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
 	return sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
+static struct lockdowns lockdowns;
+
+static const struct lockdowns *fake_lockdowns(void *ctx)
+{
+	return &lockdowns;
+}
+
+static int fake_lock(void *ctx, const struct lockdowns *l)
+{
+	lockdowns = *l;
+	return 0;
+}
+
 static void serve(const char *conf, const char *path, int ready)
 {
-	static const struct control_ops ops = {fake_status, fake_metrics, fake_snapshot,
-					       fake_changed, fake_reload};
+	static const struct control_ops ops = {fake_status,  fake_metrics, fake_snapshot,
+					       fake_changed, fake_reload,  fake_lockdowns,
+					       fake_lock};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;
@@ -432,7 +446,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 26);
+	assert_int_equal(commands, 29);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)

@@ -34,7 +34,8 @@ static const char *path_of(const char *kind)
 
 static int tear_down(void **state)
 {
-	static const char *const kinds[] = {"test", "sessions", "names", "flows-0", "flows-1"};
+	static const char *const kinds[] = {"test",  "sessions", "lockdowns",
+					    "names", "flows-0",  "flows-1"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
 	store->ops->free(store);
@@ -114,6 +115,50 @@ static void a_folder_that_is_gone_is_an_error(void **state)
 static struct address addr(unsigned n)
 {
 	return address_from4((uint8_t[]){10, 0, (uint8_t)(n >> 8), (uint8_t)n});
+}
+
+static void keeps_lockdowns(void **state)
+{
+	static struct lockdowns before, after;
+	struct lockdown one = {.of = LOCKDOWN_SEGMENT,
+			       .since = 7,
+			       .until = INT64_MAX,
+			       .by = "root",
+			       .site_count = 2,
+			       .site = {"exam", "wiki"}},
+			two = {.of = LOCKDOWN_USER, .whom = "ada", .since = 8, .until = 1000};
+	assert_true(network_parse("10.0.12.0/24", &one.segment));
+	assert_int_equal(state_load_lockdowns(store, &after), 0); /* nothing there */
+	lockdowns_add(&before, &one, 9);
+	lockdowns_add(&before, &two, 9);
+	lockdowns_end(&before, 1);
+	lockdowns_add(&before, &one, 9);
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	assert_int_equal(state_load_lockdowns(store, &after), 2);
+	assert_int_equal(after.last, 3); /* no number is given again */
+	assert_int_not_equal(after.generation, 0);
+	assert_memory_equal(after.item, before.item, 2 * sizeof *after.item);
+	before.count = 0;
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	assert_int_equal(state_load_lockdowns(store, &after), 0);
+}
+
+/* What no program of ours wrote: bounds and kinds. */
+static void doubts_lockdowns(void **state)
+{
+	static struct lockdowns before, after;
+	struct lockdown one = {.of = LOCKDOWN_USER, .whom = "ada", .until = 99};
+	lockdowns_add(&before, &one, 9);
+	before.item[0].site_count = LOCKDOWN_SITES;
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	assert_int_equal(state_load_lockdowns(store, &after), 1);
+	before.item[0].of = (enum lockdown_of)(LOCKDOWN_USER + 1);
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	assert_int_equal(state_load_lockdowns(store, &after), 0);
+	before.item[0].of = LOCKDOWN_SEGMENT;
+	before.item[0].segment.bits = 129;
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	assert_int_equal(state_load_lockdowns(store, &after), 0);
 }
 
 static void keeps_sessions(void **state)
@@ -459,6 +504,8 @@ int main(void)
 		WITH(refuses_what_is_cut_or_changed),
 		WITH(a_folder_that_is_gone_is_an_error),
 		WITH(keeps_sessions),
+		WITH(keeps_lockdowns),
+		WITH(doubts_lockdowns),
 		WITH(a_smaller_table_takes_what_fits),
 		WITH(bad_content_is_left_out),
 		WITH(a_session_comes_back_with_all_its_addresses),

@@ -1,0 +1,46 @@
+/* What operators have shut: over the policy in force, over the next one, and on disk. */
+#include "gateway/inner.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <urcu.h>
+
+/* A list without a lock of it would open what is shut: memory that has run out ends the process,
+ * and the kernel's rules deny what no process decides. */
+bool lockdowns_over(const struct gateway *g, struct snapshot *s)
+{
+	struct errors missing = {0};
+	bool failed;
+	struct locks *locks = locks_make(s, &g->lockdowns, &missing, &failed);
+	for (size_t i = 0; i < missing.count; i++)
+		log_warn("%s", missing.lines[i]);
+	errors_deinit(&missing);
+	if (failed) {
+		log_error("not enough memory for the lockdowns");
+		return false;
+	}
+	struct locks *old = snapshot_lock(s, locks);
+	if (old)
+		synchronize_rcu();
+	locks_free(old);
+	return true;
+}
+
+const struct lockdowns *gateway_lockdowns(void *ctx)
+{
+	return &((struct gateway *)ctx)->lockdowns;
+}
+
+/* What is shut is kept before it is in force: a crash in between shuts too much. */
+int gateway_lock(void *ctx, const struct lockdowns *l)
+{
+	struct gateway *g = ctx;
+	int e = g->store ? state_save_lockdowns(g->store, l) : -ENOENT;
+	g->lockdowns = *l;
+	if (!lockdowns_over(g, g->snapshot))
+		sd_event_exit(g->event, 1);
+	log_info("%u lockdowns are in force", l->count);
+	return e;
+}
