@@ -112,6 +112,8 @@ void report_record(struct report *r, const struct decision *d)
 		r->lost += d->count;
 		return;
 	}
+	if (d->kind == DECISION_ACT)
+		return;
 	r->first = !r->first || d->time < r->first ? d->time : r->first;
 	r->last = d->time > r->last ? d->time : r->last;
 	hour_of(r, d->time, hour);

@@ -244,7 +244,7 @@ void suggest_record(struct suggest *s, const struct decision *d, bool wanted)
 	s->counts.records++;
 	if (d->kind == DECISION_LOST)
 		s->counts.lost += d->count;
-	if (d->kind == DECISION_LOST || d->kind == DECISION_ENDED)
+	if (d->kind != DECISION_DECIDED && d->kind != DECISION_REPEATED)
 		return;
 	uint32_t node = node_number(s, d);
 	if (node != LEARN_NONE && d->host.len && d->kind == DECISION_DECIDED)

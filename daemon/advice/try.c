@@ -256,7 +256,7 @@ void try_record(struct trial *t, const struct decision *d)
 	uint64_t flows = d->kind == DECISION_REPEATED ? d->count : 1;
 	if (d->kind == DECISION_LOST)
 		t->counts.lost += d->count;
-	if (d->kind == DECISION_LOST || d->kind == DECISION_ENDED)
+	if (d->kind != DECISION_DECIDED && d->kind != DECISION_REPEATED)
 		return;
 	count_record(t, d, flows);
 	if (!by_policy(reason_of(d))) {

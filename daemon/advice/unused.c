@@ -165,7 +165,7 @@ static void hit_networks(struct unused *u, const struct decision *d, const struc
 void unused_record(struct unused *u, const struct decision *d)
 {
 	const struct config *c = u->p->config;
-	if (d->kind == DECISION_LOST || d->kind == DECISION_ENDED)
+	if (d->kind != DECISION_DECIDED && d->kind != DECISION_REPEATED)
 		return;
 	bool named = d->host.len && d->evidence > EVIDENCE_ADDRESS;
 	const struct facts f = {.client = d->client,

@@ -129,7 +129,14 @@ struct outcome {
 };
 
 /* One line of the decision log, self-contained: it may outlive the snapshot that made it. */
-enum decision_kind { DECISION_DECIDED, DECISION_ENDED, DECISION_REPEATED, DECISION_LOST };
+enum decision_kind {
+	DECISION_DECIDED,
+	DECISION_ENDED,
+	DECISION_REPEATED,
+	DECISION_LOST,
+	DECISION_ACT, /* no decision: what an operator did; it has time, act, by, detail, and where
+			 they are meant client, user, tier */
+};
 
 struct decision {
 	int64_t time;
@@ -147,11 +154,20 @@ struct decision {
 	bool has_mac;
 	bool stuck; /* held bytes of it went before it had a name, as no more came */
 	uint8_t mac[6];
-	struct host host;
-	char rule[RULE_MAX];
+	union {
+		struct host host;
+		char by[USER_MAX]; /* ACT: whose process asked */
+	};
+	union {
+		char rule[RULE_MAX];
+		char detail[RULE_MAX]; /* ACT: in words */
+	};
 	char user[USER_MAX];
 	char tier[TIER_MAX];
-	char site[SITE_MAX];
+	union {
+		char site[SITE_MAX];
+		char act[SITE_MAX]; /* ACT: "login" */
+	};
 	char policy[17];         /* digest of the loaded policy, hex */
 	uint64_t count;          /* REPEATED: repeats since the last record; LOST: records lost */
 	uint64_t bytes, packets; /* ENDED, both directions, where known */

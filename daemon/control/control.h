@@ -36,6 +36,8 @@ struct control_ops {
 	/* Begins to load the configuration again; control_reloaded says how it ended. by: who
 	 * asked, in words, for the history. */
 	void (*reload)(void *ctx, const char *by);
+	/* Records what an operator did: act, by, and what else is meant are set. */
+	void (*acted)(void *ctx, const struct decision *d);
 	/* What operators have shut; the callee's until lock is called. */
 	const struct lockdowns *(*lockdowns)(void *ctx);
 	/* Puts a changed list in force and keeps it; 0, or -errno: it is in force, and will be

@@ -5,6 +5,7 @@
 #include "config/value.h"
 #include "identity/users.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool known_site(const struct snapshot *s, const char *site)
@@ -101,12 +102,13 @@ static json_t *row(const struct lockdown *l)
 }
 
 /* The changed list is what counts; where it could not be kept, that is said. */
-static void put_in_force(struct request *r, const struct lockdowns *l)
+static void put_in_force(struct request *r, const struct lockdowns *l, struct decision *act)
 {
 	const struct control_options *o = &r->control->o;
 	int e = o->ops->lock(o->ctx, l);
 	if (e)
 		json_object_set_new(r->result, "unkept", json_string(strerror(-e)));
+	request_acted(r, act);
 }
 
 /* Nothing is denied where the gateway only looks on. */
@@ -115,6 +117,26 @@ static void say_mode(struct request *r)
 	const struct control_options *o = &r->control->o;
 	if (snapshot_mode(o->ops->snapshot(o->ctx)) == CONFIG_OBSERVE)
 		json_object_set_new(r->result, "mode", json_string("observe"));
+}
+
+/* A user is a member of its own, which a log may hide. */
+static struct decision act_of(const struct lockdown *l)
+{
+	struct decision act = {0};
+	char text[40];
+	struct buf b = BUF_OF(act.detail), until = BUF_OF(text);
+	if (l->of == LOCKDOWN_USER)
+		strcpy(act.user, l->whom);
+	else
+		lockdown_whom(l, &b);
+	clock_format(&until, l->until);
+	buf_printf(&b, "%s%u, only", b.len ? ", " : "", l->id);
+	for (unsigned i = 0; i < l->site_count; i++)
+		buf_printf(&b, " %s", l->site[i]);
+	buf_text(&b, l->site_count ? "" : " nothing outside");
+	if (l->until != INT64_MAX)
+		buf_printf(&b, ", until %.19sZ", text);
+	return act;
 }
 
 enum done command_lockdown(struct request *r)
@@ -129,11 +151,12 @@ enum done command_lockdown(struct request *r)
 	if (!lockdowns_add(&changed, &l, l.since))
 		return request_fail(r, "full", "there are %d lockdowns; end one of them",
 				    LOCKDOWNS_MAX);
+	struct decision act = act_of(&l);
 	json_t *shown = row(&l);
 	json_object_update(r->result, shown);
 	json_decref(shown);
 	say_mode(r);
-	put_in_force(r, &changed);
+	put_in_force(r, &changed, &act);
 	return DONE;
 }
 
@@ -158,6 +181,7 @@ enum done command_lockdown_end(struct request *r)
 	const json_t *id = json_object_get(r->body, "lockdown");
 	const char *user = request_text(r, "user");
 	const struct lockdown *block;
+	struct decision act = {0};
 	unsigned ended = 0;
 	if (json_is_integer(id) == !!user || (id && !json_is_integer(id)))
 		return request_fail(r, "bad-request", "say which: lockdown or user");
@@ -166,7 +190,10 @@ enum done command_lockdown_end(struct request *r)
 	while (user && (block = lockdowns_block(&changed, user, r->now + r->ahead)))
 		ended += lockdowns_end(&changed, block->id);
 	json_object_set_new(r->result, "ended", json_integer(ended));
+	snprintf(act.user, sizeof act.user, "%s", user ? user : "");
+	if (id)
+		snprintf(act.detail, sizeof act.detail, "%lld", (long long)json_integer_value(id));
 	if (ended)
-		put_in_force(r, &changed);
+		put_in_force(r, &changed, &act);
 	return DONE;
 }

@@ -4,6 +4,7 @@
 #include "identity/attached.h"
 #include "identity/users.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The host that a session is for. Behind a router the frames of all have its MAC address, which
@@ -69,5 +70,10 @@ enum done command_login(struct request *r)
 		json_object_set_new(r->result, "session", json_integer((json_int_t)opened.id));
 	request_set_time(r->result, "until", s.until, r->ahead);
 	o->ops->sessions_changed(o->ctx, &a);
+	struct decision act = {.client = a};
+	strcpy(act.user, s.user);
+	strcpy(act.tier, s.tier);
+	snprintf(act.detail, sizeof act.detail, "by %s", s.source);
+	request_acted(r, &act);
 	return DONE;
 }

@@ -1,5 +1,14 @@
 #include "control/request.h"
 
+#include <stdio.h>
+
+static void say_ended(const struct request *r, struct decision *act)
+{
+	const struct control_options *o = &r->control->o;
+	o->ops->sessions_changed(o->ctx, NULL);
+	request_acted(r, act);
+}
+
 /* All sessions of a segment, of a tier, of both, or all there are. */
 static enum done logout_many(struct request *r)
 {
@@ -21,8 +30,14 @@ static enum done logout_many(struct request *r)
 		if (v.address_count && request_names_session(r->body, &v))
 			ended += session_close_address(o->sessions, &v.address[0]);
 	json_object_set_new(r->result, "ended", json_integer(ended));
+	struct decision act = {0};
+	snprintf(act.tier, sizeof act.tier, "%s", tier ? tier : "");
+	snprintf(act.detail, sizeof act.detail, "%u of %s", ended,
+		 segment ? segment
+		 : all   ? "all"
+			 : "the tier");
 	if (ended)
-		o->ops->sessions_changed(o->ctx, NULL);
+		say_ended(r, &act);
 	return DONE;
 }
 
@@ -43,12 +58,17 @@ enum done command_logout(struct request *r)
 	if (user && json_object_get(r->body, "source"))
 		return request_fail(r, "bad-request", "source goes with address");
 	unsigned n = 0;
+	struct decision act = {0};
+	if (user)
+		snprintf(act.user, sizeof act.user, "%s", user);
+	else
+		act.client = a;
 	if (user)
 		n = session_close_user(o->sessions, user);
 	else if (!json_object_get(r->body, "source") || request_session(r, &a))
 		n = session_close_address(o->sessions, &a);
 	json_object_set_new(r->result, "ended", json_integer(n));
 	if (n)
-		o->ops->sessions_changed(o->ctx, NULL);
+		say_ended(r, &act);
 	return DONE;
 }

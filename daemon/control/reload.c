@@ -1,26 +1,9 @@
 #include "control/client.h"
 #include "control/request.h"
 
-#include <pwd.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 #define ERRORS_MAX 100 /* in an answer */
-
-void who_asks(const struct client *cl, char *out, size_t room)
-{
-	struct ucred peer;
-	socklen_t len = sizeof peer;
-	struct passwd *p = NULL;
-	if (getsockopt(cl->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
-		p = getpwuid(peer.uid);
-	else
-		peer.uid = (uid_t)-1;
-	if (p)
-		snprintf(out, room, "%s", p->pw_name);
-	else
-		snprintf(out, room, "uid %u", (unsigned)peer.uid);
-}
 
 enum done command_reload(struct request *r)
 {

@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 
+#include <pwd.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum done request_fail(struct request *r, const char *code, const char *format, ...)
 {
@@ -94,4 +97,30 @@ void request_answer(struct request *r)
 	json_t *a = answer_of(r);
 	client_put_json(r->client, a);
 	json_decref(a);
+}
+
+void who_asks(const struct client *cl, char *out, size_t room)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	struct passwd *p = NULL;
+	if (getsockopt(cl->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		p = getpwuid(peer.uid);
+	else
+		peer.uid = (uid_t)-1;
+	if (p)
+		snprintf(out, room, "%s", p->pw_name);
+	else
+		snprintf(out, room, "uid %u", (unsigned)peer.uid);
+}
+
+void request_acted(const struct request *r, struct decision *d)
+{
+	const struct control_options *o = &r->control->o;
+	d->kind = DECISION_ACT;
+	d->time = r->now + r->ahead;
+	who_asks(r->client, d->by, sizeof d->by);
+	snprintf(d->act, sizeof d->act, "%s", request_text(r, "command"));
+	strcpy(d->policy, snapshot_digest(o->ops->snapshot(o->ctx)));
+	o->ops->acted(o->ctx, d);
 }

@@ -44,6 +44,10 @@ void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead);
 /* "root", or "uid 7": who is at the other end of the socket, and cannot lie about it. */
 void who_asks(const struct client *cl, char *out, size_t room);
 
+/* Records that what the request asked for was done. d: whom it was done to (client, user, tier) and
+ * detail, the rest zero; who did it, and when, is filled in. */
+void request_acted(const struct request *r, struct decision *d);
+
 /* Sends the result, or the failure. */
 void request_answer(struct request *r);
 

@@ -35,7 +35,12 @@ int journal_send(const struct decision *d, const char *json, size_t len)
 	field(&f, "PRIORITY=", d->kind == DECISION_LOST ? "4" : "6");
 	field(&f, "SYSLOG_IDENTIFIER=", "tiergate");
 	field(&f, "TIERGATE_ACTION=", record_action(d));
-	if (d->kind != DECISION_LOST) {
+	if (d->kind == DECISION_ACT) {
+		field(&f, "TIERGATE_ACT=", d->act);
+		field(&f, "TIERGATE_BY=", d->by);
+		field(&f, "TIERGATE_USER=", d->user);
+		field(&f, "TIERGATE_DETAIL=", d->detail);
+	} else if (d->kind != DECISION_LOST) {
 		field(&f, "TIERGATE_REASON=", reason_text(d->reason));
 		field(&f, "TIERGATE_RULE=", d->rule);
 		field(&f, "TIERGATE_USER=", d->user);

@@ -14,6 +14,8 @@
 	X(ACTION, "event.action")                                                                  \
 	X(LOST, "tiergate.lost")                                                                   \
 	X(REASON, "event.reason")                                                                  \
+	X(ACT, "tiergate.act")                                                                     \
+	X(BY, "tiergate.by")                                                                       \
 	X(RULE, "rule.name")                                                                       \
 	X(USER, "user.name")                                                                       \
 	X(TIER, "tiergate.tier")                                                                   \
@@ -34,6 +36,7 @@
 	X(BYTES, "network.bytes")                                                                  \
 	X(PACKETS, "network.packets")                                                              \
 	X(DURATION, "event.duration")                                                              \
+	X(DETAIL, "tiergate.detail")                                                               \
 	X(POLICY, "tiergate.policy")                                                               \
 	X(VERSION, "observer.version")
 
@@ -219,7 +222,8 @@ static bool take_kind(const struct value *v, struct decision *d)
 	} words[] = {{"allow", DECISION_DECIDED, ACTION_ALLOW},
 		     {"deny", DECISION_DECIDED, ACTION_DENY},
 		     {"end", DECISION_ENDED, ACTION_ALLOW},
-		     {"lost", DECISION_LOST, ACTION_DENY}};
+		     {"lost", DECISION_LOST, ACTION_DENY},
+		     {"act", DECISION_ACT, ACTION_DENY}};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (is_word(&v[MEMBER_ACTION], words[i].action)) {
 			d->kind = words[i].kind;
@@ -359,6 +363,16 @@ static bool take_counts(const struct value *v, struct decision *d)
 	return good;
 }
 
+static bool take_act(const struct value *v, struct decision *d)
+{
+	return v[MEMBER_ACT].kind == TEXT && take_text(&v[MEMBER_ACT], d->act, sizeof d->act) &&
+	       take_text(&v[MEMBER_BY], d->by, sizeof d->by) &&
+	       take_text(&v[MEMBER_USER], d->user, sizeof d->user) &&
+	       take_text(&v[MEMBER_TIER], d->tier, sizeof d->tier) &&
+	       (v[MEMBER_SOURCE].kind == ABSENT || take_address(&v[MEMBER_SOURCE], &d->client)) &&
+	       take_text(&v[MEMBER_DETAIL], d->detail, sizeof d->detail);
+}
+
 static bool take_record(const struct value *v, struct decision *d)
 {
 	memset(d, 0, sizeof *d);
@@ -367,6 +381,8 @@ static bool take_record(const struct value *v, struct decision *d)
 		return false;
 	if (d->kind == DECISION_LOST)
 		return take_number(&v[MEMBER_LOST], INT64_MAX, &d->count);
+	if (d->kind == DECISION_ACT)
+		return take_act(v, d);
 	return take_where(v, d) && take_why(v, d) && take_who(v, d) && take_counts(v, d);
 }
 

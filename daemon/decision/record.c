@@ -29,6 +29,7 @@ const char *record_action(const struct decision *d)
 	switch (d->kind) {
 	case DECISION_ENDED: return "end";
 	case DECISION_LOST: return "lost";
+	case DECISION_ACT: return "act";
 	case DECISION_DECIDED:
 	case DECISION_REPEATED: break;
 	}
@@ -104,10 +105,9 @@ static void addresses_out(struct json *j, const struct decision *d)
 		json_word(j, "network.protocol", protocol_text(d->protocol));
 }
 
-static void who_out(struct json *j, const struct decision *d, const uint8_t *pseudonym)
+static void person_out(struct json *j, const struct decision *d, const uint8_t *pseudonym)
 {
 	char hidden[PSEUDONYM_TEXT];
-	text_unless_empty(j, "rule.name", d->rule);
 	if (d->user[0] && pseudonym) {
 		record_pseudonym(pseudonym, d->user, hidden);
 		json_text(j, "user.name", hidden);
@@ -115,6 +115,18 @@ static void who_out(struct json *j, const struct decision *d, const uint8_t *pse
 		text_unless_empty(j, "user.name", d->user);
 	}
 	text_unless_empty(j, "tiergate.tier", d->tier);
+}
+
+static void act_out(struct json *j, const struct decision *d, const uint8_t *pseudonym)
+{
+	char text[ADDRESS_TEXT];
+	static const struct address none;
+	json_text(j, "tiergate.act", d->act);
+	json_text(j, "tiergate.by", d->by);
+	person_out(j, d, pseudonym);
+	if (!address_equal(&d->client, &none))
+		json_word(j, "source.ip", address_format(&d->client, text));
+	text_unless_empty(j, "tiergate.detail", d->detail);
 }
 
 static void kind_out(struct json *j, const struct decision *d)
@@ -136,9 +148,12 @@ void record_write(struct buf *out, const struct decision *d, const uint8_t *pseu
 	json_word(&j, "event.action", record_action(d));
 	if (d->kind == DECISION_LOST) {
 		json_uint(&j, "tiergate.lost", d->count);
+	} else if (d->kind == DECISION_ACT) {
+		act_out(&j, d, pseudonym);
 	} else {
 		json_word(&j, "event.reason", reason_text(d->reason));
-		who_out(&j, d, pseudonym);
+		text_unless_empty(&j, "rule.name", d->rule);
+		person_out(&j, d, pseudonym);
 		addresses_out(&j, d);
 		text_unless_empty(&j, "tiergate.site", d->site);
 		json_word(&j, "tiergate.evidence", evidence_text(d->evidence));
@@ -196,7 +211,8 @@ static void destination_out(struct buf *b, const struct decision *d)
 
 static void action_out(struct buf *b, const struct decision *d, bool colour)
 {
-	const char *start = d->kind == DECISION_LOST    ? "\033[33m"
+	bool odd = d->kind == DECISION_LOST || d->kind == DECISION_ACT;
+	const char *start = odd                         ? "\033[33m"
 			    : d->kind == DECISION_ENDED ? "\033[2m"
 			    : d->action == ACTION_ALLOW ? "\033[32m"
 							: "\033[31m";
@@ -220,6 +236,23 @@ static void end_out(struct buf *b, const struct decision *d)
 			   (double)d->duration / (double)NS_PER_S);
 }
 
+static void act_words(struct buf *b, const struct decision *d)
+{
+	static const struct address none;
+	char client[ADDRESS_TEXT];
+	plain(b, d->by);
+	buf_text(b, ": ");
+	plain(b, d->act);
+	const char *const words[] = {
+		d->user, d->tier,
+		address_equal(&d->client, &none) ? "" : address_format(&d->client, client),
+		d->detail};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		buf_text(b, words[i][0] ? "  " : "");
+		plain(b, words[i]);
+	}
+}
+
 void record_write_message(struct buf *out, const struct decision *d, bool colour)
 {
 	char client[ADDRESS_TEXT];
@@ -227,6 +260,10 @@ void record_write_message(struct buf *out, const struct decision *d, bool colour
 	buf_text(out, "  ");
 	if (d->kind == DECISION_LOST) {
 		buf_printf(out, "%llu records were lost", (unsigned long long)d->count);
+		return;
+	}
+	if (d->kind == DECISION_ACT) {
+		act_words(out, d);
 		return;
 	}
 	if (user_name_valid(d->user))

@@ -21,5 +21,5 @@ void record_write_message(struct buf *out, const struct decision *d, bool colour
 #define PSEUDONYM_TEXT 17
 void record_pseudonym(const uint8_t *key, const char *user, char out[static PSEUDONYM_TEXT]);
 
-/* What event.action says: "allow", "deny", "end" or "lost". */
+/* What event.action says: "allow", "deny", "end", "lost" or "act". */
 const char *record_action(const struct decision *d);

@@ -99,6 +99,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	bool healthy = true;
 	sessions_expire(g->sessions, now, &next);
 	identity_tick(g, now);
+	lockdowns_tick(g);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
@@ -118,6 +119,7 @@ static const struct control_ops control_ops = {
 	.snapshot = current,
 	.sessions_changed = sessions_changed,
 	.reload = reload_begin,
+	.acted = gateway_acted,
 	.lockdowns = gateway_lockdowns,
 	.lock = gateway_lock,
 };
@@ -158,7 +160,7 @@ static bool load_policy(struct gateway *g, struct errors *errors)
 		return false;
 	reload_taken(g->config);
 	history_go_on(g->config, snapshot_digest(g->snapshot));
-	g->started = g->loaded = clock_wall();
+	g->started = g->loaded = g->locks_told = clock_wall();
 	if (snapshot_expect(g->snapshot, &failed,
 			    g->started)) { /* at start an error, and the daemon runs */
 		for (size_t i = 0; i < failed.count; i++)
@@ -188,7 +190,7 @@ static bool open_sink(struct gateway *g, struct errors *errors)
 		.file = g->config->log_file,
 		.fold = g->config->log_fold,
 		.pseudonym = g->has_pseudonym ? g->pseudonym : NULL,
-		.rings = g->lane_count,
+		.rings = g->lane_count + 1, /* and the main thread's */
 		.slots = g->config->log_ring,
 		.written = sink_written,
 		.ctx = g,

@@ -68,6 +68,7 @@ struct gateway {
 	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
 	struct snapshot *snapshot;
 	struct lockdowns lockdowns;
+	int64_t locks_told; /* up to which time of the wall clock ends are recorded */
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
@@ -158,6 +159,13 @@ void history_go_on(const struct config *c, const char *digest);
 bool lockdowns_over(const struct gateway *g, struct snapshot *s);
 const struct lockdowns *gateway_lockdowns(void *ctx);
 int gateway_lock(void *ctx, const struct lockdowns *l);
+/* Once a second: records those that are over. */
+void lockdowns_tick(struct gateway *g);
+
+/* acts.c: records of what operators do. */
+void gateway_acted(void *ctx, const struct decision *d);
+/* Without a request: who, what, and in words. */
+void gateway_act(struct gateway *g, const char *by, const char *act, const char *detail);
 
 /* memory.c: state files. save_tick is called once a second; save_all when no thread runs. */
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */

@@ -1,9 +1,11 @@
 /* What operators have shut: over the policy in force, over the next one, and on disk. */
 #include "gateway/inner.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <urcu.h>
 
@@ -43,4 +45,19 @@ int gateway_lock(void *ctx, const struct lockdowns *l)
 		sd_event_exit(g->event, 1);
 	log_info("%u lockdowns are in force", l->count);
 	return e;
+}
+
+/* What is over stays in the list until the next change: a clock that is set back shuts it again. */
+void lockdowns_tick(struct gateway *g)
+{
+	int64_t now = clock_wall();
+	char detail[32];
+	for (unsigned i = 0; i < g->lockdowns.count; i++) {
+		const struct lockdown *l = &g->lockdowns.item[i];
+		if (l->until <= g->locks_told || l->until > now)
+			continue;
+		snprintf(detail, sizeof detail, "%u", l->id);
+		gateway_act(g, "its time", "lockdown-end", detail);
+	}
+	g->locks_told = now;
 }

@@ -145,6 +145,7 @@ int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx)
 		refuse(g);
 	else
 		put_in_force(g);
+	gateway_act(g, r->by, g->refused[0] ? "reload-refused" : "reload", g->refused);
 	sd_notifyf(0, "READY=1\nSTATUS=policy %s%s", snapshot_digest(g->snapshot),
 		   g->refused[0] ? "; the last reload was refused" : "");
 	control_reloaded(g->control, &r->errors);

@@ -47,6 +47,10 @@ static void fake_reload(void *ctx, const char *by)
 
 static struct lockdowns lockdowns;
 
+static void fake_acted(void *ctx, const struct decision *d)
+{
+}
+
 static const struct lockdowns *fake_lockdowns(void *ctx)
 {
 	return &lockdowns;
@@ -61,9 +65,9 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 
 static void set_up(void)
 {
-	static const struct control_ops ops = {fake_status,  NULL,        fake_snapshot,
-					       fake_changed, fake_reload, fake_lockdowns,
-					       fake_lock};
+	static const struct control_ops ops = {fake_status,    NULL,        fake_snapshot,
+					       fake_changed,   fake_reload, fake_acted,
+					       fake_lockdowns, fake_lock};
 	struct errors errors = {0};
 	char path[] = "/tmp/tiergate-fuzz-XXXXXX";
 	int fd = mkstemp(path);

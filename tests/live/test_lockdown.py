@@ -43,6 +43,9 @@ def test_segment(lab):
         why = lab.ctl("why", "--address", V4, "--to", SOCIAL)
         check(f"root locked down segment {ROOM}" in why.stdout, why.stdout)
         ended(lab, made["lockdown"])
+        lab.record(**{"tiergate.act": "lockdown-end"})
+        acts = [(r["tiergate.act"], r["tiergate.by"], r.get("user.name")) for r in lab.records(**{"event.action": "act"})]
+        equal(acts, [("login", "root", "ann"), ("lockdown", "root", None), ("lockdown-end", "root", None)])
         wait_for(lambda: covered(lab, V4), 3, "the end")
 
 
@@ -65,6 +68,8 @@ def test_outlives(lab):
         wait_for(lambda: time.monotonic() > until and covered(lab, V4, GOOD), 30, "the end by itself")
         check(not covered(lab, V4), "the other one")
         equal(lab.ctl("lockdown", "end", str(short["lockdown"] + 9)).returncode, 1)
+        lab.record(**{"tiergate.act": "reload", "tiergate.by": "a signal"})
+        lab.record(**{"tiergate.act": "lockdown-end", "tiergate.by": "its time", "tiergate.detail": str(short["lockdown"])})
         lab.ctl("logout", "--user", "ann")
         check(covered(lab, V4, GOOD), "nobody's: what the segment gives")
 

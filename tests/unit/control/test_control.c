@@ -35,6 +35,8 @@ static struct fixture {
 	bool reload_fails;
 	struct lockdowns lockdowns;
 	int lock_fails;
+	struct decision act; /* the last */
+	unsigned acts;
 } f;
 
 static void fake_status(void *ctx, json_t *out)
@@ -63,6 +65,12 @@ static void fake_reload(void *ctx, const char *by)
 	errors_deinit(&errors);
 }
 
+static void fake_acted(void *ctx, const struct decision *d)
+{
+	f.act = *d;
+	f.acts++;
+}
+
 static const struct lockdowns *fake_lockdowns(void *ctx)
 {
 	return &f.lockdowns;
@@ -74,8 +82,8 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 	return f.lock_fails;
 }
 
-static const struct control_ops ops = {fake_status, NULL,           fake_snapshot, fake_changed,
-				       fake_reload, fake_lockdowns, fake_lock};
+static const struct control_ops ops = {fake_status, NULL,       fake_snapshot,  fake_changed,
+				       fake_reload, fake_acted, fake_lockdowns, fake_lock};
 
 static int set_up_with(const uint8_t *pseudonym, bool listening)
 {
@@ -325,6 +333,12 @@ static void shuts_for_a_while(void **state)
 	assert_int_equal(l->until - l->since, 7200 * NS_PER_S);
 	assert_string_equal(l->site[0], "social");
 	assert_string_not_equal(l->by, "");
+	assert_int_equal(f.acts, 1);
+	assert_int_equal(f.act.kind, DECISION_ACT);
+	assert_string_equal(f.act.act, "lockdown");
+	assert_string_equal(f.act.by, l->by);
+	assert_string_equal(f.act.policy, snapshot_digest(f.snapshot));
+	assert_non_null(strstr(f.act.detail, "segment 10.9.0.0/16, 1, only social, until 2"));
 	f.lock_fails = -ENOSPC;
 	made = granted(fd, LOCKDOWN ",\"tier\":\"press\"}");
 	assert_non_null(strstr(member(made, "unkept"), "space"));
@@ -353,7 +367,24 @@ static void who_is_blocked_can_not_sign_in(void **state)
 	assert_int_equal(sessions_count(f.sessions), 0);
 	done(fd, ID "\"command\":\"lockdown-end\",\"user\":\"anna\"}");
 	assert_int_equal(f.lockdowns.count, 1); /* the other stays */
+	assert_string_equal(f.act.act, "lockdown-end");
+	assert_string_equal(f.act.user, "anna");
+	f.acts = 0;
 	done(fd, LOGIN "}");
+	assert_int_equal(f.acts, 1);
+	assert_string_equal(f.act.act, "login");
+	assert_string_equal(f.act.user, "anna");
+	assert_string_equal(f.act.tier, "press");
+	assert_string_equal(f.act.detail, "by login");
+	done(fd, ID "\"command\":\"logout\",\"user\":\"nobody\"}");
+	assert_int_equal(f.acts, 1); /* nothing was done */
+	done(fd, ID "\"command\":\"logout\",\"address\":\"10.0.0.1\"}");
+	assert_int_equal(f.acts, 2);
+	assert_string_equal(f.act.act, "logout");
+	done(fd, LOGIN "}");
+	done(fd, ID "\"command\":\"logout\",\"tier\":\"press\"}");
+	assert_int_equal(f.acts, 4);
+	assert_string_equal(f.act.detail, "1 of the tier");
 	close(fd);
 }
 

@@ -102,6 +102,10 @@ static int tick(sd_event_source *timer, uint64_t usec, void *ctx)
 
 static struct lockdowns lockdowns;
 
+static void fake_acted(void *ctx, const struct decision *d)
+{
+}
+
 static const struct lockdowns *fake_lockdowns(void *ctx)
 {
 	return &lockdowns;
@@ -115,9 +119,9 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 
 static void serve(const char *conf, const char *path, int ready)
 {
-	static const struct control_ops ops = {fake_status,  fake_metrics, fake_snapshot,
-					       fake_changed, fake_reload,  fake_lockdowns,
-					       fake_lock};
+	static const struct control_ops ops = {fake_status,    fake_metrics, fake_snapshot,
+					       fake_changed,   fake_reload,  fake_acted,
+					       fake_lockdowns, fake_lock};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;

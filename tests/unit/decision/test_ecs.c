@@ -157,7 +157,7 @@ static void check_decision(const struct decision *d, const char *where)
 static void every_kind_and_word(void **state)
 {
 	struct decision d = full();
-	for (int kind = 0; kind <= DECISION_LOST; kind++) {
+	for (int kind = 0; kind <= DECISION_ACT; kind++) {
 		d.kind = (enum decision_kind)kind;
 		for (int reason = 0; reason < REASON_COUNT; reason++) {
 			d.reason = d.would = (enum reason)reason;

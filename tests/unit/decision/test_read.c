@@ -122,6 +122,35 @@ static void every_word_comes_back(void **state)
 }
 
 /* Every kind of day until nanoseconds end, as clock_format writes it. */
+/* What an operator did, with and without whom. */
+static void acts_come_back(void **state)
+{
+	struct decision d = {.kind = DECISION_ACT, .time = INT64_C(1782129600123456000)}, back;
+	strcpy(d.act, "lockdown");
+	strcpy(d.by, "root");
+	for (int more = 0; more < 2; more++) {
+		char line[RECORD_MAX];
+		struct buf b = BUF_OF(line);
+		record_write(&b, &d, NULL);
+		read_both_ways(line, b.len, &d);
+		assert_int_equal(record_read(line, b.len, &back), RECORD_GOOD);
+		assert_memory_equal(&back.client, &d.client, sizeof d.client);
+		assert_string_equal(back.act, d.act);
+		assert_string_equal(back.by, d.by);
+		assert_string_equal(back.user, d.user);
+		assert_string_equal(back.tier, d.tier);
+		assert_string_equal(back.detail, d.detail);
+		assert_int_equal(back.time, d.time);
+		strcpy(d.user, "ada \\ \"x");
+		strcpy(d.tier, "pupils");
+		strcpy(d.detail, "7, only exam");
+		assert_true(address_parse("fd00::7", &d.client));
+	}
+	static const char bare[] =
+		"{\"@timestamp\":\"2026-06-22T12:00:00Z\",\"event.action\":\"act\"}";
+	assert_int_equal(record_read(bare, sizeof bare - 1, &back), RECORD_STRANGE);
+}
+
 static void every_time_comes_back(void **state)
 {
 	static char line[RECORD_MAX];
@@ -243,6 +272,7 @@ int main(void)
 		cmocka_unit_test(golden_records_come_back),
 		cmocka_unit_test(every_word_comes_back),
 		cmocka_unit_test(every_time_comes_back),
+		cmocka_unit_test(acts_come_back),
 		cmocka_unit_test(what_is_no_record),
 		cmocka_unit_test(what_is_damaged),
 		cmocka_unit_test(what_is_strange_in_a_good_line),
