@@ -11,16 +11,47 @@
 #define BEGIN                     MANUAL_BEGIN("options: as schema.c has them", "test_manual")
 #define END                       ".\\\" end of options\n"
 
+#define MANUAL_WIDTH 78 /* bytes of a line of text; mandoc -Tlint warns past 80 */
+
+/* A text, each sentence begun on a line of its own and folded at words. */
+static inline void put_text(FILE *to, const char *text)
+{
+	bool sentence = false;
+	for (size_t column = 0; *text;) {
+		size_t word = strcspn(text, " ");
+		if (column && (sentence || column + 1 + word > MANUAL_WIDTH)) {
+			fputc('\n', to);
+			column = 0;
+		} else if (column) {
+			fputc(' ', to);
+			column++;
+		}
+		fwrite(text, 1, word, to);
+		column += word;
+		sentence = word > 1 && text[word - 1] == '.' && text[word - 2] != '.';
+		text += word + (text[word] == ' ');
+	}
+	fputc('\n', to);
+}
+
 static inline void put_option(FILE *to, const struct option *o)
 {
 	char text[512] = "";
 	struct buf b = BUF_OF(text);
 	option_accepts(o, &b);
-	fprintf(to, ".It Ic %s\n%s\n.br\nTakes %s.\n", o->name, o->help, text);
+	fprintf(to, ".It Ic %s\n", o->name);
+	put_text(to, o->help);
+	fputs(".br\n", to);
+	char takes[600];
+	snprintf(takes, sizeof takes, "Takes %s.", text);
+	put_text(to, takes);
 	if (o->required)
 		fputs("Required.\n", to);
-	else if (o->fallback)
-		fprintf(to, "Default: %s.\n", o->fallback);
+	else if (o->fallback) {
+		char fallback[600];
+		snprintf(fallback, sizeof fallback, "Default: %s.", o->fallback);
+		put_text(to, fallback);
+	}
 	if (o->at_start)
 		fputs("A change needs a restart.\n", to);
 }
