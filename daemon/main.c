@@ -86,7 +86,7 @@ static bool parse(int argc, char **argv, const char *allowed, struct arguments *
 		{"help", no_argument, NULL, 'h'},         {0},
 	};
 	int c;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == '?' || (c != 'h' && !strchr(allowed, c)))
 			return false;
 		switch (c) {

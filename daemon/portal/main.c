@@ -45,7 +45,7 @@ static bool parse(int argc, char **argv, struct arguments *a)
 						{"version", no_argument, NULL, 'v'},
 						{0}};
 	int c;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c': a->config = optarg; break;
 		case 'k': a->check = true; break;
