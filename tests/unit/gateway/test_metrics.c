@@ -79,8 +79,11 @@ static void put_counters(FILE *to)
 		for (size_t k = 0; k < all[i]->count; k++) {
 			const struct metric *m = &all[i]->rows[k];
 			fprintf(to, ".It Ic %s.%s\n", all[i]->name, m->name);
-			fprintf(to, "%c%s%s.\n", m->help[0] - ('a' - 'A') * (m->help[0] >= 'a'),
-				m->help + 1, m->kind == METRIC_GAUGE ? " (now)" : "");
+			char text[256];
+			snprintf(text, sizeof text, "%c%s%s.",
+				 m->help[0] - ('a' - 'A') * (m->help[0] >= 'a'), m->help + 1,
+				 m->kind == METRIC_GAUGE ? " (now)" : "");
+			put_text(to, text);
 		}
 }
 
