@@ -58,6 +58,13 @@ static void limits(const struct policy *old, const struct policy *new, json_t *l
 		snprintf(what, sizeof what, "sessions of tier %s", tier);
 		if (strcmp(text[0], text[1]) != 0)
 			add(list, what, text[0], text[1]);
+		bool observed[2] = {snapshot_observes(old->snapshot, tier),
+				    snapshot_observes(new->snapshot, tier)};
+		snprintf(what, sizeof what, "mode of tier %s", tier);
+		if (observed[0] != observed[1] &&
+		    snapshot_mode(old->snapshot) == snapshot_mode(new->snapshot))
+			add(list, what, observed[0] ? "observe" : "enforce",
+			    observed[1] ? "observe" : "enforce");
 	}
 }
 

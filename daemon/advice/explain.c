@@ -258,7 +258,7 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	set_text(to, "evidence", evidence_text(q->facts.evidence));
 	set_text(to, "at", time);
 	set_text(to, "policy", snapshot_digest(s));
-	if (snapshot_mode(s) == CONFIG_OBSERVE)
+	if (snapshot_observes(s, q->who.tier))
 		set_text(to, "mode", "observe");
 	json_t *obstacles = json_array();
 	for (unsigned i = 0; i < why->obstacle_count && i < WHY_OBSTACLES; i++)

@@ -49,7 +49,7 @@ void reach(const struct who_from *from, const struct address *a, int64_t now, in
 		set_session(to, &at.session, ahead);
 	set_text(to, "user", at.who.user);
 	set_text(to, "tier", at.who.tier);
-	set_text(to, "mode", snapshot_mode(s) == CONFIG_OBSERVE ? "observe" : "enforce");
+	set_text(to, "mode", snapshot_observes(s, at.who.tier) ? "observe" : "enforce");
 	json_t *list = json_array();
 	size_t count =
 		at.who.tier[0] ? snapshot_may(s, at.who.tier, now + ahead, may, REACH_MAX) : 0;

@@ -37,6 +37,8 @@ enum config_evidence {
 };
 enum config_mismatch { CONFIG_MISMATCH_UNSET, CONFIG_MISMATCH_LOG, CONFIG_MISMATCH_DENY };
 
+enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
+
 struct config_tier {
 	struct place place;
 	char *name;
@@ -44,6 +46,7 @@ struct config_tier {
 	enum config_evidence evidence;
 	enum config_mismatch mismatch;
 	int64_t idle, absolute; /* ns; 0: no limit */
+	enum config_mode mode;
 };
 
 /* A value that somebody else says of a user (a RADIUS attribute, a group), and its tier. */
@@ -131,7 +134,6 @@ struct config_expect {
 	enum action outcome;
 };
 
-enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
 enum config_open { CONFIG_CLOSED, CONFIG_OPEN };
 enum config_flushed { CONFIG_RESTORE, CONFIG_REPORT };
 enum config_on_deny { CONFIG_REJECT, CONFIG_DROP, CONFIG_REDIRECT };

@@ -65,6 +65,11 @@ static const struct option tier_options[] = {
 	 .help = "A session without traffic for so long ends."},
 	{"absolute", OPTION_DURATION, AT(struct config_tier, absolute), .min = NS_PER_S,
 	 .max = 366 * DAY, .help = "A session ends so long after it was opened."},
+	{"mode", OPTION_WORD, AT(struct config_tier, mode), .words = mode_words,
+	 .fallback = "\"enforce\"",
+	 .help = "\"observe\": the policy denies nothing to who has this tier, and the records say "
+		 "what "
+		 "it would have denied. A lockdown shuts all the same."},
 };
 TABLE(tier, "a tier", struct config_tier);
 

@@ -109,6 +109,13 @@ static void policy_status(const struct gateway *g, json_t *out)
 	json_object_set_new(out, "version", json_string(version));
 	json_object_set_new(out, "policy", json_string(snapshot_digest(g->snapshot)));
 	json_object_set_new(out, "mode", json_string(observe ? "observe" : "enforce"));
+	json_t *observed = json_array();
+	for (size_t i = 0; i < c->tier_count && !observe; i++)
+		if (c->tiers[i].mode == CONFIG_OBSERVE)
+			json_array_append_new(observed, json_string(c->tiers[i].name));
+	if (json_array_size(observed))
+		json_object_set(out, "tiers_observed", observed);
+	json_decref(observed);
 	json_object_set_new(out, "started", time_json(g->started));
 	json_object_set_new(out, "loaded", time_json(g->loaded));
 	if (c->faults)

@@ -52,6 +52,7 @@ static bool compile_tier_names(struct compile *c)
 		t->mismatch = from->mismatch;
 		t->idle = from->idle;
 		t->absolute = from->absolute;
+		t->observed = from->mode == CONFIG_OBSERVE;
 		if (snapshot_tier(s, t->name) != TIER_NONE) {
 			FAULT(c, from->place, "tier \"%s\" is defined twice", t->name);
 			continue;

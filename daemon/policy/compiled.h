@@ -69,6 +69,7 @@ struct tier {
 	enum config_evidence evidence;
 	enum config_mismatch mismatch;
 	int64_t idle, absolute;
+	bool observed;  /* nothing is denied to it */
 	uint8_t *holds; /* a byte a tier: it is this tier or one that it includes */
 	struct rules allow, deny;
 };

@@ -61,6 +61,8 @@ static void tiers(struct sha256_ctx *ctx, const struct config *c)
 		number(ctx, t->mismatch);
 		number(ctx, (uint64_t)t->idle);
 		number(ctx, (uint64_t)t->absolute);
+		if (t->mode) /* without: as it was before tiers had one */
+			text(ctx, "observe");
 	}
 	number(ctx, c->segment_count);
 	for (size_t i = 0; i < c->segment_count; i++) {

@@ -174,6 +174,12 @@ enum config_mode snapshot_mode(const struct snapshot *s)
 	return s->settings.mode;
 }
 
+bool snapshot_observes(const struct snapshot *s, const char *tier)
+{
+	uint32_t t = snapshot_tier(s, tier);
+	return s->settings.mode == CONFIG_OBSERVE || (t != TIER_NONE && s->tiers[t].observed);
+}
+
 const struct settings *snapshot_settings(const struct snapshot *s)
 {
 	return &s->settings;

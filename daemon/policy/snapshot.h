@@ -50,7 +50,9 @@ const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
  * outcome; 0: never. */
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
 
+/* Whether nothing is denied: to anybody; to a tier, where the whole denies or where nothing is. */
 enum config_mode snapshot_mode(const struct snapshot *s);
+bool snapshot_observes(const struct snapshot *s, const char *tier);
 const struct settings *snapshot_settings(const struct snapshot *s);
 
 /* Runs the `expect` lines; adds one error a failure. Returns how many failed. */

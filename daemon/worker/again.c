@@ -110,7 +110,8 @@ static bool flow_again(struct worker *w, struct flow *f)
 		return true;
 	flow_identify(w, f);
 	struct outcome o = flow_ask(w, f, false);
-	bool allow = o.action == ACTION_ALLOW || observing(w);
+	bool overlooked = flow_overlooks(w, f, o);
+	bool allow = o.action == ACTION_ALLOW || overlooked;
 	if (f->state == FLOW_ALLOWED && !allow) {
 		if (!f->ended && !s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_DENIED))
 			return false;
@@ -118,7 +119,7 @@ static bool flow_again(struct worker *w, struct flow *f)
 		f->was = f->outcome.reason;
 		f->unsaid = w->o.ended && f->recorded; /* it may be over: the kernel tells */
 		flow_give_held(w, f, flow_record(w, f, o, false));
-	} else if (f->state == FLOW_DENIED && allow && (observing(w) || !denied_for_bytes(f))) {
+	} else if (f->state == FLOW_DENIED && allow && (overlooked || !denied_for_bytes(f))) {
 		if (!s->ops->remark(s, flow_key_of(f), f->named.isn, VERDICT_PENDING))
 			return false;
 		COUNT(w->counters.again);

@@ -34,9 +34,18 @@ struct worker {
 #define COUNT_ADD(field, n) __atomic_store_n(&(field), (field) + (n), __ATOMIC_RELAXED)
 #define COUNT(field)        COUNT_ADD(field, 1)
 
+const struct who *flow_who(const struct flow *f);
+
 static inline bool observing(const struct worker *w)
 {
 	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
+}
+
+/* The policy's answer denies nothing to a flow's client; what is no answer of the policy's (bytes
+ * that contradict each other, forged frames) is as it is for everybody. */
+static inline bool flow_observed(const struct worker *w, const struct flow *f)
+{
+	return snapshot_observes(w->snapshot, flow_who(f)->tier);
 }
 
 static inline int64_t wall(const struct worker *w)
@@ -55,7 +64,6 @@ struct host_key worker_whose(const struct worker *w, const struct address *clien
 void flow_identify(struct worker *w, struct flow *f);
 /* Sets who a flow's client is; nobody with no user and no tier. */
 void flow_set_who(struct worker *w, struct flow *f, const struct who *who);
-const struct who *flow_who(const struct flow *f);
 /* A packet of another host than the one that its flow is of: it touches nothing. */
 bool flow_is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
 /* A packet came: its session, if it surely has one, is not idle. */
@@ -73,6 +81,8 @@ struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting);
 struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
 enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again);
+/* A denial that only is recorded: observe mode, of all or of the client's tier. */
+bool flow_overlooks(const struct worker *w, const struct flow *f, struct outcome o);
 enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f);
 enum verdict flow_pass_verdict(const struct worker *w, const struct flow *f);
 /* Lets a packet go on undecided. */

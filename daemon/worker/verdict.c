@@ -112,13 +112,18 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 	d->duration = 0;
 }
 
+bool flow_overlooks(const struct worker *w, const struct flow *f, struct outcome o)
+{
+	return observing(w) || (o.reason != REASON_LOCKDOWN && flow_observed(w, f));
+}
+
 static bool record_decided(struct worker *w, struct flow *f)
 {
 	struct decision d;
 	describe(w, f, DECISION_DECIDED, &d);
 	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
 	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
-	d.observed = observing(w);
+	d.observed = flow_overlooks(w, f, f->outcome);
 	if (d.observed && f->outcome.action == ACTION_DENY) {
 		d.reason = REASON_OBSERVE;
 		d.would_deny = true;
@@ -247,7 +252,7 @@ enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f)
 enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again)
 {
 	f->outcome = o;
-	f->state = o.action == ACTION_ALLOW || observing(w) ? FLOW_ALLOWED : FLOW_DENIED;
+	f->state = o.action == ACTION_ALLOW || flow_overlooks(w, f, o) ? FLOW_ALLOWED : FLOW_DENIED;
 	if (again) {
 		flow_count_repeat(w, f);
 	} else if (f->unsaid) {

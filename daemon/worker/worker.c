@@ -150,9 +150,10 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 {
 	f->named.evidence = EVIDENCE_ADDRESS;
 	struct outcome o = flow_ask(w, f, true);
-	if (o.action == ACTION_WAIT && !observing(w))
+	bool overlooked = flow_overlooks(w, f, o);
+	if (o.action == ACTION_WAIT && !overlooked)
 		o = ask_early(w, f);
-	if (o.action == ACTION_WAIT || observing(w)) {
+	if (o.action == ACTION_WAIT || overlooked) {
 		COUNT(w->counters.waiting);
 		give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
 		return;

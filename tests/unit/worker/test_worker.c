@@ -1,3 +1,4 @@
+#include "policy/lockdown.h"
 #include "rig.h"
 
 static void allows_by_name(void **state)
@@ -392,6 +393,41 @@ static void observe_denies_nothing(void **state)
 	assert_true(r->log[0].would_deny);
 	assert_int_equal(r->log[0].would, REASON_NO_TIER);
 	assert_string_equal(r->log[0].host.text, "social.example");
+	rig_free(r);
+}
+
+#define GUESTS_OBSERVED                                                                            \
+	"tiers = ( { name = \"guest\"; mode = \"observe\"; }, { name = \"press\"; } );\n"          \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; },\n"                         \
+	"             { network = \"10.8.0.0/16\"; tier = \"press\"; } );\n"                       \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; } );\n"                        \
+	"allow = ( { tiers = [ \"*\" ]; sites = [ \"news\" ]; } );\n"
+
+/* One tier is looked at, others are denied as ever, and a lockdown shuts the observed one in. */
+static void a_tier_is_observed(void **state)
+{
+	struct rig *r = rig_with(GUESTS_OBSERVED);
+	struct lockdowns *l = calloc(1, sizeof *l);
+	struct lockdown shut = {.of = LOCKDOWN_TIER, .whom = "guest", .until = INT64_MAX};
+	struct errors missing = {0};
+	bool failed;
+	uint8_t bytes[2048];
+	size_t len = wire_hello(bytes, "social.example", 300);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	assert_int_equal(data(r, guest, 4000, 0, bytes, len), VERDICT_ALLOWED);
+	assert_int_equal(r->log[0].action, ACTION_ALLOW);
+	assert_int_equal(r->log[0].reason, REASON_OBSERVE);
+	assert_true(r->log[0].observed && r->log[0].would_deny);
+	assert_int_equal(r->log[0].would, REASON_NO_LINE);
+	assert_string_equal(r->log[0].host.text, "social.example");
+	syn(r, nobody, 4001);
+	assert_int_equal(data(r, nobody, 4001, 0, bytes, len), VERDICT_DENIED);
+	assert_false(r->log[1].observed);
+	assert_true(lockdowns_add(l, &shut, 1));
+	snapshot_lock(r->snapshot, locks_make(r->snapshot, l, &missing, &failed));
+	assert_int_equal(syn(r, guest, 4002), VERDICT_DENIED);
+	assert_int_equal(r->log[r->logged - 1].reason, REASON_LOCKDOWN);
+	free(l);
 	rig_free(r);
 }
 
@@ -1157,6 +1193,7 @@ int main(void)
 		cmocka_unit_test(bytes_without_a_name),
 		cmocka_unit_test(mid_stream_is_forgotten),
 		cmocka_unit_test(observe_denies_nothing),
+		cmocka_unit_test(a_tier_is_observed),
 		cmocka_unit_test(a_login_counts_at_once),
 		cmocka_unit_test(a_reload_touches_only_what_changed),
 		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
