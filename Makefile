@@ -212,6 +212,8 @@ install: all
 	$(call put,644,packaging/pam/tiergate,$(DESTDIR)$(PREFIX)/share/doc/tiergate/pam.d-tiergate)
 	$(call put,644,packaging/tiergate.logrotate,$(DESTDIR)/etc/logrotate.d/tiergate)
 	$(call put,644,packaging/completions/tiergatectl.bash,$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl)
+	$(call put,644,packaging/completions/_tiergatectl,$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tiergatectl)
+	$(call put,644,packaging/completions/tiergatectl.fish,$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tiergatectl.fish)
 	for m in $(wildcard packaging/man/*.[1-9]); do \
 		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
 	install -d -m 755 $(ETC) $(ETC)/rules $(ETC)/portal
@@ -224,6 +226,7 @@ uninstall:
 	for u in packaging/systemd/*.service packaging/systemd/*.socket; do rm -f $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	rm -f $(DESTDIR)/usr/lib/sysusers.d/tiergate.conf $(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf $(DESTDIR)/etc/logrotate.d/tiergate
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tiergatectl
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tiergatectl $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tiergatectl.fish
 	rm -rf $(DESTDIR)$(PREFIX)/share/tiergate $(DESTDIR)$(PREFIX)/share/doc/tiergate
 	for m in $(wildcard packaging/man/*.[1-9]); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 

@@ -23,6 +23,7 @@ static const struct command {
 	{"reach", CONTROL_READ, command_reach},
 	{"watch", CONTROL_READ, command_watch},
 	{"reload", CONTROL_MANAGE, command_reload},
+	{"names", CONTROL_READ, command_names},
 	{"lockdown", CONTROL_MANAGE, command_lockdown},
 	{"lockdowns", CONTROL_READ, command_lockdowns},
 	{"lockdown-end", CONTROL_MANAGE, command_lockdown_end},

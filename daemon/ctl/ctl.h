@@ -27,6 +27,7 @@ int ctl_metrics(int argc, char **argv);
 int ctl_sessions(int argc, char **argv);
 int ctl_login(int argc, char **argv);
 int ctl_logout(int argc, char **argv);
+int ctl_names(int argc, char **argv);
 int ctl_lockdown(int argc, char **argv);
 int ctl_block(int argc, char **argv);
 int ctl_unblock(int argc, char **argv);

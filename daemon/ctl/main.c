@@ -32,6 +32,7 @@ static const struct command {
 	{"denials", ctl_denials, "what was denied at an address of late"},
 	{"reach", ctl_reach, "what may be reached from an address, now and later"},
 	{"watch", ctl_watch, "follow decisions as they are made"},
+	{"names", ctl_names, "tiers, sites and users by their first letters, for shells"},
 	{"reload", ctl_reload, "load the configuration again"},
 	{"report", ctl_report, "what was decided, by hour, tier, site, reason, user and name"},
 	{"history", ctl_history, "the policies that were in force, and who loaded them"},

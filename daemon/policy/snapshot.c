@@ -148,6 +148,11 @@ const char *snapshot_rule_note(const struct snapshot *s, uint32_t rule)
 	return rule < s->line_count ? s->lines[rule].note : "";
 }
 
+const char *snapshot_tier_name(const struct snapshot *s, uint32_t tier)
+{
+	return tier < s->tier_count ? s->tiers[tier].name : "";
+}
+
 const char *snapshot_site_name(const struct snapshot *s, uint32_t site)
 {
 	return site < s->site_count ? s->sites[site].name : "";

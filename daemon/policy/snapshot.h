@@ -44,6 +44,7 @@ void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *i
 const char *snapshot_rule_name(const struct snapshot *s, uint32_t rule);  /* "policy.conf:12" */
 const char *snapshot_rule_owner(const struct snapshot *s, uint32_t rule); /* or "" */
 const char *snapshot_rule_note(const struct snapshot *s, uint32_t rule);  /* or "" */
+const char *snapshot_tier_name(const struct snapshot *s, uint32_t tier);
 const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
 
 /* Next time after now at which a schedule, an `expires` or a lockdown's end could change an

@@ -388,6 +388,27 @@ static void who_is_blocked_can_not_sign_in(void **state)
 	close(fd);
 }
 
+static void names_what_begins_so(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, LOGIN "}");
+	done(fd, ID "\"command\":\"login\",\"address\":\"10.0.0.9\",\"user\":\"anna\",\"tier\":"
+		    "\"press\"}");
+	refused(fd, ID "\"command\":\"names\",\"prefix\":7}", "bad-request");
+	json_t *j = granted(fd, ID "\"command\":\"names\"}");
+	json_t *want = json_pack("{s[ss]s[s]s[s]}", "tiers", "guest", "press", "sites", "social",
+				 "users", "anna");
+	assert_true(json_equal(j, want));
+	json_decref(want);
+	json_decref(j);
+	j = granted(fd, ID "\"command\":\"names\",\"prefix\":\"p\"}");
+	want = json_pack("{s[s]s[]s[]}", "tiers", "press", "sites", "users");
+	assert_true(json_equal(j, want));
+	json_decref(want);
+	json_decref(j);
+	close(fd);
+}
+
 static void opens_and_closes_sessions(void **state)
 {
 	struct address a, b;
@@ -1307,6 +1328,7 @@ int main(void)
 		WITH(readers_leave_places_for_managers),
 		WITH(answers_after_a_half_close),
 		WITH(a_client_that_never_reads_is_left_waiting),
+		WITH(names_what_begins_so),
 		WITH(shuts_for_a_while),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),

@@ -450,7 +450,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 29);
+	assert_int_equal(commands, 30);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)
