@@ -77,7 +77,7 @@ def test_examples():
             for text in configurations(page):
                 equal(load(text, folder), "", f"{page.name}, errors of\n{text}\n")
                 count[page.name] = count.get(page.name, 0) + 1
-    equal(count, {"portal.conf.5": 1, "tiergate.conf.5": 1}, "examples of each page")
+    equal(count, {"portal.conf.5": 1, "tiergate.7": 1, "tiergate.conf.5": 1}, "examples of each page")
 
 
 if __name__ == "__main__":
