@@ -17,7 +17,7 @@
 #define MANY           4096 /* repeated options of one command line */
 
 static const char usage_text[] =
-	"usage: tiergated run    [--config FILE] [--foreground]\n"
+	"usage: tiergated run    [--config FILE] [--foreground] [--last-good FOLDER]\n"
 	"       tiergated check  [--config FILE] [--print]\n"
 	"       tiergated replay [--config FILE] --read IN.pcap [--write OUT.pcap]\n"
 	"                        [--session ADDRESS=USER:TIER]... [--inside NETWORK]... [--stats]\n"
@@ -70,6 +70,7 @@ static int check(const char *path, bool print)
 
 struct arguments {
 	const char *config;
+	const char *last_good;
 	bool foreground, print, help;
 	struct replay_options replay;
 	const char *sessions[MANY], *inside[MANY];
@@ -79,11 +80,17 @@ struct arguments {
 static bool parse(int argc, char **argv, const char *allowed, struct arguments *a)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-		{"print", no_argument, NULL, 'p'},        {"read", required_argument, NULL, 'r'},
-		{"write", required_argument, NULL, 'w'},  {"session", required_argument, NULL, 's'},
-		{"inside", required_argument, NULL, 'i'}, {"stats", no_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'},         {0},
+		{"config", required_argument, NULL, 'c'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"print", no_argument, NULL, 'p'},
+		{"read", required_argument, NULL, 'r'},
+		{"write", required_argument, NULL, 'w'},
+		{"session", required_argument, NULL, 's'},
+		{"inside", required_argument, NULL, 'i'},
+		{"stats", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{"last-good", required_argument, NULL, 'l'},
+		{0},
 	};
 	int c;
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -96,6 +103,7 @@ static bool parse(int argc, char **argv, const char *allowed, struct arguments *
 		case 'r': a->replay.read = optarg; break;
 		case 'w': a->replay.write = optarg; break;
 		case 't': a->replay.stats = true; break;
+		case 'l': a->last_good = optarg; break;
 		case 'h': a->help = true; break;
 		case 's':
 			if (a->replay.session_count == MANY)
@@ -122,7 +130,7 @@ int main(int argc, char **argv)
 		version_print("tiergated");
 		return EXIT_DONE;
 	}
-	const char *allowed = !strcmp(verb, "run")      ? "cf"
+	const char *allowed = !strcmp(verb, "run")      ? "cfl"
 			      : !strcmp(verb, "check")  ? "cp"
 			      : !strcmp(verb, "replay") ? "crwsit"
 							: NULL;
@@ -135,7 +143,7 @@ int main(int argc, char **argv)
 	if (!strcmp(verb, "check"))
 		return check(a.config, a.print);
 	if (!strcmp(verb, "run"))
-		return gateway_run(&(struct gateway_options){a.config, a.foreground});
+		return gateway_run(&(struct gateway_options){a.config, a.foreground, a.last_good});
 	if (!a.replay.read)
 		return usage(stderr);
 	a.replay.config = a.config;

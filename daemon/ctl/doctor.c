@@ -225,9 +225,14 @@ static void look_at_daemon(struct doctor *d, const char *digest)
 	const char *policy = ctl_text(status, "policy"),
 		   *refused = ctl_text(status, "reload_refused");
 	find(d, GOOD, "daemon", "%s answers, policy %s", ctl_text(status, "version"), policy);
+	const char *last_good = ctl_text(status, "last_good");
+	if (*last_good)
+		find(d, BAD, "last good",
+		     "in force is %s; mend it, tiergated check, then systemctl reload tiergated",
+		     last_good);
 	if (*refused)
 		find(d, BAD, "reload", "the last one was refused: %s", refused);
-	else if (digest && strcmp(policy, digest) != 0)
+	else if (!*last_good && digest && strcmp(policy, digest) != 0)
 		find(d, LOOK, "reload",
 		     "the configuration on disk is another one than the "
 		     "policy in force; systemctl reload tiergated");

@@ -29,7 +29,7 @@ static bool folder_of(char out[static PATH_MAX])
 	if (!d)
 		fprintf(stderr,
 			"tiergatectl: %s: %m (a history begins with the first reload that "
-			"changes something)\n",
+			"changes something, or with tiergated run --last-good)\n",
 			out);
 	else
 		closedir(d);

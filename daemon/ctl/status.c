@@ -82,6 +82,8 @@ static void trouble(const json_t *j, char out[static 512])
 	out[0] = '\0';
 	if (strcmp(wiring, "in place") != 0)
 		buf_printf(&b, "rules: %s; ", wiring);
+	if (*ctl_text(j, "last_good"))
+		buf_printf(&b, "in force is %s; ", ctl_text(j, "last_good"));
 	if (*refused)
 		buf_printf(&b, "the last reload was refused: %s; ", refused);
 	if (number(j, NULL, "lists_with_faults"))
@@ -178,7 +180,8 @@ int ctl_status(int argc, char **argv)
 	else if (result)
 		screen(result, before);
 	const char *wiring = json_string_value(json_object_get(result, "wiring"));
-	if (wiring && strcmp(wiring, "in place") != 0)
+	if ((wiring && strcmp(wiring, "in place") != 0) ||
+	    (result && *ctl_text(result, "last_good")))
 		status = 1; /* the network is not governed as it should be */
 	json_decref(before);
 	json_decref(result);

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -86,8 +87,9 @@ static void tell_wiring(struct gateway *g)
 	const char *text = good ? "" : s.rules_good ? s.interfaces : s.rules;
 	if (s.looked && strcmp(text, g->wiring_said) != 0) {
 		snprintf(g->wiring_said, sizeof g->wiring_said, "%s", text);
-		sd_notifyf(0, "STATUS=%s%s", good ? "policy " : text,
-			   good ? snapshot_digest(g->snapshot) : "");
+		sd_notifyf(0, "STATUS=%s%s%s", good ? "policy " : text,
+			   good ? snapshot_digest(g->snapshot) : "",
+			   good && g->last_good[0] ? "; the configuration can't be used" : "");
 	}
 }
 
@@ -149,17 +151,57 @@ static bool load_pseudonym(struct gateway *g, struct errors *errors)
 	return true;
 }
 
+/* A start whose configuration can't be used: a reboot must not take the network down for it. The
+ * errors are said and taken out, for they end nothing. */
+static bool load_last_good(struct gateway *g, struct policy *p, struct errors *errors)
+{
+	policy_free(p);
+	unsigned long n = history_last_good(g->o.last_good, p);
+	if (!n) {
+		errors_add(errors, NULL, 0, "no policy in %s/history can be used in its place",
+			   g->o.last_good);
+		return false;
+	}
+	for (size_t i = 0; i < errors->count; i++)
+		log_error("%s", errors->lines[i]);
+	snprintf(g->last_good, sizeof g->last_good,
+		 "the last good policy, %lu of the history, for the configuration can't be used: "
+		 "%s",
+		 n, errors->lines[0]);
+	log_error("in force is %s; mend %s, then systemctl reload tiergated", g->last_good,
+		  g->o.config);
+	errors_deinit(errors);
+	*errors = (struct errors){0};
+	return true;
+}
+
+/* What a later start may need. */
+static void keep_policy(const struct gateway *g)
+{
+	const char *digest = snapshot_digest(g->snapshot);
+	if (!g->o.last_good) {
+		history_go_on(g->config, digest);
+		return;
+	}
+	history_begin(g->config, digest);
+	if (strcmp(g->config->state_dir, g->o.last_good) != 0)
+		log_warn("policies are kept in %s, where state_dir says, and --last-good looks for "
+			 "them in %s; give both the same folder",
+			 g->config->state_dir, g->o.last_good);
+}
+
 static bool load_policy(struct gateway *g, struct errors *errors)
 {
 	struct errors failed = {0};
 	struct policy p;
-	bool good = policy_load(g->o.config, CONFIG_FOR_START, &p, errors);
+	bool good = policy_load(g->o.config, CONFIG_FOR_START, &p, errors) ||
+		    (g->o.last_good && load_last_good(g, &p, errors));
 	g->config = p.config;
 	g->snapshot = p.snapshot;
 	if (!good)
 		return false;
 	reload_taken(g->config);
-	history_go_on(g->config, snapshot_digest(g->snapshot));
+	keep_policy(g);
 	g->started = g->loaded = g->locks_told = clock_wall();
 	if (snapshot_expect(g->snapshot, &failed,
 			    g->started)) { /* at start an error, and the daemon runs */
@@ -466,7 +508,8 @@ int gateway_run(const struct gateway_options *o)
 	} else {
 		log_info("policy %s is in force on %u queues from %u", snapshot_digest(g.snapshot),
 			 g.config->queues, g.config->queue_first);
-		sd_notifyf(0, "READY=1\nSTATUS=policy %s", snapshot_digest(g.snapshot));
+		sd_notifyf(0, "READY=1\nSTATUS=policy %s%s%s", snapshot_digest(g.snapshot),
+			   g.last_good[0] ? "; in force is " : "", g.last_good);
 		sd_event_loop(g.event);
 		sd_notify(0, "STOPPING=1");
 	}

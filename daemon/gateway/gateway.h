@@ -6,6 +6,8 @@ struct gateway_options {
 	const char *config;
 	bool foreground; /* decisions to standard output beside what the configuration says of the
 			    log */
+	const char *last_good; /* state folder in whose history to look for a policy where the
+				  configuration can't be used; NULL: such a start fails */
 };
 
 /* Runs until SIGTERM or SIGINT. Returns an exit status (base/exit.h). */

@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define KEPT     100 /* policies; the oldest go */
 #define HEAD     4   /* lines before the configuration */
 #define TEXT_MAX (64U << 20)
 
-static void path_of(const struct config *c, unsigned long n, char out[static PATH_MAX])
+static void path_of(const char *state_dir, unsigned long n, char out[static PATH_MAX])
 {
-	snprintf(out, PATH_MAX, "%s/history/%06lu.conf", c->state_dir, n);
+	snprintf(out, PATH_MAX, "%s/history/%06lu.conf", state_dir, n);
 }
 
 /* The greatest number in the folder, and the smallest; 0 where there is none. */
@@ -52,7 +53,7 @@ static bool is_last(const struct config *c, unsigned long last, const char *body
 {
 	char path[PATH_MAX], *text = NULL;
 	size_t len;
-	path_of(c, last, path);
+	path_of(c->state_dir, last, path);
 	bool same = file_read(path, TEXT_MAX, &text, &len) == 0 && body_of(text) &&
 		    strcmp(body_of(text), body) == 0;
 	free(text);
@@ -66,7 +67,7 @@ static int write_one(const struct config *c, unsigned long n, const char *digest
 	char path[PATH_MAX], when[40];
 	struct buf b = BUF_OF(when);
 	clock_format(&b, clock_wall());
-	path_of(c, n, path);
+	path_of(c->state_dir, n, path);
 	int e = file_new_open_nofollow(&f, path, 0600, (gid_t)-1);
 	if (e < 0)
 		return e;
@@ -100,7 +101,7 @@ static void keep(const struct config *c, const char *digest, const char *by, con
 	if (!e && !is_last(c, last, body))
 		e = write_one(c, last + 1, digest, by, body);
 	for (; !e && first && first + KEPT <= last + 1; first++) {
-		path_of(c, first, path);
+		path_of(c->state_dir, first, path);
 		remove(path);
 	}
 	if (e)
@@ -119,13 +120,40 @@ void history_changed(const struct config *before, const char *digest_before,
 	free(body);
 }
 
+void history_begin(const struct config *c, const char *digest)
+{
+	char *body = text_of(c);
+	if (body)
+		keep(c, digest, "the start", body);
+	free(body);
+}
+
 void history_go_on(const struct config *c, const char *digest)
 {
-	char folder[PATH_MAX], *body;
+	char folder[PATH_MAX];
 	struct stat st;
 	snprintf(folder, sizeof folder, "%s/history", c->state_dir);
-	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || !(body = text_of(c)))
-		return;
-	keep(c, digest, "the start", body);
-	free(body);
+	if (stat(folder, &st) == 0 && S_ISDIR(st.st_mode))
+		history_begin(c, digest);
+}
+
+unsigned long history_last_good(const char *state_dir, struct policy *out)
+{
+	char path[PATH_MAX];
+	unsigned long first, n;
+	snprintf(path, sizeof path, "%s/history", state_dir);
+	for (numbers(path, &first, &n); n && n >= first; n--) {
+		struct errors errors = {0};
+		path_of(state_dir, n, path);
+		if (access(path, F_OK) < 0)
+			continue; /* a gap */
+		bool good = policy_load(path, CONFIG_FOR_START, out, &errors);
+		for (size_t i = 0; i < errors.count; i++)
+			log_warn("%s/history: %s", state_dir, errors.lines[i]);
+		errors_deinit(&errors);
+		if (good)
+			return n;
+		policy_free(out);
+	}
+	return 0;
 }

@@ -100,6 +100,7 @@ struct gateway {
 	int64_t started, loaded;
 	char wiring_said[256]; /* what the service manager was told of the rules; "" is good */
 	char refused[256];     /* why the last reload was refused, or "" */
+	char last_good[512];   /* why one of the history is in force, and which; or "" */
 	int status;
 };
 
@@ -153,6 +154,11 @@ void reload_taken(const struct config *c);
 void history_changed(const struct config *before, const char *digest_before,
 		     const struct config *now, const char *digest, const char *by);
 void history_go_on(const struct config *c, const char *digest);
+/* The same, and one that is not there begins: for who starts by it when need be. */
+void history_begin(const struct config *c, const char *digest);
+/* The newest policy of STATE_DIR/history that loads; those that don't are logged. Its number, and
+ * the policy is the caller's; 0 where there is none. */
+unsigned long history_last_good(const char *state_dir, struct policy *out);
 
 /* lockdown.c: what operators have shut. Puts it over a snapshot that is, or will be, in force;
  * false where memory ran out, which is said. */

@@ -112,6 +112,10 @@ static void state(json_t *to, const struct gateway *g)
 	      "when the policy in force was loaded, since 1970", json_object(), seconds(g->loaded));
 	gauge(to, "tiergate_policy_refused", "1: the last reload was refused", json_object(),
 	      g->refused[0] != '\0');
+	gauge(to, "tiergate_last_good_in_force",
+	      "1: the configuration could not be used at the start, and the last good policy is in "
+	      "force",
+	      json_object(), g->last_good[0] != '\0');
 	gauge(to, "tiergate_lists_with_faults", "lists of sites whose last good copy is in force",
 	      json_object(), (double)(g->latest ? g->latest : g->config)->faults);
 	gauge(to, "tiergate_rules_in_place",

@@ -114,6 +114,7 @@ static void put_in_force(struct gateway *g)
 	for (unsigned i = 0; i < g->config->queues; i++)
 		nfqueue_fail_open(g->lanes[i].source, g->latest->when_full == CONFIG_OPEN);
 	g->loaded = clock_wall();
+	g->last_good[0] = '\0';
 	log_info("policy %s is in force", snapshot_digest(g->snapshot));
 }
 

@@ -124,6 +124,8 @@ static void policy_status(const struct gateway *g, json_t *out)
 		json_object_set_new(out, "reloading", json_true());
 	if (g->refused[0])
 		json_object_set_new(out, "reload_refused", json_string(g->refused));
+	if (g->last_good[0])
+		json_object_set_new(out, "last_good", json_string(g->last_good));
 	json_object_set_new(out, "epoch", json_integer(g->epoch));
 	json_object_set_new(out, "sessions", json_integer(sessions_count(g->sessions)));
 }

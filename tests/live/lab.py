@@ -413,7 +413,7 @@ class Lab:
         wait_for(lambda: self.told("READY=1") or self.daemon.poll() is not None, 15, "READY=1")
         check(self.daemon.poll() is None, "tiergated ended:", self.log())
 
-    def launch(self, *prefix):
+    def launch(self, *prefix, options=()):
         """Starts tiergated and does not wait. prefix: a command that runs it (setpriv ...)."""
         self.notify_path = self.dir / "notify"
         self.notify_path.unlink(missing_ok=True)
@@ -425,7 +425,7 @@ class Lab:
         self.log_path = self.dir / "daemon.log"
         with self.log_path.open("a") as log:
             self.daemon = self.spawn(
-                "gateway", *prefix, BUILD / "tiergated", "run", "--config", self.config_file,
+                "gateway", *prefix, BUILD / "tiergated", "run", "--config", self.config_file, *options,
                 stderr=log, stdout=log,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.notify_path)})
         return self.daemon

@@ -104,5 +104,90 @@ def test_bound(lab):
         equal((numbers[-1], len(numbers)), (152, 100))
 
 
+def launch(lab, ends=None):
+    """A start with --last-good; ends: the exit status with which it is refused."""
+    lab.stop(wire=False)
+    lab.log_path.unlink(missing_ok=True)
+    lab.launch(options=("--last-good", str(lab.dir / "state")))
+    wait_for(lambda: lab.told("READY=1") or lab.daemon.poll() is not None, 15, "the start")
+    equal(lab.daemon.poll(), ends, lab.log())
+
+
+def says_last_good(lab, number):
+    "log, status, doctor, metric and service manager"
+    status = lab.status()
+    check(f"{number} of the history" in status["last_good"], status)
+    check(f"{number} of the history" in lab.log() and "mend" in lab.log(), lab.log())
+    shown = lab.ctl("status")
+    equal(shown.returncode, 1, shown.stdout)
+    check("NOT OK" in shown.stdout and "last good policy" in shown.stdout, shown.stdout)
+    doctor = lab.ctl("doctor", "--config", lab.config_file)
+    check(any(line.startswith("BAD   last good") for line in doctor.stdout.splitlines()), doctor.stdout)
+    check("tiergate_last_good_in_force 1\n" in lab.ctl("metrics").stdout)
+    check(lab.told("STATUS=policy " + status["policy"] + "; in force is the last good"), lab.messages)
+
+
+def test_last_good(lab):
+    "a file that is bad or not there at the start: the last good policy with its lists is in force and said, until a reload"
+    names = lab.dir / "last.sites"
+    names.write_text("allowed.example\n")
+    sites = [{"name": "good", "lists": [str(names)]}, {"name": "social", "hosts": ["social.example"]}]
+    with lab.gateway(sites=sites):
+        launch(lab)  # begins a history
+        text = lab.config_file.read_text()
+        check("last_good" not in lab.status(), lab.status())
+        equal(len(history(lab)), 1)
+        names.unlink()
+        for bad in (text + 'modus = "x";\n', 'mode = "', "", None):
+            if bad is None:
+                lab.config_file.unlink()
+            else:
+                lab.config_file.write_text(bad)
+            launch(lab)
+            equal(allowed(lab), ["www.allowed.example"])
+            says_last_good(lab, 1)
+            equal(sorted(p.name for p in (lab.dir / "state/history").iterdir()), ["000001.conf"])
+        check(lab.ctl("reload").returncode != 0, "a file that is not there is taken")
+        says_last_good(lab, 1)
+        names.write_text("allowed.example\n")
+        lab.config_file.write_text(text)
+        done = lab.ctl("reload")
+        equal(done.returncode, 0, done.stderr)
+        check("last_good" not in lab.status(), lab.status())
+        check("NOT OK" not in lab.ctl("status").stdout)
+        check("tiergate_last_good_in_force 0\n" in lab.ctl("metrics").stdout)
+        check("last good" not in lab.ctl("doctor", "--config", lab.config_file).stdout)
+
+
+def test_last_good_refused(lab):
+    "an entry of the history that is itself refused is passed over, loudly; without one, or without the option, the start is refused"
+    with lab.gateway():
+        launch(lab)
+        text = lab.config_file.read_text()
+        lab.reload(allow=OTHER)
+        kept = lab.dir / "state/history"
+        (kept / "000007.conf").write_text((kept / "000002.conf").read_text() + "modus = 1;\n")  # and a gap before it
+        lab.config_file.write_text(text + "modus = 2;\n")
+        launch(lab)
+        says_last_good(lab, 2)
+        check("000007.conf" in lab.log(), lab.log())
+        equal(allowed(lab), ["www.social.example"])
+        lab.stop(wire=False)
+        lab.launch()
+        equal(lab.daemon.wait(15), 1, "without the option")
+        for entry in kept.glob("*.conf"):
+            entry.write_text("modus = 3;\n")
+        launch(lab, ends=1)
+        check("can be used in its place" in lab.log() and "modus" in lab.log(), lab.log())
+        for entry in kept.glob("*.conf"):
+            entry.unlink()
+        kept.rmdir()
+        launch(lab, ends=1)
+        check("can be used in its place" in lab.log(), lab.log())
+        lab.config_file.write_text(text)
+        launch(lab)
+        check("last_good" not in lab.status(), lab.status())
+
+
 if __name__ == "__main__":
     main(globals(), lab)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The units in a booted systemd: start, reload good and bad, stop, kill, hang, and come back."""
 import contextlib
+import json
 import pathlib
 import re
 import subprocess
@@ -269,8 +270,17 @@ def test_stop(s):
     s.works()
 
 
+def without_last_good(s):
+    """Until the file is removed a start with a bad configuration is refused."""
+    off = s.machine.root / "etc/default/tiergated"
+    off.parent.mkdir(parents=True, exist_ok=True)
+    off.write_text("TIERGATED_OPTIONS=\n")
+    return off
+
+
 def test_bad_start(s):
-    "with a bad configuration it does not start, does not try for ever, and says why"
+    "with a bad configuration and no last good policy wanted it does not start, does not try for ever, and says why"
+    off = without_last_good(s)
     s.systemctl("stop", "tiergated")
     s.configure("modus = 1;\n")
     check(s.systemctl("start", "tiergated").returncode != 0)
@@ -279,12 +289,34 @@ def test_bad_start(s):
     equal(queues(s), [], "queues whose socket somebody keeps")
     check("modus" in s.machine.journal("tiergated"))
     s.configure()
+    off.unlink()
     equal(s.systemctl("start", "tiergated").returncode, 0)
     s.works()
 
 
+def test_last_good_boot(s):
+    "a boot with an error in the configuration, or without one: the last good policy governs, and it is said until it is mended"
+    for bad in ("modus = 1;\n", None):
+        s.systemctl("stop", "tiergated", "tiergate-wiring")
+        s.configure(bad or "")
+        if bad is None:
+            s.conf.unlink()
+        check(s.systemctl("start", "tiergate-wiring").returncode != 0, "a bad configuration is good")
+        equal(s.systemctl("start", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+        s.works()
+        now = s.run("tiergatectl", "status", "--json").stdout
+        check("last good policy" in json.loads(now)["last_good"], now)
+        check("last good policy" in s.show("StatusText"), s.show("StatusText"))
+        s.configure()
+        equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+        check("last_good" not in s.run("tiergatectl", "status", "--json").stdout)
+        s.works()
+        equal(s.systemctl("start", "tiergate-wiring").returncode, 0)
+
+
 def test_bad_boot(s):
-    "a boot with an error in the configuration: the last good settings' rules, nothing gets out, internal traffic goes on"
+    "a boot with an error and no last good policy wanted: the last good settings' rules, nothing gets out, internal traffic goes on"
+    off = without_last_good(s)
     s.systemctl("stop", "tiergated", "tiergate-wiring")
     check(s.lab.curl("https://www.denied.example/", GUEST).ok, "the rules are still there")
     s.configure("modus = 1;\n")
@@ -299,6 +331,7 @@ def test_bad_boot(s):
     kept = s.machine.root / "var/lib/tiergate-wiring"
     equal((kept.stat().st_mode & 0o777, (kept / "settings.conf").stat().st_mode & 0o777), (0o700, 0o600))
     s.configure()
+    off.unlink()
     equal(s.systemctl("start", "tiergate-wiring", "tiergated").returncode, 0)
     s.works()
 

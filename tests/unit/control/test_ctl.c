@@ -32,6 +32,8 @@ static void fake_screen(json_t *out)
 {
 	static unsigned looks;
 	looks++;
+	if (looks > 11)
+		json_object_set_new(out, "last_good", json_string("the last good policy, 3"));
 	json_object_set_new(out, "version", json_string("9.9"));
 	json_object_set_new(out, "wiring", json_string("in place"));
 	json_object_set_new(out, "bounds", json_pack("{s:i}", "queue_length", 512));
@@ -253,6 +255,7 @@ static void shows_a_screen(void **state)
 	     "waiting, "
 	     "0 held, 0 found it full\nlog       0 records written, 11 lost\n");
 	assert_true(strlen(output) < 24 * 80);
+	want("status", 1, "NOT OK: in force is the last good policy, 3; the last reload");
 }
 
 static void shows_metrics_as_prometheus_reads_them(void **state)
