@@ -9,7 +9,7 @@ PKGS    := libnetfilter_queue libnetfilter_conntrack libmnl libpcap libconfig li
 CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS    := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+LIBS    := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 # of the portal alone: what reads packets is not linked with them
 PORTAL_LIBS := -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
 
