@@ -124,6 +124,8 @@ void top_record(struct top *t, const struct decision *d)
 		t->lost += d->count;
 		return;
 	}
+	if (d->kind == DECISION_ACT) /* what an operator did is no flow */
+		return;
 	t->recent[t->records++ % TOP_RECENT] = *d;
 	if (t->paused)
 		t->unseen++;

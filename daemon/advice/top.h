@@ -43,3 +43,27 @@ void top_pause(struct top *t, bool pause);
 /* The rows of a table, in order; at most `max`. Views, valid until the model changes. */
 size_t top_rows(struct top *t, enum top_by by, enum top_sort sort, const struct top_row **out,
 		size_t max);
+
+/* ---- the screen, as lines of text (top_render.c) ---- */
+
+#define TOP_WIDTH 512 /* bytes of a line, its NUL included */
+#define TOP_LINES 200
+
+struct top_view {
+	unsigned width, height; /* characters, lines */
+	enum top_sort sort;
+	const char *trouble; /* what is not ok with the daemon, "": nothing */
+};
+
+enum top_look { TOP_PLAIN, TOP_GOOD, TOP_BAD, TOP_TITLE };
+
+struct top_screen {
+	size_t count;
+	struct {
+		enum top_look look;
+		char text[TOP_WIDTH]; /* UTF-8 without anything that a terminal obeys */
+	} line[TOP_LINES];
+};
+
+/* No more than height lines of no more than width characters. */
+void top_render(struct top *t, const struct top_view *v, struct top_screen *out);

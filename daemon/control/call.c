@@ -66,6 +66,11 @@ void call_close(struct call *c)
 	free(c);
 }
 
+int call_fd(const struct call *c)
+{
+	return c->fd;
+}
+
 bool call_send(struct call *c, const char *command, json_t *members)
 {
 	json_t *request = members ? members : json_object();

@@ -9,6 +9,9 @@ struct call;
 struct call *call_open(const char *socket, unsigned seconds);
 void call_close(struct call *c);
 
+/* For who waits for several things and reads lines himself (call_receive is then not for him). */
+int call_fd(const struct call *c);
+
 /* Sends a command with its members (taken over; may be NULL). False, errno says why. */
 bool call_send(struct call *c, const char *command, json_t *members);
 

@@ -1,14 +1,14 @@
 #include "ctl/ctl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
-#define SOCKET_PATH_MAX sizeof((struct sockaddr_un){0}.sun_path)
+static_assert(CTL_SOCKET_MAX == sizeof((struct sockaddr_un){0}.sun_path), "a socket's path");
 
-/* As given, else as the given configuration says, else the default. */
-static bool socket_path(char out[static SOCKET_PATH_MAX])
+bool ctl_socket(char out[static CTL_SOCKET_MAX])
 {
 	struct errors errors = {0};
 	const char *path = ctl.socket ? ctl.socket : CTL_SOCKET;
@@ -21,7 +21,7 @@ static bool socket_path(char out[static SOCKET_PATH_MAX])
 			return false;
 		path = c->control_socket;
 	}
-	bool fits = strlen(path) < SOCKET_PATH_MAX;
+	bool fits = strlen(path) < CTL_SOCKET_MAX;
 	if (fits)
 		strcpy(out, path);
 	else
@@ -32,8 +32,8 @@ static bool socket_path(char out[static SOCKET_PATH_MAX])
 
 struct call *ctl_connect(void)
 {
-	char path[SOCKET_PATH_MAX];
-	if (!socket_path(path))
+	char path[CTL_SOCKET_MAX];
+	if (!ctl_socket(path))
 		return NULL;
 	struct call *c = call_open(path, 0);
 	if (!c)

@@ -35,6 +35,7 @@ int ctl_why(int argc, char **argv);
 int ctl_denials(int argc, char **argv);
 int ctl_reach(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
+int ctl_top(int argc, char **argv);
 int ctl_diff(int argc, char **argv);
 int ctl_coverage(int argc, char **argv);
 int ctl_expect(int argc, char **argv);
@@ -73,6 +74,11 @@ int ctl_usage(const char *usage, const char *wrong);
 
 /* ---- the daemon ---- */
 
+/* Where the daemon listens: as given, else as the given configuration says, else the default. False
+ * after saying why there is no such path. */
+#define CTL_SOCKET_MAX 108 /* sun_path */
+bool ctl_socket(char out[static CTL_SOCKET_MAX]);
+
 /* Connects to the daemon; NULL after saying why not. The caller closes (call_close). */
 struct call *ctl_connect(void);
 
@@ -103,6 +109,8 @@ void ctl_put_json(const json_t *j); /* one line */
 const char *ctl_text(const json_t *j, const char *key);
 /* An RFC 3339 time as local "2026-11-24 10:00", "" for "". */
 const char *ctl_time(const char *rfc3339, char out[static 32]);
+/* What an administrator has to know of a status, the worst first; "" where all is well. */
+void ctl_trouble(const json_t *status, char out[static 512]);
 /* Sets a member unless the text is NULL. */
 void ctl_set(json_t *j, const char *key, const char *text);
 

@@ -33,6 +33,7 @@ static const struct command {
 	{"reach", ctl_reach, "what may be reached from an address, now and later"},
 	{"watch", ctl_watch, "follow decisions as they are made"},
 	{"names", ctl_names, "tiers, sites and users by their first letters, for shells"},
+	{"top", ctl_top, "what happens now: top users, sites, denials, reasons"},
 	{"reload", ctl_reload, "load the configuration again"},
 	{"report", ctl_report, "what was decided, by hour, tier, site, reason, user and name"},
 	{"history", ctl_history, "the policies that were in force, and who loaded them"},

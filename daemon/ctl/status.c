@@ -72,8 +72,7 @@ static void line(const char *what, const char *format, ...)
 	putchar('\n');
 }
 
-/* What an administrator has to know, the worst first; "" where there is nothing. */
-static void trouble(const json_t *j, char out[static 512])
+void ctl_trouble(const json_t *j, char out[static 512])
 {
 	const char *wiring = ctl_text(j, "wiring"), *refused = ctl_text(j, "reload_refused");
 	json_int_t dropped = sum(j, "full") + sum(j, "overruns");
@@ -127,7 +126,7 @@ static void show_queues(const json_t *j)
 static void screen(const json_t *j, const json_t *before)
 {
 	char why[512], started[32], loaded[32];
-	trouble(j, why);
+	ctl_trouble(j, why);
 	line("tiergate", "%s: %s%s", ctl_text(j, "version"), *why ? "NOT OK: " : "ok", why);
 	line("mode", "%s, since %s", ctl_text(j, "mode"),
 	     ctl_time(ctl_text(j, "started"), started));

@@ -196,6 +196,100 @@ static void rates_are_of_two_looks_at_one_daemon(void **state)
 	top_free(t);
 }
 
+/* ---- the screen ---- */
+
+static struct top_screen *render(struct top *t, unsigned width, unsigned height,
+				 const char *trouble)
+{
+	static struct top_screen s;
+	struct top_view v = {width, height, TOP_NOW, trouble};
+	memset(&s, 0xee, sizeof s);
+	top_render(t, &v, &s);
+	assert_true(s.count <= height);
+	for (size_t i = 0; i < s.count; i++) {
+		size_t characters = 0;
+		for (const char *c = s.line[i].text; *c; c++) {
+			characters += (*c & 0xc0) != 0x80;
+			assert_false((unsigned char)*c < 0x20 || *c == 0x7f);
+		}
+		assert_true(characters <= width);
+	}
+	return &s;
+}
+
+static void line_is(const struct top_screen *s, size_t i, enum top_look look, const char *text)
+{
+	assert_true(i < s->count);
+	assert_string_equal(s->line[i].text, text);
+	assert_int_equal(s->line[i].look, look);
+}
+
+static void a_screen_has_a_header_and_four_tables(void **state)
+{
+	struct top *t = some();
+	json_t *j = json_pack("{ss ss ss}", "version", "9.9", "mode", "enforce", "policy", "abc");
+	top_status(t, j, T0);
+	json_decref(j);
+	struct top_screen *s = render(t, 60, 19, "");
+	line_is(s, 0, TOP_GOOD, "tiergate  9.9: ok");
+	line_is(s, 1, TOP_PLAIN, "mode      enforce, policy abc");
+	line_is(s, 2, TOP_PLAIN, "now       a second: not known yet");
+	line_is(s, 3, TOP_TITLE, "USER  tier                    allowed    denied        bytes");
+	line_is(s, 4, TOP_PLAIN, "anna  staff                         2         0            0");
+	line_is(s, 5, TOP_PLAIN, "bob  staff                          0         1            0");
+	line_is(s, 6, TOP_TITLE, "SITE                          allowed    denied        bytes");
+	line_is(s, 9, TOP_TITLE, "DENIED  reason                allowed    denied             ");
+	line_is(s, 10, TOP_PLAIN, "bad.example  no-line                0         1             ");
+	line_is(s, 11, TOP_TITLE, "REASON                        allowed    denied             ");
+	assert_int_equal(s->count, 14);
+	tell(t, "a", 0, 1);
+	tell(t, "a", 200, 3);
+	top_lost(t, 7);
+	s = render(t, 200, 19, "rules: none");
+	line_is(s, 0, TOP_BAD, "tiergate  : NOT OK: rules: none");
+	line_is(s, 2, TOP_PLAIN,
+		"now       a second: 200 packets, 10 flows allowed, 5 denied, 20 DNS questions; "
+		"7 records were lost");
+	top_gone(t, "why");
+	line_is(render(t, 60, 19, ""), 0, TOP_BAD, "tiergate  no daemon: why");
+	top_free(t);
+}
+
+static void no_screen_is_too_small_or_obeyed(void **state)
+{
+	struct top *t = some();
+	add(t,
+	    "\033[31m\xc2\x9b"
+	    "1m\xff\xc3\xa4",
+	    "x.example", REASON_NO_LINE);
+	struct top_screen *s = render(t, 60, 24, "a\033]0;b\n");
+	line_is(s, 0, TOP_BAD, "tiergate  : NOT OK: a?]0;b?");
+	line_is(s, 4, TOP_PLAIN, "anna  staff                         2         0            0");
+	line_is(s, 5, TOP_PLAIN,
+		"?[31m?1m?\xc3\xa4  staff                   0         1            0");
+	for (unsigned height = 0; height < 300; height += height < 30 ? 1 : 90)
+		for (unsigned width = 0; width < 2000; width = width * 3 + 1)
+			render(t, width, height, "\xc3\xa4\xc3\xa4\xc3\xa4");
+	assert_int_equal(render(t, 10, 2, "")->count, 2);
+	char many[16];
+	for (int i = 0; i < 100; i++) {
+		snprintf(many, sizeof many, "u%d", i);
+		add(t, many, "x.example", REASON_NO_LINE);
+	}
+	s = render(t, 60, 24, ""); /* of 21 lines each table has 5 */
+	assert_true(strncmp(s->line[8].text, "SITE", 4) == 0);
+	top_free(t);
+}
+
+static void what_an_operator_does_is_no_flow(void **state)
+{
+	struct top *t = top_new(T0);
+	struct decision d = {.kind = DECISION_ACT, .time = T0, .by = "root", .act = "login"};
+	top_record(t, &d);
+	assert_int_equal(rows(t, TOP_USERS) + rows(t, TOP_SITES) + rows(t, TOP_REASONS), 0);
+	top_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +300,9 @@ int main(void)
 		cmocka_unit_test(a_filter_counts_what_was_and_what_comes),
 		cmocka_unit_test(a_pause_holds_and_catches_up),
 		cmocka_unit_test(rates_are_of_two_looks_at_one_daemon),
+		cmocka_unit_test(a_screen_has_a_header_and_four_tables),
+		cmocka_unit_test(no_screen_is_too_small_or_obeyed),
+		cmocka_unit_test(what_an_operator_does_is_no_flow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -453,7 +453,7 @@ static void man_pages_have_every_command(void **state)
 		has(man, ".It Ic ", name);
 		commands++;
 	}
-	assert_int_equal(commands, 30);
+	assert_int_equal(commands, 31);
 }
 
 static void a_tier_that_the_policy_lacks_is_refused(void **state)
@@ -520,6 +520,23 @@ static void denials_and_reach_are_told(void **state)
 	want("reach --address 10.0.0.98", 0, "no tier: internal hosts only");
 }
 
+/* The daemon denies all the time; how much of it comes in a second is not asked. */
+static void tops(void **state)
+{
+	want("top --json", 2, "usage: tiergatectl top [--once]");
+	want("--socket /nowhere/socket top --once", 3, "the daemon does not answer at /nowhere");
+	for (int i = 0; i < 20; i++) {
+		run("", "top --once");
+		if (strstr(output, "youtube.com  no-line"))
+			break;
+	}
+	want("top", 0, "tiergate  9.9: NOT OK: in force is the last good policy, 3; the last");
+	assert_non_null(strstr(output, "\nmode      enforce, policy"));
+	assert_non_null(strstr(output, "\nbob  guest "));
+	assert_non_null(strstr(output, "\nyoutube.com  no-line "));
+	assert_null(strchr(output, '\033'));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +554,7 @@ int main(void)
 		cmocka_unit_test(watches),
 		cmocka_unit_test(says_that_there_is_no_daemon),
 		cmocka_unit_test(man_pages_have_every_command),
+		cmocka_unit_test(tops),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }
