@@ -37,6 +37,7 @@ READERS = {
     "ctl/sessions.c": "call",
     "ctl/suggest.c": "-the operator's own list",
     "ctl/tier.c": "call",
+    "ctl/top.c": "call",
     "ctl/try_allowed.c": "-MISSING the lines of a record of ours",
     "ctl/try_capture.c": "pcap",
     "ctl/try_users.c": "users",
