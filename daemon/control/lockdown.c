@@ -111,6 +111,29 @@ static void put_in_force(struct request *r, const struct lockdowns *l, struct de
 	request_acted(r, act);
 }
 
+/* A host in the segment reaches the world by its other addresses, too: those that sessions tell are
+ * counted, and one is named. */
+static void say_elsewhere(struct request *r, const struct network *segment)
+{
+	struct session_view v;
+	uint32_t slot = 0, count = 0;
+	char text[ADDRESS_TEXT];
+	while (session_each(r->control->o.sessions, &slot, &v)) {
+		unsigned inside = 0, outside = v.address_count;
+		for (unsigned i = 0; i < v.address_count; i++) {
+			if (network_has(segment, &v.address[i]))
+				inside++;
+			else
+				outside = i;
+		}
+		if (inside && outside < v.address_count && count++ == 0)
+			json_object_set_new(r->result, "elsewhere_one",
+					    json_string(address_format(&v.address[outside], text)));
+	}
+	if (count)
+		json_object_set_new(r->result, "elsewhere", json_integer(count));
+}
+
 /* Nothing is denied where the gateway only looks on. */
 static void say_mode(struct request *r)
 {
@@ -156,6 +179,8 @@ enum done command_lockdown(struct request *r)
 	json_object_update(r->result, shown);
 	json_decref(shown);
 	say_mode(r);
+	if (l.of == LOCKDOWN_SEGMENT)
+		say_elsewhere(r, &l.segment);
 	put_in_force(r, &changed, &act);
 	return DONE;
 }

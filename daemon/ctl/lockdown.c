@@ -45,6 +45,13 @@ static void warn(const json_t *result)
 	const char *unkept = ctl_text(result, "unkept");
 	if (ctl_text(result, "mode")[0])
 		fputs("tiergatectl: mode is observe: nothing is denied, this neither\n", stderr);
+	json_int_t elsewhere = json_integer_value(json_object_get(result, "elsewhere"));
+	if (elsewhere)
+		fprintf(stderr,
+			"tiergatectl: %lld of the sessions there have addresses in other networks, "
+			"such "
+			"as %s, which stay as they are; lock these networks down, too\n",
+			(long long)elsewhere, ctl_text(result, "elsewhere_one"));
 	if (unkept[0])
 		fprintf(stderr,
 			"tiergatectl: it could not be kept (%s): a restart will forget it; look at "

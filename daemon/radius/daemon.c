@@ -81,6 +81,8 @@ static enum daemon_answer ask_once(struct daemon *d, const char *command, json_t
 		did = DAEMON_DONE;
 	else if (code && strcmp(code, "not-found") == 0)
 		did = DAEMON_NOT_FOUND;
+	else if (code && strcmp(code, "blocked") == 0)
+		did = DAEMON_BLOCKED;
 	else
 		LOG_LIMITED(log_warn, now, "the daemon refuses %s: %s", command, code ? code : "?");
 	json_decref(answer);

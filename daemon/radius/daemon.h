@@ -6,6 +6,7 @@
 enum daemon_answer {
 	DAEMON_DONE,
 	DAEMON_NOT_FOUND, /* no such tier, no such session */
+	DAEMON_BLOCKED,   /* an operator lets the user not sign in */
 	DAEMON_REFUSED,   /* its table is full */
 	DAEMON_AWAY,
 };

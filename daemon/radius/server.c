@@ -52,7 +52,8 @@ static enum accounting_result result_of(enum daemon_answer answer)
 {
 	switch (answer) {
 	case DAEMON_DONE: return ACCOUNTING_DONE;
-	case DAEMON_NOT_FOUND: return ACCOUNTING_ENDED;
+	case DAEMON_NOT_FOUND:
+	case DAEMON_BLOCKED: return ACCOUNTING_ENDED;
 	case DAEMON_REFUSED: return ACCOUNTING_FULL;
 	case DAEMON_AWAY: break;
 	}
@@ -64,8 +65,10 @@ static enum accounting_result daemon_open(void *ctx, const struct address *a, co
 {
 	struct radius_server *s = ctx;
 	enum daemon_answer answer = daemon_login(s->daemon, a, user, tier, mac, clock_now());
-	/* The policy has no such tier. */
-	return answer == DAEMON_NOT_FOUND ? ACCOUNTING_NO_TIER : result_of(answer);
+	/* The policy has no such tier, or an operator has blocked the user: both are answered, so
+	 * that the NAS does not take this server for a dead one. */
+	bool none = answer == DAEMON_NOT_FOUND || answer == DAEMON_BLOCKED;
+	return none ? ACCOUNTING_NO_TIER : result_of(answer);
 }
 
 static enum accounting_result daemon_join(void *ctx, const struct address *with,
@@ -212,7 +215,9 @@ static void told(struct radius_server *s, const struct datagram *d, enum account
 	else if (result == ACCOUNTING_NO_USER)
 		SAY(now, d, "a session without a user name, or with one that cannot be one");
 	else if (result == ACCOUNTING_NO_TIER)
-		SAY(now, d, "a session for which nothing says a tier of the policy");
+		SAY(now, d,
+		    "a session for which nothing says a tier of the policy, or whose user is "
+		    "blocked");
 	else if (result == ACCOUNTING_FULL)
 		SAY(now, d, "a session too many");
 }

@@ -34,8 +34,9 @@ def test_segment(lab):
         made = {}
         cut(lab, "lockdown", goes, lambda: made.update(
             shut(lab, "--segment", ROOM, "--only", "good", "--for", "1h")))
-        for f in stays:  # IPv6 is another segment
+        for f in stays:  # IPv6 is another segment, which is said
             f.ask()
+        equal((made["elsewhere"], made["elsewhere_one"]), (1, V6))
         equal((made["whom"], made["only"], made["by"]), (f"segment {ROOM}", ["good"], "root"))
         check(covered(lab, V4, GOOD) and not covered(lab, V4) and covered(lab, V6))
         record = lab.record(**{"rule.name": "lockdown", "event.action": "deny"})

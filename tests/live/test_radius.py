@@ -246,6 +246,20 @@ def test_tiers(lab):
     check(nas.send("Stop", "t2"))
 
 
+def test_blocked(lab):
+    "who is blocked is not signed in, the NAS is answered and others are served; the next report after the block signs in"
+    nas = Nas(lab)
+    equal(lab.ctl("block", "ann").returncode, 0)
+    check(nas.send("Start", "b1", "ann"))
+    equal(who(lab), None, "who, blocked")
+    check(nas.send("Interim-Update", "b1", "ann", Acct_Session_Time=1))
+    equal(who(lab), None, "who, blocked, by a report")
+    equal(lab.ctl("unblock", "ann").returncode, 0)
+    check(nas.send("Interim-Update", "b1", "ann", Acct_Session_Time=2))
+    equal(who(lab), "ann", "who, when it is over")
+    check(nas.send("Stop", "b1", "ann"))
+
+
 NAMES = ["DESK\\\\ann", "ann@example.org", "host/pc-7.example.org", "PC-7$", "Ann Smith", "a:b=c", "Ана Петрова",
          "a%s<b>&'", "x" * 63]
 

@@ -327,7 +327,6 @@ static void shuts_for_a_while(void **state)
 					    "\"for\":\"2h\"}");
 	assert_string_equal(member(made, "whom"), "segment 10.9.0.0/16");
 	assert_null(json_object_get(made, "unkept"));
-	json_decref(made);
 	const struct lockdown *l = &f.lockdowns.item[0];
 	assert_int_equal(f.lockdowns.count, 1);
 	assert_int_equal(l->until - l->since, 7200 * NS_PER_S);
@@ -339,6 +338,18 @@ static void shuts_for_a_while(void **state)
 	assert_string_equal(f.act.by, l->by);
 	assert_string_equal(f.act.policy, snapshot_digest(f.snapshot));
 	assert_non_null(strstr(f.act.detail, "segment 10.9.0.0/16, 1, only social, until 2"));
+	assert_null(json_object_get(made, "elsewhere"));
+	json_decref(made);
+	done(fd, ID
+	     "\"command\":\"login\",\"address\":\"10.9.0.7\",\"user\":\"bea\",\"tier\":\"press\"}");
+	done(fd, ID "\"command\":\"add\",\"with\":\"10.9.0.7\",\"address\":\"fd00::7\"}");
+	done(fd, ID
+	     "\"command\":\"login\",\"address\":\"fd00::8\",\"user\":\"cyd\",\"tier\":\"press\"}");
+	made = granted(fd, LOCKDOWN ",\"segment\":\"10.9.0.0/16\"}");
+	assert_int_equal(json_integer_value(json_object_get(made, "elsewhere")), 1);
+	assert_string_equal(member(made, "elsewhere_one"), "fd00::7");
+	json_decref(made);
+	done(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":2}");
 	f.lock_fails = -ENOSPC;
 	made = granted(fd, LOCKDOWN ",\"tier\":\"press\"}");
 	assert_non_null(strstr(member(made, "unkept"), "space"));
