@@ -184,7 +184,7 @@ static void reopened(const struct rules *r, FILE *to)
 	chain(to, "reopened", NULL, NULL);
 	reverse_path(r, to);
 	rule(to, "ct direction reply accept");
-	rule(to, "meta l4proto tcp goto undecided");
+	rule(to, "tcp flags & (syn | ack) == syn goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0x80 == 0x80 goto undecided");
 	rule(to, "meta l4proto udp @th,64,8 & 0xf0 == 0x10 goto undecided");
 	rule(to, "meta l4proto udp meta length >= 2400 goto undecided");
@@ -192,12 +192,13 @@ static void reopened(const struct rules *r, FILE *to)
 	end(to);
 }
 
-/* Most of all packets: a segment that conntrack takes for this flow's, by its numbers. The reverse
- * path is not asked for each of them: see rules_iptables.c. */
+/* Most of all packets: a server's segments, and a client's that only acknowledge. The reverse path
+ * is not asked for each of these: see rules_iptables.c. */
 static void allowed(const struct rules *r, FILE *to)
 {
 	chain(to, "allowed", NULL, NULL);
-	rule(to, "tcp flags & (syn | ack) != syn accept");
+	rule(to, "tcp flags & (syn | ack) != syn ct direction reply accept");
+	rule(to, "tcp flags & (syn | ack) != syn jump empty");
 	inside(r, to, "iifname", "goto reopened");
 	rule(to, "accept");
 	end(to);
