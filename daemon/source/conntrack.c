@@ -9,8 +9,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
-#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -46,31 +46,36 @@ static bool has_ports(uint8_t transport)
 	       transport == IPPROTO_DCCP || transport == IPPROTO_UDPLITE;
 }
 
-/* The entry that has the key as its tuple of one direction: the original one, or the other where
- * the server sent first. */
-static struct nf_conntrack *entry_of(const struct flow_key *key, bool original)
+/* The kernel wants an echo's id, type and code, which no key has: it is told some that find no
+ * entry. */
+static void put_echo(struct nlmsghdr *m, bool six)
 {
-	struct nf_conntrack *ct = nfct_new();
-	if (!ct)
-		return NULL;
-#define SET(type, name, value)                                                                     \
-	nfct_set_attr##type(ct, original ? ATTR_ORIG_##name : ATTR_REPL_##name, value)
-	if (address_is4(&key->client)) {
-		SET(_u8, L3PROTO, AF_INET);
-		SET(, IPV4_SRC, key->client.bytes + 12);
-		SET(, IPV4_DST, key->server.bytes + 12);
-	} else {
-		SET(_u8, L3PROTO, AF_INET6);
-		SET(, IPV6_SRC, key->client.bytes);
-		SET(, IPV6_DST, key->server.bytes);
-	}
-	SET(_u8, L4PROTO, key->transport);
+	mnl_attr_put_u16(m, six ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, 0);
+	mnl_attr_put_u8(m, six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, 0);
+	mnl_attr_put_u8(m, six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, 0);
+}
+
+/* Names the entry that has the key as its tuple of one direction: the original one
+ * (CTA_TUPLE_ORIG), or the other where the server sent first. */
+static void put_tuple(struct nlmsghdr *m, uint16_t direction, const struct flow_key *key)
+{
+	bool four = address_is4(&key->client);
+	size_t skip = four ? 12 : 0;
+	struct nlattr *tuple = mnl_attr_nest_start(m, direction);
+	struct nlattr *part = mnl_attr_nest_start(m, CTA_TUPLE_IP);
+	mnl_attr_put(m, four ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, 16 - skip, key->client.bytes + skip);
+	mnl_attr_put(m, four ? CTA_IP_V4_DST : CTA_IP_V6_DST, 16 - skip, key->server.bytes + skip);
+	mnl_attr_nest_end(m, part);
+	part = mnl_attr_nest_start(m, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(m, CTA_PROTO_NUM, key->transport);
 	if (has_ports(key->transport)) {
-		SET(_u16, PORT_SRC, htons(key->client_port));
-		SET(_u16, PORT_DST, htons(key->server_port));
+		mnl_attr_put_u16(m, CTA_PROTO_SRC_PORT, htons(key->client_port));
+		mnl_attr_put_u16(m, CTA_PROTO_DST_PORT, htons(key->server_port));
 	}
-#undef SET
-	return ct;
+	if (key->transport == IPPROTO_ICMP || key->transport == IPPROTO_ICMPV6)
+		put_echo(m, key->transport == IPPROTO_ICMPV6);
+	mnl_attr_nest_end(m, part);
+	mnl_attr_nest_end(m, tuple);
 }
 
 /* --- ends ---------------------------------------------------------------------------------- */
@@ -144,12 +149,15 @@ static int carry_out(struct mnl_socket *s, const struct nlmsghdr *m)
 }
 
 /* The probes are outside both windows: a strict conntrack would neither know nor translate them. */
-static void be_liberal(struct nf_conntrack *ct)
+static void put_liberal(struct nlmsghdr *m)
 {
-	nfct_set_attr_u8(ct, ATTR_TCP_FLAGS_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
-	nfct_set_attr_u8(ct, ATTR_TCP_MASK_ORIG, IP_CT_TCP_FLAG_BE_LIBERAL);
-	nfct_set_attr_u8(ct, ATTR_TCP_FLAGS_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
-	nfct_set_attr_u8(ct, ATTR_TCP_MASK_REPL, IP_CT_TCP_FLAG_BE_LIBERAL);
+	const struct nf_ct_tcp_flags both = {IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
+	struct nlattr *info = mnl_attr_nest_start(m, CTA_PROTOINFO);
+	struct nlattr *tcp = mnl_attr_nest_start(m, CTA_PROTOINFO_TCP);
+	mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof both, &both);
+	mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof both, &both);
+	mnl_attr_nest_end(m, tcp);
+	mnl_attr_nest_end(m, info);
 }
 
 struct change {
@@ -159,20 +167,14 @@ struct change {
 };
 
 static int change_by(struct conntrack *c, const struct flow_key *key, const struct change *what,
-		     bool original)
+		     uint16_t direction)
 {
 	char bytes[MESSAGE_MAX];
 	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6;
 	struct nlmsghdr *m = command(bytes, what->type, NLM_F_ACK, family, ++c->sequence);
-	struct nf_conntrack *ct = entry_of(key, original);
-	if (!ct)
-		return -ENOMEM;
+	put_tuple(m, direction, key);
 	if (what->liberal)
-		be_liberal(ct);
-	int built = nfct_nlmsg_build(m, ct);
-	nfct_destroy(ct);
-	if (built < 0)
-		return -EINVAL;
+		put_liberal(m);
 	if (what->mark) {
 		mnl_attr_put_u32(m, CTA_MARK, htonl(*what->mark));
 		mnl_attr_put_u32(m, CTA_MARK_MASK, htonl(c->o.mark_mask));
@@ -182,8 +184,8 @@ static int change_by(struct conntrack *c, const struct flow_key *key, const stru
 
 static int change(struct conntrack *c, const struct flow_key *key, const struct change *what)
 {
-	int error = change_by(c, key, what, true);
-	return error == -ENOENT && change_by(c, key, what, false) == 0 ? 0 : error;
+	int error = change_by(c, key, what, CTA_TUPLE_ORIG);
+	return error == -ENOENT ? change_by(c, key, what, CTA_TUPLE_REPLY) : error;
 }
 
 int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v)
@@ -222,12 +224,9 @@ static int ask(struct mnl_socket *s, uint32_t sequence, const struct flow_key *k
 	char bytes[MESSAGE_MAX];
 	uint8_t family = address_is4(&key->client) ? AF_INET : AF_INET6;
 	struct nlmsghdr *m = command(bytes, IPCTNL_MSG_CT_GET, NLM_F_ACK, family, sequence);
-	struct nf_conntrack *ct = entry_of(key, true);
-	bool built = ct && nfct_nlmsg_build(m, ct) >= 0;
-	if (ct)
-		nfct_destroy(ct);
-	if (!built || mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
-		return -EINVAL;
+	put_tuple(m, CTA_TUPLE_ORIG, key);
+	if (mnl_socket_sendto(s, m, m->nlmsg_len) < 0)
+		return -errno;
 	return netlink_dump(mnl_socket_get_fd(s), sequence, on, ctx);
 }
 

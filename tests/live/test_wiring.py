@@ -893,6 +893,12 @@ def test_cleared(lab):
             a.recv(100)
             equal(len(worker.packets(sport=port, flags="18")), 2, "data packets that came up")
             remark(lab, "allowed", source, s, port=4445, expect=1)
+            done = lab.run("gateway", BUILD / "live/conntrack_probe", hex(MASK), 0, "mark", "pending", 6, peer(source),
+                           4444, source, port, check_exit=False)  # as one that the server began is named
+            equal(done.returncode, 0, "by its other direction: " + done.stderr)
+            s.sendall(b"four")
+            a.recv(100)
+            equal(len(worker.packets(sport=port, flags="18")), 3, "data packets that came up")
             s.close(), a.close(), l.close()
 
 
