@@ -19,7 +19,9 @@
 #define NS_PER_MS  INT64_C(1000000)
 #define NS_PER_S   (1000 * NS_PER_MS)
 #define QUIET      (60 * NS_PER_S) /* so long without a loss, and the next one is a first one */
-#define PAUSE_MAX  (64 * NS_PER_S)
+#define STEPS      8               /* of a firewall's restart, at most */
+#define STEP_PAUSE (500 * NS_PER_MS)
+#define PAUSE_MAX  (8 * NS_PER_S)
 #define LINKS_EACH (30 * NS_PER_S) /* should a notice be lost */
 #define FRESH_WAIT (300 * NS_PER_MS)
 
@@ -41,6 +43,7 @@ struct watch {
 	bool known, printed; /* name and backend, print */
 	unsigned times;      /* put back in a row */
 	int64_t last_back, next_look, next_links;
+	int64_t due;    /* what waits for a pause to be put back; 0: nothing does */
 	bool seen_loss; /* said and counted */
 	uint64_t last[RULESET_COUNTS], before[RULESET_COUNTS];
 
@@ -58,9 +61,14 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+/* A firewall that starts anew takes rules away in several steps, and an administrator may have it
+ * do so several times: that is no fight, and each pause is one in which traffic passes undecided.
+ */
 int64_t watch_pause(unsigned times)
 {
-	int64_t pause = times == 0 ? 0 : NS_PER_S << (times < 7 ? times - 1 : 6);
+	if (times < STEPS)
+		return times ? STEP_PAUSE : 0;
+	int64_t pause = NS_PER_S << (times - STEPS < 3 ? times - STEPS : 3);
 	return pause < PAUSE_MAX ? pause : PAUSE_MAX;
 }
 
@@ -72,22 +80,32 @@ static bool same_name(const struct rules_name *a, const struct rules_name *b)
 	       strcmp(a->policy, b->policy) == 0;
 }
 
+static void know(struct watch *w, const struct ruleset *r)
+{
+	w->known = true;
+	w->name = r->name;
+	w->backend = r->nft ? WIRING_NFT : WIRING_IPTABLES;
+}
+
 /* The first good look at rules of a name tells what they are: that their number is right was looked
- * at, and later a change of any is seen. */
+ * at, and later a change of any is seen. Rules of this configuration that are not whole at the
+ * first look, as another firewall began between `wiring up` and the daemon, are known by their
+ * name. */
 static enum wiring_state judge(struct watch *w, const struct ruleset *r,
 			       uint64_t counts[static RULESET_COUNTS], char text[static 256])
 {
 	enum wiring_state state = wiring_judge(w->config, r, counts, text);
+	if (state == WIRING_DAMAGED && r->named && !w->known)
+		know(w, r);
 	if (state != WIRING_GOOD)
 		return state;
 	if (w->printed && same_name(&w->name, &r->name) && w->print != r->print) {
 		snprintf(text, 256, "a rule of ours was changed");
 		return WIRING_DAMAGED;
 	}
-	w->known = w->printed = true;
-	w->name = r->name;
+	know(w, r);
+	w->printed = true;
 	w->print = r->print;
-	w->backend = r->nft ? WIRING_NFT : WIRING_IPTABLES;
 	return WIRING_GOOD;
 }
 
@@ -136,8 +154,10 @@ static void put_back(struct watch *w, struct watch_state *to, int64_t now)
 {
 	struct errors errors = {0};
 	int64_t pause = now - w->last_back > QUIET ? 0 : watch_pause(w->times);
-	if (now < w->last_back + pause)
+	if (now < w->last_back + pause) {
+		w->due = w->last_back + pause;
 		return;
+	}
 	w->times = now - w->last_back > QUIET ? 1 : w->times + 1;
 	w->last_back = now;
 	bool ok = wiring_restore(w->config, w->backend, &w->name, &errors);
@@ -156,8 +176,8 @@ static void put_back(struct watch *w, struct watch_state *to, int64_t now)
 	}
 	if (w->times > 1)
 		log_warn("put back %u times now, each within a minute of the last: another program "
-			 "takes them away; the next time after %lld s",
-			 w->times, (long long)(watch_pause(w->times) / NS_PER_S));
+			 "takes them away; the next time after %.1f s",
+			 w->times, (double)watch_pause(w->times) / (double)NS_PER_S);
 	errors_deinit(&errors);
 }
 
@@ -165,6 +185,7 @@ static void put_back(struct watch *w, struct watch_state *to, int64_t now)
 static void look_at_rules(struct watch *w, struct watch_state *to, int64_t now)
 {
 	int lock = wiring_lock(w->config, false);
+	w->due = 0;
 	if (lock == -EWOULDBLOCK)
 		return;
 	enum wiring_state state = look_once(w, to);
@@ -250,6 +271,16 @@ static void rest(const struct watch *w)
 		nanosleep(&t, NULL);
 }
 
+/* Until the next look of its own accord; ms. */
+static int left_to_look(const struct watch *w)
+{
+	int64_t now = now_ns(), left = (w->next_look - now) / NS_PER_MS;
+	int64_t wanted = w->due ? (w->due - now) / NS_PER_MS + 1 : 1000;
+	if (wanted > 1000)
+		wanted = 1000;
+	return (int)(left > wanted ? left : wanted > 0 ? wanted : 0);
+}
+
 static void *run(void *arg)
 {
 	struct watch *w = arg;
@@ -262,8 +293,7 @@ static void *run(void *arg)
 			[ASKED] = {w->asked, POLLIN, 0},
 		};
 		eventfd_t count;
-		int64_t left = (w->next_look - now_ns()) / NS_PER_MS;
-		poll(p, SOURCES, left > 1000 ? (int)left : 1000);
+		poll(p, SOURCES, left_to_look(w));
 		if (p[ASKED].revents)
 			eventfd_read(w->asked, &count);
 		else if (p[RULES].revents || p[LINKS].revents)

@@ -130,13 +130,29 @@ def test_own_changes(lab):
         equal((rules["lost"], rules["put_back"]), (0, 0), lab.log())
 
 
+def test_before_the_daemon(lab):
+    "rules that another program has damaged before the daemon began are put back by it"
+    lab.configure()
+    with contextlib.ExitStack() as undo:
+        undo.callback(gw, lab, "nft flush ruleset")
+        undo.callback(lab.stop)
+        for damage in ("iptables -I FORWARD -j ACCEPT", "ip6tables -t mangle -F TIERGATE-INSIDE"):
+            lab.wire()
+            gw(lab, damage)
+            lab.start(wire=False)
+            in_place(lab)
+            closed(lab)
+            equal(lab.status()["rules"]["put_back"], 1, damage)
+            lab.stop()
+
+
 def test_fight(lab):
     "two programs that fight over the rules: pauses that grow, and a word in the log"
     with gateway(lab):
         for n in range(1, 4):
             gw(lab, "nft flush ruleset")
             wait_for(lambda: lab.status()["rules"]["put_back"] == n, 20, f"put back, {n}: {lab.log()}")  # noqa: B023
-        check("put back 3 times now" in lab.log() and "the next time after 4 s" in lab.log(), lab.log())
+        check("put back 3 times now" in lab.log() and "the next time after 0.5 s" in lab.log(), lab.log())
         check("another program takes them away" in lab.log(), lab.log())
         in_place(lab)
         closed(lab)

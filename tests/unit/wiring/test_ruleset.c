@@ -111,10 +111,10 @@ static void removes_its_own(void **state)
 
 static void pauses_grow(void **state)
 {
-	static const int seconds[] = {0, 1, 2, 4, 8, 16, 32, 64, 64, 64};
-	for (unsigned i = 0; i < sizeof seconds / sizeof *seconds; i++)
-		assert_int_equal(watch_pause(i), seconds[i] * INT64_C(1000000000));
-	assert_int_equal(watch_pause(UINT32_MAX), INT64_C(64000000000));
+	static const int tenths[] = {0, 5, 5, 5, 5, 5, 5, 5, 10, 20, 40, 80, 80, 80};
+	for (unsigned i = 0; i < sizeof tenths / sizeof *tenths; i++)
+		assert_int_equal(watch_pause(i), tenths[i] * INT64_C(100000000));
+	assert_int_equal(watch_pause(UINT32_MAX), INT64_C(8000000000));
 }
 
 int main(void)
