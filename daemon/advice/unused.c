@@ -57,6 +57,8 @@ static bool excepts(const struct config *c, const char *site)
 	return false;
 }
 
+/* What takes a flow out of a site, too, is used where no line decides by the site: an exception,
+ * and what is shared, as that is not of a deny line's site though a wider entry is. */
 static void take_site(struct unused *u, const struct config_site *site)
 {
 	bool by_any = excepts(u->p->config, site->name);
@@ -64,8 +66,9 @@ static void take_site(struct unused *u, const struct config_site *site)
 		for (size_t i = 0; i < site->list[l].count; i++) {
 			const struct site_entry *e = &site->list[l].item[i];
 			u->used = array_grow(u->used, &u->used_count, sizeof *u->used);
-			u->used[u->used_count - 1] = (struct used){
-				e, site, &site->list[l], NEVER, by_any || e->kind == SITE_NOT_TREE};
+			u->used[u->used_count - 1] =
+				(struct used){e, site, &site->list[l], NEVER,
+					      by_any || e->kind == SITE_NOT_TREE || e->shared};
 			if (e->kind == SITE_NETWORK) {
 				u->networks = array_grow(u->networks, &u->network_count,
 							 sizeof *u->networks);

@@ -187,10 +187,35 @@ static void by_hand(void **state)
 	build_free(&c);
 }
 
+/* "~=a.x" keeps a shared name out of a deny line's "x": the record that a line for "*" allows needs
+ * it, though no line decides by its site. */
+static void shared_keeps_from_a_deny_line(void **state)
+{
+	struct config c = {0};
+	struct errors errors = {0};
+	build_tier(&c, "t0", "", 0, 0);
+	build_site(&c, "s0", "x ~=a.x ~=b.x");
+	build_site(&c, "s1", "203.0.113.0/24 ~203.0.113.7");
+	build_line(&c, ALLOW, "t0", "*", "tcp/443");
+	build_line(&c, DENY, "t0", "s0 s1", "tcp/443");
+	struct policy p = {&c, snapshot_compile(&c, &errors)};
+	struct unused *u = unused_new(&p);
+	feed(u, NOW, "t0", "a.x", "198.51.100.1");
+	feed(u, NOW, "t0", "c.x", "198.51.100.1"); /* denied */
+	feed(u, NOW, "t0", NULL, "203.0.113.7");
+	feed(u, NOW, "t0", NULL, "203.0.113.8"); /* denied */
+	dumps_to(unused_entries(u, NOW),
+		 "[{\"site\":\"s0\",\"list\":\"t.sites\",\"line\":0,\"entry\":\"~=b.x\"}]");
+	unused_free(u);
+	snapshot_free(p.snapshot);
+	build_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_hand),
+		cmocka_unit_test(shared_keeps_from_a_deny_line),
 		cmocka_unit_test(unused_can_be_taken_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* random_policy: small policies and flows of few names, so that all of them meet. */
 #pragma once
+#include "base/zone.h"
 #include "policy/build.h"
 #include "random.h"
 
@@ -60,7 +61,7 @@ static inline void random_line(struct config *c, bool deny)
 {
 	static const char *const ports[] = {"", "", "tcp/443", "udp/1-1000 tcp/80",
 					    "tcp/0-65535 udp/0-65535"};
-	static const char *const when[] = {"office", "night", "work"};
+	static const char *const when[] = {"office", "night", "work", "term", "breaks", "camp"};
 	char tiers[64];
 	strcpy(tiers, some(tier_names, 4, true));
 	struct config_line *l = build_line(c, deny, tiers, some(site_names, 5, true), PICK(ports));
@@ -70,6 +71,55 @@ static inline void random_line(struct config *c, bool deny)
 	l->expires = chance(15) ? NOW + (int64_t)random_below(3) - 1 : 0;
 	l->evidence = chance(50) ? CONFIG_EVIDENCE_UNSET : random_below(5);
 	l->mismatch = random_below(3);
+}
+
+#define TODAY (NOW / NS_PER_S / DAY_S)
+
+/* Dates about the two weeks that are looked at, and now and then times. */
+static inline void random_dates(struct config_dates *d)
+{
+	for (uint32_t n = random_below(4); n; n--) {
+		int64_t day = TODAY - 3 + random_below(18);
+		*GROW(d->day, d->days) = (struct span){day, day + 1 + random_below(3)};
+	}
+	for (uint32_t n = chance(40) ? random_below(3) : 0; n; n--) {
+		int64_t at = NOW / NS_PER_S + ((int64_t)random_below(14 * 48) - 48) * 1800;
+		*GROW(d->time, d->times) =
+			(struct span){at, at + 1800 * (1 + (int64_t)random_below(50))};
+	}
+	d->days = spans_join(d->day, d->days);
+	d->times = spans_join(d->time, d->times);
+}
+
+/* Of dates alone or of hours on them. */
+static inline struct config_schedule *random_dated(struct config *c, const char *name)
+{
+	build_schedule(c, name, chance(50) ? 0x7f : 0x2d, 0, 1440, "UTC");
+	struct config_schedule *s = &c->schedules[c->schedule_count - 1];
+	s->dated = true;
+	random_dates(&s->dates);
+	if (chance(50)) {
+		s->hours_count = 2;
+		s->hours[0] = (struct config_hours){540, 780};
+		s->hours[1] = (struct config_hours){1200, chance(50) ? 90 : 1380};
+	}
+	return s;
+}
+
+static inline void random_schedules(struct config *c)
+{
+	build_schedule(c, "office", 0x1f, 480, 1080, "UTC");
+	build_schedule(c, "night", 0x7f, 1320, 360, "UTC");
+	build_schedule(c, "work", 0x1f, 480, 1080, "UTC");
+	build_schedule(c, "lunch", 0x7f, 720, 780, "UTC");
+	c->schedules[2].not_within = strdup("lunch");
+	random_dated(c, "breaks");
+	build_schedule(c, "term", 0x1f, 480, 1080, "UTC");
+	c->schedules[5].except = build_words(chance(50) ? "breaks" : "breaks lunch");
+	random_dates(&c->schedules[5].except_dates);
+	struct config_schedule *camp = random_dated(c, "camp");
+	if (chance(50))
+		random_dates(&camp->except_dates);
 }
 
 static inline void random_config(struct config *c)
@@ -82,11 +132,7 @@ static inline void random_config(struct config *c)
 	}
 	for (size_t i = 0; i < 5; i++)
 		random_site(c, site_names[i]);
-	build_schedule(c, "office", 0x1f, 480, 1080, "UTC");
-	build_schedule(c, "night", 0x7f, 1320, 360, "UTC");
-	build_schedule(c, "work", 0x1f, 480, 1080, "UTC");
-	build_schedule(c, "lunch", 0x7f, 720, 780, "UTC");
-	c->schedules[2].not_within = strdup("lunch");
+	random_schedules(c);
 	for (uint32_t n = random_below(6); n; n--)
 		random_line(c, ALLOW);
 	for (uint32_t n = random_below(3); n; n--)

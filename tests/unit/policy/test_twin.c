@@ -118,6 +118,53 @@ static bool excepted(const struct config *c, const struct config_line *l, bool d
 	return false;
 }
 
+static const struct config_schedule *schedule_named(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->schedule_count; i++)
+		if (strcmp(c->schedules[i].name, name) == 0)
+			return &c->schedules[i];
+	return NULL;
+}
+
+static bool span_has(const struct span *s, size_t count, int64_t at)
+{
+	for (size_t i = 0; i < count; i++)
+		if (s[i].from <= at && at < s[i].to)
+			return true;
+	return false;
+}
+
+/* Within one range of hours that begins on a day. */
+static bool hours_on(const struct config_hours *h, int64_t day, int64_t second)
+{
+	int64_t from = day * 86400 + h->from * 60, to = day * 86400 + h->to * 60;
+	return second >= from && second < to + (h->to <= h->from ? 86400 : 0);
+}
+
+/* A schedule as its own words have it, all of them in UTC; but for what it excepts. */
+static bool on_itself(const struct config_schedule *s, int64_t second)
+{
+	int64_t today = second / 86400;
+	for (int64_t day = today - 1; day <= today; day++)
+		for (size_t i = 0; i < s->hours_count; i++)
+			if (s->days >> (day + 3) % 7 & 1 && hours_on(&s->hours[i], day, second) &&
+			    (!s->dated || span_has(s->dates.day, s->dates.days, day) ||
+			     span_has(s->dates.time, s->dates.times, second)))
+				return true;
+	return false;
+}
+
+static bool on(const struct config *c, const struct config_schedule *s, int64_t second)
+{
+	const struct config_dates *not = &s->except_dates;
+	bool off = s->not_within && on_itself(schedule_named(c, s->not_within), second);
+	for (size_t i = 0; i < s->except.count; i++)
+		off |= on_itself(schedule_named(c, s->except.item[i]), second);
+	off |= span_has(not ->day, not ->days, second / 86400) ||
+	       span_has(not ->time, not ->times, second);
+	return on_itself(s, second) && !off;
+}
+
 static bool line_open(const struct config *c, const struct config_line *l, bool deny,
 		      const struct facts *f, int64_t now)
 {
@@ -132,13 +179,7 @@ static bool line_open(const struct config *c, const struct config_line *l, bool 
 	for (size_t i = 0; i < (l->port_count ? l->port_count : 3); i++)
 		port |= p[i].transport == f->transport && p[i].first <= f->port &&
 			f->port <= p[i].last;
-	int64_t minute = now / NS_PER_S / 60 % 1440, day = now / NS_PER_S / 86400;
-	bool weekday = (day + 3) % 7 < 5;
-	bool time = !l->when ||
-		    (strcmp(l->when, "night") == 0 ? minute >= 1320 || minute < 360
-						   : weekday && minute >= 480 && minute < 1080);
-	if (l->when && strcmp(l->when, "work") == 0)
-		time &= minute < 720 || minute >= 780;
+	bool time = !l->when || on(c, schedule_named(c, l->when), now / NS_PER_S);
 	return tier && port && time && (!l->expires || now < l->expires);
 }
 
