@@ -9,27 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEVER INT64_MIN
-
-struct used {
-	const struct site_entry *entry;
-	const struct config_site *site;
-	const struct site_list *list;
-	int64_t last;
-	bool by_any; /* any flow to it is a hit, whatever decided */
-};
-
 struct unused {
 	const struct policy *p;
-	int64_t *lines;    /* the last hit of each */
-	struct used *used; /* entries, site by site and list by list */
-	size_t used_count;
-	size_t *by_host; /* of names, ascending by them */
-	size_t host_count;
-	size_t *networks; /* of networks */
-	size_t network_count;
+	struct counted *counted;
 	uint64_t records;
 	int64_t first;
+	const struct hits *hits; /* a daemon's, or NULL: by records */
+	size_t new, unknown;
 };
 
 static size_t line_count(const struct policy *p)
@@ -37,61 +23,12 @@ static size_t line_count(const struct policy *p)
 	return p->config->allow_count + p->config->deny_count;
 }
 
-static int by_host(const void *a, const void *b, void *used)
-{
-	const struct used *all = used;
-	return strcmp(all[*(const size_t *)a].entry->host.text,
-		      all[*(const size_t *)b].entry->host.text);
-}
-
-/* A site for which some line does not hold: what is of it matters to flows that no line decides. */
-static bool excepts(const struct config *c, const char *site)
-{
-	for (size_t i = 0; i < c->allow_count + c->deny_count; i++) {
-		const struct config_line *l =
-			i < c->allow_count ? &c->allow[i] : &c->deny[i - c->allow_count];
-		for (size_t k = 0; k < l->except.count; k++)
-			if (strcmp(l->except.item[k], site) == 0)
-				return true;
-	}
-	return false;
-}
-
-/* What takes a flow out of a site, too, is used where no line decides by the site: an exception,
- * and what is shared, as that is not of a deny line's site though a wider entry is. */
-static void take_site(struct unused *u, const struct config_site *site)
-{
-	bool by_any = excepts(u->p->config, site->name);
-	for (size_t l = 0; l < site->count; l++)
-		for (size_t i = 0; i < site->list[l].count; i++) {
-			const struct site_entry *e = &site->list[l].item[i];
-			u->used = array_grow(u->used, &u->used_count, sizeof *u->used);
-			u->used[u->used_count - 1] =
-				(struct used){e, site, &site->list[l], NEVER,
-					      by_any || e->kind == SITE_NOT_TREE || e->shared};
-			if (e->kind == SITE_NETWORK) {
-				u->networks = array_grow(u->networks, &u->network_count,
-							 sizeof *u->networks);
-				u->networks[u->network_count - 1] = u->used_count - 1;
-				continue;
-			}
-			u->by_host = array_grow(u->by_host, &u->host_count, sizeof *u->by_host);
-			u->by_host[u->host_count - 1] = u->used_count - 1;
-		}
-}
-
 struct unused *unused_new(const struct policy *p)
 {
 	struct unused *u = must(calloc(1, sizeof *u));
 	u->p = p;
 	u->first = INT64_MAX;
-	u->lines = must(calloc(line_count(p) + 1, sizeof *u->lines));
-	for (size_t i = 0; i < line_count(p); i++)
-		u->lines[i] = NEVER;
-	for (size_t s = 0; s < p->config->site_count; s++)
-		take_site(u, &p->config->sites[s]);
-	if (u->host_count)
-		qsort_r(u->by_host, u->host_count, sizeof *u->by_host, by_host, u->used);
+	u->counted = must(counted_new(p->config, 1, SIZE_MAX));
 	return u;
 }
 
@@ -99,75 +36,12 @@ void unused_free(struct unused *u)
 {
 	if (!u)
 		return;
-	free(u->lines);
-	free(u->used);
-	free(u->by_host);
-	free(u->networks);
+	counted_free(u->counted);
 	free(u);
-}
-
-/* ---- records ---- */
-
-static size_t find(const struct unused *u, const char *name)
-{
-	size_t low = 0, high = u->host_count;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (strcmp(u->used[u->by_host[middle]].entry->host.text, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static void hit(struct used *e, int64_t time)
-{
-	if (time > e->last)
-		e->last = time;
-}
-
-/* Whether a longer name of the host, or this one, is an entry of the site. */
-static bool said(const struct unused *u, const struct config_site *site, const struct host *host,
-		 const char *until)
-{
-	for (const char *name = host->text; name < until; name = strchr(name, '.') + 1)
-		for (size_t i = find(u, name); i < u->host_count; i++) {
-			const struct used *e = &u->used[u->by_host[i]];
-			if (strcmp(e->entry->host.text, name) != 0)
-				break;
-			if (e->site == site && (e->entry->kind != SITE_EXACT || name == host->text))
-				return true;
-		}
-	return false;
-}
-
-static void hit_names(struct unused *u, const struct decision *d, const struct config_site *site)
-{
-	for (const char *name = d->host.len ? d->host.text : NULL; name;
-	     name = strchr(name, '.') ? strchr(name, '.') + 1 : NULL)
-		for (size_t i = find(u, name); i < u->host_count; i++) {
-			struct used *e = &u->used[u->by_host[i]];
-			if (strcmp(e->entry->host.text, name) != 0)
-				break;
-			if ((e->entry->kind != SITE_EXACT || name == d->host.text) &&
-			    (e->by_any || e->site == site) && !said(u, e->site, &d->host, name))
-				hit(e, d->time);
-		}
-}
-
-static void hit_networks(struct unused *u, const struct decision *d, const struct config_site *site)
-{
-	for (size_t i = 0; i < u->network_count; i++) {
-		struct used *e = &u->used[u->networks[i]];
-		if ((e->by_any || e->site == site) && network_has(&e->entry->network, &d->server))
-			hit(e, d->time);
-	}
 }
 
 void unused_record(struct unused *u, const struct decision *d)
 {
-	const struct config *c = u->p->config;
 	if (d->kind != DECISION_DECIDED && d->kind != DECISION_REPEATED)
 		return;
 	bool named = d->host.len && d->evidence > EVIDENCE_ADDRESS;
@@ -184,22 +58,54 @@ void unused_record(struct unused *u, const struct decision *d)
 	if (d->time < u->first)
 		u->first = d->time;
 	struct outcome o = decide(u->p->snapshot, &f, d->time);
-	const struct config_site *site = o.site < c->site_count ? &c->sites[o.site] : NULL;
-	if (o.rule < line_count(u->p) && d->time > u->lines[o.rule])
-		u->lines[o.rule] = d->time;
-	hit_names(u, d, site);
-	hit_networks(u, d, site);
+	counted_hit(u->counted, 0, &o, &d->host, &d->server, d->time);
+}
+
+void unused_counted(struct unused *u, const struct hits *h)
+{
+	u->hits = h;
+	u->first = h->since;
+}
+
+/* The last hit of a line or an entry, and whether it is unused since then: of what a daemon has
+ * not, or not long enough, counted nobody can say. */
+static bool is_unused(struct unused *u, size_t i, int64_t since, struct hit *out)
+{
+	*out = counted_sum(u->counted, i);
+	if (u->hits) {
+		const struct hit *hit = hits_find(u->hits, out->key);
+		u->unknown += !hit;
+		if (!hit)
+			return false;
+		*out = *hit;
+	}
+	if (out->last && out->last * NS_PER_S >= since)
+		return false;
+	bool is_new =
+		u->hits && out->since * NS_PER_S > since && out->since > u->hits->since / NS_PER_S;
+	u->new += is_new;
+	return !is_new;
 }
 
 /* ---- rows ---- */
 
-static void set_time(json_t *j, const char *key, int64_t time)
+/* seconds: 0: never */
+static void set_time(json_t *j, const char *key, uint32_t seconds)
 {
 	char text[40] = "";
 	struct buf b = BUF_OF(text);
-	clock_format(&b, time);
-	if (time != NEVER)
+	clock_format(&b, seconds * NS_PER_S);
+	if (seconds)
 		json_object_set_new(j, key, json_string(text));
+}
+
+/* since and count: of a daemon. */
+static void set_hit(json_t *j, const struct hit *hit)
+{
+	set_time(j, "last", hit->last);
+	set_time(j, "since", hit->since);
+	if (hit->since)
+		json_object_set_new(j, "count", json_integer((json_int_t)hit->count));
 }
 
 static json_t *words(const struct strings *s)
@@ -210,8 +116,8 @@ static json_t *words(const struct strings *s)
 	return list;
 }
 
-static json_t *line_row(const struct config_line *l, bool allow, int64_t last, bool is_unused,
-			int64_t now)
+static json_t *line_row(const struct config_line *l, bool allow, const struct hit *hit,
+			bool is_unused, int64_t now)
 {
 	char rule[RULE_MAX], date[16] = "";
 	struct buf b = BUF_OF(date);
@@ -221,7 +127,7 @@ static json_t *line_row(const struct config_line *l, bool allow, int64_t last, b
 		json_object_set_new(j, "owner", json_string(l->owner));
 	json_object_set_new(j, "tiers", words(&l->tiers));
 	json_object_set_new(j, "sites", words(&l->sites));
-	set_time(j, "last", last);
+	set_hit(j, hit);
 	json_object_set_new(j, "unused", json_boolean(is_unused));
 	if (l->expires) {
 		date_format(l->expires - NS_PER_S, &b);
@@ -231,36 +137,47 @@ static json_t *line_row(const struct config_line *l, bool allow, int64_t last, b
 	return j;
 }
 
-json_t *unused_lines(const struct unused *u, int64_t since, int64_t now, int64_t near)
+json_t *unused_lines(struct unused *u, int64_t since, int64_t now, int64_t near)
 {
 	const struct config *c = u->p->config;
 	json_t *rows = json_array();
 	for (size_t i = 0; i < line_count(u->p); i++) {
-		bool allow = i < c->allow_count, is_unused = u->lines[i] < since;
+		struct hit hit;
+		bool allow = i < c->allow_count, unused = is_unused(u, i, since, &hit);
 		const struct config_line *l = allow ? &c->allow[i] : &c->deny[i - c->allow_count];
-		if (is_unused || (l->expires && l->expires <= near))
-			json_array_append_new(rows,
-					      line_row(l, allow, u->lines[i], is_unused, now));
+		if (unused || (l->expires && l->expires <= near))
+			json_array_append_new(rows, line_row(l, allow, &hit, unused, now));
 	}
 	return rows;
 }
 
-json_t *unused_entries(const struct unused *u, int64_t since)
+static json_t *entry_row(const struct config_site *site, const struct site_list *list,
+			 const struct site_entry *e, const struct hit *hit)
 {
+	char text[HOST_MAX + 4] = "";
+	struct buf b = BUF_OF(text);
+	entry_format(e, &b);
+	json_t *j = json_pack("{sssssiss}", "site", site->name, "list",
+			      list->file ? list->file : "", "line", e->line, "entry", text);
+	set_hit(j, hit);
+	return j;
+}
+
+json_t *unused_entries(struct unused *u, int64_t since)
+{
+	const struct config *c = u->p->config;
 	json_t *rows = json_array();
-	for (size_t i = 0; i < u->used_count; i++) {
-		const struct used *e = &u->used[i];
-		char text[HOST_MAX + 4] = "";
-		struct buf b = BUF_OF(text);
-		if (e->last >= since)
-			continue;
-		entry_format(e->entry, &b);
-		json_t *j = json_pack("{sssssiss}", "site", e->site->name, "list",
-				      e->list->file ? e->list->file : "", "line", e->entry->line,
-				      "entry", text);
-		set_time(j, "last", e->last);
-		json_array_append_new(rows, j);
-	}
+	size_t at = line_count(u->p);
+	struct hit hit;
+	for (size_t s = 0; s < c->site_count; s++)
+		for (size_t l = 0; l < c->sites[s].count; l++) {
+			const struct site_list *list = &c->sites[s].list[l];
+			for (size_t i = 0; i < list->count; i++)
+				if (is_unused(u, at++, since, &hit))
+					json_array_append_new(rows,
+							      entry_row(&c->sites[s], list,
+									&list->item[i], &hit));
+		}
 	return rows;
 }
 
@@ -268,4 +185,10 @@ int64_t unused_first(const struct unused *u, uint64_t *records)
 {
 	*records = u->records;
 	return u->first;
+}
+
+size_t unused_new_ones(const struct unused *u, size_t *unknown)
+{
+	*unknown = u->unknown;
+	return u->new;
 }

@@ -43,6 +43,9 @@ struct control_ops {
 	/* Puts a changed list in force and keeps it; 0, or -errno: it is in force, and will be
 	 * forgotten with the process. */
 	int (*lock)(void *ctx, const struct lockdowns *l);
+	/* Sets what lines and entries of the policy are used: "hits", at most max of them from the
+	 * from-th on, each [key, count, since, last], and what holds for all. */
+	void (*hits)(void *ctx, size_t from, size_t max, json_t *out);
 };
 
 struct control_options {

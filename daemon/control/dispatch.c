@@ -24,6 +24,7 @@ static const struct command {
 	{"watch", CONTROL_READ, command_watch},
 	{"reload", CONTROL_MANAGE, command_reload},
 	{"names", CONTROL_READ, command_names},
+	{"hits", CONTROL_READ, command_hits},
 	{"lockdown", CONTROL_MANAGE, command_lockdown},
 	{"lockdowns", CONTROL_READ, command_lockdowns},
 	{"lockdown-end", CONTROL_MANAGE, command_lockdown_end},

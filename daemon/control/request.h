@@ -71,6 +71,7 @@ enum done command_reach(struct request *r);
 enum done command_watch(struct request *r);
 enum done command_reload(struct request *r);
 enum done command_names(struct request *r);
+enum done command_hits(struct request *r);
 enum done command_lockdown(struct request *r);
 enum done command_lockdowns(struct request *r);
 enum done command_lockdown_end(struct request *r);

@@ -2,6 +2,7 @@
 
 #include "advice/unused.h"
 #include "base/clock.h"
+#include "ctl/hits.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ static void show_line(const json_t *row)
 	fputs(owner[0] ? ", owner " : "", stdout);
 	ctl_put(stdout, owner);
 	if (!ctl_text(row, "last")[0])
-		fputs("; never used", stdout);
+		printf("; never used%s%s", ctl_text(row, "since")[0] ? " since " : "",
+		       ctl_time(ctl_text(row, "since"), last));
 	else
 		printf("; last used %s", ctl_time(ctl_text(row, "last"), last));
 	if (expires[0])
@@ -110,7 +112,62 @@ static void put_summary(const struct unused *u, const struct records_count *r, i
 		puts("# the records do not reach back so far");
 }
 
-static int report(const struct unused *u, const struct records_count *r, int64_t span)
+/* What a daemon has counted can't tell. */
+static void say_gaps(const struct ctl_hits *h, size_t new, size_t unknown, int64_t since)
+{
+	char text[40] = "", until[40] = "", local[32], local_until[32];
+	struct buf b = BUF_OF(text), u = BUF_OF(until);
+	clock_format(&b, h->hits.lost_from);
+	clock_format(&u, h->hits.lost_to);
+	if (h->hits.since > since)
+		puts("# it does not count for so long yet");
+	if (h->hits.lost_to > since)
+		printf("# the daemon was killed between %s and %s: what was used then is not "
+		       "counted\n",
+		       ctl_time(text, local), ctl_time(until, local_until));
+	if (new)
+		printf("# %zu lines or entries are newer than that and not judged\n", new);
+	if (h->not_counted)
+		printf("# %" PRIi64 " entries are more than a daemon counts, and not judged\n",
+		       h->not_counted);
+	if (unknown > (size_t)h->not_counted)
+		printf("# %zu lines or entries are not in force, and not judged: systemctl reload "
+		       "tiergated\n",
+		       unknown - (size_t)h->not_counted);
+}
+
+static void put_counted(const struct unused *u, const struct ctl_hits *h, int64_t since,
+			size_t lines, size_t entries)
+{
+	size_t unknown, new = unused_new_ones(u, &unknown);
+	char text[40] = "", local[32];
+	struct buf b = BUF_OF(text);
+	clock_format(&b, h->hits.since);
+	if (!ctl.json) {
+		printf("# %zu lines to look at, %zu entries not used, by the daemon's counters "
+		       "since %s\n",
+		       lines, entries, ctl_time(text, local));
+		say_gaps(h, new, unknown, since);
+		return;
+	}
+	json_t *j = json_pack("{sssIsIsIsIsIss}", "by", "daemon", "lines", (json_int_t)lines,
+			      "entries", (json_int_t)entries, "new", (json_int_t) new, "unknown",
+			      (json_int_t)unknown, "not_counted", (json_int_t)h->not_counted,
+			      "first", text);
+	json_object_set_new(j, "too_short", json_boolean(h->hits.since > since));
+	buf_reset(&b);
+	clock_format(&b, h->hits.lost_from);
+	ctl_set(j, "lost_from", h->hits.lost_to ? text : NULL);
+	buf_reset(&b);
+	clock_format(&b, h->hits.lost_to);
+	ctl_set(j, "lost_to", h->hits.lost_to ? text : NULL);
+	ctl_put_json(j);
+	json_decref(j);
+}
+
+/* By a daemon's counters, else by records. */
+static int report(struct unused *u, const struct ctl_hits *h, const struct records_count *r,
+		  int64_t span)
 {
 	int64_t now = clock_wall();
 	json_t *lines = unused_lines(u, now - span, now, now + span);
@@ -123,13 +180,16 @@ static int report(const struct unused *u, const struct records_count *r, int64_t
 		json_array_foreach(lines, i, row) show_line(row);
 		show_entries(entries);
 	}
-	put_summary(u, r, now - span, count, json_array_size(entries));
+	if (h)
+		put_counted(u, h, now - span, count, json_array_size(entries));
+	else
+		put_summary(u, r, now - span, count, json_array_size(entries));
 	json_decref(lines);
 	json_decref(entries);
 	return count ? EXIT_NO : EXIT_DONE;
 }
 
-static int run(const struct ctl_against *a, const struct policy *p, int64_t span)
+static int by_records(const struct ctl_against *a, const struct policy *p, int64_t span)
 {
 	struct decision d;
 	struct records *records = ctl_records(a->file, a->count, p->config);
@@ -138,9 +198,22 @@ static int run(const struct ctl_against *a, const struct policy *p, int64_t span
 	struct unused *u = unused_new(p);
 	while (records_next(records, &d))
 		unused_record(u, &d);
-	int status = report(u, records_counted(records), span);
+	int status = report(u, NULL, records_counted(records), span);
 	unused_free(u);
 	records_free(records);
+	return status;
+}
+
+static int run(const struct ctl_against *a, const struct policy *p, int64_t span)
+{
+	struct ctl_hits h;
+	if (a->count || !ctl_hits(&h))
+		return by_records(a, p, span);
+	struct unused *u = unused_new(p);
+	unused_counted(u, &h.hits);
+	int status = report(u, &h, NULL, span);
+	unused_free(u);
+	hits_free(&h.hits);
 	return status;
 }
 

@@ -124,6 +124,7 @@ static const struct control_ops control_ops = {
 	.acted = gateway_acted,
 	.lockdowns = gateway_lockdowns,
 	.lock = gateway_lock,
+	.hits = gateway_hits,
 };
 
 /* Any secret text is good: its SHA-256 is the key. */
@@ -479,6 +480,7 @@ static void tear_down(struct gateway *g)
 	seen_free(g->seen);
 	sessions_free(g->sessions);
 	onlink_free(g->onlink);
+	hits_free(&g->hits);
 	snapshot_free(g->snapshot);
 	config_free(g->latest);
 	config_free(g->config);

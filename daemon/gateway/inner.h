@@ -69,6 +69,8 @@ struct gateway {
 	struct snapshot *snapshot;
 	struct lockdowns lockdowns;
 	int64_t locks_told; /* up to which time of the wall clock ends are recorded */
+	struct hits hits;   /* of the lines and entries of the policy in force */
+	uint64_t hits_saved;
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
@@ -167,6 +169,15 @@ const struct lockdowns *gateway_lockdowns(void *ctx);
 int gateway_lock(void *ctx, const struct lockdowns *l);
 /* Once a second: records those that are over. */
 void lockdowns_tick(struct gateway *g);
+
+/* hits.c: what lines and entries are used. A policy is told to count before it is in force, on any
+ * thread; then, when no worker has the one before any more, the count goes on with it. */
+void hits_count(const struct gateway *g, struct policy *p);
+void hits_in_force(struct gateway *g);
+void hits_load(struct gateway *g);
+void hits_save(struct gateway *g, bool last);
+/* Sets what control.h says of `hits`. */
+void gateway_hits(void *ctx, size_t from, size_t max, json_t *out);
 
 /* acts.c: records of what operators do. */
 void gateway_acted(void *ctx, const struct decision *d);

@@ -186,6 +186,7 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 		.record = lane_record,
 		.ask = lane_ask,
 		.ctx = l,
+		.index = i,
 	};
 	l->memory = calloc(g->config->flows, sizeof *l->memory);
 	l->worker = l->ended && l->remarks && l->asks && l->memory ? worker_new(&w) : NULL;

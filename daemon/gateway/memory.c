@@ -47,6 +47,7 @@ void state_save_tick(struct gateway *g)
 	if (++g->ticks % SAVE_TICKS)
 		return;
 	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	hits_save(g, false);
 	for (unsigned i = 0; i < g->config->queues; i++) {
 		struct lane *l = &g->lanes[i];
 		if (l->remember || l->memory_count)
@@ -61,6 +62,7 @@ void state_save_all(struct gateway *g)
 {
 	save_sessions(g);
 	say_unsaved(g, "names", state_save_names(g->store, g->seen));
+	hits_save(g, true);
 	for (unsigned i = 0; i < g->config->queues; i++) {
 		struct lane *l = &g->lanes[i];
 		if (!l->memory || !l->worker)
@@ -88,6 +90,7 @@ bool state_load(struct gateway *g)
 		log_info("%u lockdowns go on", g->lockdowns.count);
 	if (!lockdowns_over(g, g->snapshot))
 		return false;
+	hits_load(g);
 	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
 	unsigned names = state_load_names(g->store, g->seen, now);
 	for (unsigned i = 0; i < g->config->queues; i++)

@@ -48,6 +48,7 @@ static void *reload_run(void *ctx)
 	if (!r->errors.count && !wiring_loaded(c, &r->errors))
 		errors_add(&r->errors, NULL, 0, "tiergatectl wiring up, then reload again");
 	if (!r->errors.count) {
+		hits_count(g, &r->policy);
 		reload_taken(c);
 		history_changed(g->latest ? g->latest : g->config, snapshot_digest(g->snapshot), c,
 				snapshot_digest(r->policy.snapshot), r->by);
@@ -105,6 +106,8 @@ static void put_in_force(struct gateway *g)
 	}
 	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.policy.snapshot);
 	synchronize_rcu();
+	hits_fold(&g->hits);
+	hits_in_force(g);
 	snapshot_free(old);
 	watch_config(g->watch, g->reload.policy.config);
 	config_free(g->latest);

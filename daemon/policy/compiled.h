@@ -128,6 +128,7 @@ struct snapshot {
 	struct fixed_hosts by_address, by_mac;
 	struct expectation *expects;
 	size_t expect_count;
+	struct counted *counted;       /* or NULL; each worker writes a part of its own */
 	_Atomic(struct locks *) locks; /* what operators shut meanwhile, or NULL */
 };
 

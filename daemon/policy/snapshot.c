@@ -2,6 +2,7 @@
 #include "policy/snapshot.h"
 
 #include "policy/compiled.h"
+#include "policy/counted.h"
 #include "policy/lockdown.h"
 
 #include <stdlib.h>
@@ -50,6 +51,7 @@ void snapshot_free(struct snapshot *s)
 		free(b);
 	}
 	locks_free(s->locks);
+	counted_free(s->counted);
 	free(s);
 }
 
@@ -172,6 +174,17 @@ int64_t snapshot_next_edge(const struct snapshot *s, int64_t now)
 		if (s->lines[i].expires > now && s->lines[i].expires != INT64_MAX)
 			edge = sooner(edge, s->lines[i].expires);
 	return edge;
+}
+
+void snapshot_count(struct snapshot *s, struct counted *c)
+{
+	counted_free(s->counted);
+	s->counted = c;
+}
+
+struct counted *snapshot_counted(const struct snapshot *s)
+{
+	return s->counted;
 }
 
 enum config_mode snapshot_mode(const struct snapshot *s)

@@ -51,6 +51,12 @@ const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
  * outcome; 0: never. */
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
 
+/* What counts its lines and entries; NULL: nothing does. It is the snapshot's from then on; to be
+ * set before any worker sees the snapshot. */
+struct counted;
+void snapshot_count(struct snapshot *s, struct counted *c);
+struct counted *snapshot_counted(const struct snapshot *s);
+
 /* Whether nothing is denied: to anybody; to a tier, where the whole denies or where nothing is. */
 enum config_mode snapshot_mode(const struct snapshot *s);
 bool snapshot_observes(const struct snapshot *s, const char *tier);

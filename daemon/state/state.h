@@ -4,6 +4,7 @@
 #include "identity/session.h"
 #include "dns/seen.h"
 #include "packet/flow.h"
+#include "policy/hits.h"
 #include "policy/lockdown.h"
 #include "state/store.h"
 
@@ -17,6 +18,11 @@ unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
 /* Lockdowns; their times are the wall clock's. */
 int state_save_lockdowns(struct store *to, const struct lockdowns *l);
 unsigned state_load_lockdowns(struct store *from, struct lockdowns *l);
+
+/* What lines and entries were hit. last: the process ends, and counts no more; of one that ended
+ * without it, load says from when to when it may have counted what is lost (lost_from, lost_to). */
+int state_save_hits(struct store *to, const struct hits *h, bool last);
+unsigned state_load_hits(struct store *from, struct hits *h, int64_t wall);
 
 /* What is remembered of a flow: enough to know it when it is met mid-stream, to decide it again and
  * to write its end. */

@@ -1,6 +1,7 @@
 #include "worker/inner.h"
 
 #include "base/ring.h"
+#include "policy/counted.h"
 #include "policy/lockdown.h"
 
 #include <netinet/in.h>
@@ -127,6 +128,8 @@ static bool flow_again(struct worker *w, struct flow *f)
 		flow_forget(w, f);
 	} else if (f->state == FLOW_ALLOWED) {
 		f->outcome = o; /* another line may allow it now */
+		if (snapshot_counted(w->snapshot))
+			counted_use(snapshot_counted(w->snapshot), w->o.index, &o, wall(w));
 		keep_name(w, f);
 	}
 	return true;

@@ -1,6 +1,7 @@
 #include "worker/inner.h"
 
 #include "name/probe.h"
+#include "policy/counted.h"
 #include "source/reply.h"
 
 #include <netinet/in.h>
@@ -249,10 +250,20 @@ enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f)
 	return VERDICT_DENIED;
 }
 
+static void count_hit(const struct worker *w, const struct flow *f)
+{
+	struct counted *counted = snapshot_counted(w->snapshot);
+	const struct address server = server_of(w, f);
+	if (counted)
+		counted_hit(counted, w->o.index, &f->outcome, naming_host(&f->named), &server,
+			    wall(w));
+}
+
 enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again)
 {
 	f->outcome = o;
 	f->state = o.action == ACTION_ALLOW || flow_overlooks(w, f, o) ? FLOW_ALLOWED : FLOW_DENIED;
+	count_hit(w, f);
 	if (again) {
 		flow_count_repeat(w, f);
 	} else if (f->unsaid) {

@@ -26,6 +26,7 @@ struct worker_options {
 	/* Asks the segment who is at an address; or NULL. */
 	void (*ask)(void *ctx, const struct address *a);
 	void *ctx;
+	unsigned index; /* which of the workers it is, for the counts of the policy */
 };
 
 /* What conntrack or the capture tells of a flow: that it ended, or what became of the wish to end

@@ -56,6 +56,11 @@ static const struct lockdowns *fake_lockdowns(void *ctx)
 	return &lockdowns;
 }
 
+static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
+{
+	json_object_set_new(out, "from", json_integer((json_int_t)from));
+}
+
 static int fake_lock(void *ctx, const struct lockdowns *l)
 {
 	require(l->count <= LOCKDOWNS_MAX);
@@ -67,7 +72,7 @@ static void set_up(void)
 {
 	static const struct control_ops ops = {fake_status,    NULL,        fake_snapshot,
 					       fake_changed,   fake_reload, fake_acted,
-					       fake_lockdowns, fake_lock};
+					       fake_lockdowns, fake_lock,   fake_hits};
 	struct errors errors = {0};
 	char path[] = "/tmp/tiergate-fuzz-XXXXXX";
 	int fd = mkstemp(path);

@@ -47,6 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct lockdowns lockdowns;
 	require(state_load_lockdowns(&m.store, &lockdowns) == lockdowns.count &&
 		lockdowns.count <= LOCKDOWNS_MAX);
+	struct hits hits;
+	require(state_load_hits(&m.store, &hits, 0) == hits.count);
+	hits_free(&hits);
 	sessions_free(sessions);
 	seen_free(seen);
 	return 0;

@@ -170,11 +170,11 @@ static void by_hand(void **state)
 		 "[{\"site\":\"s0\",\"list\":\"t.sites\",\"line\":0,\"entry\":\"x\"},"
 		 "{\"site\":\"s0\",\"list\":\"t.sites\",\"line\":0,\"entry\":\"=a.b.x\"},"
 		 "{\"site\":\"s0\",\"list\":\"t.sites\",\"line\":0,\"entry\":\"y\",\"last\":"
-		 "\"2026-06-22T11:59:59.999999Z\"}]");
+		 "\"2026-06-22T11:59:59.000000Z\"}]");
 	dumps_to(unused_lines(u, NOW, NOW, NOW),
 		 "[{\"rule\":\"t.conf:102\",\"kind\":\"allow\",\"tiers\":[\"t1\"],\"sites\":["
 		 "\"s0\"],\"unused\":true,\"expires\":\"2026-06-25\",\"expired\":false}]");
-	json_t *all = unused_lines(u, NOW + 1, NOW + 9 * 86400 * NS_PER_S, NOW);
+	json_t *all = unused_lines(u, NOW + NS_PER_S, NOW + 9 * 86400 * NS_PER_S, NOW);
 	assert_int_equal(json_array_size(all), 2);
 	dumps_to(json_incref(json_array_get(all, 0)),
 		 "{\"rule\":\"t.conf:101\",\"kind\":\"allow\",\"owner\":\"desk\",\"tiers\":[\"t0\"]"
@@ -211,11 +211,62 @@ static void shared_keeps_from_a_deny_line(void **state)
 	build_free(&c);
 }
 
+/* As a daemon tells: what is newer than its counters is not judged, nor what it does not know. */
+static void by_counters(void **state)
+{
+	struct config c = {0};
+	struct errors errors = {0};
+	size_t unknown;
+	const uint32_t now = (uint32_t)(NOW / NS_PER_S), day = 86400;
+	build_tier(&c, "t0", "", 0, 0);
+	build_site(&c, "s0", "x y z");
+	build_line(&c, ALLOW, "t0", "s0", "tcp/443");
+	build_line(&c, ALLOW, "t0", "s0", "tcp/444");
+	build_line(&c, ALLOW, "t0", "s0", "tcp/445");
+	build_line(&c, ALLOW, "t0", "s0", "tcp/446");
+	struct policy p = {&c, snapshot_compile(&c, &errors)};
+	struct counted *counted = counted_new(&c, 1, SIZE_MAX);
+	const struct {
+		uint32_t since, last;
+	} told[] = {
+		{now - 9 * day, now - day},     /* in use */
+		{now - 9 * day, now - 3 * day}, /* of old */
+		{now - day, 0},                 /* new */
+		{0, 0},                         /* not told */
+		{now - 9 * day, 0},             /* entries: never */
+		{now - day, now - 2},
+		{now - day, 0}, /* new */
+	};
+	struct hit item[7];
+	struct hits hits = {.item = item, .since = NOW - 9 * day * NS_PER_S};
+	for (size_t i = 0; i < 7; i++)
+		if (told[i].since)
+			item[hits.count++] = (struct hit){counted_key(counted, i), 7, told[i].since,
+							  told[i].last};
+	hits_sort(&hits);
+	struct unused *u = unused_new(&p);
+	unused_counted(u, &hits);
+	dumps_to(unused_lines(u, NOW - 2 * day * NS_PER_S, NOW, NOW),
+		 "[{\"rule\":\"t.conf:102\",\"kind\":\"allow\",\"tiers\":[\"t0\"],\"sites\":["
+		 "\"s0\"],\"last\":\"2026-06-19T12:00:00.000000Z\",\"since\":"
+		 "\"2026-06-13T12:00:00.000000Z\",\"count\":7,\"unused\":true}]");
+	dumps_to(unused_entries(u, NOW - 2 * day * NS_PER_S),
+		 "[{\"site\":\"s0\",\"list\":\"t.sites\",\"line\":0,\"entry\":\"x\",\"since\":"
+		 "\"2026-06-13T12:00:00.000000Z\",\"count\":7}]");
+	assert_int_equal(unused_new_ones(u, &unknown), 2);
+	assert_int_equal(unknown, 1);
+	unused_free(u);
+	counted_free(counted);
+	snapshot_free(p.snapshot);
+	build_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_hand),
 		cmocka_unit_test(shared_keeps_from_a_deny_line),
+		cmocka_unit_test(by_counters),
 		cmocka_unit_test(unused_can_be_taken_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

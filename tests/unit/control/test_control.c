@@ -76,14 +76,21 @@ static const struct lockdowns *fake_lockdowns(void *ctx)
 	return &f.lockdowns;
 }
 
+static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
+{
+	json_object_set_new(out, "hits", json_array());
+	json_object_set_new(out, "next", json_integer((json_int_t)(from + max)));
+}
+
 static int fake_lock(void *ctx, const struct lockdowns *l)
 {
 	f.lockdowns = *l;
 	return f.lock_fails;
 }
 
-static const struct control_ops ops = {fake_status, NULL,       fake_snapshot,  fake_changed,
-				       fake_reload, fake_acted, fake_lockdowns, fake_lock};
+static const struct control_ops ops = {fake_status,    NULL,        fake_snapshot,
+				       fake_changed,   fake_reload, fake_acted,
+				       fake_lockdowns, fake_lock,   fake_hits};
 
 static int set_up_with(const uint8_t *pseudonym, bool listening)
 {
@@ -414,6 +421,19 @@ static void names_what_begins_so(void **state)
 	json_decref(j);
 	j = granted(fd, ID "\"command\":\"names\",\"prefix\":\"p\"}");
 	want = json_pack("{s[s]s[]s[]}", "tiers", "press", "sites", "users");
+	assert_true(json_equal(j, want));
+	json_decref(want);
+	json_decref(j);
+	close(fd);
+}
+
+static void hits_come_in_portions(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	refused(fd, ID "\"command\":\"hits\",\"from\":-1}", "bad-request");
+	refused(fd, ID "\"command\":\"hits\",\"from\":\"0\"}", "bad-request");
+	json_t *j = granted(fd, ID "\"command\":\"hits\",\"from\":2000}");
+	json_t *want = json_pack("{s[]sI}", "hits", "next", (json_int_t)3000);
 	assert_true(json_equal(j, want));
 	json_decref(want);
 	json_decref(j);
@@ -1340,6 +1360,7 @@ int main(void)
 		WITH(answers_after_a_half_close),
 		WITH(a_client_that_never_reads_is_left_waiting),
 		WITH(names_what_begins_so),
+		WITH(hits_come_in_portions),
 		WITH(shuts_for_a_while),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),

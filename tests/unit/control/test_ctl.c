@@ -113,6 +113,11 @@ static const struct lockdowns *fake_lockdowns(void *ctx)
 	return &lockdowns;
 }
 
+static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
+{
+	json_object_set_new(out, "hits", json_array());
+}
+
 static int fake_lock(void *ctx, const struct lockdowns *l)
 {
 	lockdowns = *l;
@@ -123,7 +128,7 @@ static void serve(const char *conf, const char *path, int ready)
 {
 	static const struct control_ops ops = {fake_status,    fake_metrics, fake_snapshot,
 					       fake_changed,   fake_reload,  fake_acted,
-					       fake_lockdowns, fake_lock};
+					       fake_lockdowns, fake_lock,    fake_hits};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;

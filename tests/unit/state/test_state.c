@@ -34,7 +34,7 @@ static const char *path_of(const char *kind)
 
 static int tear_down(void **state)
 {
-	static const char *const kinds[] = {"test",  "sessions", "lockdowns",
+	static const char *const kinds[] = {"test",  "sessions", "lockdowns", "hits",
 					    "names", "flows-0",  "flows-1"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
@@ -144,6 +144,48 @@ static void keeps_lockdowns(void **state)
 }
 
 /* What no program of ours wrote: bounds and kinds. */
+#define HITS_SINCE ((uint32_t)(T0 / NS_PER_S))
+
+static void keeps_hits(void **state)
+{
+	struct hit item[] = {{7, UINT64_C(1) << 40, HITS_SINCE, HITS_SINCE + 9},
+			     {3, 0, HITS_SINCE + 5, 0}};
+	const struct hits before = {.item = item, .count = 2, .since = T0};
+	struct hits after;
+	assert_int_equal(state_load_hits(store, &after, T0), 0); /* nothing there */
+	assert_true(after.since == 0 && after.lost_to == 0);
+	assert_int_equal(state_save_hits(store, &before, true), 0);
+	assert_int_equal(state_load_hits(store, &after, T0 + 60 * NS_PER_S), 2);
+	assert_memory_equal(after.item, item, sizeof item);
+	assert_true(after.since == T0 && after.lost_to == 0 && !after.counted);
+	hits_free(&after);
+	/* a clock that was set back: nothing is of a time to come */
+	assert_int_equal(state_load_hits(store, &after, T0 - NS_PER_S), 2);
+	assert_int_equal(after.item[0].last, HITS_SINCE - 1);
+	assert_int_equal(after.item[1].since, HITS_SINCE - 1);
+	assert_int_equal(after.since, T0 - NS_PER_S);
+	hits_free(&after);
+}
+
+/* Who dies without a last word has counted what nobody saved. */
+static void says_what_hits_are_lost(void **state)
+{
+	struct hit item[] = {{7, 1, HITS_SINCE, HITS_SINCE}};
+	struct hits h = {.item = item, .count = 1, .since = T0}, after;
+	int64_t about = clock_wall(), later = about + 99 * NS_PER_S;
+	assert_int_equal(state_save_hits(store, &h, false), 0);
+	assert_int_equal(state_load_hits(store, &after, later), 1);
+	assert_int_equal(after.lost_to, later);
+	assert_true(after.lost_from >= about && after.lost_from < later);
+	h.lost_from = after.lost_from;
+	h.lost_to = after.lost_to;
+	hits_free(&after);
+	assert_int_equal(state_save_hits(store, &h, true), 0); /* and it stays known */
+	assert_int_equal(state_load_hits(store, &after, later + NS_PER_S), 1);
+	assert_true(after.lost_to == later && after.lost_from == h.lost_from);
+	hits_free(&after);
+}
+
 static void doubts_lockdowns(void **state)
 {
 	static struct lockdowns before, after;
@@ -506,6 +548,8 @@ int main(void)
 		WITH(keeps_sessions),
 		WITH(keeps_lockdowns),
 		WITH(doubts_lockdowns),
+		WITH(keeps_hits),
+		WITH(says_what_hits_are_lost),
 		WITH(a_smaller_table_takes_what_fits),
 		WITH(bad_content_is_left_out),
 		WITH(a_session_comes_back_with_all_its_addresses),
