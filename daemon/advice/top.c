@@ -203,6 +203,17 @@ static uint64_t member(const json_t *j, const char *key)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
+static void add_times(struct histogram *h, const json_t *buckets)
+{
+	size_t i;
+	json_t *n;
+	json_array_foreach(buckets, i, n)
+	{
+		if (i < HISTOGRAM_BUCKETS && json_integer_value(n) > 0)
+			h->bucket[i] += (uint64_t)json_integer_value(n);
+	}
+}
+
 static struct top_counts counts_of(const json_t *status)
 {
 	struct top_counts c = {.queries = member(json_object_get(status, "dns"), "queries")};
@@ -213,6 +224,7 @@ static struct top_counts counts_of(const json_t *status)
 		c.packets += member(queue, "packets");
 		c.allowed += member(queue, "allowed");
 		c.denied += member(queue, "denied");
+		add_times(&c.verdicts, json_object_get(queue, "verdict_times"));
 	}
 	return c;
 }
@@ -246,6 +258,10 @@ void top_status(struct top *t, const json_t *status, int64_t now)
 	t->rate[1] = a_second(b.allowed, c.allowed, s);
 	t->rate[2] = a_second(b.denied, c.denied, s);
 	t->rate[3] = a_second(b.queries, c.queries, s);
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		t->verdicts.bucket[i] = c.verdicts.bucket[i] > b.verdicts.bucket[i]
+						? c.verdicts.bucket[i] - b.verdicts.bucket[i]
+						: 0;
 }
 
 void top_gone(struct top *t, const char *why)

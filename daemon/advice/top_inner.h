@@ -1,6 +1,7 @@
 /* top_inner: what top.c counts and a screen shows. */
 #pragma once
 #include "advice/top.h"
+#include "base/histogram.h"
 
 struct top_table {
 	struct top_row row[TOP_ROWS];
@@ -10,6 +11,7 @@ struct top_table {
 /* Of all queues, since the daemon started. */
 struct top_counts {
 	uint64_t packets, allowed, denied, queries;
+	struct histogram verdicts; /* its sum is not known */
 };
 
 struct top_tables {
@@ -30,7 +32,8 @@ struct top {
 	struct top_counts counts;
 	int64_t counted; /* when; 0: never */
 	char started[40];
-	double rate[4]; /* a second: packets, allowed, denied, queries */
+	double rate[4];            /* a second: packets, allowed, denied, queries */
+	struct histogram verdicts; /* of what came between two looks */
 };
 
 #define TOP_HALF_LIFE 30.0 /* seconds in which a weight halves */

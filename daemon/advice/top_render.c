@@ -1,12 +1,13 @@
 #include "advice/top_inner.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#define HEADER 3 /* lines above the tables */
+#define HEADER 4 /* lines above the tables */
 
 struct page {
 	struct top_screen *out;
@@ -53,6 +54,35 @@ static const char *text_of(const json_t *j, const char *key)
 	return text ? text : "";
 }
 
+/* A bound of a histogram, as people say it. */
+static void put_time(struct buf *b, int64_t ns)
+{
+	if (ns == INT64_MAX)
+		buf_printf(b, "more than %s s", histogram_bounds[HISTOGRAM_BUCKETS - 2].text);
+	else if (ns < NS_PER_MS)
+		buf_printf(b, "%" PRIi64 " us", ns / 1000);
+	else
+		buf_printf(b, "%g ms", (double)ns / (double)NS_PER_MS);
+}
+
+static void put_latency(const struct top *t, struct page *p)
+{
+	char line[TOP_WIDTH];
+	struct buf b = BUF_OF(line);
+	buf_text(&b, "latency   ");
+	if (!t->rated) {
+		buf_text(&b, "not known yet");
+	} else if (!histogram_count(&t->verdicts)) {
+		buf_text(&b, "no packet came");
+	} else {
+		buf_text(&b, "half of the verdicts within ");
+		put_time(&b, histogram_within(&t->verdicts, 0.5));
+		buf_text(&b, ", 99 of 100 within ");
+		put_time(&b, histogram_within(&t->verdicts, 0.99));
+	}
+	put(p, TOP_PLAIN, line);
+}
+
 static void put_header(const struct top *t, const struct top_view *v, struct page *p)
 {
 	char line[TOP_WIDTH];
@@ -77,6 +107,7 @@ static void put_header(const struct top *t, const struct top_view *v, struct pag
 	if (t->lost)
 		buf_printf(&b, "; %" PRIu64 " records were lost", t->lost);
 	put(p, TOP_PLAIN, line);
+	put_latency(t, p);
 }
 
 /* ---- tables ---- */

@@ -43,7 +43,7 @@ static void put_family(FILE *to, const json_t *family)
 	fprintf(to, "\n# TYPE %s %s\n", name, ctl_text(family, "type"));
 	json_array_foreach(json_object_get(family, "samples"), i, s)
 	{
-		fputs(name, to);
+		fprintf(to, "%s%s", name, ctl_text(s, "end"));
 		put_labels(to, json_object_get(s, "labels"));
 		fprintf(to, " %.17g\n", json_number_value(json_object_get(s, "value")));
 	}

@@ -29,6 +29,14 @@ static void sample(json_t *family, json_t *labels, double value)
 			      json_pack("{s:o, s:f}", "labels", labels, "value", value));
 }
 
+/* One of those that a family of another name's end has. labels is taken over. */
+static void part(json_t *family, const char *end, json_t *labels, double value)
+{
+	json_array_append_new(
+		json_object_get(family, "samples"),
+		json_pack("{s:s, s:o, s:f}", "end", end, "labels", labels, "value", value));
+}
+
 static void gauge(json_t *to, const char *name, const char *help, json_t *labels, double value)
 {
 	sample(family_of(to, name, "gauge", help), labels, value);
@@ -51,6 +59,24 @@ static void row(json_t *to, const char *module, const struct metric *m, const ch
 			*c = '_';
 	sample(family_of(to, name, counter ? "counter" : "gauge", m->help), queue_label(queue),
 	       (double)metric_value(m, counters));
+}
+
+/* Buckets of a histogram have all that took less, too. labels is taken over. */
+static void histogram(json_t *to, const char *name, const char *help, json_t *labels,
+		      const struct histogram *h)
+{
+	json_t *family = family_of(to, name, "histogram", help);
+	uint64_t count = 0;
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		json_t *with = json_deep_copy(labels);
+		count += h->bucket[i];
+		json_object_set_new(
+			with, "le",
+			json_string(i < HISTOGRAM_BUCKETS - 1 ? histogram_bounds[i].text : "+Inf"));
+		part(family, "_bucket", with, (double)count);
+	}
+	part(family, "_sum", json_incref(labels), (double)h->sum / (double)NS_PER_S);
+	part(family, "_count", labels, (double)count);
 }
 
 static void module(void *to, const struct metrics *m, const void *counters)
@@ -76,6 +102,14 @@ static void lane(json_t *to, const struct gateway *g, unsigned i)
 				 "decisions by the reason that stands in their records"),
 		       json_pack("{s:s, s:s}", "queue", number, "reason", reason_text(reason)),
 		       (double)w.reasons[reason]);
+	histogram(to, "tiergate_verdict_seconds",
+		  "from when a packet was received from its queue until its verdict was sent; of "
+		  "packets that were not held for a name",
+		  queue_label(number), &w.verdicts);
+	histogram(to, "tiergate_hello_wait_seconds",
+		  "from the first held packet of a flow's hello to its decision; 0 where none was "
+		  "held",
+		  queue_label(number), &w.hellos);
 	gauge(to, "tiergate_queue_capacity", "packets that may wait in the queue",
 	      queue_label(number), g->config->queue_length);
 }
@@ -87,6 +121,72 @@ static void table(json_t *to, const char *name, double entries, double capacity)
 	gauge(to, "tiergate_table_capacity", "entries that the table has room for",
 	      json_pack("{s:s}", "table", name), capacity);
 }
+
+/* ---- by tier ---- */
+
+static const char *const outcome_text[OUTCOMES] = {
+	[OUTCOME_ALLOW] = "allow", [OUTCOME_DENY] = "deny", [OUTCOME_WOULD_DENY] = "would-deny"};
+
+struct tiers {
+	struct worker_tier item[WORKER_TIERS];
+	size_t count;
+};
+
+static struct worker_tier *tier_of(struct tiers *all, const char *name)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->item[i].name, name) == 0)
+			return &all->item[i];
+	if (all->count == WORKER_TIERS) /* of several queues there may be more */
+		return &all->item[WORKER_TIERS - 1];
+	struct worker_tier *t = &all->item[all->count++];
+	*t = (struct worker_tier){0};
+	strcpy(t->name, all->count == WORKER_TIERS ? "(others)" : name);
+	return t;
+}
+
+static void add_tiers(struct tiers *all, const struct worker *w)
+{
+	struct worker_tier one;
+	for (size_t i = 0; i < worker_tiers(w); i++) {
+		worker_tier(w, i, &one);
+		struct worker_tier *t = tier_of(all, one.name);
+		for (int o = 0; o < OUTCOMES; o++)
+			for (int r = 0; r < REASON_COUNT; r++)
+				t->count[o][r] += one.count[o][r];
+	}
+}
+
+/* What never was has no sample, but for what every tier comes to know: a rate begins at 0. */
+static bool shown(uint64_t count, int outcome, int reason)
+{
+	return count || (outcome == OUTCOME_ALLOW && reason == REASON_ALLOW_LINE) ||
+	       (outcome == OUTCOME_DENY && reason == REASON_NO_LINE);
+}
+
+static void tiers(json_t *to, const struct gateway *g)
+{
+	static struct tiers all; /* the main thread's */
+	const struct config *c = g->latest ? g->latest : g->config;
+	json_t *family = family_of(to, "tiergate_tier_decisions_total", "counter",
+				   "decisions by the client's tier, outcome and reason");
+	all.count = 0;
+	for (size_t i = 0; i < c->tier_count; i++)
+		tier_of(&all, c->tiers[i].name);
+	for (unsigned i = 0; i < g->lane_count; i++)
+		add_tiers(&all, g->lanes[i].worker);
+	for (size_t i = 0; i < all.count; i++)
+		for (int o = 0; o < OUTCOMES; o++)
+			for (int r = 0; r < REASON_COUNT; r++)
+				if (shown(all.item[i].count[o][r], o, r))
+					sample(family,
+					       json_pack("{s:s, s:s, s:s}", "tier",
+							 all.item[i].name, "outcome",
+							 outcome_text[o], "reason", reason_text(r)),
+					       (double)all.item[i].count[o][r]);
+}
+
+/* ---- the policy ---- */
 
 static double seconds(int64_t time)
 {
@@ -125,11 +225,32 @@ static void state(json_t *to, const struct gateway *g)
 	table(to, "names", (double)names.entries, g->config->names);
 }
 
+static void lists(json_t *to, const struct gateway *g)
+{
+	const struct config *c = g->latest ? g->latest : g->config;
+	for (size_t s = 0; s < c->site_count; s++)
+		for (size_t l = 0; l < c->sites[s].count; l++) {
+			const struct site_list *list = &c->sites[s].list[l];
+			if (!list->changed)
+				continue;
+			gauge(to, "tiergate_list_changed_time_seconds",
+			      "when the file of a list that is in force was changed last, since "
+			      "1970",
+			      json_pack("{s:s, s:s}", "site", c->sites[s].name, "list", list->file),
+			      seconds(list->changed));
+			gauge(to, "tiergate_list_entries", "entries of a list that is in force",
+			      json_pack("{s:s, s:s}", "site", c->sites[s].name, "list", list->file),
+			      (double)list->count);
+		}
+}
+
 void gateway_metrics(void *ctx, json_t *out)
 {
 	struct gateway *g = ctx;
 	state(out, g);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		lane(out, g, i);
+	tiers(out, g);
+	lists(out, g);
 	gateway_modules(g, module, out);
 }

@@ -59,6 +59,15 @@ static json_t *reasons_json(const struct worker_counters *c)
 	return reasons;
 }
 
+/* The numbers of base/histogram.h's buckets. */
+static json_t *histogram_json(const struct histogram *h)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+		json_array_append_new(list, json_integer((json_int_t)h->bucket[i]));
+	return list;
+}
+
 static json_t *lane_json(const struct gateway *g, unsigned i)
 {
 	struct worker_counters w;
@@ -69,6 +78,8 @@ static json_t *lane_json(const struct gateway *g, unsigned i)
 	add(out, &worker_metrics, &w);
 	add(out, &nfqueue_metrics, &q);
 	json_object_set_new(out, "reasons", reasons_json(&w));
+	json_object_set_new(out, "verdict_times", histogram_json(&w.verdicts));
+	json_object_set_new(out, "hello_waits", histogram_json(&w.hellos));
 	json_object_set_new(out, "queue", json_integer(g->config->queue_first + i));
 	json_object_set_new(out, "remarks_lost",
 			    json_integer((json_int_t)ring_refused(g->lanes[i].remarks)));

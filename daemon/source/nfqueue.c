@@ -199,7 +199,8 @@ static int nfqueue_receive(struct source *s, struct arrival *list, int max)
 /* A schedule's edge and a hello's time limit come on an idle queue, too. */
 static int64_t nfqueue_now(struct source *s, int64_t *ahead)
 {
-	*ahead = clock_ahead();
+	if (ahead)
+		*ahead = clock_ahead();
 	return clock_now();
 }
 

@@ -56,7 +56,8 @@ struct source_ops {
 	 * capture is over. Other negative: -errno, fatal. */
 	int (*receive)(struct source *s, struct arrival *list, int max);
 	void (*verdict)(struct source *s, uint64_t id, enum verdict v);
-	/* The time, for a turn in which nothing came. NULL: time stands still between packets. */
+	/* The time, for a turn in which nothing came; ahead may be NULL. NULL: time stands still
+	 * between packets. */
 	int64_t (*now)(struct source *s, int64_t *ahead);
 	/* Sends the verdicts of a burst (and nothing else): one system call. */
 	void (*flush)(struct source *s);

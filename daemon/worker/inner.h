@@ -24,6 +24,8 @@ struct worker {
 	uint32_t again_slot;
 	bool again;
 	struct worker_counters counters;
+	struct worker_tier tiers[WORKER_TIERS];
+	size_t tier_count; /* what lies before it does not change any more but for its counts */
 	struct arrival burst[BURST];
 	const struct arrival *at;    /* of the burst: what is being decided; else NULL */
 	const struct packet *packet; /* its client's packet, where it is whole; else NULL */
@@ -72,6 +74,9 @@ void worker_keep_alive(struct worker *w, const struct arrival *a, const struct a
  * for the answer to a SYN makes the kernel ask, and we ask, too. Whether the packet was dropped: it
  * comes again. */
 bool flow_ask_segment(struct worker *w, const struct flow *f, uint64_t id);
+
+/* count.c: a decision was made. */
+void flow_tally(struct worker *w, const struct flow *f);
 
 /* verdict.c: from a name to what becomes of the flow. */
 struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiting);

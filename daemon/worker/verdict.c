@@ -250,20 +250,14 @@ enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f)
 	return VERDICT_DENIED;
 }
 
-static void count_hit(const struct worker *w, const struct flow *f)
-{
-	struct counted *counted = snapshot_counted(w->snapshot);
-	const struct address server = server_of(w, f);
-	if (counted)
-		counted_hit(counted, w->o.index, &f->outcome, naming_host(&f->named), &server,
-			    wall(w));
-}
-
 enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again)
 {
 	f->outcome = o;
 	f->state = o.action == ACTION_ALLOW || flow_overlooks(w, f, o) ? FLOW_ALLOWED : FLOW_DENIED;
-	count_hit(w, f);
+	const struct address server = server_of(w, f);
+	if (snapshot_counted(w->snapshot))
+		counted_hit(snapshot_counted(w->snapshot), w->o.index, &o, naming_host(&f->named),
+			    &server, wall(w));
 	if (again) {
 		flow_count_repeat(w, f);
 	} else if (f->unsaid) {
@@ -273,13 +267,9 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 		f->state = FLOW_DENIED;
 		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
 	}
+	flow_tally(w, f);
 	held_done(w->held, &f->held);
 	f->passed |= f->state == FLOW_ALLOWED;
-	if (f->state == FLOW_ALLOWED)
-		COUNT(w->counters.allowed);
-	else
-		COUNT(w->counters.denied);
-	COUNT(w->counters.reasons[f->outcome.reason]);
 	f->named.live = f->named.live && f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_DENIED || (!f->named.live && naming_joins(&f->named)))
 		naming_drop(&w->namer, &f->named);

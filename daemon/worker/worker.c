@@ -476,8 +476,18 @@ static void take_time(struct worker *w, const struct arrival *a)
 	w->ahead = a->ahead;
 }
 
+/* A look at the clock a burst: each packet of it took at most so long. */
+static void time_burst(struct worker *w, uint64_t packets, uint64_t held)
+{
+	struct source *s = w->o.source;
+	if (s->ops->now && packets > held)
+		histogram_add(&w->counters.verdicts, s->ops->now(s, NULL) - w->burst[0].now,
+			      packets - held);
+}
+
 int worker_turn(struct worker *w)
 {
+	uint64_t held = w->counters.held;
 	struct source *s = w->o.source;
 	int n = s->ops->receive(s, w->burst, BURST);
 	if (n < 0)
@@ -506,6 +516,7 @@ int worker_turn(struct worker *w)
 	s->soon = held_waits(w->held);
 	rcu_read_unlock();
 	s->ops->flush(s);
+	time_burst(w, (uint64_t)n, w->counters.held - held);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* worker: the pipeline. One a queue; owns its flows, streams and counters. */
 #pragma once
 #include "base/decision.h"
+#include "base/histogram.h"
 #include "base/metric.h"
 #include "identity/onlink.h"
 #include "identity/session.h"
@@ -83,6 +84,22 @@ struct worker_counters {
 		unread;       /* dropped: bytes that nobody could read in their place */
 	uint64_t unconfirmed; /* packets that waited for the segment to tell whose they are */
 	uint64_t reasons[REASON_COUNT];
+	/* from when a packet was received until its burst's verdicts were sent, of packets that
+	 * were not held; and from the first held byte of a flow's hello to its decision, 0 where
+	 * nothing was held */
+	struct histogram verdicts, hellos;
 };
 extern const struct metrics worker_metrics;
 void worker_count(const struct worker *w, struct worker_counters *out);
+
+/* Decisions of a tier. The first tiers that are met have a place of their own, the rest share the
+ * last, "(others)"; who has none is "". */
+enum { WORKER_TIERS = 64 };
+enum worker_outcome { OUTCOME_ALLOW, OUTCOME_DENY, OUTCOME_WOULD_DENY, OUTCOMES };
+struct worker_tier {
+	char name[TIER_MAX];
+	uint64_t count[OUTCOMES][REASON_COUNT];
+};
+/* How many tiers there are; they only grow in number. Any thread. */
+size_t worker_tiers(const struct worker *w);
+void worker_tier(const struct worker *w, size_t i, struct worker_tier *out);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Metrics: what Prometheus reads is right, and its own tool has nothing to say against it."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -38,12 +39,52 @@ def test_values(lab):
         equal(more("tiergate_decisions_total"), 4, "decisions")
         check(more("tiergate_queue_packets_total") >= 8, "packets")
         equal({labels for n, labels in now if n == "tiergate_queue_packets_total"}, {'queue="0"', 'queue="1"'})
+        equal(more("tiergate_tier_decisions_total", 'tier="guest",outcome="deny",reason="no-line"'), 3, "by tier")
+        equal(more("tiergate_tier_decisions_total", 'tier="guest",outcome="allow",reason="allow-line"'), 1, "by tier")
+        equal(more("tiergate_tier_decisions_total"), 4, "by tier, all")
+        equal(total(before, "tiergate_tier_decisions_total", 'outcome="allow",reason="allow-line"'), 0, "from the start")
         equal(total(now, "tiergate_rules_in_place"), 1)
         status = lab.status()
         equal(total(now, "tiergate_policy_info", f'digest="{status["policy"]}",mode="enforce"'), 1)
         equal(total(now, "tiergate_build_info", f'version="{status["version"]}"'), 1)
         lab.run("gateway", "iptables", "-t", "mangle", "-F", "TIERGATE-INSIDE")
         wait_for(lambda: total(read(lab), "tiergate_rules_put_back_total") == 1, 15, "rules that were put back")
+
+
+def test_histograms(lab):
+    "each packet and each decision is in its histogram, whose buckets have what lies below them, too"
+    with lab.gateway():
+        check(lab.curl("https://www.allowed.example/").ok)
+        lab.record(event__action="allow")
+        now = read(lab)
+        for name, counted in (("tiergate_verdict_seconds", "tiergate_queue_packets_total"),
+                              ("tiergate_hello_wait_seconds", "tiergate_decisions_total")):
+            for queue in ("0", "1"):
+                part = f'queue="{queue}"'
+                buckets = [v for (n, labels), v in now.items() if n == name + "_bucket" and part in labels]
+                equal(buckets, sorted(buckets), name)
+                equal(len(buckets), 19)
+                equal(total(now, name + "_bucket", f'{part},le="+Inf"'), total(now, name + "_count", part), name)
+                held = total(now, "tiergate_queue_held_total", part) if "verdict" in name else 0
+                equal(total(now, name + "_count", part), total(now, counted, part) - held, name)
+        check(0 < total(now, "tiergate_verdict_seconds_sum") < 60)
+
+
+def listed(lab):
+    """Sites, one of a list in a file."""
+    path = lab.dir / "news.sites"
+    path.write_text("allowed.example\n=one.example\n")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    return [{"name": "good", "lists": [str(path)]}] + [s for s in lab.settings()["sites"] if s["name"] != "good"]
+
+
+def test_lists(lab):
+    "a list tells when its file was changed, and how many entries it has"
+    with lab.gateway(sites=listed(lab)):
+        now = read(lab)
+        part = 'site="good",list="news.sites"'
+        equal(total(now, "tiergate_list_changed_time_seconds", part), 1_700_000_000)
+        equal(total(now, "tiergate_list_entries", part), 2)
 
 
 def test_promtool(lab):
@@ -75,7 +116,7 @@ def test_alerts(lab):
     alerts = set(re.findall(r"alert: (\w+)", (folder / "tiergate.rules.yml").read_text()))
     equal(alerts, set(re.findall(r"alertname: (\w+)", (folder / "tiergate.rules.test.yml").read_text())), "alerts tried")
     check(len(used()) > 10, used())
-    with lab.gateway():
+    with lab.gateway(sites=listed(lab)):
         equal(used() - {name for name, _ in read(lab)}, set(), "metrics that nobody tells")
 
 

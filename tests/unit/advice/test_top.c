@@ -230,28 +230,29 @@ static void a_screen_has_a_header_and_four_tables(void **state)
 	json_t *j = json_pack("{ss ss ss}", "version", "9.9", "mode", "enforce", "policy", "abc");
 	top_status(t, j, T0);
 	json_decref(j);
-	struct top_screen *s = render(t, 60, 19, "");
+	struct top_screen *s = render(t, 60, 20, "");
 	line_is(s, 0, TOP_GOOD, "tiergate  9.9: ok");
 	line_is(s, 1, TOP_PLAIN, "mode      enforce, policy abc");
 	line_is(s, 2, TOP_PLAIN, "now       a second: not known yet");
-	line_is(s, 3, TOP_TITLE, "USER  tier                    allowed    denied        bytes");
-	line_is(s, 4, TOP_PLAIN, "anna  staff                         2         0            0");
-	line_is(s, 5, TOP_PLAIN, "bob  staff                          0         1            0");
-	line_is(s, 6, TOP_TITLE, "SITE                          allowed    denied        bytes");
-	line_is(s, 9, TOP_TITLE, "DENIED  reason                allowed    denied             ");
-	line_is(s, 10, TOP_PLAIN, "bad.example  no-line                0         1             ");
-	line_is(s, 11, TOP_TITLE, "REASON                        allowed    denied             ");
-	assert_int_equal(s->count, 14);
+	line_is(s, 3, TOP_PLAIN, "latency   not known yet");
+	line_is(s, 4, TOP_TITLE, "USER  tier                    allowed    denied        bytes");
+	line_is(s, 5, TOP_PLAIN, "anna  staff                         2         0            0");
+	line_is(s, 6, TOP_PLAIN, "bob  staff                          0         1            0");
+	line_is(s, 7, TOP_TITLE, "SITE                          allowed    denied        bytes");
+	line_is(s, 10, TOP_TITLE, "DENIED  reason                allowed    denied             ");
+	line_is(s, 11, TOP_PLAIN, "bad.example  no-line                0         1             ");
+	line_is(s, 12, TOP_TITLE, "REASON                        allowed    denied             ");
+	assert_int_equal(s->count, 15);
 	tell(t, "a", 0, 1);
 	tell(t, "a", 200, 3);
 	top_lost(t, 7);
-	s = render(t, 200, 19, "rules: none");
+	s = render(t, 200, 20, "rules: none");
 	line_is(s, 0, TOP_BAD, "tiergate  : NOT OK: rules: none");
 	line_is(s, 2, TOP_PLAIN,
 		"now       a second: 200 packets, 10 flows allowed, 5 denied, 20 DNS questions; "
 		"7 records were lost");
 	top_gone(t, "why");
-	line_is(render(t, 60, 19, ""), 0, TOP_BAD, "tiergate  no daemon: why");
+	line_is(render(t, 60, 20, ""), 0, TOP_BAD, "tiergate  no daemon: why");
 	top_free(t);
 }
 
@@ -264,8 +265,8 @@ static void no_screen_is_too_small_or_obeyed(void **state)
 	    "x.example", REASON_NO_LINE);
 	struct top_screen *s = render(t, 60, 24, "a\033]0;b\n");
 	line_is(s, 0, TOP_BAD, "tiergate  : NOT OK: a?]0;b?");
-	line_is(s, 4, TOP_PLAIN, "anna  staff                         2         0            0");
-	line_is(s, 5, TOP_PLAIN,
+	line_is(s, 5, TOP_PLAIN, "anna  staff                         2         0            0");
+	line_is(s, 6, TOP_PLAIN,
 		"?[31m?1m?\xc3\xa4  staff                   0         1            0");
 	for (unsigned height = 0; height < 300; height += height < 30 ? 1 : 90)
 		for (unsigned width = 0; width < 2000; width = width * 3 + 1)
@@ -276,8 +277,32 @@ static void no_screen_is_too_small_or_obeyed(void **state)
 		snprintf(many, sizeof many, "u%d", i);
 		add(t, many, "x.example", REASON_NO_LINE);
 	}
-	s = render(t, 60, 24, ""); /* of 21 lines each table has 5 */
-	assert_true(strncmp(s->line[8].text, "SITE", 4) == 0);
+	s = render(t, 60, 24, ""); /* of 20 lines each table has 5 */
+	assert_true(strncmp(s->line[9].text, "SITE", 4) == 0);
+	top_free(t);
+}
+
+/* Of what came between two looks, over all queues; another process begins anew. */
+static void latency_is_of_late(void **state)
+{
+	struct top *t = top_new(T0);
+	static const char *const said[] = {
+		"latency   not known yet",
+		"latency   half of the verdicts within 25 us, 99 of 100 within 1 ms",
+		"latency   no packet came",
+		"latency   half of the verdicts within more than 5 s, 99 of 100 within more than 5 "
+		"s",
+		"latency   not known yet",
+	};
+	for (int i = 0; i < 5; i++) {
+		json_t *j = json_pack("{ss s[{s[iiiiiii]} {s[iiiiiiiiiiiiiiiiiiii]}]}", "started",
+				      i < 4 ? "a" : "b", "queues", "verdict_times", 500, i ? 60 : 0,
+				      0, 0, 0, 0, i ? 2 : 0, "verdict_times", 0, i ? 30 : 0, 0, 0,
+				      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, i > 2 ? 9 : 0, 7);
+		top_status(t, j, T0 + i * NS_PER_S);
+		json_decref(j);
+		line_is(render(t, 100, 20, ""), 3, TOP_PLAIN, said[i]);
+	}
 	top_free(t);
 }
 
@@ -301,6 +326,7 @@ int main(void)
 		cmocka_unit_test(a_pause_holds_and_catches_up),
 		cmocka_unit_test(rates_are_of_two_looks_at_one_daemon),
 		cmocka_unit_test(a_screen_has_a_header_and_four_tables),
+		cmocka_unit_test(latency_is_of_late),
 		cmocka_unit_test(no_screen_is_too_small_or_obeyed),
 		cmocka_unit_test(what_an_operator_does_is_no_flow),
 	};

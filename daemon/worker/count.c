@@ -1,0 +1,46 @@
+#include "worker/inner.h"
+
+#include <string.h>
+
+/* Tiers are few: a flow's is found sooner than it is hashed. */
+static struct worker_tier *tier_of(struct worker *w, const char *name)
+{
+	for (size_t i = 0; i < w->tier_count; i++)
+		if (strcmp(w->tiers[i].name, name) == 0)
+			return &w->tiers[i];
+	if (w->tier_count == WORKER_TIERS)
+		return &w->tiers[WORKER_TIERS - 1];
+	struct worker_tier *t = &w->tiers[w->tier_count];
+	strcpy(t->name, w->tier_count == WORKER_TIERS - 1 ? "(others)" : name);
+	__atomic_store_n(&w->tier_count, w->tier_count + 1, __ATOMIC_RELEASE);
+	return t;
+}
+
+void flow_tally(struct worker *w, const struct flow *f)
+{
+	bool allowed = f->state == FLOW_ALLOWED;
+	enum worker_outcome o = !allowed                            ? OUTCOME_DENY
+				: f->outcome.action == ACTION_ALLOW ? OUTCOME_ALLOW
+								    : OUTCOME_WOULD_DENY;
+	if (allowed)
+		COUNT(w->counters.allowed);
+	else
+		COUNT(w->counters.denied);
+	COUNT(w->counters.reasons[f->outcome.reason]);
+	COUNT(tier_of(w, flow_who(f)->tier)->count[o][f->outcome.reason]);
+	histogram_add(&w->counters.hellos, f->held.since ? w->now - f->held.since : 0, 1);
+}
+
+size_t worker_tiers(const struct worker *w)
+{
+	return __atomic_load_n(&w->tier_count, __ATOMIC_ACQUIRE);
+}
+
+void worker_tier(const struct worker *w, size_t i, struct worker_tier *out)
+{
+	const struct worker_tier *t = &w->tiers[i];
+	memcpy(out->name, t->name, sizeof out->name);
+	for (int o = 0; o < OUTCOMES; o++)
+		for (int r = 0; r < REASON_COUNT; r++)
+			out->count[o][r] = __atomic_load_n(&t->count[o][r], __ATOMIC_RELAXED);
+}
