@@ -13,6 +13,9 @@ LIBS    := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthr
 # of the portal alone: what reads packets is not linked with them
 PORTAL_LIBS := -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
 
+# of tiergatectl alone
+CTL_LIBS := -Wl,--as-needed $(shell pkg-config --libs ncursesw 2>/dev/null)
+
 LIB_SRC  := $(filter-out daemon/ctl/% daemon/portal/% daemon/radius/%,$(wildcard daemon/*/*.c))
 DNSTAP   := $B/daemon/dns/dnstap.pb-c
 LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o) $(DNSTAP).o
@@ -45,7 +48,7 @@ $B/libtiergate.a: $(LIB_OBJ)
 $B/tiergated: $(MAIN_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 $B/tiergatectl: $(CTL_OBJ) $B/libtiergate.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(CTL_LIBS) $(LIBS)
 $B/tiergate-portal: $(PORTAL_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
 $B/daemon/portal/assets.o: daemon/portal/style.css

@@ -25,8 +25,9 @@ struct counted *counted_new(const struct config *c, unsigned workers, size_t ent
 void counted_free(struct counted *c);
 
 /* A flow was decided: by a line and a site (RULE_NONE, SITE_NONE: by none). An entry is hit where
- * it is its site's longest for a flow that was decided by this site; a "!name", what is shared ("~")
- * and an entry of an excepted site, by any flow to it. host may be empty. The worker's own thread; no allocation. */
+ * it is its site's longest for a flow that was decided by this site; a "!name", what is shared
+ * ("~") and an entry of an excepted site, by any flow to it. host may be empty. The worker's own
+ * thread; no allocation. */
 void counted_hit(struct counted *c, unsigned worker, const struct outcome *o,
 		 const struct host *host, const struct address *server, int64_t wall);
 

@@ -162,7 +162,8 @@ static int on_receive(struct source *s, struct arrival *list, int max)
 
 static int64_t on_now(struct source *s, int64_t *ahead)
 {
-	*ahead = 0;
+	if (ahead)
+		*ahead = 0;
 	return ((struct kernel *)s)->now;
 }
 
