@@ -163,8 +163,9 @@ void loaded_deinit(struct loaded *l)
  * come. Chains are emptied before any is deleted, since they lead to one another. */
 static void remove_from(FILE *to, const char *save, const char *table, bool replaced)
 {
-	char line[LINE_MAX_LEN], current[32] = "";
-	for (int pass = 0; pass < 3; pass++)
+	char line[LINE_MAX_LEN];
+	for (int pass = 0; pass < 3; pass++) {
+		char current[32] = "";
 		for (const char *at = save; next_line(&at, line);) {
 			char *space = strchr(line, ' ');
 			if (line[0] == '*')
@@ -178,6 +179,7 @@ static void remove_from(FILE *to, const char *save, const char *table, bool repl
 				fprintf(to, "-%c %.*s\n", pass == 1 ? 'F' : 'X',
 					(int)(space - line - 1), line + 1);
 		}
+	}
 }
 
 static bool has_table(const char *text, const char *table)
