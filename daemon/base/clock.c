@@ -72,12 +72,18 @@ void clock_mark(struct clock_mark *out)
 	close(fd);
 }
 
+/* A file's times may be any numbers. */
+static int64_t clock_less(int64_t a, int64_t b)
+{
+	return clock_add(clock_add(a, b == INT64_MIN), b == INT64_MIN ? INT64_MAX : -b);
+}
+
 int64_t clock_shift(const struct clock_mark *then, const struct clock_mark *now)
 {
 	if (then->boot[0] && memcmp(then->boot, now->boot, sizeof then->boot) == 0)
-		return now->offset - then->offset;
-	int64_t shift = then->ahead - now->ahead;
-	return then->now + shift > now->now ? now->now - then->now : shift;
+		return clock_less(now->offset, then->offset);
+	int64_t shift = clock_less(then->ahead, now->ahead);
+	return clock_add(then->now, shift) > now->now ? clock_less(now->now, then->now) : shift;
 }
 
 static void two_digits(char *at, int value)

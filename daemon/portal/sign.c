@@ -11,21 +11,20 @@
 
 /* ---- the form ---- */
 
+static enum parse field(const struct request *r, const char *name, char *out, size_t size)
+{
+	return form_field(r->body ? r->body : "", r->body_len, name, out, size);
+}
+
 /* False, and a page says so, where a form is not one that this browser was given. */
 static bool csrf_good(struct request *r)
 {
 	char csrf[CSRF_TEXT];
-	bool good = r->has_token == PARSE_OK &&
-		    form_field(r->body, r->body_len, "csrf", csrf, sizeof csrf) == PARSE_OK &&
+	bool good = r->has_token == PARSE_OK && field(r, "csrf", csrf, sizeof csrf) == PARSE_OK &&
 		    cookies_csrf_good(r->portal->cookies, &r->token, csrf);
 	if (!good)
 		page_sign_in(r, 403, say(r, TEXT_STALE), "");
 	return good;
-}
-
-static enum parse field(const struct request *r, const char *name, char *out, size_t size)
-{
-	return form_field(r->body, r->body_len, name, out, size);
 }
 
 static char *trim(char *text)

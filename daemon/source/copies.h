@@ -33,6 +33,9 @@ int copies_fd(const struct copies *c);
  * another thread. now: ns, for the copies. */
 void copies_read(struct copies *c, int64_t now);
 
+/* Takes a datagram as if it had come now. */
+void copies_take(struct copies *c, const void *bytes, size_t len, int64_t now);
+
 struct copies_counters {
 	uint64_t taken, lost; /* lost: the socket was full, as the kernel's numbering tells */
 };

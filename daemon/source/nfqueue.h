@@ -26,6 +26,10 @@ struct nfqueue_options {
 /* NULL with one clear sentence in errors: no right, queue in use, no kernel support. */
 struct source *nfqueue_open(const struct nfqueue_options *o, struct errors *errors);
 
+/* Takes a datagram as if it had come now; how many packets it has. */
+int nfqueue_take(struct source *s, const void *bytes, size_t len, int64_t now, struct arrival *list,
+		 int max);
+
 /* The queue's socket, for the daemon after this one. */
 int nfqueue_fd(const struct source *s);
 
