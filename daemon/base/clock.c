@@ -72,10 +72,13 @@ void clock_mark(struct clock_mark *out)
 	close(fd);
 }
 
-/* A file's times may be any numbers. */
-static int64_t clock_less(int64_t a, int64_t b)
+/* As clock_add: a file's times may be any numbers. */
+static int64_t clock_less(int64_t time, int64_t other)
 {
-	return clock_add(clock_add(a, b == INT64_MIN), b == INT64_MIN ? INT64_MAX : -b);
+	int64_t difference;
+	if (__builtin_sub_overflow(time, other, &difference))
+		return other < 0 ? INT64_MAX : INT64_MIN;
+	return difference;
 }
 
 int64_t clock_shift(const struct clock_mark *then, const struct clock_mark *now)

@@ -231,10 +231,15 @@ void limit_load(struct limit *l, struct store *s)
 	int64_t shift = cursor.bad ? 0 : clock_shift(&then, &here);
 	while (cursor_left(&cursor) >= sizeof one && cursor_copy(&cursor, &one, sizeof one)) {
 		size_t bucket = one.bucket % BUCKETS;
-		if (used[bucket] == WAYS)
-			continue;
 		one.last = clock_add(one.last, shift);
 		one.next = one.next ? clock_add(one.next, shift) : 0;
+		if (used[bucket] == WAYS || one.last <= 0)
+			continue;
+		/* Whatever the file says, nobody waits longer than the longest. */
+		if (one.last > here.now)
+			one.last = here.now;
+		if (one.next > one.last + LIMIT_LONGEST * NS_PER_S)
+			one.next = one.last + LIMIT_LONGEST * NS_PER_S;
 		l->counts[bucket * WAYS + used[bucket]++] = one;
 	}
 	free(bytes);

@@ -154,9 +154,13 @@ static bool is_table(uint8_t family, const char *table)
 	return (family == NFPROTO_IPV4 || family == NFPROTO_IPV6) && is_one_of(table, of_iptables);
 }
 
+/* The kernel takes any bytes for a name; ours are words, and none else gets into commands. */
 static bool is_ours(uint8_t family, const char *chain)
 {
-	return family == NFPROTO_INET || strncmp(chain, RULES_PREFIX, strlen(RULES_PREFIX)) == 0;
+	static const char word[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	return family == NFPROTO_INET || (strncmp(chain, RULES_PREFIX, strlen(RULES_PREFIX)) == 0 &&
+					  !chain[strspn(chain, word)]);
 }
 
 static int on_chain(const struct nlmsghdr *m, void *data)
