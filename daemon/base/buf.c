@@ -20,7 +20,8 @@ void buf_printf(struct buf *b, const char *format, ...)
 	int n = vsnprintf(b->data + b->len, b->cap - b->len, format, args);
 	va_end(args);
 	if (n < 0 || (size_t)n >= b->cap - b->len) {
-		b->data[b->len] = '\0';
+		if (b->cap)
+			b->data[b->len] = '\0';
 		b->full = true;
 		return;
 	}

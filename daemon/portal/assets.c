@@ -72,7 +72,7 @@ struct assets *assets_load(const struct portal_config *c, struct errors *errors)
 	a->texts = texts_load(c->texts, c->language, errors);
 	if (c->logo)
 		load_logo(a, c->logo, errors);
-	if (errors->count == before)
+	if (a->texts && errors->count == before)
 		return a;
 	assets_free(a);
 	return NULL;

@@ -60,6 +60,10 @@ static void test_no_room_at_all(void **state)
 	buf_reset(&b);
 	buf_bytes(&b, "", 0);
 	assert_true(b.full);
+	buf_reset(&b);
+	buf_printf(&b, "%d", 7);
+	assert_true(b.full);
+	assert_int_equal(b.len, 0);
 }
 
 int main(void)

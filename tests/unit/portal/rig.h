@@ -2,6 +2,7 @@
  * and so are the daemon's answers (control/call.h): a request goes in through the callbacks that
  * server.c gave to MHD_start_daemon, and what it queues is the answer. Checkers run as they do. */
 #pragma once
+#include "../no_memory.h"
 #include "base/clock.h"
 #include "portal/assets.h"
 #include "portal/checker.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- libmicrohttpd ---- */
@@ -60,7 +62,7 @@ struct MHD_Response {
 	unsigned held;
 };
 
-#define RIG_DAEMONS 16
+#define RIG_DAEMONS 256
 static struct MHD_Daemon
 	*rig_daemons[RIG_DAEMONS]; /* in the order of their start; all that ever were */
 static unsigned rig_started;
@@ -103,7 +105,9 @@ struct MHD_Daemon *MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPol
 	if (rig_cannot_start)
 		return NULL;
 	struct MHD_Daemon *d = calloc(1, sizeof *d);
-	RIG_MUST(d && rig_started < RIG_DAEMONS);
+	RIG_MUST(rig_started < RIG_DAEMONS);
+	if (!d)
+		return NULL;
 	d->flags = flags;
 	d->on_accept = accept;
 	d->accept_ctx = accept_ctx;
@@ -187,13 +191,18 @@ struct MHD_Response *MHD_create_response_from_buffer(size_t len, void *data,
 						     enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *m = calloc(1, sizeof *m);
-	RIG_MUST(m);
+	if (!m)
+		return NULL;
 	m->held = 1;
 	m->len = len;
 	m->mode = mode;
 	m->data = data;
 	if (mode == MHD_RESPMEM_MUST_COPY) {
 		m->data = malloc(len + 1);
+		if (!m->data) {
+			free(m);
+			return NULL;
+		}
 		memcpy(m->data, data, len);
 	}
 	return m;
@@ -252,7 +261,7 @@ static void rig_write(const char *name, const char *text)
 	char path[128];
 	snprintf(path, sizeof path, "%s/%s", rig_folder, name);
 	FILE *f = fopen(path, "w");
-	RIG_MUST(f && fputs(text, f) >= 0 && fclose(f) == 0);
+	RIG_MUST(f && fputs(text, f) >= 0 && fclose(f) == 0 && chmod(path, 0640) == 0);
 }
 
 /* portal.conf with more options, in rig_conf; read. Files are named from the folder. */
@@ -395,6 +404,7 @@ static struct rig_got rig_request(struct MHD_Connection *c, const struct rig_ask
 	c->response = NULL;
 	c->was_suspended = false;
 	got.closed = rig_run(c, ask, &own) == MHD_NO;
+	no_memory_end(); /* of the portal, not of the rig */
 	got.waited = c->was_suspended;
 	got.body = calloc(1, 1);
 	if (c->response) {
