@@ -64,7 +64,9 @@ static void kernel_log(const char *format, ...)
 
 static void kernel_put(int fd, const void *bytes, size_t len)
 {
-	struct kernel_datagram *d = malloc(sizeof *d + len), **at = &kernel.first;
+	struct kernel_datagram *d = NULL, **at = &kernel.first;
+	while (!d) /* the kernel has memory */
+		d = malloc(sizeof *d + len);
 	*d = (struct kernel_datagram){.fd = fd, .from = kernel.from, .len = len};
 	memcpy(d->bytes, bytes, len);
 	while (*at)
@@ -148,6 +150,8 @@ struct mnl_socket *mnl_socket_open2(int bus, int flags)
 		return NULL;
 	}
 	struct mnl_socket *s = malloc(sizeof *s);
+	if (!s)
+		return NULL;
 	s->fd = kernel.last = eventfd(0, EFD_CLOEXEC);
 	kernel.socket++;
 	if (bus != NETLINK_NETFILTER || !(flags & SOCK_CLOEXEC))
@@ -158,7 +162,8 @@ struct mnl_socket *mnl_socket_open2(int bus, int flags)
 struct mnl_socket *mnl_socket_fdopen(int fd)
 {
 	struct mnl_socket *s = malloc(sizeof *s);
-	s->fd = fd;
+	if (s)
+		s->fd = fd;
 	return s;
 }
 

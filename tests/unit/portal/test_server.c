@@ -319,6 +319,22 @@ static void a_server_that_cannot_be_started_says_so(void **state)
 	assert_non_null(server_new(&rig_portal, &errors));
 }
 
+/* A daemon whose standard input is closed may listen there. */
+static void a_descriptor_may_be_zero(void **state)
+{
+	struct errors errors = {0};
+	int kept = dup(0);
+	server_free(rig_portal.server);
+	close(0);
+	struct server *s = server_new(&rig_portal, &errors);
+	bool is_zero = s && rig_daemons[2]->fd == 0;
+	server_free(s);
+	dup2(kept, 0);
+	close(kept);
+	assert_true(is_zero);
+	assert_non_null(server_new(&rig_portal, &errors));
+}
+
 /* ---- plain HTTP ---- */
 
 static void sends_to(const char *host_header, const char *query, const char *where)
@@ -415,6 +431,7 @@ int main(void)
 		WITH(where_no_listener_can_be_started_the_old_one_serves),
 		WITH(sockets_are_left_as_they_are),
 		WITH(a_server_that_cannot_be_started_says_so),
+		WITH(a_descriptor_may_be_zero),
 		WITH(plain_http_leads_to_the_page_about_the_site),
 		WITH(what_was_asked_for_comes_along_to_the_portals_address),
 		WITH(what_would_change_something_is_not_sent_on),
