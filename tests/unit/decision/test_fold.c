@@ -119,6 +119,74 @@ static void nothing_is_lost(void **state)
 	assert_int_equal(said, came);
 }
 
+/* A record of repeats says neither rule nor site: it joins the window that is open, and opens none.
+ */
+static void repeats_join_a_window_and_open_none(void **state)
+{
+	struct decision d = denial("anna", "news.example"), r = d, out;
+	strcpy(d.rule, "a.conf:1");
+	strcpy(d.site, "news");
+	r.kind = DECISION_REPEATED;
+	r.count = 3;
+	assert_false(fold_takes(f, &r, 1));
+	assert_false(fold_takes(f, &r, 1));
+	assert_false(fold_takes(f, &d, 1));
+	assert_true(fold_takes(f, &r, 1));
+	assert_true(fold_due(f, INT64_MAX, &out));
+	assert_int_equal(out.count, 3);
+	assert_string_equal(out.rule, "a.conf:1");
+}
+
+/* A window is over at its end: what comes then is a record, be it told of or not. */
+static void a_window_ends_to_the_nanosecond(void **state)
+{
+	struct decision d = denial("anna", "news.example"), out;
+	assert_false(fold_takes(f, &d, 1));
+	assert_true(fold_takes(f, &d, WINDOW));
+	assert_false(fold_due(f, WINDOW, &out));
+	assert_false(fold_takes(f, &d, WINDOW + 1));
+	assert_true(fold_due(f, WINDOW + 1, &out));
+	assert_int_equal(out.count, 1);
+	assert_true(fold_takes(f, &d, WINDOW + 2));
+}
+
+static void as_many_windows_are_open_as_there_is_room_for(void **state)
+{
+	struct decision d, out;
+	char host[32];
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 514; i++) {
+			snprintf(host, sizeof host, "%d.example", i);
+			d = denial("anna", host);
+			assert_int_equal(fold_takes(f, &d, 1), round == 1 && i < 512);
+		}
+	uint64_t told = 0;
+	for (; fold_due(f, WINDOW + 1, &out); told++)
+		assert_int_equal(out.count, 1);
+	assert_int_equal(told, 512);
+	for (int i = 0; i < 512; i++) { /* and there is room again */
+		snprintf(host, sizeof host, "%d.example", i);
+		d = denial("anna", host);
+		assert_false(fold_takes(f, &d, WINDOW + 2));
+		assert_true(fold_takes(f, &d, WINDOW + 2));
+	}
+}
+
+/* A user is one wherever; without a user each address is one. A name is one wherever it leads. */
+static void who_and_where_are_told_by_what_is_known(void **state)
+{
+	struct decision named = denial("anna", "news.example"), bare = denial("", "news.example");
+	assert_false(fold_takes(f, &named, 1));
+	assert_false(fold_takes(f, &bare, 1));
+	named.server = bare.server = address_from4((uint8_t[]){203, 0, 113, 81});
+	assert_true(fold_takes(f, &named, 1) && fold_takes(f, &bare, 1));
+	named.client = bare.client = address_from4((uint8_t[]){10, 0, 1, 9});
+	assert_true(fold_takes(f, &named, 1));
+	assert_false(fold_takes(f, &bare, 1));
+	struct decision longer = denial("anna", "news.example.net");
+	assert_false(fold_takes(f, &longer, 1));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make, drop)
 
 int main(void)
@@ -129,6 +197,10 @@ int main(void)
 		TEST(others_stay_apart),
 		TEST(addresses_count_where_there_is_no_name),
 		TEST(nothing_is_lost),
+		TEST(repeats_join_a_window_and_open_none),
+		TEST(a_window_ends_to_the_nanosecond),
+		TEST(as_many_windows_are_open_as_there_is_room_for),
+		TEST(who_and_where_are_told_by_what_is_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

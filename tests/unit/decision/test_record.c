@@ -209,6 +209,116 @@ static void text_for_people(void **state)
 				  "www.youtube.com/[2001:db8::2]:443 udp  no-line\n");
 }
 
+static const char *text_of(const struct decision *d, bool colour)
+{
+	struct buf b = BUF_OF(line);
+	buf_reset(&b);
+	record_write_message(&b, d, colour);
+	return line;
+}
+
+/* What each kind is to a reader, with and without its colour. */
+static void each_kind_has_its_words_and_colour(void **state)
+{
+	struct decision d = example();
+	assert_string_equal(text_of(&d, true),
+			    "\033[32mallow\033[0m  anna(press)  www.youtube.com/203.0.113.80:443"
+			    "  allow-line  policy.conf:12");
+	d.kind = DECISION_ENDED;
+	d.bytes = 7;
+	d.duration = 1500000000;
+	assert_string_equal(text_of(&d, true),
+			    "\033[2mend  \033[0m  anna(press)  www.youtube.com/203.0.113.80:443"
+			    "  allow-line  policy.conf:12  7 bytes in 1.5 s");
+	d.kind = DECISION_REPEATED;
+	d.action = ACTION_DENY;
+	d.count = 9;
+	d.observed = d.would_deny = true;
+	d.would = REASON_NO_LINE;
+	d.rule[0] = '\0';
+	assert_string_equal(text_of(&d, false),
+			    "deny   anna(press)  www.youtube.com/203.0.113.80:443"
+			    "  allow-line  would deny: no-line  9 more times");
+	d.would_deny = false;
+	d.count = 1;
+	d.host.len = 0;
+	d.tier[0] = '\0';
+	d.transport = IPPROTO_ICMP;
+	assert_string_equal(text_of(&d, false),
+			    "deny   anna  203.0.113.80 icmp  allow-line  1 more times");
+	assert_true(address_parse("2001:db8::2", &d.server));
+	d.transport = 47;
+	d.user[0] = '\0';
+	d.kind = DECISION_DECIDED;
+	d.would_deny = true;
+	d.observed = false;
+	assert_string_equal(text_of(&d, false), "deny   10.0.1.7  2001:db8::2 47  allow-line");
+	struct decision lost = {.kind = DECISION_LOST, .count = 3};
+	assert_string_equal(text_of(&lost, true), "\033[33mlost \033[0m  3 records were lost");
+}
+
+static void an_act_is_read_as_a_sentence(void **state)
+{
+	struct decision d = {.kind = DECISION_ACT};
+	strcpy(d.act, "reload");
+	strcpy(d.by, "ro\x1bot");
+	assert_string_equal(text_of(&d, true), "\033[33mact  \033[0m  ro?ot: reload");
+	assert_string_equal(
+		written(&d, NULL),
+		"{\"@timestamp\":\"1970-01-01T00:00:00.000000Z\",\"event.action\":\"act\","
+		"\"tiergate.act\":\"reload\",\"tiergate.by\":\"ro\\u001bot\"}\n");
+	strcpy(d.user, "ann");
+	strcpy(d.tier, "staff");
+	strcpy(d.detail, "for 1h");
+	assert_true(address_parse("10.0.0.7", &d.client));
+	assert_string_equal(text_of(&d, false),
+			    "act    ro?ot: reload  ann  staff  10.0.0.7  for 1h");
+	assert_string_equal(
+		written(&d, NULL),
+		"{\"@timestamp\":\"1970-01-01T00:00:00.000000Z\",\"event.action\":\"act\","
+		"\"tiergate.act\":\"reload\",\"tiergate.by\":\"ro\\u001bot\","
+		"\"user.name\":\"ann\",\"tiergate.tier\":\"staff\","
+		"\"source.ip\":\"10.0.0.7\",\"tiergate.detail\":\"for 1h\"}\n");
+	assert_null(strstr(written(&d, key), "ann"));
+}
+
+/* Ports are those of transports that have them; a number has all its digits. */
+static void each_transport_has_its_word_and_ports(void **state)
+{
+	static const struct {
+		uint8_t number;
+		const char *word;
+		bool ports;
+	} of[] = {{IPPROTO_TCP, "tcp", true},
+		  {IPPROTO_UDP, "udp", true},
+		  {IPPROTO_SCTP, "sctp", true},
+		  {IPPROTO_DCCP, "33", true},
+		  {IPPROTO_UDPLITE, "136", true},
+		  {IPPROTO_ICMP, "icmp", false},
+		  {IPPROTO_ICMPV6, "ipv6-icmp", false},
+		  {0, "0", false},
+		  {9, "9", false},
+		  {10, "10", false},
+		  {255, "255", false}};
+	struct decision d = example();
+	char want[64];
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		d.transport = of[i].number;
+		snprintf(want, sizeof want, "\"network.transport\":\"%s\"", of[i].word);
+		assert_non_null(strstr(written(&d, NULL), want));
+		assert_int_equal(!!strstr(line, "\"source.port\":40112"), of[i].ports);
+		assert_int_equal(!!strstr(line, "\"destination.port\":443"), of[i].ports);
+	}
+	d.duration = -5; /* a clock that was set */
+	d.kind = DECISION_ENDED;
+	d.stuck = true;
+	assert_non_null(strstr(written(&d, NULL), "\"event.duration\":0"));
+	assert_non_null(strstr(line, "\"tiergate.held\":\"until-stuck\""));
+	d.kind = DECISION_DECIDED;
+	assert_null(strstr(written(&d, NULL), "duration"));
+	assert_null(strstr(line, "repeats"));
+}
+
 /* ---- the man page says the same as base/decision.h and as the writer ---- */
 
 static char *man_page(void)
@@ -290,6 +400,9 @@ int main(void)
 		cmocka_unit_test(longest_record_fits),
 		cmocka_unit_test(bad_text_stays_json),
 		cmocka_unit_test(text_for_people),
+		cmocka_unit_test(each_kind_has_its_words_and_colour),
+		cmocka_unit_test(an_act_is_read_as_a_sentence),
+		cmocka_unit_test(each_transport_has_its_word_and_ports),
 		cmocka_unit_test(people_read_plain_text),
 		cmocka_unit_test(man_page_has_every_reason_and_evidence),
 		cmocka_unit_test(man_page_has_every_member),

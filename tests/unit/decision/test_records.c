@@ -206,12 +206,105 @@ static void a_pipe(void **state)
 	close(both[0]);
 }
 
+/* A record in a line of so many bytes, its newline among them. */
+static void put_wide(FILE *f, int64_t second, size_t bytes, bool newline)
+{
+	char line[RECORD_MAX];
+	size_t len = record(second, line);
+	fwrite(line, 1, len - 2, f);
+	fprintf(f, "%*s", (int)(bytes - len + 1), "}");
+	if (newline)
+		fputc('\n', f);
+}
+
+/* 256 KiB are a line, a byte more is none; what stands behind it is read, and lines are counted on.
+ */
+static void a_line_has_a_bound(void **state)
+{
+	enum { BOUND = 256 * 1024 };
+	struct errors errors = {0};
+	const char *path = in_dir("log");
+	for (size_t more = 0; more < 3; more++) {
+		FILE *f = fopen(path, "w");
+		assert_non_null(f);
+		put_wide(f, 1, 1000, true);
+		put_wide(f, 2, BOUND, true);
+		put_wide(f, more ? 99 : 3, BOUND + more, true);
+		put_wide(f, more ? 3 : 4, 1000, true);
+		fputs("odd\n", f);
+		fclose(f);
+		struct records *r = records_open(&path, 1, &errors);
+		read_all(r, 1, more ? 3 : 4);
+		const struct records_count *c = records_counted(r);
+		assert_int_equal(c->damaged, more ? 2 : 1);
+		assert_int_equal(c->torn + c->strange + c->cut, 0);
+		assert_string_equal(c->first, more ? "log:3" : "log:5");
+		records_free(r);
+	}
+	/* the last, without its newline: whole to its bound, else torn */
+	for (size_t more = 0; more < 3; more++) {
+		FILE *f = fopen(path, "w");
+		assert_non_null(f);
+		put_wide(f, 1, BOUND + more, false); /* a byte less */
+		fclose(f);
+		struct records *r = records_open(&path, 1, &errors);
+		read_all(r, 1, more < 1 ? 1 : 0);
+		assert_int_equal(records_counted(r)->torn, more < 1 ? 0 : 1);
+		assert_int_equal(records_counted(r)->damaged, 0);
+		records_free(r);
+	}
+}
+
+/* Of the same time in the order in which they were given; one without any comes last. */
+static void files_are_read_in_the_order_of_their_first_records(void **state)
+{
+	struct errors errors = {0};
+	struct decision d;
+	put("log", 50, 1, "x\n");
+	put("log.1", 50, 1, "y\nz\n");
+	put("log.2.gz", 0, 0, "w\n");
+	put("log.old", 10, 2, "");
+	const char *const paths[] = {in_dir("log.2.gz"), in_dir("log.1"), in_dir("log"),
+				     in_dir("log.old")};
+	static const int64_t times[] = {10, 11, 50, 50};
+	static const uint64_t damaged[] = {0, 0, 0, 2};
+	struct records *r = records_open(paths, 4, &errors);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(records_next(r, &d));
+		assert_int_equal(d.time / NS_PER_S, times[i]);
+		assert_int_equal(records_counted(r)->damaged, damaged[i]);
+	}
+	assert_false(records_next(r, &d));
+	assert_int_equal(records_counted(r)->damaged, 4);
+	assert_string_equal(records_counted(r)->first, "log.1:2");
+	records_free(r);
+}
+
+/* A file that went since it was opened is counted, and the others are read. */
+static void a_file_that_goes_is_counted(void **state)
+{
+	struct errors errors = {0};
+	put("log.1", 1, 1, "");
+	put("log", 2, 1, "");
+	const char *const paths[] = {in_dir("log.1"), in_dir("log")};
+	struct records *r = records_open(paths, 2, &errors);
+	unlink(in_dir("log.1"));
+	read_all(r, 2, 1);
+	assert_int_equal(records_counted(r)->cut, 1);
+	records_free(r);
+	records_free(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_log_and_what_was_rotated, start, stop),
 		cmocka_unit_test_setup_teardown(what_is_no_record_is_counted, start, stop),
 		cmocka_unit_test_setup_teardown(the_last_line, start, stop),
+		cmocka_unit_test_setup_teardown(a_line_has_a_bound, start, stop),
+		cmocka_unit_test_setup_teardown(files_are_read_in_the_order_of_their_first_records,
+						start, stop),
+		cmocka_unit_test_setup_teardown(a_file_that_goes_is_counted, start, stop),
 		cmocka_unit_test_setup_teardown(a_compressed_file_that_ends_early, start, stop),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read, start, stop),
 		cmocka_unit_test_setup_teardown(a_pipe, start, stop),
