@@ -46,7 +46,7 @@ static struct {
 	int last;        /* the last one that was opened */
 	/* What to do with a message beyond its ACK; true: no ACK. */
 	bool (*on)(int fd, const struct nlmsghdr *m);
-	struct kernel_datagram *first;
+	struct kernel_datagram *first, *tail;
 	uint32_t from; /* of what is put from here on */
 	void (*sent)(int fd, const void *bytes, size_t len,
 		     const struct sockaddr *to); /* by send(2) */
@@ -64,14 +64,13 @@ static void kernel_log(const char *format, ...)
 
 static void kernel_put(int fd, const void *bytes, size_t len)
 {
-	struct kernel_datagram *d = NULL, **at = &kernel.first;
+	struct kernel_datagram *d = NULL, **at;
 	while (!d) /* the kernel has memory */
 		d = malloc(sizeof *d + len);
 	*d = (struct kernel_datagram){.fd = fd, .from = kernel.from, .len = len};
 	memcpy(d->bytes, bytes, len);
-	while (*at)
-		at = &(*at)->next;
-	*at = d;
+	at = kernel.first ? &kernel.tail->next : &kernel.first;
+	*at = kernel.tail = d;
 }
 
 static void kernel_put_error(int fd, uint32_t sequence, int error)
@@ -94,11 +93,14 @@ static void kernel_put_done(int fd, uint32_t sequence)
 
 static struct kernel_datagram *kernel_next(int fd)
 {
-	struct kernel_datagram **at = &kernel.first, *d;
-	while (*at && (*at)->fd != fd)
-		at = &(*at)->next;
-	if ((d = *at))
+	struct kernel_datagram **at = &kernel.first, *d, *before = NULL;
+	for (; *at && (*at)->fd != fd; at = &(*at)->next)
+		before = *at;
+	if ((d = *at)) {
 		*at = d->next;
+		if (kernel.tail == d)
+			kernel.tail = before;
+	}
 	return d;
 }
 
