@@ -171,6 +171,29 @@ static void what_is_wrong_changes_nothing(void **state)
 	tls_unload();
 }
 
+/* No more of a chain than there is room for is served. */
+static void a_chain_has_eight_at_most(void **state)
+{
+	char one[4096], chain[9 * 4096] = "";
+	gnutls_pcert_st *got;
+	unsigned count;
+	gnutls_privkey_t key;
+	FILE *f = fopen(path("a.crt"), "r");
+	assert_non_null(f);
+	one[fread(one, 1, sizeof one - 1, f)] = '\0';
+	fclose(f);
+	assert_true(load("a.crt", "a.key"));
+	for (int i = 0; i < 9; i++) {
+		strcat(chain, one);
+		put("junk", chain, strlen(chain));
+		assert_true(load("junk", "a.key"));
+		assert_int_equal(tls_retrieve(NULL, NULL, 0, NULL, 0, &got, &count, &key), 0);
+		assert_int_equal(count, i < 8 ? i + 1 : 8);
+	}
+	assert_true(load("a.crt", "a.key")); /* and the long one goes */
+	tls_unload();
+}
+
 static int set_up(void **state)
 {
 	strcpy(folder, "/tmp/tiergate-tls-XXXXXX");
@@ -227,6 +250,7 @@ int main(void)
 		cmocka_unit_test(what_browsers_will_not_like_is_said),
 		cmocka_unit_test(a_reload_replaces_what_is_served),
 		cmocka_unit_test(what_is_held_outlives_reloads),
+		cmocka_unit_test(a_chain_has_eight_at_most),
 		cmocka_unit_test(what_is_wrong_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
