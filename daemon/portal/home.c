@@ -121,7 +121,7 @@ static void page_segment(struct request *r, const json_t *who)
 void page_home(struct request *r)
 {
 	json_t *who = gate_reach(&r->gate, &r->peer);
-	if (who && !gate_signed_in(who) && sign_in_again(r)) {
+	if (!gate_signed_in(who) && sign_in_again(r)) {
 		json_decref(who);
 		who = gate_reach(&r->gate, &r->peer);
 	}

@@ -223,7 +223,7 @@ void page_blocked(struct request *r)
 	char to[HOST_MAX + 1], title[TEXT_MAX + HOST_MAX];
 	const char *host = host_good(request_query(r, "to"), to);
 	json_t *who = gate_reach(&r->gate, &r->peer);
-	if (who && !gate_signed_in(who) && sign_in_again(r)) {
+	if (!gate_signed_in(who) && sign_in_again(r)) {
 		json_decref(who);
 		who = gate_reach(&r->gate, &r->peer);
 	}

@@ -69,6 +69,17 @@ static void find_name(struct loaded *l, const char *text)
 			l->named = rules_name_parse(word, &l->name);
 }
 
+/* Keeps the last that says anything; err is taken over. */
+static void complain(char **complaint, char *err)
+{
+	if (err && *err) {
+		free(*complaint);
+		*complaint = err;
+	} else {
+		free(err);
+	}
+}
+
 static bool read_nft(struct loaded *l, char **complaint)
 {
 	int status = 127;
@@ -77,12 +88,10 @@ static bool read_nft(struct loaded *l, char **complaint)
 	l->table = list(argv, &status, &err);
 	l->nft = l->table && status == 0;
 	bool ok = l->nft || (err && strstr(err, "No such file or directory"));
-	if (!ok && err && *err) {
-		free(*complaint);
-		*complaint = err;
-		err = NULL;
-	}
-	free(err);
+	if (ok)
+		free(err);
+	else
+		complain(complaint, err);
 	return ok;
 }
 
@@ -93,8 +102,7 @@ static bool read_iptables(struct loaded *l, int i, char **complaint)
 	const char *const argv[] = {i ? "ip6tables-save" : "iptables-save", NULL};
 	l->save[i] = list(argv, &status, &err);
 	if (!l->save[i] || status != 0) {
-		free(*complaint);
-		*complaint = err;
+		complain(complaint, err);
 		free(l->save[i]);
 		l->save[i] = strdup("");
 		return false;
@@ -139,9 +147,9 @@ bool loaded_read(struct loaded *l, struct errors *errors)
 		find_name(l, l->save[0]);
 		read_set(l);
 	} else {
+		const char *why = complaint ? complaint : "nft and iptables don't run";
 		errors_add(errors, NULL, 0, "the kernel's rules can't be read: %.*s",
-			   complaint ? (int)strcspn(complaint, "\n") : 27,
-			   complaint && *complaint ? complaint : "nft and iptables don't run");
+			   (int)strcspn(why, "\n"), why);
 		loaded_deinit(l);
 	}
 	free(complaint);
