@@ -126,7 +126,7 @@ static bool carries(uint16_t type)
 /* Any number of tags before the packet. A length where the type should be is 802.3's. */
 static enum link_parse by_ethertype(struct cursor c, uint16_t type, struct link_frame *out)
 {
-	for (size_t tag; (tag = tag_length(type)) && !c.bad; type = cursor_u16(&c))
+	for (size_t tag; (tag = tag_length(type)); type = cursor_u16(&c))
 		cursor_skip(&c, tag);
 	if (c.bad)
 		return LINK_CUT;
