@@ -50,8 +50,11 @@ static int bound(int family, int type, bool listens)
 	struct sockaddr_in four = {.sin_family = AF_INET,
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(family, type, 0);
-	MUST(family == AF_INET6 ? bind(fd, (struct sockaddr *)&six, sizeof six) == 0
-				: bind(fd, (struct sockaddr *)&four, sizeof four) == 0);
+	if (family == AF_INET6 && (fd < 0 || bind(fd, (struct sockaddr *)&six, sizeof six) < 0)) {
+		close(fd); /* no IPv6 here */
+		return bound(AF_INET, type, listens);
+	}
+	MUST(family == AF_INET6 || bind(fd, (struct sockaddr *)&four, sizeof four) == 0);
 	MUST(!listens || listen(fd, 1) == 0);
 	return fd;
 }
@@ -106,7 +109,7 @@ static void opens_its_own(void)
 	MUST(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	MUST(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	fd = listen_at(&six, &errors);
-	MUST(fd == 4 || !six.port); /* where there is no IPv6 */
+	MUST(fd == 4 || fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL);
 	fd = listen_at(&any, &errors);
 	MUST(fd >= 0);
 	/* takes IPv4 as well */
