@@ -295,3 +295,8 @@ static bool kernel_is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
 }
+
+int mnl_socket_setsockopt(const struct mnl_socket *s, int option, void *value, socklen_t len)
+{
+	return setsockopt(s->fd, SOL_NETLINK, option, value, len);
+}
