@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define LISTS_MAX 200 /* whose ages are told */
+
 /* The family of that name, made where it is new. */
 static json_t *family_of(json_t *to, const char *name, const char *type, const char *help)
 {
@@ -85,7 +87,9 @@ static void module(void *to, const struct metrics *m, const void *counters)
 		row(to, m->name, &m->rows[i], NULL, counters);
 }
 
-static void lane(json_t *to, const struct gateway *g, unsigned i)
+/* What many samples are needed for is told of all queues together, and added to *all: an answer has
+ * a bound (control.h). */
+static void lane(json_t *to, const struct gateway *g, unsigned i, struct worker_counters *all)
 {
 	struct worker_counters w;
 	struct nfqueue_counters q;
@@ -98,20 +102,31 @@ static void lane(json_t *to, const struct gateway *g, unsigned i)
 	for (size_t r = 0; r < nfqueue_metrics.count; r++)
 		row(to, "queue", &nfqueue_metrics.rows[r], number, &q);
 	for (int reason = 0; reason < REASON_COUNT; reason++)
+		all->reasons[reason] += w.reasons[reason];
+	histogram_join(&all->verdicts, &w.verdicts);
+	histogram_join(&all->hellos, &w.hellos);
+	gauge(to, "tiergate_queue_capacity", "packets that may wait in the queue",
+	      queue_label(number), g->config->queue_length);
+}
+
+static void lanes(json_t *to, const struct gateway *g)
+{
+	struct worker_counters all = {0};
+	for (unsigned i = 0; i < g->lane_count; i++)
+		lane(to, g, i, &all);
+	for (int reason = 0; reason < REASON_COUNT; reason++)
 		sample(family_of(to, "tiergate_decisions_total", "counter",
 				 "decisions by the reason that stands in their records"),
-		       json_pack("{s:s, s:s}", "queue", number, "reason", reason_text(reason)),
-		       (double)w.reasons[reason]);
+		       json_pack("{s:s}", "reason", reason_text(reason)),
+		       (double)all.reasons[reason]);
 	histogram(to, "tiergate_verdict_seconds",
 		  "from when a packet was received from its queue until its verdict was sent; of "
 		  "packets that were not held for a name",
-		  queue_label(number), &w.verdicts);
+		  json_object(), &all.verdicts);
 	histogram(to, "tiergate_hello_wait_seconds",
 		  "from the first held packet of a flow's hello to its decision; 0 where none was "
 		  "held",
-		  queue_label(number), &w.hellos);
-	gauge(to, "tiergate_queue_capacity", "packets that may wait in the queue",
-	      queue_label(number), g->config->queue_length);
+		  json_object(), &all.hellos);
 }
 
 static void table(json_t *to, const char *name, double entries, double capacity)
@@ -228,10 +243,11 @@ static void state(json_t *to, const struct gateway *g)
 static void lists(json_t *to, const struct gateway *g)
 {
 	const struct config *c = g->latest ? g->latest : g->config;
+	unsigned told = 0;
 	for (size_t s = 0; s < c->site_count; s++)
 		for (size_t l = 0; l < c->sites[s].count; l++) {
 			const struct site_list *list = &c->sites[s].list[l];
-			if (!list->changed)
+			if (!list->changed || told++ >= LISTS_MAX)
 				continue;
 			gauge(to, "tiergate_list_changed_time_seconds",
 			      "when the file of a list that is in force was changed last, since "
@@ -248,8 +264,7 @@ void gateway_metrics(void *ctx, json_t *out)
 {
 	struct gateway *g = ctx;
 	state(out, g);
-	for (unsigned i = 0; i < g->lane_count; i++)
-		lane(out, g, i);
+	lanes(out, g);
 	tiers(out, g);
 	lists(out, g);
 	gateway_modules(g, module, out);

@@ -404,6 +404,22 @@ def test_small(lab):
         equal(os.WTERMSIG(top.ended()), signal.SIGTERM)
 
 
+def test_hangup(lab):
+    "it ends with its terminal"
+    with Daemon() as daemon:
+        top = Terminal([str(BUILD / "tiergatectl"), "--socket", str(daemon.path), "top"])
+        top.until("9.9: ok")
+        os.close(top.fd)
+        end, pid = time.monotonic() + 30, 0
+        while not pid and time.monotonic() < end:
+            time.sleep(0.1)
+            pid, status = os.waitpid(top.pid, os.WNOHANG)
+        if not pid:
+            os.kill(top.pid, signal.SIGKILL)
+        check(pid, "it goes on without a terminal")
+        equal(os.WTERMSIG(status), signal.SIGHUP)
+
+
 def test_no_colour(lab):
     "NO_COLOR leaves no colour; an empty one is none"
     for value, coloured in (("1", False), ("", True)):

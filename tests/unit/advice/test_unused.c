@@ -255,6 +255,10 @@ static void by_counters(void **state)
 		 "\"2026-06-13T12:00:00.000000Z\",\"count\":7}]");
 	assert_int_equal(unused_new_ones(u, &unknown), 2);
 	assert_int_equal(unknown, 1);
+	/* for longer than it counts: what it has counted from the start is judged */
+	json_t *rows = unused_entries(u, NOW - 20 * day * NS_PER_S);
+	assert_int_equal(json_array_size(rows), 1);
+	json_decref(rows);
 	unused_free(u);
 	counted_free(counted);
 	snapshot_free(p.snapshot);

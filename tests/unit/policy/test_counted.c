@@ -58,10 +58,15 @@ static void each_counts_its_own(void **state)
 	hit(k, 1, RULE_NONE, SITE_NONE, "d.c.x", 7); /* "!": whatever decided */
 	hit(k, 1, RULE_LOCKDOWN, 1, "", 8);
 	counts(k, "3 2 1 3 1 1 5 1 1 2 ");
+	hit(k, 0, 1, SITE_NONE, "", 50); /* the last of all, of whichever worker */
+	assert_int_equal(counted_sum(k, 1).last, S0 + 50);
+	hit(k, 1, 0, SITE_NONE, "", 51);
+	assert_int_equal(counted_sum(k, 0).last, S0 + 51);
+	counts(k, "4 3 1 3 1 1 5 1 1 2 ");
 	const struct outcome lives = {.rule = 2};
 	counted_use(k, 1, &lives, T0 + 99 * NS_PER_S);
 	counted_use(k, 1, &(struct outcome){.rule = RULE_NONE}, T0);
-	counts(k, "3 2 1 3 1 1 5 1 1 2 ");
+	counts(k, "4 3 1 3 1 1 5 1 1 2 ");
 	assert_int_equal(counted_sum(k, 2).last, S0 + 99);
 	counted_free(k);
 }

@@ -1,6 +1,8 @@
 /* What a worker counts of its decisions: by tier, outcome and reason, and how long they took. */
 #include "rig.h"
 
+#include "policy/counted.h"
+
 static uint64_t decided(const struct rig *r, const char *tier, enum worker_outcome o,
 			enum reason reason)
 {
@@ -118,12 +120,41 @@ static void waits_and_verdicts_are_timed(void **state)
 	rig_free(r);
 }
 
+static struct hit line(const struct rig *r, size_t i)
+{
+	return counted_sum(snapshot_counted(r->snapshot), i);
+}
+
+/* A line is hit by each flow that it decides, and is in use while such a flow lives. */
+static void lines_and_entries_are_hit(void **state)
+{
+	struct rig *r = rig_new("");
+	uint32_t began = (uint32_t)(r->source.now / NS_PER_S);
+	snapshot_count(r->snapshot, counted_new(r->config, 1, 99));
+	syn(r, guest, 4000);
+	assert_int_equal(line(r, 0).count, 0); /* waits for its name */
+	hello(r, guest, 4000, "www.news.example");
+	syn(r, guest, 4001);
+	hello(r, guest, 4001, "social.example");
+	assert_int_equal(line(r, 0).count, 1);
+	assert_int_equal(line(r, 1).count, 0);
+	assert_int_equal(line(r, 2).count, 1); /* the entry */
+	assert_int_equal(line(r, 3).count, 0);
+	assert_true(line(r, 0).last - began < 2);
+	wait_ms(r, r->config->name_grace / NS_PER_MS + 2000);
+	assert_int_equal(line(r, 0).count, 1);
+	assert_true(line(r, 0).last - began >= r->config->name_grace / NS_PER_S);
+	assert_true(line(r, 2).last - began < 2);
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_tier_outcome_and_reason),
 		cmocka_unit_test(what_is_observed_would_be_denied),
 		cmocka_unit_test(tiers_have_a_bound),
+		cmocka_unit_test(lines_and_entries_are_hit),
 		cmocka_unit_test(waits_and_verdicts_are_timed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
