@@ -80,6 +80,9 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 {
 	json_object_set_new(out, "hits", json_array());
 	json_object_set_new(out, "next", json_integer((json_int_t)(from + max)));
+	if (from == 7) /* more than an answer may have */
+		for (int i = 0; i < 40000; i++)
+			json_array_append_new(json_object_get(out, "hits"), json_integer(1234567));
 }
 
 static int fake_lock(void *ctx, const struct lockdowns *l)
@@ -437,6 +440,14 @@ static void hits_come_in_portions(void **state)
 	assert_true(json_equal(j, want));
 	json_decref(want);
 	json_decref(j);
+	close(fd);
+}
+
+static void an_answer_that_is_too_long_is_said(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	refused(fd, ID "\"command\":\"hits\",\"from\":7}", "too-long");
+	done(fd, ID "\"command\":\"hits\",\"from\":8}");
 	close(fd);
 }
 
@@ -1361,6 +1372,7 @@ int main(void)
 		WITH(a_client_that_never_reads_is_left_waiting),
 		WITH(names_what_begins_so),
 		WITH(hits_come_in_portions),
+		WITH(an_answer_that_is_too_long_is_said),
 		WITH(shuts_for_a_while),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
