@@ -5,7 +5,7 @@ CC := gcc
 endif
 B       ?= build
 PREFIX  ?= /usr
-PKGS    := libnetfilter_queue libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2 libfstrm libprotobuf-c zlib libpsl
+PKGS    := libnetfilter_queue libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2 libfstrm libprotobuf-c zlib libpsl libseccomp
 CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/sandbox.h"
 #include "config/load.h"
 
 #include <errno.h>
@@ -57,16 +58,21 @@ char *config_path(const struct loader *l, const char *name)
 	return path;
 }
 
+static const char *error_of(const char *path, int error)
+{
+	return error == EACCES ? sandbox_error(path, error) : file_error(error);
+}
+
 char *config_text(struct loader *l, const char *name, int line, size_t *len)
 {
 	char *text = NULL, *path = config_path(l, name);
 	int error = -file_read_text(path, CONFIG_FILE_MAX, &text, len);
 	if (error && line > 0)
 		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
-			 file_error(error));
+			 error_of(path, error));
 	else if (error) /* the whole path: it may be another file than the operator means */
 		complain(l, name, 0, "%s can't be read: %s; name a file that can", path,
-			 file_error(error));
+			 error_of(path, error));
 	free(path);
 	return text;
 }

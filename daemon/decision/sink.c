@@ -274,6 +274,7 @@ static unsigned turn(struct sink *s)
 static void *writer(void *arg)
 {
 	struct sink *s = arg;
+	pthread_setname_np(pthread_self(), "decision log");
 	while (!s->stop) {
 		if (atomic_exchange(&s->reopen, false)) {
 			flush(s);
@@ -344,8 +345,6 @@ int sink_start(struct sink *s)
 	int e = pthread_create(&s->thread, NULL, writer, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	s->running = e == 0;
-	if (s->running)
-		pthread_setname_np(s->thread, "decision log");
 	return -e;
 }
 

@@ -7,6 +7,7 @@
 #include "base/privilege.h"
 #include "source/mark.h"
 #include "source/reply.h"
+#include "wiring/tool.h"
 #include "wiring/wiring.h"
 
 #include <errno.h>
@@ -422,7 +423,8 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
 	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
 	       open_conntrack(g, errors) && left_nothing() && identity_open(g, errors) &&
-	       open_dnstap(g, errors) && open_watch(g, errors) && start_threads(g, errors);
+	       open_dnstap(g, errors) && open_watch(g, errors) && confine(g, errors) &&
+	       start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -503,7 +505,9 @@ int gateway_run(const struct gateway_options *o)
 	 * what is there already is only changed in place. */
 	setenv("TZ", ":/etc/localtime", 0);
 	rcu_register_thread();
-	if (!load_policy(&g, &errors)) {
+	if (!tool_helper(&errors)) {
+		g.status = EXIT_CANNOT;
+	} else if (!load_policy(&g, &errors)) {
 		g.status = EXIT_NO;
 	} else if (!set_up(&g, &errors)) {
 		g.status = EXIT_CANNOT;

@@ -22,6 +22,12 @@
 
 #define LANES_MAX 64
 
+struct gateway;
+
+/* From here on the daemon opens only what its configuration names, and makes only the system calls
+ * that it needs. Before any thread runs. (confine.c) */
+bool confine(const struct gateway *g, struct errors *errors);
+
 /* A queue, its worker, its thread, and the rings between it and the main thread. */
 struct lane {
 	struct gateway *gateway;

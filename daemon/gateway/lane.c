@@ -67,10 +67,21 @@ static void lane_remember(struct lane *l)
 		atomic_store_explicit(&l->remember, false, memory_order_release);
 }
 
+/* What top -H shows. A thread's name is its own to set: another's is a file, and shut. */
+static void name_thread(const struct lane *l)
+{
+	char name[16];
+	const struct gateway *g = l->gateway;
+	snprintf(name, sizeof name, "queue %u",
+		 (unsigned)(g->config->queue_first + (l - g->lanes)));
+	pthread_setname_np(pthread_self(), name);
+}
+
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
 	int r = 0;
+	name_thread(l);
 	rcu_register_thread();
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed) && r == 0) {
 		r = worker_turn(l->worker);
@@ -197,14 +208,8 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 
 int lane_start(struct lane *l)
 {
-	char name[16]; /* what top -H shows */
-	struct gateway *g = l->gateway;
 	int r = -pthread_create(&l->thread, NULL, lane_run, l);
 	l->running = r == 0;
-	snprintf(name, sizeof name, "queue %u",
-		 (unsigned)(g->config->queue_first + (l - g->lanes)));
-	if (l->running)
-		pthread_setname_np(l->thread, name);
 	return r;
 }
 

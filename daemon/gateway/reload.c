@@ -40,6 +40,7 @@ static void *reload_run(void *ctx)
 	struct gateway *g = ctx;
 	struct reload *r = &g->reload;
 	const struct config *c;
+	pthread_setname_np(pthread_self(), "reload");
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	policy_load_and_expect(g->o.config, CONFIG_FOR_RUN, &r->policy, &r->errors);
 	c = r->policy.config;
@@ -63,10 +64,8 @@ static void reload_start(struct gateway *g)
 	int e = pthread_create(&r->thread, NULL, reload_run, g);
 	r->running = e == 0;
 	r->again = false;
-	if (e == 0) {
-		pthread_setname_np(r->thread, "reload");
+	if (e == 0)
 		return;
-	}
 	errors_add(&r->errors, NULL, 0, "a thread could not be started: %s", strerror(e));
 	eventfd_write(r->done_fd, 1);
 }

@@ -1,5 +1,6 @@
 /* tool: runs nft, iptables-restore and the like: text in, text out. */
 #pragma once
+#include "base/error.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,3 +15,10 @@ struct tool {
 bool tool_run(struct tool *t, const char *const argv[], const char *input, bool scratch)
 	__attribute__((warn_unused_result));
 void tool_deinit(struct tool *t);
+
+/* A process beside this one that runs for it what it may no longer run itself: programs of nft and
+ * iptables alone, and not in a scratch namespace (status 126). It is made before there are threads
+ * and secrets, ends with this process, and is asked from tool_helper_only on; where it has ended,
+ * status 125. False with a sentence in errors. */
+bool tool_helper(struct errors *errors) __attribute__((warn_unused_result));
+void tool_helper_only(void);

@@ -285,6 +285,7 @@ static void *run(void *arg)
 {
 	struct watch *w = arg;
 	bool links = true;
+	pthread_setname_np(pthread_self(), "wiring");
 	look(w, true);
 	while (!w->stop) {
 		struct pollfd p[SOURCES] = {
@@ -347,8 +348,6 @@ int watch_start(struct watch *w)
 {
 	int error = pthread_create(&w->thread, NULL, run, w);
 	w->running = error == 0;
-	if (w->running)
-		pthread_setname_np(w->thread, "wiring");
 	return -error;
 }
 
