@@ -43,6 +43,7 @@ static const uint64_t rights[] = {
 	[SANDBOX_READ] = FS_READ_FILE | FS_READ_DIR,
 	[SANDBOX_WRITE] = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_REMOVE_DIR |
 			  FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SOCK | FS_TRUNCATE,
+	[SANDBOX_MAKE] = FS_READ_FILE | FS_WRITE_FILE | FS_MAKE_REG | FS_TRUNCATE,
 	[SANDBOX_EXECUTE] = FS_READ_FILE | FS_READ_DIR | FS_EXECUTE,
 };
 
@@ -56,7 +57,8 @@ static struct {
 	struct place *place;
 	size_t count;
 	bool on;
-} sandbox;
+	const char *lacks;
+} sandbox = {.lacks = "it was not asked for"};
 
 void sandbox_allow(const char *path, enum sandbox_use use)
 {
@@ -175,7 +177,9 @@ static bool set_landlock(enum sandbox_program program, struct errors *errors)
 {
 	int version = sandbox_landlock();
 	if (!version) {
-		log_warn("this kernel has no Landlock: which files may be opened is not bounded");
+		sandbox.lacks = "this kernel has no Landlock, or its lsm= does not name it: which "
+				"files may be opened is not bounded";
+		log_warn("%s", sandbox.lacks);
 		return true;
 	}
 	int e = landlock(version, program);
@@ -192,7 +196,9 @@ static bool set_calls(enum sandbox_program program, bool log, struct errors *err
 {
 	int e = sandbox_calls(program, log);
 	if (e == -EINVAL || e == -ENOSYS || e == -EOPNOTSUPP) {
-		log_warn("this kernel has no seccomp: which system calls are made is not bounded");
+		sandbox.lacks = "this kernel has no seccomp: which system calls are made is not "
+				"bounded";
+		log_warn("%s", sandbox.lacks);
 		return true;
 	}
 	if (e)
@@ -212,11 +218,13 @@ bool sandbox_on(enum sandbox_program program, struct errors *errors)
 			   "TIERGATE_SANDBOX is \"%s\"; on, log and off would be accepted", knob);
 		return false;
 	}
+	sandbox.lacks =
+		off   ? "TIERGATE_SANDBOX=off: neither files nor system calls are bounded"
+		: log ? "TIERGATE_SANDBOX=log: what the filter of system calls would refuse "
+			"is logged, and passes"
+		      : "";
 	if (off || log)
-		log_warn(
-			"TIERGATE_SANDBOX=%s: %s", knob,
-			off ? "neither files nor system calls are bounded"
-			    : "what the filter of system calls would refuse is logged, and passes");
+		log_warn("%s", sandbox.lacks);
 	if (off)
 		return true;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
@@ -236,12 +244,24 @@ static bool is_below(const char *path, const char *folder)
 	       (strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0'));
 }
 
-bool sandbox_shuts(const char *path)
+/* Of what is not there, its folder's. */
+static char *real_place(const char *path)
 {
-	char *real = sandbox.on ? realpath(path, NULL) : NULL;
+	char *copy, *real = realpath(path, NULL);
+	if (real || errno != ENOENT || !(copy = strdup(path)))
+		return real;
+	real = realpath(dirname(copy), NULL);
+	free(copy);
+	return real;
+}
+
+bool sandbox_shuts(const char *path, enum sandbox_use use)
+{
+	char *real = sandbox.on ? real_place(path) : NULL;
 	bool shut = real;
 	for (size_t i = 0; i < sandbox.count && shut; i++)
-		shut = !is_below(real, sandbox.place[i].path);
+		shut = (use != SANDBOX_READ && sandbox.place[i].use != use) ||
+		       !is_below(real, sandbox.place[i].path);
 	free(real);
 	return shut;
 }
@@ -249,10 +269,15 @@ bool sandbox_shuts(const char *path)
 const char *sandbox_error(const char *path, int error)
 {
 	static _Thread_local char text[160];
-	if (error != EACCES || !sandbox_shuts(path))
+	if (error != EACCES || !sandbox_shuts(path, SANDBOX_READ))
 		return strerror(error);
 	snprintf(text, sizeof text,
 		 "it is in a folder that this program shut itself out of at its start, as nothing "
 		 "named it then; systemctl restart lets it in");
 	return text;
+}
+
+const char *sandbox_lacks(void)
+{
+	return sandbox.lacks;
 }

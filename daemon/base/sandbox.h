@@ -13,6 +13,7 @@ enum sandbox_use {
 	SANDBOX_READ,    /* files and lists of folders */
 	SANDBOX_WRITE,   /* and all that makes, changes and removes them */
 	SANDBOX_EXECUTE, /* read, and run */
+	SANDBOX_MAKE,    /* make files and write them */
 };
 
 enum sandbox_program {
@@ -36,11 +37,14 @@ void sandbox_allow_system(void);
 bool sandbox_on(enum sandbox_program program, struct errors *errors)
 	__attribute__((warn_unused_result));
 
-/* Whether this process has no right to read a path since sandbox_on. */
-bool sandbox_shuts(const char *path);
-/* strerror() of what opening a path led to, and what to do where it lies outside; the thread's own
- * until its next call. */
+/* Whether this process has no right to a path, or to make it, since sandbox_on. */
+bool sandbox_shuts(const char *path, enum sandbox_use use);
+/* strerror() of what opening a path for reading led to, and what to do where it lies outside; the
+ * thread's own until its next call. */
 const char *sandbox_error(const char *path, int error);
 
 /* The kernel's version of Landlock; 0: none. */
 int sandbox_landlock(void);
+
+/* Since sandbox_on: what of it there is not, and why; "" where all is. */
+const char *sandbox_lacks(void);

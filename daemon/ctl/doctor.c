@@ -214,6 +214,17 @@ static void look_at_fill(struct doctor *d, const json_t *status, const char *tab
 		find(d, GOOD, "tables", "%s: %lld of %lld", table, (long long)n, (long long)room);
 }
 
+static void look_at_sandbox(struct doctor *d, const json_t *status)
+{
+	const char *lacks = ctl_text(status, "sandbox_lacks");
+	if (*lacks)
+		find(d, LOOK, "sandbox", "of the daemon: %s; tiergated(8), SANDBOX", lacks);
+	else
+		find(d, GOOD, "sandbox",
+		     "the daemon opens only folders that it was told of, and makes only system "
+		     "calls that it needs");
+}
+
 static void look_at_daemon(struct doctor *d, const char *digest)
 {
 	int asked;
@@ -230,6 +241,7 @@ static void look_at_daemon(struct doctor *d, const char *digest)
 		find(d, BAD, "last good",
 		     "in force is %s; mend it, tiergated check, then systemctl reload tiergated",
 		     last_good);
+	look_at_sandbox(d, status);
 	if (*refused)
 		find(d, BAD, "reload", "the last one was refused: %s", refused);
 	else if (!*last_good && digest && strcmp(policy, digest) != 0)

@@ -6,8 +6,10 @@
 #include "base/sandbox.h"
 #include "wiring/tool.h"
 
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 static void allow_file(const struct config *c, const char *name)
 {
@@ -27,6 +29,18 @@ static void allow_configuration(const struct gateway *g)
 		sandbox_allow_around(c->users_file, SANDBOX_READ);
 }
 
+/* Whoever clears the disk may take the log's folder, too: what is made in its place is another one.
+ */
+static void allow_log(const char *file)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s", file);
+	const char *above = dirname(dirname(path));
+	sandbox_allow_around(file, SANDBOX_WRITE);
+	if (strcmp(above, "/") != 0 && strcmp(above, ".") != 0)
+		sandbox_allow(above, SANDBOX_MAKE);
+}
+
 bool confine(const struct gateway *g, struct errors *errors)
 {
 	const struct config *c = g->config;
@@ -36,7 +50,7 @@ bool confine(const struct gateway *g, struct errors *errors)
 	sandbox_allow(c->runtime_dir, SANDBOX_WRITE);
 	sandbox_allow_around(c->control_socket, SANDBOX_WRITE);
 	if (c->log == CONFIG_LOG_FILE && c->log_file && !g->o.foreground)
-		sandbox_allow_around(c->log_file, SANDBOX_WRITE);
+		allow_log(c->log_file);
 	if (c->dnstap_socket)
 		sandbox_allow_around(c->dnstap_socket, SANDBOX_WRITE);
 	tool_helper_only();

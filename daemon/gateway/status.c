@@ -1,5 +1,6 @@
 #include "gateway/inner.h"
 
+#include "base/sandbox.h"
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/version.h"
@@ -135,6 +136,8 @@ static void policy_status(const struct gateway *g, json_t *out)
 		json_object_set_new(out, "reloading", json_true());
 	if (g->refused[0])
 		json_object_set_new(out, "reload_refused", json_string(g->refused));
+	if (*sandbox_lacks())
+		json_object_set_new(out, "sandbox_lacks", json_string(sandbox_lacks()));
 	if (g->last_good[0])
 		json_object_set_new(out, "last_good", json_string(g->last_good));
 	json_object_set_new(out, "epoch", json_integer(g->epoch));

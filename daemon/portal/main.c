@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "portal/assets.h"
 #include "portal/checker.h"
+#include "portal/confine.h"
 #include "portal/cookie.h"
 #include "portal/limit.h"
 #include "portal/portal.h"
@@ -148,6 +149,9 @@ static bool start(struct portal *p, struct errors *errors)
 	if (c->radius.listen.port &&
 	    !(p->radius = radius_server_new(&c->radius, c->control_socket, c->state_dir, p->event,
 					    errors)))
+		return false;
+	p->began_with_pam = c->credentials & CREDENTIALS_PAM;
+	if (!portal_confine(p, errors))
 		return false;
 	p->checkers = checkers_new(p, c->checkers);
 	p->server = p->checkers ? server_new(p, errors) : NULL;

@@ -16,6 +16,7 @@ struct portal {
 	struct cookies *cookies;
 	struct limit *limit;
 	struct store *store; /* or NULL: cookies end with the process */
+	bool began_with_pam; /* what its modules need was not given up */
 
 	/* What a reload replaces. A page is made under the read lock; a request holds the
 	 * configuration that it began with. The main thread, which alone writes, needs no lock. */

@@ -1,5 +1,6 @@
 /* What a SIGHUP replaces while people are being served. Main thread. */
 #include "portal/assets.h"
+#include "portal/confine.h"
 #include "portal/portal.h"
 #include "radius/server.h"
 #include "portal/server.h"
@@ -19,7 +20,8 @@ static void say_fixed(void *ctx, const char *option)
 bool portal_reload(struct portal *p, struct errors *errors)
 {
 	struct portal_config *before = p->config, *c = portal_config_load(p->config_file, errors);
-	struct assets *old = p->assets, *assets = c ? assets_load(c, errors) : NULL;
+	bool shut = c && portal_outside(p, c, errors);
+	struct assets *old = p->assets, *assets = c && !shut ? assets_load(c, errors) : NULL;
 	if (!assets || !tls_load(c->certificate, c->key, errors)) {
 		assets_free(assets);
 		portal_config_free(c);

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -712,8 +713,9 @@ def test_slow_kinds(lab):
 @shared
 def test_reload_configuration(lab):
     "SIGHUP takes all of portal.conf; open connections, half requests and sessions go on"
-    texts = lab.dir / "texts"
+    texts, logo = lab.dir / "texts", lab.dir / "logo.svg"
     texts.mkdir()
+    logo.write_text((ROOT / "tests/browser/logo.svg").read_text())
     (texts / "en.text").write_text((ROOT / "conf/portal/en.text").read_text().replace("sign-in = Sign in", "sign-in = Come in"))
     b = Browser(lab)
     equal(b.sign_in().status, 303)
@@ -724,7 +726,7 @@ def test_reload_configuration(lab):
         half.send("POST /sign-in HTTP/1.1\nHost: gate.example\nContent-Length: 9\n"
                   "Content-Type: application/x-www-form-urlencoded\n\nuser")
         lab.portal.reload(request_time="20s", title="Another lab", contact="another desk", texts=str(texts),
-                          logo=str(ROOT / "tests/browser/logo.svg"), credentials=["users", "vouchers"],
+                          logo=str(logo), credentials=["users", "vouchers"], vouchers_file=str(lab.dir / "portal/vouchers"),
                           connections_per_client=3, request_bytes=1024)
         status, page = kept.get()
         equal(status, 200, "on the connection of before")
@@ -760,6 +762,54 @@ def test_reload_configuration(lab):
     finally:
         lab.portal.reload()
     equal(signed_in(lab), ["ann"])
+
+
+def field(process, name):
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(rf"^{name}:\s*(\d+)", status, re.M)[1])
+
+
+def test_sandbox(lab):
+    "a reload that wants what the portal shut itself out of is refused, and says so; a certificate is renewed behind a link"
+    process, (cert, key) = lab.portal.process, lab.certificate
+    equal((field(process, "Seccomp"), field(process, "NoNewPrivs")), (2, 1))
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        away = pathlib.Path(folder)
+        for name in ("logo.svg", "users", "portal.crt"):
+            (away / name).write_text("<svg/>")
+        for over, said in (({"logo": str(away / "logo.svg")}, "logo.svg"), ({"users_file": str(away / "users")}, "users"),
+                           ({"certificate": str(away / "portal.crt")}, "portal.crt"), ({"texts": str(away)}, str(away)),
+                           ({"credentials": ["vouchers"], "vouchers_file": str(lab.dir / "vouchers")}, "may write nothing"),
+                           ({"credentials": ["users", "pam"]}, 'began without "pam"')):
+            before = len(lab.portal.log())
+            lab.portal.reload(good=False, **over)
+            new = lab.portal.log()[before:]
+            check(said in new and "systemctl restart tiergate-portal" in new, said, "is not in", new)
+        equal(Browser(lab).sign_in().status, 303)
+        lab.portal.stop()
+        live, archive = lab.dir / "le-live", away / "archive"  # as certbot has it
+        live.mkdir()
+        archive.mkdir()
+        for number in (1, 2):
+            (archive / f"cert{number}.pem").write_bytes(cert.read_bytes())
+            (archive / f"key{number}.pem").write_bytes(key.read_bytes())
+            (archive / f"key{number}.pem").chmod(0o640)
+        try:
+            paths = {}
+            for name in ("certificate", "key"):
+                (live / name).symlink_to(archive / f"{name[:4]}1.pem")
+                paths[name] = str(live / name)
+            lab.portal.start(**paths)
+            (archive / "cert1.pem").unlink()
+            (archive / "key1.pem").unlink()
+            for name in ("certificate", "key"):
+                (live / "new").symlink_to(archive / f"{name[:4]}2.pem")
+                (live / "new").rename(live / name)
+            lab.portal.reload(**paths)
+            check(Browser(lab).get("/").ok, lab.portal.log())
+        finally:
+            lab.portal.stop()
+            lab.portal.start()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def test_on(lab):
     "each thread has the filter, by its name; the process that runs nft holds no socket of the daemon's"
     with lab.gateway():
         is_shut(lab)
+        check("sandbox_lacks" not in lab.status(), lab.status().get("sandbox_lacks"))
+        check("sandbox" in lab.ctl("doctor", "--config", lab.config_file).stdout)
         names = set(threads(lab))
         check({"tiergated", "decision log", "wiring", "queue 0"} <= names, names)
         children = pathlib.Path(f"/proc/{lab.daemon.pid}/task/{lab.daemon.pid}/children").read_text().split()
@@ -119,6 +121,7 @@ def test_knob(lab):
                 lab.reload(**only(away))
                 check(lab.curl("https://www.social.example/", GUEST).ok)
                 check("TIERGATE_SANDBOX=off" in lab.log(), lab.log())
+                check("TIERGATE_SANDBOX=off" in lab.status()["sandbox_lacks"], lab.status())
             os.environ["TIERGATE_SANDBOX"] = "of"
             lab.launch()
             equal(lab.daemon.wait(20), 3)

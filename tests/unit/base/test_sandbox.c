@@ -165,11 +165,15 @@ static void renew(enum sandbox_program program)
 
 static void name_what_is_shut(enum sandbox_program program)
 {
-	MUST(!sandbox_shuts(in(elsewhere, "out")));
+	MUST(!sandbox_shuts(in(elsewhere, "out"), SANDBOX_READ));
 	shut(program);
-	MUST(sandbox_shuts(in(elsewhere, "out")));
-	MUST(!sandbox_shuts(in(folder, "in")));
-	MUST(!sandbox_shuts(in(folder, "not-there")));
+	MUST(sandbox_shuts(in(elsewhere, "out"), SANDBOX_READ));
+	MUST(!sandbox_shuts(in(folder, "in"), SANDBOX_READ));
+	MUST(!sandbox_shuts(in(folder, "not-there"), SANDBOX_READ));
+	MUST(sandbox_shuts(in(elsewhere, "not-there"), SANDBOX_READ));
+	MUST(!sandbox_shuts(in(folder, "in"), SANDBOX_WRITE));
+	MUST(sandbox_shuts("/usr/share/not-there", SANDBOX_WRITE));
+	MUST(!sandbox_shuts("/usr/share/not-there", SANDBOX_READ));
 	MUST(strstr(sandbox_error(in(elsewhere, "out"), EACCES), "systemctl restart"));
 	MUST(strcmp(sandbox_error(in(elsewhere, "out"), ENOENT), strerror(ENOENT)) == 0);
 	MUST(strcmp(sandbox_error(in(folder, "in"), EACCES), strerror(EACCES)) == 0);
@@ -182,7 +186,7 @@ static void tell_names_apart(enum sandbox_program program)
 	snprintf(longer, sizeof longer, "%s-more", folder);
 	MUST(mkdir(longer, 0700) == 0);
 	shut(program);
-	bool good = sandbox_shuts(longer) && open(longer, O_RDONLY | O_DIRECTORY) < 0;
+	bool good = sandbox_shuts(longer, SANDBOX_READ) && open(longer, O_RDONLY | O_DIRECTORY) < 0;
 	MUST(good);
 }
 
@@ -393,6 +397,7 @@ static void is_on(enum sandbox_program program)
 {
 	shut(program);
 	MUST(field("Seccomp:") == 2 && field("NoNewPrivs:") == 1);
+	MUST(!sandbox_landlock() || !*sandbox_lacks());
 }
 
 static void is_off(enum sandbox_program program)
@@ -401,6 +406,7 @@ static void is_off(enum sandbox_program program)
 	setenv("TIERGATE_SANDBOX", "off", 1);
 	shut(program);
 	MUST(open(in(elsewhere, "out"), O_RDONLY) >= 0 && field("Seccomp:") == before);
+	MUST(strstr(sandbox_lacks(), "TIERGATE_SANDBOX=off"));
 }
 
 static void is_logged(enum sandbox_program program)
