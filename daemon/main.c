@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "policy/load.h"
 #include "gateway/replay.h"
+#include "source/reply.h"
 #include "wiring/wiring.h"
 
 #include "base/clock.h"
@@ -21,11 +22,13 @@ static const char usage_text[] =
 	"       tiergated check  [--config FILE] [--print]\n"
 	"       tiergated replay [--config FILE] --read IN.pcap [--write OUT.pcap]\n"
 	"                        [--session ADDRESS=USER:TIER]... [--inside NETWORK]... [--stats]\n"
+	"       tiergated sockets\n"
 	"       tiergated --version\n"
 	"\n"
 	"  run     decide the kernel's packets until ended\n"
 	"  check   say all that is wrong with a configuration, or print it\n"
 	"  replay  decide a capture's packets and write the records to standard output\n"
+	"  sockets give the service manager what only root may open, for run\n"
 	"\n"
 	"FILE is " CONFIG_DEFAULT " unless given. tiergated(8) says more.\n";
 
@@ -66,6 +69,15 @@ static int check(const char *path, bool print)
 	policy_free(&p);
 	errors_deinit(&errors);
 	return good ? EXIT_DONE : EXIT_NO;
+}
+
+static int hand_over_sockets(void)
+{
+	struct errors errors = {0};
+	bool done = reply_hand_over(&errors);
+	errors_print(&errors, stderr);
+	errors_deinit(&errors);
+	return done ? EXIT_DONE : EXIT_CANNOT;
 }
 
 struct arguments {
@@ -130,10 +142,11 @@ int main(int argc, char **argv)
 		version_print("tiergated");
 		return EXIT_DONE;
 	}
-	const char *allowed = !strcmp(verb, "run")      ? "cfl"
-			      : !strcmp(verb, "check")  ? "cp"
-			      : !strcmp(verb, "replay") ? "crwsit"
-							: NULL;
+	const char *allowed = !strcmp(verb, "run")       ? "cfl"
+			      : !strcmp(verb, "check")   ? "cp"
+			      : !strcmp(verb, "replay")  ? "crwsit"
+			      : !strcmp(verb, "sockets") ? ""
+							 : NULL;
 	if (!allowed && *verb)
 		fprintf(stderr, "tiergated: there is no command %s\n", verb);
 	if (!allowed || !parse(argc - 1, argv + 1, allowed, &a))
@@ -142,6 +155,8 @@ int main(int argc, char **argv)
 		return usage(stdout);
 	if (!strcmp(verb, "check"))
 		return check(a.config, a.print);
+	if (!strcmp(verb, "sockets"))
+		return hand_over_sockets();
 	if (!strcmp(verb, "run"))
 		return gateway_run(&(struct gateway_options){a.config, a.foreground, a.last_good});
 	if (!a.replay.read)

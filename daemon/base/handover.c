@@ -47,12 +47,17 @@ void handover_keep(const char *name, int fd)
 	sd_pid_notify_with_fds(0, 0, text, &fd, 1);
 }
 
+void handover_forget(const char *name)
+{
+	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 void handover_end(void)
 {
 	ask();
 	for (int i = 0; i < kept.count; i++) {
 		if (*kept.names[i]) {
-			sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", kept.names[i]);
+			handover_forget(kept.names[i]);
 			close(SD_LISTEN_FDS_START + i);
 		}
 		free(kept.names[i]);
@@ -60,4 +65,12 @@ void handover_end(void)
 	free(kept.names);
 	kept.count = 0;
 	kept.names = NULL;
+}
+
+#define WAIT_USEC (10 * 1000 * 1000ULL)
+
+int handover_wait(void)
+{
+	int e = sd_notify_barrier(0, WAIT_USEC);
+	return e < 0 ? e : 0;
 }

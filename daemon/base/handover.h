@@ -9,5 +9,12 @@ int handover_take(const char *name);
 /* From now on the service manager has it, too; fd stays the caller's. Names are short words. */
 void handover_keep(const char *name, int fd);
 
+/* The service manager has it no longer, under whatever number of descriptors. */
+void handover_forget(const char *name);
+
 /* Closes what nobody took, and has the service manager forget it. */
 void handover_end(void);
+
+/* Waits until the service manager has read all that was sent to it; 0 where there is none. -errno.
+ */
+int handover_wait(void) __attribute__((warn_unused_result));

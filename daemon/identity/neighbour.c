@@ -577,7 +577,7 @@ struct neighbours *neighbours_new(const struct neighbour_options *o)
 	while (chains < o->capacity)
 		chains *= 2;
 	n->o = *o;
-	n->flags_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	n->flags_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* of any family */
 	n->inside_count = o->inside->count;
 	n->inside = calloc(n->inside_count + 1, sizeof *n->inside);
 	for (size_t i = 0; n->inside && i < n->inside_count; i++)

@@ -1,6 +1,7 @@
 #include "source/reply.h"
 
 #include "base/buf.h"
+#include "base/handover.h"
 #include "packet/packet.h"
 
 #include <arpa/inet.h>
@@ -222,9 +223,24 @@ void reply_redirect(int raw4, int raw6, const struct reply_redirect *r)
 					     .len = len});
 }
 
+static int new_raw(int family)
+{
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+}
+
+static const char *raw_name(int family)
+{
+	return family == AF_INET6 ? "raw6" : "raw4";
+}
+
+/* A service has no right to make one, and is given it. The next start is given another. */
 static int open_raw(int family, uint32_t mark)
 {
-	int one = 1, fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
+	int one = 1, fd = handover_take(raw_name(family));
+	if (fd >= 0)
+		handover_forget(raw_name(family));
+	else
+		fd = new_raw(family);
 	if (fd < 0)
 		return -errno;
 	/* IPPROTO_RAW sockets of both families take the IP header from us. */
@@ -256,4 +272,24 @@ bool reply_open(uint32_t mark, int *raw4, int *raw6, struct errors *errors)
 	if (*raw6 < 0)
 		*raw6 = -1;
 	return true;
+}
+
+bool reply_hand_over(struct errors *errors)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int e = 0;
+	for (int i = 0; i < 2; i++) {
+		int fd = new_raw(families[i]);
+		if (fd >= 0)
+			handover_keep(raw_name(families[i]), fd);
+		else if (errno == EPERM)
+			e = -EPERM; /* else it is a kernel without that family */
+		if (fd >= 0)
+			close(fd);
+	}
+	if (e == 0)
+		e = handover_wait();
+	if (e < 0)
+		errors_add(errors, NULL, 0, "raw sockets can't be handed over: %s", strerror(-e));
+	return e == 0;
 }

@@ -15,6 +15,10 @@
 bool reply_open(uint32_t mark, int *raw4, int *raw6, struct errors *errors)
 	__attribute__((warn_unused_result));
 
+/* For a service that has no right to open them: opens both and gives them to the service manager,
+ * by whom reply_open of its next process has them. False with a sentence in errors. */
+bool reply_hand_over(struct errors *errors) __attribute__((warn_unused_result));
+
 /* A reset that the client could have sent, next in sequence at seq (RFC 9293 section 3.5.3). */
 void reply_reset_server(int raw4, int raw6, const struct flow_key *key, uint32_t seq);
 

@@ -81,11 +81,14 @@ def test_rights(s):
     "as a service it has CAP_NET_ADMIN alone, and a good security score"
     status = s.run("cat", f"/proc/{s.show('MainPID')}/status").stdout
     caps = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Cap"))
-    for which in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+    for which in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd"):
         equal(int(caps[which], 16) & ~(1 << 12), 0, which)
     check(int(caps["CapEff"], 16) & 1 << 12, "no CAP_NET_ADMIN")
     score = s.run("systemd-analyze", "security", "--no-pager", "tiergated").stdout.splitlines()
-    check(score and float(re.search(r"[0-9.]+", score[-1].split(":")[1])[0]) <= 1.7, "exposure:", *score[-1:])
+    check(score and float(re.search(r"[0-9.]+", score[-1].split(":")[1])[0]) <= 1.5, "exposure:", *score[-1:])
+    for task in s.run("ls", f"/proc/{s.show('MainPID')}/task").stdout.split():
+        text = s.run("cat", f"/proc/{s.show('MainPID')}/task/{task}/status").stdout
+        check("NoNewPrivs:\t1" in text and "Seccomp:\t2" in text, text)
 
 
 def test_reload_good(s):
