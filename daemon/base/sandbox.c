@@ -114,6 +114,12 @@ void sandbox_allow_system(void)
 		"/etc/protocols",
 		"/etc/host.conf",
 		"/etc/ld.so.cache",
+		/* users that are nowhere in a file: of services, of a directory */
+		"/etc/userdb",
+		"/run/userdb",
+		"/run/systemd/userdb",
+		"/run/nscd",
+		"/var/lib/sss/mc",
 	};
 	for (size_t i = 0; i < sizeof read / sizeof *read; i++)
 		sandbox_allow(read[i], SANDBOX_READ);

@@ -257,9 +257,11 @@ bool reply_open(uint32_t mark, int *raw4, int *raw6, struct errors *errors)
 {
 	*raw4 = open_raw(AF_INET, mark);
 	*raw6 = open_raw(AF_INET6, mark);
-	if (*raw4 == -EPERM || *raw6 == -EPERM) {
+	if (*raw4 < 0 || *raw6 == -EPERM) { /* a kernel without IPv6 is one, too */
 		errors_add(errors, NULL, 0,
-			   "no right to send resets: the capability CAP_NET_RAW is missing");
+			   "no socket to send resets by: %s; CAP_NET_RAW is missing, or what "
+			   "`tiergated sockets` hands over before",
+			   strerror(*raw4 < 0 ? -*raw4 : -*raw6));
 		if (*raw4 >= 0)
 			close(*raw4);
 		if (*raw6 >= 0)
@@ -267,8 +269,6 @@ bool reply_open(uint32_t mark, int *raw4, int *raw6, struct errors *errors)
 		*raw4 = *raw6 = -1;
 		return false;
 	}
-	if (*raw4 < 0)
-		*raw4 = -1;
 	if (*raw6 < 0)
 		*raw6 = -1;
 	return true;

@@ -54,6 +54,19 @@ def test_on(lab):
                  "the end of what runs nft")
 
 
+def test_helper_gone(lab):
+    "without the process that runs nft the daemon goes on, and says what could not be put back and why"
+    with lab.gateway():
+        child = pathlib.Path(f"/proc/{lab.daemon.pid}/task/{lab.daemon.pid}/children").read_text().strip()
+        os.kill(int(child), signal.SIGKILL)
+        lab.run("gateway", "nft", "delete", "table", "inet", "tiergate")
+        wait_for(lambda: "the process that runs it has ended; restart tiergated" in lab.log(), 20, "the word")
+        equal(lab.ctl("status").returncode, 1)
+        lab.wire()
+        wait_for(lambda: lab.ctl("status").returncode == 0, 20, "the rules")
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+
+
 def test_outside(lab):
     "a list where nothing was named at the start is refused by a reload with what to do, and taken by a restart"
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
