@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench bench-full asan ubsan tsan soak-login cover. Code: format lint.
+# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench bench-full asan ubsan tsan soak-login time-machine cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -63,6 +63,7 @@ $B/unit/%: tests/unit/%.c $(PORTAL_LIB) $B/libtiergate.a
 	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(PORTAL_LIB) $B/libtiergate.a $(LDFLAGS) $(PORTAL_LIBS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
 
 unit: $(UNIT)
+$B/unit/gateway/test_machine: $B/time-machine
 
 # A target is tests/fuzz/fuzz_NAME.c; its corpus is tests/fuzz/corpus/NAME. The plain test run builds
 # $B/fuzz-replay/fuzz_NAME and gives it the corpus; make fuzz searches for FUZZ_SECONDS a target.
@@ -83,6 +84,20 @@ fuzz:
 			-artifact_prefix=$B/fuzz/$$n- $B/fuzz/found/$$n tests/fuzz/corpus/$$n || exit 1; done
 $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $(PORTAL_LIB) $B/libtiergate.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDFLAGS) $(PORTAL_LIBS) $(LIBS)
+
+# The daemon on a simulated clock and network (tests/machine/README.md): what it asks of the system
+# is answered by the test, the rest is linked as it is.
+MACHINE_WRAP := clock_gettime nanosleep getrandom open rename write fsync setpriority pthread_create pthread_join \
+                pthread_cancel pthread_once pthread_setname_np urcu_memb_register_thread urcu_memb_unregister_thread \
+                neighbours_follow neighbours_fd neighbours_read neighbours_solicit
+MACHINE_OBJ  := $(patsubst %.c,$B/%.o,$(wildcard tests/machine/*.c))
+$B/time-machine: $(MACHINE_OBJ) $B/libtiergate.a
+	$(CC) $(CFLAGS) $(MACHINE_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDFLAGS) $(LIBS)
+# SEEDS weeks of a school from seed FIRST on; a failure is cut down to the smallest script.
+SEEDS ?= 200
+FIRST ?= 1
+time-machine: $B/time-machine
+	$B/time-machine --seeds $(SEEDS) --seed $(FIRST)
 
 .SECONDARY:
 
@@ -268,5 +283,5 @@ clean:
 	rm -rf $B
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
-	soak-login cover bench bench-full format lint demo install uninstall dist deb rpm packages-test clean
+	soak-login time-machine cover bench bench-full format lint demo install uninstall dist deb rpm packages-test clean
 -include $(shell find $B -path $B/deb -prune -o -type f -name '*.d' -print 2>/dev/null)

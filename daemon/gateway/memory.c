@@ -14,10 +14,13 @@ static void say_unsaved(const struct gateway *g, const char *what, int error)
 			    g->config->state_dir, what, strerror(-error));
 }
 
-static void save_sessions(struct gateway *g)
+/* Traffic moves no generation, and yet what is kept of it: idle times go on from when it was last
+ * seen. So `traffic` saves what has not changed otherwise, too. */
+static void save_sessions(struct gateway *g, bool traffic)
 {
 	uint64_t generation = sessions_generation(g->sessions);
-	if (!g->store || g->sessions_saved == generation)
+	bool moved = traffic && sessions_count(g->sessions);
+	if (!g->store || (g->sessions_saved == generation && !moved))
 		return;
 	int error = state_save_sessions(g->store, g->sessions);
 	if (!error)
@@ -38,13 +41,14 @@ static void save_flows(struct gateway *g, unsigned i)
  * when it is whole. */
 void state_save_tick(struct gateway *g)
 {
-	save_sessions(g);
+	bool minute = ++g->ticks % SAVE_TICKS == 0;
+	save_sessions(g, minute);
 	if (!g->store)
 		return;
 	for (unsigned i = 0; i < g->config->queues; i++)
 		if (g->lanes[i].memory_count && !g->lanes[i].remember)
 			save_flows(g, i);
-	if (++g->ticks % SAVE_TICKS)
+	if (!minute)
 		return;
 	say_unsaved(g, "names", state_save_names(g->store, g->seen));
 	hits_save(g, false);
@@ -60,7 +64,7 @@ void state_save_tick(struct gateway *g)
 /* At the end, when no thread of ours runs any more. */
 void state_save_all(struct gateway *g)
 {
-	save_sessions(g);
+	save_sessions(g, true);
 	say_unsaved(g, "names", state_save_names(g->store, g->seen));
 	hits_save(g, true);
 	for (unsigned i = 0; i < g->config->queues; i++) {

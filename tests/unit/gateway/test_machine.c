@@ -1,0 +1,53 @@
+/* Some weeks of tests/machine: the whole daemon on a simulated clock and network. */
+#include "unit.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define FIBERS_UNKNOWN true /* it takes our fibers for one thread that comes back from nowhere */
+#else
+#define FIBERS_UNKNOWN false
+#endif
+
+/* Its last line and its status: build/unit/gateway/test_machine -> build/time-machine. */
+static void weeks(const char *how)
+{
+	char self[PATH_MAX], command[PATH_MAX + 128], line[1024];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (FIBERS_UNKNOWN)
+		skip();
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(command, sizeof command, "%s/time-machine %s", dirname(dirname(dirname(self))),
+		 how);
+	FILE *from = popen(command, "r");
+	assert_non_null(from);
+	while (fgets(line, sizeof line, from))
+		fputs(line, stderr);
+	assert_int_equal(pclose(from), 0);
+}
+
+static void nothing_is_broken_in_some_weeks(void **state)
+{
+	weeks("--seed 3 --seeds 2");
+}
+
+static void the_same_seed_is_the_same_week(void **state)
+{
+	weeks("--seed 1 --twice --no-shrink");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_broken_in_some_weeks),
+		cmocka_unit_test(the_same_seed_is_the_same_week),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
