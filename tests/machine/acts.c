@@ -14,6 +14,7 @@
 static void sign_out(unsigned host)
 {
 	school.seat[host].live = false;
+	school.seated = sim_ticks();
 }
 
 /* ---- sessions ---- */
@@ -44,6 +45,7 @@ static void take_seat(const struct event *e, int tier)
 	int64_t absolute = school.policy.absolute[tier] * NS_PER_S, want = e->c * NS_PER_S;
 	if (absolute && (!want || absolute < want))
 		want = absolute;
+	school.seated = sim_ticks();
 	*s = (struct seat){
 		.live = true,
 		.user = e->a,
@@ -267,6 +269,7 @@ static void rotate(void)
 	snprintf(to, sizeof to, "decisions.%u", n++);
 	if (rename("decisions.jsonl", to) < 0)
 		broken("there is no log to rotate");
+	school.rotated = true;
 	sim_signal(SIGUSR1);
 	school_step(NS_PER_MS);
 	school_step(NS_PER_MS);
@@ -281,14 +284,31 @@ static void wait_down(int seconds)
 	school_wait(school.elapsed + seconds * NS_PER_S);
 }
 
+/* Sessions are saved with the next tick: one that began or ended since is as it was before. */
+static void kill_daemon(void)
+{
+	while (sim_ticks() - school.seated < 2)
+		school_step(NS_PER_S);
+	connect_doubted();
+	daemon_stop(true);
+}
+
 /* A start takes the last good list for one that has a fault. */
 static void restart(const struct event *e)
 {
-	bool spoilt = e->kind == EVENT_RESTART && e->a;
-	daemon_stop(e->kind == EVENT_KILL);
+	if (e->kind == EVENT_KILL)
+		kill_daemon();
+	else
+		daemon_stop(false);
 	wait_down(e->c);
+	bool spoilt = e->kind == EVENT_RESTART && e->a == 1;
 	if (spoilt)
 		spoil_list(e->c);
+	if (e->kind == EVENT_RESTART && e->a == 2) {
+		school.version += 1000;
+		write_all();
+		school.policy = on_disk();
+	}
 	daemon_start();
 	if (spoilt)
 		write_all();
@@ -296,7 +316,10 @@ static void restart(const struct event *e)
 
 static void reboot(const struct event *e)
 {
-	daemon_stop(e->a);
+	if (e->a)
+		kill_daemon();
+	else
+		daemon_stop(false);
 	wait_down(e->c);
 	kernel_reboot();
 	sim_reboot();
@@ -324,6 +347,7 @@ void act(const struct event *e)
 	case EVENT_CONNECT:
 		connect_begin((unsigned)e->b, (unsigned)e->a, e->c * NS_PER_S, (uint64_t)e->at);
 		break;
+	case EVENT_FLOOD: connect_flood((unsigned)e->b, (unsigned)e->a, (unsigned)e->c); break;
 	case EVENT_PROBE: connect_probe((unsigned)e->b, (unsigned)e->a); break;
 	case EVENT_LOCKDOWN: lockdown(e); break;
 	case EVENT_LOCKDOWN_END: lockdown_end(e); break;

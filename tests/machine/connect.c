@@ -139,6 +139,7 @@ static void note_change(struct connection *c)
 	if (now == c->allowed)
 		return;
 	c->allowed = now;
+	c->doubted = true;
 	c->since = sim_ticks();
 }
 
@@ -271,6 +272,9 @@ static void phase_open(struct connection *c)
 	static const uint8_t data[100] = {0x17, 3, 3, 0, 95};
 	if (c->reset || c->refused) {
 		say("connection %u is cut", number_of(c));
+		if (c->allowed && !c->doubted)
+			broken("connection %u of host %u to name %u is cut, and was always allowed",
+			       number_of(c), c->host, c->name);
 		c->reset = true;
 		over(c);
 		return;
@@ -325,7 +329,7 @@ static struct connection *make(unsigned host, unsigned name)
 	struct connection *c = &school.connection[school.connections++];
 	*c = (struct connection){.used = true, .host = host, .name = name, .due = school.elapsed};
 	c->allowed = school_open(host, name);
-	c->since = c->began = sim_ticks();
+	c->since = sim_ticks();
 	return c;
 }
 
@@ -355,10 +359,29 @@ void connect_probe(unsigned host, unsigned name)
 	send_hello(c);
 }
 
-/* ---- always ---- */
-
-void connect_check(void)
+/* SYNs on ports that are nobody's: to name after name, from host after host. */
+void connect_flood(unsigned host, unsigned name, unsigned count)
 {
+	static unsigned next;
+	char client[16], server[16];
+	struct wire w;
+	connect_doubted();
+	for (unsigned i = 0; i < count; i++) {
+		host_address((host + i % 12) % HOSTS, client);
+		server_address((name + i) % NAMES_ALL, server);
+		wire_tcp(&w, client, 20000 + next++ % 40000, server, 443, TCP_SYN, i, NULL, 0);
+		school.seat[(host + i % 12) % HOSTS].last = school.elapsed;
+		kernel_from_client(w.bytes, w.len);
+		if (i % 32 == 31)
+			school_step(NS_PER_MS);
+	}
+	school_step(NS_PER_MS);
+}
+
+void connect_doubted(void)
+{
+	for (unsigned i = 0; i < school.connections; i++)
+		school.connection[i].doubted = true;
 }
 
 void connect_lost(void)

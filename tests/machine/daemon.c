@@ -17,11 +17,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONFIG  "/proc/self/cwd/tiergate.conf"
-#define LOG     "decisions.jsonl"
-#define SOCKET  "control.sock"
-#define LONGEST (40 * NS_PER_S) /* that a packet may wait: fifteen times hello_timeout, and more   \
-				 */
+#define CONFIG "/proc/self/cwd/tiergate.conf"
+#define LOG    "decisions.jsonl"
+#define SOCKET "control.sock"
+#define LONGEST                                                                                    \
+	(40 * NS_PER_S) /* that a packet may wait: fifteen times hello_timeout, and more           \
+			 */
 
 static void run(void)
 {
@@ -53,6 +54,7 @@ void daemon_start(void)
 	if (!sim_runs())
 		broken("the daemon does not start");
 	connect_up();
+	school.seated = 0;
 	school_changed("the daemon has begun");
 }
 
@@ -183,7 +185,16 @@ static void read_lines(int fd)
 void log_follow(void)
 {
 	static int fd = -1;
+	static uint64_t written;
 	struct stat now, then;
+	struct sink_counters c = {0};
+	const struct gateway *g = school.up ? kernel_gateway() : NULL;
+	if (g)
+		sink_count(g->sink, &c);
+	if (g && c.written == written && fd >= 0 && !school.rotated)
+		return;
+	written = c.written;
+	school.rotated = false;
 	if (fd >= 0)
 		read_lines(fd);
 	if (stat(LOG, &now) < 0 || (fd >= 0 && fstat(fd, &then) == 0 && now.st_ino == then.st_ino))
@@ -242,6 +253,7 @@ static void check_sessions(struct gateway *g)
 		if (!seat_may_idle(i))
 			broken("the session of u%d at host %u is gone before its end", s->user, i);
 		s->live = false;
+		school.seated = sim_ticks();
 		school_changed("a session has idled");
 	}
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES = 4096, PACKETS = 1024, QUEUES = 8, EVENTS = 8192, BYTES = 4096, COPIES = 512 };
+enum { ENTRIES = 8192, PACKETS = 1024, QUEUES = 8, EVENTS = 8192, BYTES = 4096, COPIES = 512 };
 #define MASK        0x7f000000u
 #define SYN_TIME    (120 * NS_PER_S)
 #define OPEN_TIME   (5 * 86400 * NS_PER_S)

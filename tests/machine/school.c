@@ -138,6 +138,7 @@ static void sense(void)
 		if (!s->live || !s->until || school.elapsed < s->until)
 			continue;
 		s->live = false;
+		school.seated = sim_ticks();
 		school_changed("a session is over");
 	}
 	if (now == school.edges)
@@ -156,7 +157,6 @@ void school_step(int64_t ns)
 	sense();
 	log_follow();
 	daemon_check();
-	connect_check();
 }
 
 #define TICKS  10

@@ -37,7 +37,7 @@ struct connection {
 	bool syn_passed, hello_passed, refused, reset;
 	bool allowed;            /* the oracle's word now, */
 	uint64_t since;          /* and the tick since when */
-	uint64_t began;          /* tick */
+	bool doubted;            /* the oracle has denied it at some time, or it may be forgotten */
 	bool calm;               /* nothing changed from before its SYN until it was decided */
 	bool expected;           /* the oracle's word at its SYN */
 	int64_t decided;         /* of school.elapsed; 0: not yet */
@@ -58,8 +58,10 @@ struct school {
 	bool up;
 	uint64_t changed, changes; /* the tick of the last change; how many there were */
 	int64_t down_since;
-	uint64_t edges; /* what held at the last step, as bits */
-	uint64_t records, damaged;
+	uint64_t edges;  /* what held at the last step, as bits */
+	uint64_t seated; /* the tick of the last sign-in or sign-out */
+	bool rotated;    /* the log has been renamed */
+	uint64_t records;
 	int answer_fd;
 };
 
@@ -96,12 +98,13 @@ void log_follow(void);
 /* connect.c */
 void connect_begin(unsigned host, unsigned name, int64_t length, uint64_t more);
 void connect_probe(unsigned host, unsigned name);
+void connect_flood(unsigned host, unsigned name, unsigned count);
+void connect_doubted(void); /* flows may be forgotten: a full table, a kill */
 int64_t connect_next(void); /* when something is due; INT64_MAX */
 void connect_turn(void);
 void connect_changed(void); /* the oracle may say another thing now */
 void connect_up(void);      /* a daemon has begun */
-void connect_check(void);
-void connect_lost(void); /* the machine was started anew */
+void connect_lost(void);    /* the machine was started anew */
 void connect_end(void);
 extern const struct kernel_world connect_world;
 

@@ -12,15 +12,18 @@ static const char *const names[EVENT_KINDS] = {
 #undef X
 };
 
+enum { CLASSES = 3, CLASS = 22 };
+
 /* How often a week. */
 static const unsigned often[EVENT_KINDS] = {
-	[EVENT_LOGIN] = 90,      [EVENT_LOGOUT] = 25,     [EVENT_LOGOUT_HOST] = 6,
-	[EVENT_LOGOUT_TIER] = 3, [EVENT_LOGOUT_ROOM] = 3, [EVENT_CONNECT] = 700,
-	[EVENT_PROBE] = 20,      [EVENT_LOCKDOWN] = 14,   [EVENT_LOCKDOWN_END] = 5,
-	[EVENT_UNBLOCK] = 4,     [EVENT_POLICY] = 6,      [EVENT_LIST] = 7,
-	[EVENT_BAD_POLICY] = 4,  [EVENT_BAD_LIST] = 4,    [EVENT_RELOAD] = 4,
-	[EVENT_ROTATE] = 8,      [EVENT_RESTART] = 6,     [EVENT_KILL] = 6,
-	[EVENT_REBOOT] = 2,      [EVENT_SET_CLOCK] = 3,   [EVENT_SUSPEND] = 2,
+	[EVENT_LOGIN] = 90,       [EVENT_LOGOUT] = 25,     [EVENT_LOGOUT_HOST] = 6,
+	[EVENT_LOGOUT_TIER] = 3,  [EVENT_LOGOUT_ROOM] = 3, [EVENT_CONNECT] = 700,
+	[EVENT_PROBE] = 20,       [EVENT_FLOOD] = 4,       [EVENT_LOCKDOWN] = 14,
+	[EVENT_LOCKDOWN_END] = 5, [EVENT_UNBLOCK] = 4,     [EVENT_POLICY] = 6,
+	[EVENT_LIST] = 7,         [EVENT_BAD_POLICY] = 4,  [EVENT_BAD_LIST] = 4,
+	[EVENT_RELOAD] = 4,       [EVENT_ROTATE] = 8,      [EVENT_RESTART] = 6,
+	[EVENT_KILL] = 6,         [EVENT_REBOOT] = 2,      [EVENT_SET_CLOCK] = 3,
+	[EVENT_SUSPEND] = 2,
 };
 
 struct dice {
@@ -101,7 +104,8 @@ static void fill(struct event *e, struct dice *d)
 		if (e->kind == EVENT_SET_CLOCK && throw(d, 2))
 			e->c = -e->c;
 		break;
-	case EVENT_RESTART:
+	case EVENT_FLOOD: e->c = 100 + (int) throw(d, 2500); break;
+	case EVENT_RESTART: e->a %= 3; break;
 	case EVENT_REBOOT: e->a %= 2; break;
 	default: break;
 	}
@@ -115,6 +119,22 @@ static int by_time(const void *a, const void *b)
 	return (int)one->kind - (int)other->kind;
 }
 
+/* A class signs in, more than the table takes. */
+static size_t add_class(struct event *out, struct dice *d)
+{
+	const int64_t at = make_time(d);
+	const unsigned first = throw(d, HOSTS), users = throw(d, USERS);
+	for (unsigned i = 0; i < CLASS; i++)
+		out[i] = (struct event){
+			.kind = EVENT_LOGIN,
+			.at = at + throw(d, 60 * 1000),
+			.a = (int)((users + i) % USERS),
+			.b = (int)((first + i) % HOSTS),
+			.c = 900 + (int) throw(d, 3600),
+		};
+	return CLASS;
+}
+
 size_t script_make(uint64_t seed, struct event out[static EVENTS_MAX])
 {
 	struct dice d = {.seed = seed};
@@ -124,6 +144,8 @@ size_t script_make(uint64_t seed, struct event out[static EVENTS_MAX])
 			out[n] = (struct event){.kind = (enum event_kind)kind, .at = make_time(&d)};
 			fill(&out[n++], &d);
 		}
+	for (unsigned i = 0; i < CLASSES; i++)
+		n += add_class(out + n, &d);
 	/* Who signs in goes somewhere. */
 	for (size_t i = 0, logins = n; i < logins; i++)
 		for (unsigned more = 3; out[i].kind == EVENT_LOGIN && more; more--) {
@@ -134,6 +156,10 @@ size_t script_make(uint64_t seed, struct event out[static EVENTS_MAX])
 			fill(&out[n], &d);
 			out[n++].b = out[i].b;
 		}
+	/* Much comes at one time: a third of what is done is done just after something else. */
+	for (size_t i = 0; i < n; i++)
+		if (out[i].kind != EVENT_CONNECT && throw(&d, 3) == 0)
+			out[i].at = out[throw(&d, (unsigned)n)].at + throw(&d, 4000);
 	qsort(out, n, sizeof *out, by_time);
 	return n;
 }

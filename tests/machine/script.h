@@ -16,6 +16,7 @@ enum { ROOMS = 4, HOSTS = 32, USERS = 24 };
 	X(LOGOUT_ROOM, "logout-room")   /* a room */                                               \
 	X(CONNECT, "connect")           /* a name, b host, c seconds */                            \
 	X(PROBE, "probe")               /* a name, b host: data without a SYN */                   \
+	X(FLOOD, "flood")               /* a name, b host, c SYNs from it and its neighbours */    \
 	X(LOCKDOWN, "lockdown")         /* a of * 100 + whom, b sites, c seconds or 0 */           \
 	X(LOCKDOWN_END, "lockdown-end") /* a which */                                              \
 	X(UNBLOCK, "unblock")           /* a user */                                               \
@@ -25,7 +26,7 @@ enum { ROOMS = 4, HOSTS = 32, USERS = 24 };
 	X(BAD_LIST, "bad-list")         /* a kind; the same */                                     \
 	X(RELOAD, "reload")             /* by SIGHUP */                                            \
 	X(ROTATE, "rotate")                                                                        \
-	X(RESTART, "restart")     /* a 1: a list is bad meanwhile, c seconds away */               \
+	X(RESTART, "restart")     /* a 1: a list is bad meanwhile, 2: another policy */            \
 	X(KILL, "kill")           /* c seconds away */                                             \
 	X(REBOOT, "reboot")       /* a 1: by pulling the plug, c seconds away */                   \
 	X(SET_CLOCK, "set-clock") /* c seconds on, or back */                                      \
