@@ -33,9 +33,9 @@ static void weeks(const char *how)
 	assert_int_equal(pclose(from), 0);
 }
 
-static void nothing_is_broken_in_some_weeks(void **state)
+static void nothing_is_broken_in_a_week(void **state)
 {
-	weeks("--seed 3 --seeds 2");
+	weeks("--seed 3");
 }
 
 static void the_same_seed_is_the_same_week(void **state)
@@ -46,7 +46,7 @@ static void the_same_seed_is_the_same_week(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_broken_in_some_weeks),
+		cmocka_unit_test(nothing_is_broken_in_a_week),
 		cmocka_unit_test(the_same_seed_is_the_same_week),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
