@@ -329,7 +329,7 @@ static struct connection *make(unsigned host, unsigned name)
 	struct connection *c = &school.connection[school.connections++];
 	*c = (struct connection){.used = true, .host = host, .name = name, .due = school.elapsed};
 	c->allowed = school_open(host, name);
-	c->since = sim_ticks();
+	c->since = school.changed; /* the oracle's word has been the same since then */
 	return c;
 }
 

@@ -16,9 +16,17 @@ struct run {
 	struct event event[EVENTS_MAX];
 	bool keep[EVENTS_MAX];
 	size_t count;
+	int64_t days;
 	char folder[64], why[512];
 	char *log; /* of the week, the caller's */
 	size_t log_len;
+};
+
+struct wish {
+	uint64_t first, count;
+	int64_t days;
+	const char *only;
+	bool twice, keep, shrinks, print;
 };
 
 /* ---- a week, in a process of its own ---- */
@@ -42,11 +50,12 @@ static void prepare(const struct run *r, int answer)
 
 static void live(const struct run *r)
 {
+	const int64_t end = r->days * 86400 * NS_PER_S;
 	daemon_start();
 	for (size_t i = 0; i <= r->count; i++) {
-		if (i < r->count && !r->keep[i])
+		int64_t at = i < r->count ? r->event[i].at * NS_PER_MS : end;
+		if (i < r->count && (!r->keep[i] || at > end))
 			continue;
-		int64_t at = i < r->count ? r->event[i].at * NS_PER_MS : WEEK_SECONDS * NS_PER_S;
 		for (int64_t next; (next = connect_next()) < at;) {
 			school_wait(next);
 			connect_turn();
@@ -202,7 +211,7 @@ static void print_failure(struct run *r, bool shrinks)
 		return;
 	shrink(r);
 	printf("the smallest script that fails so (%s), of %zu events:\n", r->why, kept(r));
-	printf("  time-machine --seed %lu --only ", r->seed);
+	printf("  time-machine --seed %lu --days %ld --only ", r->seed, r->days);
 	for (size_t i = 0, n = 0; i < r->count; i++)
 		if (r->keep[i])
 			printf("%s%zu", n++ ? "," : "", i);
@@ -215,16 +224,18 @@ static void print_failure(struct run *r, bool shrinks)
 	printf("what happened is in %s (week.log, operator.log)\n", r->folder);
 }
 
-static void start_with(struct run *r, uint64_t seed, const char *only)
+static void start_with(struct run *r, const struct wish *w, uint64_t i)
 {
-	r->seed = seed;
-	r->count = script_make(seed, r->event);
-	for (size_t i = 0; i < r->count; i++)
-		r->keep[i] = !only;
+	const char *only = w->only;
+	r->seed = w->first + i;
+	r->days = w->days;
+	r->count = script_make(r->seed, r->event);
+	for (size_t e = 0; e < r->count; e++)
+		r->keep[e] = !only;
 	while (only && *only) {
-		size_t i = strtoul(only, (char **)&only, 10);
-		if (i < r->count)
-			r->keep[i] = true;
+		size_t e = strtoul(only, (char **)&only, 10);
+		if (e < r->count)
+			r->keep[e] = true;
 		only += *only == ',';
 	}
 }
@@ -241,32 +252,33 @@ static bool same_twice(struct run *r)
 
 static int usage(void)
 {
-	fprintf(stderr, "time-machine [--seeds N] [--seed FIRST] [--only EVENT,...] [--twice] "
-			"[--keep] [--no-shrink]\n"
-			"time-machine --seed N --print: the script of a seed\n");
+	fprintf(stderr,
+		"time-machine [--seeds N] [--seed FIRST] [--days N] [--only EVENT,...] [--twice] "
+		"[--keep] [--no-shrink]\n"
+		"time-machine --seed N --print: the script of a seed\n");
 	return 2;
 }
-
-struct wish {
-	uint64_t first, count;
-	const char *only;
-	bool twice, keep, shrinks, print;
-};
 
 static bool read_wish(int argc, char **argv, struct wish *w)
 {
 	static const struct option options[] = {
-		{"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-		{"only", required_argument, NULL, 'o'},  {"twice", no_argument, NULL, 't'},
-		{"keep", no_argument, NULL, 'k'},        {"no-shrink", no_argument, NULL, 'x'},
-		{"print", no_argument, NULL, 'p'},       {NULL, 0, NULL, 0},
+		{"seeds", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 's'},
+		{"only", required_argument, NULL, 'o'},
+		{"twice", no_argument, NULL, 't'},
+		{"keep", no_argument, NULL, 'k'},
+		{"no-shrink", no_argument, NULL, 'x'},
+		{"days", required_argument, NULL, 'd'},
+		{"print", no_argument, NULL, 'p'},
+		{NULL, 0, NULL, 0},
 	};
-	*w = (struct wish){.first = 1, .count = 1, .shrinks = true};
+	*w = (struct wish){.first = 1, .count = 1, .days = 7, .shrinks = true};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
 		switch (c) {
 		case 'n': w->count = strtoull(optarg, NULL, 10); break;
 		case 's': w->first = strtoull(optarg, NULL, 10); break;
 		case 'o': w->only = optarg; break;
+		case 'd': w->days = strtoll(optarg, NULL, 10); break;
 		case 't': w->twice = true; break;
 		case 'k': w->keep = true; break;
 		case 'x': w->shrinks = false; break;
@@ -285,7 +297,7 @@ int main(int argc, char **argv)
 	if (!read_wish(argc, argv, &w))
 		return usage();
 	for (uint64_t i = 0; i < w.count; i++) {
-		start_with(&r, w.first + i, w.only);
+		start_with(&r, &w, i);
 		for (size_t e = 0; w.print && e < r.count; e++)
 			event_print(&r.event[e], stdout);
 		if (w.print)

@@ -1,4 +1,4 @@
-/* Some weeks of tests/machine: the whole daemon on a simulated clock and network. */
+/* Some days of tests/machine: the whole daemon on a simulated clock and network. */
 #include "unit.h"
 
 #include <libgen.h>
@@ -16,7 +16,7 @@
 #endif
 
 /* Its last line and its status: build/unit/gateway/test_machine -> build/time-machine. */
-static void weeks(const char *how)
+static void days(const char *how)
 {
 	char self[PATH_MAX], command[PATH_MAX + 128], line[1024];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -33,20 +33,20 @@ static void weeks(const char *how)
 	assert_int_equal(pclose(from), 0);
 }
 
-static void nothing_is_broken_in_a_week(void **state)
+static void nothing_is_broken_in_some_days(void **state)
 {
-	weeks("--seed 3");
+	days("--seed 3 --days 3");
 }
 
 static void the_same_seed_is_the_same_week(void **state)
 {
-	weeks("--seed 1 --twice --no-shrink");
+	days("--seed 1 --days 1 --twice --no-shrink");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_broken_in_a_week),
+		cmocka_unit_test(nothing_is_broken_in_some_days),
 		cmocka_unit_test(the_same_seed_is_the_same_week),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
