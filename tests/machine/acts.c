@@ -293,7 +293,24 @@ static void kill_daemon(void)
 	daemon_stop(true);
 }
 
-/* A start takes the last good list for one that has a fault. */
+/* What a start finds: a list with a fault, for which it takes the last good one; another policy; a
+ * configuration with a fault, for which it takes the policy that was in force. */
+static bool change_files(const struct event *e)
+{
+	if (e->kind != EVENT_RESTART)
+		return false;
+	if (e->a == 1)
+		spoil_list(e->c);
+	if (e->a == 2) {
+		school.version += 1000;
+		write_all();
+		school.policy = on_disk();
+	}
+	if (e->a == 3 && school_last_good())
+		spoil(CONFIG, e->c % 2);
+	return e->a % 2;
+}
+
 static void restart(const struct event *e)
 {
 	if (e->kind == EVENT_KILL)
@@ -301,14 +318,7 @@ static void restart(const struct event *e)
 	else
 		daemon_stop(false);
 	wait_down(e->c);
-	bool spoilt = e->kind == EVENT_RESTART && e->a == 1;
-	if (spoilt)
-		spoil_list(e->c);
-	if (e->kind == EVENT_RESTART && e->a == 2) {
-		school.version += 1000;
-		write_all();
-		school.policy = on_disk();
-	}
+	bool spoilt = change_files(e);
 	daemon_start();
 	if (spoilt)
 		write_all();

@@ -26,20 +26,24 @@
 
 static void run(void)
 {
-	const struct gateway_options o = {.config = CONFIG};
+	const struct gateway_options o = {
+		.config = CONFIG,
+		.last_good = school_last_good() ? "/proc/self/cwd/state" : NULL,
+	};
 	int status = gateway_run(&o);
 	if (status != 0)
 		broken("the daemon ended with status %d", status);
 }
 
-/* As the unit does before each start. */
+/* As the unit does before each start; with a bad configuration the rules stay as they are. */
 static void load_rules(void)
 {
 	struct errors errors = {0};
 	struct policy p;
-	if (!policy_load(CONFIG, CONFIG_FOR_START, &p, &errors))
+	if (policy_load(CONFIG, CONFIG_FOR_START, &p, &errors))
+		kernel_wiring_up(snapshot_digest(p.snapshot));
+	else if (!school_last_good())
 		broken("the configuration can't be read: %s", errors.lines[0]);
-	kernel_wiring_up(snapshot_digest(p.snapshot));
 	policy_free(&p);
 	errors_deinit(&errors);
 }

@@ -86,6 +86,7 @@ bool seat_may_idle(unsigned host);
 void seat_seen(unsigned host); /* traffic that the daemon sees */
 void host_address(unsigned host, char out[static 16]);
 int user_tier(unsigned user);
+bool school_last_good(void); /* the daemon is run with --last-good */
 
 /* daemon.c */
 void daemon_start(void);

@@ -105,7 +105,7 @@ static void fill(struct event *e, struct dice *d)
 			e->c = -e->c;
 		break;
 	case EVENT_FLOOD: e->c = 100 + (int) throw(d, 2500); break;
-	case EVENT_RESTART: e->a %= 3; break;
+	case EVENT_RESTART: e->a %= 4; break;
 	case EVENT_REBOOT: e->a %= 2; break;
 	default: break;
 	}

@@ -26,7 +26,7 @@ enum { ROOMS = 4, HOSTS = 32, USERS = 24 };
 	X(BAD_LIST, "bad-list")         /* a kind; the same */                                     \
 	X(RELOAD, "reload")             /* by SIGHUP */                                            \
 	X(ROTATE, "rotate")                                                                        \
-	X(RESTART, "restart")     /* a 1: a list is bad meanwhile, 2: another policy */            \
+	X(RESTART, "restart")     /* a 1: a bad list, 2: another policy, 3: a bad one */           \
 	X(KILL, "kill")           /* c seconds away */                                             \
 	X(REBOOT, "reboot")       /* a 1: by pulling the plug, c seconds away */                   \
 	X(SET_CLOCK, "set-clock") /* c seconds on, or back */                                      \
