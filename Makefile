@@ -89,7 +89,7 @@ $B/fuzz_%: $B/tests/fuzz/fuzz_%.o $(PORTAL_LIB) $B/libtiergate.a
 # is answered by the test, the rest is linked as it is.
 MACHINE_WRAP := clock_gettime nanosleep getrandom open rename write fsync setpriority pthread_create pthread_join \
                 pthread_cancel pthread_once pthread_setname_np urcu_memb_register_thread urcu_memb_unregister_thread \
-                neighbours_follow neighbours_fd neighbours_read neighbours_solicit
+                neighbours_follow neighbours_fd neighbours_read neighbours_solicit confine tool_helper
 MACHINE_OBJ  := $(patsubst %.c,$B/%.o,$(wildcard tests/machine/*.c))
 $B/time-machine: $(MACHINE_OBJ) $B/libtiergate.a
 	$(CC) $(CFLAGS) $(MACHINE_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LDFLAGS) $(LIBS)
