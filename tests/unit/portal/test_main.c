@@ -407,6 +407,8 @@ int main(void)
 	forget("portal.conf");
 	forget("cookies.state");
 	forget("limit.state");
+	forget("radius.journal");
+	forget("radius.state");
 	rmdir(rig_folder);
 	return failed;
 }
