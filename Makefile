@@ -1,5 +1,5 @@
 # tiergate: make | make demo | make check | make install. Everything is built in build/ (B=).
-# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench bench-full asan ubsan tsan soak-login time-machine cover. Code: format lint.
+# Tests: mutate unit golden live live-qemu differential adversary browser adversary honest fuzz bench bench-full asan ubsan tsan soak soak-login time-machine cover. Code: format lint.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -157,6 +157,14 @@ asan ubsan tsan:
 	@$(QUIET) B=$B/$@ tests \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -Wno-error'
 	@TIERGATE_BUILD=$B/$@ TSAN_OPTIONS='suppressions=tests/tsan.supp' tests/run $(SUITES)
+# A gateway under honest and hostile load and all that an administrator does: plain, and with sanitizers. See soak.py.
+MINUTES ?= 40
+soak: tests
+	@scripts/install-deps build test
+	@$(QUIET) B=$B/asan tests \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -Wno-error'
+	@TIERGATE_BUILD=$B tests/live/soak.py --minutes $(MINUTES)
+	@TIERGATE_BUILD=$B/asan tests/live/soak.py --minutes $(MINUTES)
 # 10,000 logins through the pages of a portal, and to a daemon, that are built with sanitizers.
 soak-login: SANITIZE := address,undefined
 soak-login:
@@ -287,5 +295,5 @@ clean:
 	rm -rf $B
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
-	soak-login time-machine cover bench bench-full format lint demo install uninstall dist deb rpm packages-twice packages-test clean
+	soak soak-login time-machine cover bench bench-full format lint demo install uninstall dist deb rpm packages-twice packages-test clean
 -include $(shell find $B -path $B/deb -prune -o -type f -name '*.d' -print 2>/dev/null)

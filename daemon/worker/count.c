@@ -16,18 +16,21 @@ static struct worker_tier *tier_of(struct worker *w, const char *name)
 	return t;
 }
 
-void flow_tally(struct worker *w, const struct flow *f)
+void flow_told(struct worker *w, const struct flow *f, enum reason reason)
 {
-	bool allowed = f->state == FLOW_ALLOWED;
-	enum worker_outcome o = !allowed                            ? OUTCOME_DENY
+	enum worker_outcome o = f->state != FLOW_ALLOWED            ? OUTCOME_DENY
 				: f->outcome.action == ACTION_ALLOW ? OUTCOME_ALLOW
 								    : OUTCOME_WOULD_DENY;
-	if (allowed)
+	COUNT(w->counters.reasons[reason]);
+	COUNT(tier_of(w, flow_who(f)->tier)->count[o][f->outcome.reason]);
+}
+
+void flow_tally(struct worker *w, const struct flow *f)
+{
+	if (f->state == FLOW_ALLOWED)
 		COUNT(w->counters.allowed);
 	else
 		COUNT(w->counters.denied);
-	COUNT(w->counters.reasons[f->outcome.reason]);
-	COUNT(tier_of(w, flow_who(f)->tier)->count[o][f->outcome.reason]);
 	histogram_add(&w->counters.hellos, f->held.since ? w->now - f->held.since : 0, 1);
 }
 

@@ -75,7 +75,10 @@ void worker_keep_alive(struct worker *w, const struct arrival *a, const struct a
  * comes again. */
 bool flow_ask_segment(struct worker *w, const struct flow *f, uint64_t id);
 
-/* count.c: a decision was made. */
+/* count.c: a decision is told in a record, for a reason: what is counted by reason and tier is a
+ * record, or one that the log lost. */
+void flow_told(struct worker *w, const struct flow *f, enum reason reason);
+/* A decision was made, be it told now, later or as a repeat. */
 void flow_tally(struct worker *w, const struct flow *f);
 
 /* verdict.c: from a name to what becomes of the flow. */

@@ -133,6 +133,7 @@ static bool record_decided(struct worker *w, struct flow *f)
 	f->recorded = true;
 	f->repeats = 0;
 	f->repeat_said = seconds(w);
+	flow_told(w, f, d.reason);
 	return w->o.record(w->o.ctx, &d);
 }
 
@@ -266,6 +267,7 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
 		f->state = FLOW_DENIED;
 		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
+		flow_told(w, f, REASON_NO_RECORD);
 	}
 	flow_tally(w, f);
 	held_done(w->held, &f->held);

@@ -153,12 +153,15 @@ struct rig {
 	struct worker *worker;
 	struct decision log[64];
 	unsigned logged;
-	bool full; /* the log takes nothing */
+	unsigned decided[REASON_COUNT]; /* records of decisions, and those that were lost */
+	bool full;                      /* the log takes nothing */
 };
 
 static inline bool rig_record(void *ctx, const struct decision *d)
 {
 	struct rig *r = ctx;
+	if (d->kind == DECISION_DECIDED)
+		r->decided[d->reason]++;
 	if (r->full)
 		return false;
 	assert_true(r->logged < 64);
@@ -250,9 +253,18 @@ static inline struct rig *rig_new(const char *more)
 	return rig_with(text);
 }
 
+/* What is counted by reason is a record, or one that was lost; two reasons have none. */
+static inline void rig_adds_up(const struct rig *r)
+{
+	for (enum reason i = 0; i < REASON_COUNT; i++)
+		if (i != REASON_TABLE_FULL && i != REASON_NO_RECORD)
+			assert_int_equal(r->worker->counters.reasons[i], r->decided[i]);
+}
+
 /* Whatever became of the flows: with the last of them the worker has back all that they had. */
 static inline void rig_free(struct rig *r)
 {
+	rig_adds_up(r);
 	uint32_t slot = 0;
 	struct flow *f;
 	while ((f = flow_each(r->worker->flows, &slot)))
