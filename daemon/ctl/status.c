@@ -83,6 +83,9 @@ void ctl_trouble(const json_t *j, char out[static 512])
 		buf_printf(&b, "rules: %s; ", wiring);
 	if (*ctl_text(j, "last_good"))
 		buf_printf(&b, "in force is %s; ", ctl_text(j, "last_good"));
+	if (json_object_get(j, "lockdowns_lost"))
+		buf_printf(&b, "lockdowns were lost, their state can't be read: shut anew what has "
+			       "to be shut (tiergatectl lockdown, block); ");
 	if (*refused)
 		buf_printf(&b, "the last reload was refused: %s; ", refused);
 	if (number(j, NULL, "lists_with_faults"))
@@ -180,7 +183,8 @@ int ctl_status(int argc, char **argv)
 		screen(result, before);
 	const char *wiring = json_string_value(json_object_get(result, "wiring"));
 	if ((wiring && strcmp(wiring, "in place") != 0) ||
-	    (result && *ctl_text(result, "last_good")))
+	    (result &&
+	     (*ctl_text(result, "last_good") || json_object_get(result, "lockdowns_lost"))))
 		status = 1; /* the network is not governed as it should be */
 	json_decref(before);
 	json_decref(result);

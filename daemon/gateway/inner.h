@@ -74,8 +74,9 @@ struct gateway {
 	struct config *latest; /* of the last reload, whose rules should be loaded; or NULL */
 	struct snapshot *snapshot;
 	struct lockdowns lockdowns;
-	int64_t locks_told; /* up to which time of the wall clock ends are recorded */
-	struct hits hits;   /* of the lines and entries of the policy in force */
+	bool lockdowns_lost; /* what was kept of them can't be read; until an operator's next */
+	int64_t locks_told;  /* up to which time of the wall clock ends are recorded */
+	struct hits hits;    /* of the lines and entries of the policy in force */
 	uint64_t hits_saved;
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */

@@ -41,6 +41,7 @@ int gateway_lock(void *ctx, const struct lockdowns *l)
 	struct gateway *g = ctx;
 	int e = g->store ? state_save_lockdowns(g->store, l) : -ENOENT;
 	g->lockdowns = *l;
+	g->lockdowns_lost = false;
 	if (!lockdowns_over(g, g->snapshot))
 		sd_event_exit(g->event, 1);
 	log_info("%u lockdowns are in force", l->count);

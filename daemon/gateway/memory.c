@@ -90,7 +90,7 @@ bool state_load(struct gateway *g)
 	g->store = store_folder_new(g->config->state_dir);
 	if (!g->store)
 		return true;
-	if (state_load_lockdowns(g->store, &g->lockdowns))
+	if (state_load_lockdowns(g->store, &g->lockdowns, &g->lockdowns_lost))
 		log_info("%u lockdowns go on", g->lockdowns.count);
 	if (!lockdowns_over(g, g->snapshot))
 		return false;

@@ -231,6 +231,9 @@ static void state(json_t *to, const struct gateway *g)
 	      "1: the configuration could not be used at the start, and the last good policy is in "
 	      "force",
 	      json_object(), g->last_good[0] != '\0');
+	gauge(to, "tiergate_lockdowns_lost",
+	      "1: the lockdowns that were kept can't be read, and what was shut may be open",
+	      json_object(), g->lockdowns_lost);
 	gauge(to, "tiergate_lists_with_faults", "lists of sites whose last good copy is in force",
 	      json_object(), (double)(g->latest ? g->latest : g->config)->faults);
 	gauge(to, "tiergate_rules_in_place",

@@ -42,6 +42,7 @@ char *blob_load(struct store *s, const char *kind, uint32_t version, struct curs
 	size_t len;
 	char *bytes = s->ops->load(s, kind, version, &len);
 	*c = cursor_of(bytes, bytes ? len : 0);
+	c->bad = !bytes && len;
 	*shift = bytes ? take_mark(c) : 0;
 	return bytes;
 }

@@ -81,7 +81,7 @@ struct blob {
 };
 bool blob_open(struct blob *b);
 /* The other way: what blob_save kept (to free; NULL: nothing good), as a cursor past its mark of
- * the clock. *shift is to be added to its times. */
+ * the clock, a bad one where what was kept can't be used. *shift is to be added to its times. */
 char *blob_load(struct store *s, const char *kind, uint32_t version, struct cursor *c,
 		int64_t *shift);
 int blob_save(struct blob *b, struct store *s, const char *kind, uint32_t version);

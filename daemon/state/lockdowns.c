@@ -54,7 +54,7 @@ int state_save_lockdowns(struct store *to, const struct lockdowns *l)
 	return blob_save(&b, to, KIND, VERSION);
 }
 
-unsigned state_load_lockdowns(struct store *from, struct lockdowns *l)
+unsigned state_load_lockdowns(struct store *from, struct lockdowns *l, bool *lost)
 {
 	struct cursor c;
 	int64_t shift; /* of another clock than theirs */
@@ -68,9 +68,10 @@ unsigned state_load_lockdowns(struct store *from, struct lockdowns *l)
 			break;
 		l->count++;
 	}
-	if (c.bad)
-		log_error("the state of lockdowns ends in the middle of one; tiergatectl lockdown "
-			  "list says what is left");
+	*lost = c.bad || cursor_left(&c);
+	if (*lost)
+		log_error("the state of lockdowns can't be read: what was shut may be open; "
+			  "tiergatectl lockdown list says what is left");
 	free(bytes);
 	return l->count;
 }

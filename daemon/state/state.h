@@ -15,9 +15,10 @@ unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now
 int state_save_names(struct store *to, struct seen *s);
 unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
 
-/* Lockdowns; their times are the wall clock's. */
+/* Lockdowns; their times are the wall clock's. *lost: some were kept and can't be read, so that
+ * what was shut is open; who shut it has to hear of that. */
 int state_save_lockdowns(struct store *to, const struct lockdowns *l);
-unsigned state_load_lockdowns(struct store *from, struct lockdowns *l);
+unsigned state_load_lockdowns(struct store *from, struct lockdowns *l, bool *lost);
 
 /* What lines and entries were hit. last: the process ends, and counts no more; of one that ended
  * without it, load says from when to when it may have counted what is lost (lost_from, lost_to). */

@@ -94,6 +94,7 @@ static char *folder_load(struct store *s, const char *kind, uint32_t version, si
 	struct cursor body = {0};
 	size_t size;
 	int e = path_of(s, kind, path);
+	*len = 0;
 	if (e == 0)
 		e = file_read(path, STATE_MAX, &file, &size);
 	if (e == -ENOENT)
@@ -102,6 +103,7 @@ static char *folder_load(struct store *s, const char *kind, uint32_t version, si
 	if (wrong) {
 		log_warn("state file %s %s; it counts as empty", path, wrong);
 		free(file);
+		*len = 1;
 		return NULL;
 	}
 	*len = cursor_left(&body);

@@ -16,7 +16,8 @@ struct store_ops {
 	/* Keeps bytes under a kind (and for nobody else to see half of it); 0 or -errno. */
 	int (*save)(struct store *s, const char *kind, uint32_t version, const void *bytes,
 		    size_t len);
-	/* What was last kept (the caller's, free); NULL where there is nothing good. */
+	/* What was last kept (the caller's, free); NULL where there is nothing good: *len is 0 then
+	 * where nothing was kept, 1 where what was kept can't be used. */
 	char *(*load)(struct store *s, const char *kind, uint32_t version, size_t *len);
 	void (*free)(struct store *s);
 };

@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	state_load_names(&m.store, seen, 1);
 	require(state_load_flows(&m.store, 0, "p", each, &flows) == flows);
 	static struct lockdowns lockdowns;
-	require(state_load_lockdowns(&m.store, &lockdowns) == lockdowns.count &&
+	bool lost;
+	require(state_load_lockdowns(&m.store, &lockdowns, &lost) == lockdowns.count &&
 		lockdowns.count <= LOCKDOWNS_MAX);
 	struct hits hits;
 	require(state_load_hits(&m.store, &hits, 0) == hits.count);

@@ -113,5 +113,25 @@ def test_bad(lab):
         check(not covered(lab, V4) and not covered(lab, V4, GOOD))
 
 
+def test_lost(lab):
+    "what was shut and can't be read again is said until an operator shuts anew: status, doctor and metric"
+    with gateway(lab):
+        sign_in(lab)
+        shut(lab, "--user", "ann", "--only", "good", "--for", "1h")
+        equal(lab.ctl("status").returncode, 0)
+        lab.stop(wire=False)
+        kept = lab.dir / "state/lockdowns.state"
+        kept.write_bytes(kept.read_bytes()[:-5])
+        lab.start(wire=False)
+        status = lab.ctl("status")
+        equal(status.returncode, 1)
+        check("NOT OK: lockdowns were lost" in status.stdout, status.stdout)
+        check("BAD   lockdowns" in lab.ctl("doctor", "--config", lab.config_file).stdout)
+        check("tiergate_lockdowns_lost 1\n" in lab.ctl("metrics").stdout)
+        shut(lab, "--user", "ann", "--only", "good", "--for", "1h")
+        equal(lab.ctl("status").returncode, 0)
+        check(not covered(lab, V4) and covered(lab, V4, GOOD))
+
+
 if __name__ == "__main__":
     main(globals(), identity_lab)

@@ -119,6 +119,7 @@ static struct address addr(unsigned n)
 
 static void keeps_lockdowns(void **state)
 {
+	bool lost = true;
 	static struct lockdowns before, after;
 	struct lockdown one = {.of = LOCKDOWN_SEGMENT,
 			       .since = 7,
@@ -128,19 +129,21 @@ static void keeps_lockdowns(void **state)
 			       .site = {"exam", "wiki"}},
 			two = {.of = LOCKDOWN_USER, .whom = "ada", .since = 8, .until = 1000};
 	assert_true(network_parse("10.0.12.0/24", &one.segment));
-	assert_int_equal(state_load_lockdowns(store, &after), 0); /* nothing there */
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0); /* nothing there */
+	assert_false(lost);
 	lockdowns_add(&before, &one, 9);
 	lockdowns_add(&before, &two, 9);
 	lockdowns_end(&before, 1);
 	lockdowns_add(&before, &one, 9);
 	assert_int_equal(state_save_lockdowns(store, &before), 0);
-	assert_int_equal(state_load_lockdowns(store, &after), 2);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 2);
+	assert_false(lost);
 	assert_int_equal(after.last, 3); /* no number is given again */
 	assert_int_not_equal(after.generation, 0);
 	assert_memory_equal(after.item, before.item, 2 * sizeof *after.item);
 	before.count = 0;
 	assert_int_equal(state_save_lockdowns(store, &before), 0);
-	assert_int_equal(state_load_lockdowns(store, &after), 0);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
 }
 
 /* What no program of ours wrote: bounds and kinds. */
@@ -188,19 +191,41 @@ static void says_what_hits_are_lost(void **state)
 
 static void doubts_lockdowns(void **state)
 {
+	bool lost;
 	static struct lockdowns before, after;
 	struct lockdown one = {.of = LOCKDOWN_USER, .whom = "ada", .until = 99};
 	lockdowns_add(&before, &one, 9);
 	before.item[0].site_count = LOCKDOWN_SITES;
 	assert_int_equal(state_save_lockdowns(store, &before), 0);
-	assert_int_equal(state_load_lockdowns(store, &after), 1);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 1);
+	assert_false(lost);
 	before.item[0].of = (enum lockdown_of)(LOCKDOWN_USER + 1);
 	assert_int_equal(state_save_lockdowns(store, &before), 0);
-	assert_int_equal(state_load_lockdowns(store, &after), 0);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
+	assert_true(lost);
 	before.item[0].of = LOCKDOWN_SEGMENT;
 	before.item[0].segment.bits = 129;
 	assert_int_equal(state_save_lockdowns(store, &before), 0);
-	assert_int_equal(state_load_lockdowns(store, &after), 0);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
+	assert_true(lost);
+}
+
+/* What was shut is open then: it has to be known. */
+static void says_that_lockdowns_are_lost(void **state)
+{
+	static struct lockdowns before, after;
+	struct lockdown one = {.of = LOCKDOWN_USER, .whom = "ada", .until = 99};
+	char path[PATH_MAX];
+	bool lost = false;
+	lockdowns_add(&before, &one, 9);
+	assert_int_equal(state_save_lockdowns(store, &before), 0);
+	snprintf(path, sizeof path, "%s/lockdowns.state", dir);
+	assert_int_equal(truncate(path, 30), 0);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
+	assert_true(lost);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
+	assert_false(lost);
 }
 
 static void keeps_sessions(void **state)
@@ -550,6 +575,7 @@ int main(void)
 		WITH(doubts_lockdowns),
 		WITH(keeps_hits),
 		WITH(says_what_hits_are_lost),
+		WITH(says_that_lockdowns_are_lost),
 		WITH(a_smaller_table_takes_what_fits),
 		WITH(bad_content_is_left_out),
 		WITH(a_session_comes_back_with_all_its_addresses),
