@@ -367,7 +367,9 @@ static void check_answers(void)
 		bool is_ours = ours < now.answers;
 		if (is_ours)
 			check_ours(&a, ours);
-		size_t len = is_ours && now.queued[ours].head ? 0 : a.len;
+		bool head =
+			is_ours ? now.queued[ours].head : !cursor_left(&c); /* HEAD's has no body */
+		size_t len = head ? 0 : a.len;
 		ours += is_ours;
 		RIG_MUST(len <= cursor_left(&c));
 		a.len = len;
