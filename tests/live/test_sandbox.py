@@ -59,7 +59,7 @@ def test_helper_gone(lab):
     with lab.gateway():
         child = pathlib.Path(f"/proc/{lab.daemon.pid}/task/{lab.daemon.pid}/children").read_text().strip()
         os.kill(int(child), signal.SIGKILL)
-        lab.run("gateway", "nft", "delete", "table", "inet", "tiergate")
+        lab.run("gateway", "nft", "flush", "ruleset")
         wait_for(lambda: "the process that runs it has ended; restart tiergated" in lab.log(), 20, "the word")
         equal(lab.ctl("status").returncode, 1)
         lab.wire()
