@@ -56,6 +56,7 @@ static bool by_policy(enum reason r)
 	case REASON_NO_LINE:
 	case REASON_DENY_LINE:
 	case REASON_LOCKDOWN:
+	case REASON_QUOTA_SPENT:
 	case REASON_NO_TIER:
 	case REASON_NO_NAME:
 	case REASON_WEAK_EVIDENCE:

@@ -72,7 +72,8 @@ enum action {
 	X(TABLE_FULL, "table-full", "a table of fixed size is full")                               \
 	X(HELD_FULL, "held-full", "too many packets of this client wait for a name")               \
 	X(NO_RECORD, "no-record", "strict audit: the decision could not be recorded")              \
-	X(LOCKDOWN, "lockdown", "an operator's lockdown lets only some sites through")
+	X(LOCKDOWN, "lockdown", "an operator's lockdown lets only some sites through")             \
+	X(QUOTA_SPENT, "quota-spent", "the quota of the line that would match is used up")
 
 enum reason {
 #define X(id, text, what) REASON_##id,
@@ -103,6 +104,8 @@ const char *reason_text(enum reason r);
 const char *reason_help(enum reason r);
 const char *protocol_text(enum protocol p); /* NULL where there is none */
 
+struct host_key; /* packet/share.h */
+
 /* What is known of a flow when the policy is asked. */
 struct facts {
 	struct address client, server;
@@ -115,6 +118,7 @@ struct facts {
 	bool mismatch;           /* the flow names a host that was not resolved to this address */
 	bool waiting;            /* a (stronger) name may still come */
 	bool stays;              /* the server is on the client's own segment */
+	const struct host_key *whose; /* the client's host; NULL: told by its address */
 };
 
 #define RULE_NONE     UINT32_MAX

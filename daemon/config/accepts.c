@@ -42,6 +42,10 @@ static const char *fixed_text(enum option_type type)
 		       "[ \"holidays\", \"2026-12-24\", \"2026-12-28..2027-01-03\" ]";
 	case OPTION_ZONE: return "a time zone such as \"Europe/Sofia\"";
 	case OPTION_DATE: return "a date such as \"2027-06-30\"";
+	case OPTION_QUOTA:
+		return "minutes or bytes a day or a week, such as \"90 min/day\", \"2 GiB/week\" "
+		       "or "
+		       "\"2 h/day from 04:00 Europe/Sofia\"";
 	case OPTION_WEEKTIME:
 		return "a time of the week such as \"mon 10:00\", or of a date such as "
 		       "\"2026-12-24 10:00\"";

@@ -263,6 +263,10 @@ static void check_rows(struct loader *l)
 				 "a deny line holds however the destination is known; take "
 				 "evidence and "
 				 "mismatch out");
+	for (size_t i = 0; i < c->deny_count; i++)
+		if (c->deny[i].quota.amount)
+			complain(l, c->deny[i].place.file, c->deny[i].place.line,
+				 "a deny line has no quota; give it to the allow line");
 	for (size_t i = 0; i < c->expect_count; i++)
 		if (!c->expects[i].tier == !c->expects[i].has_from)
 			complain(

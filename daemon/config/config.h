@@ -7,6 +7,7 @@
 #include "base/decision.h"
 #include "base/error.h"
 #include "base/span.h"
+#include "base/zone.h"
 #include "lists/list.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -109,6 +110,16 @@ struct config_port {
 	uint16_t first, last;
 };
 
+struct config_quota {    /* how much of it there is, until when */
+	uint64_t amount; /* bytes, or minutes in which traffic moved; 0: no quota */
+	bool bytes;
+	bool week;           /* of a week; else of a day */
+	bool together;       /* all whom the line is for have it together; else each */
+	uint8_t day;         /* of the week, on which it begins anew: 0 Monday */
+	uint16_t minute;     /* of the day, at which it does */
+	char zone[ZONE_MAX]; /* IANA name; "": UTC */
+};
+
 struct config_line { /* of allow or deny */
 	struct place place;
 	struct strings tiers, sites; /* "*" stays as the single item "*" */
@@ -118,8 +129,9 @@ struct config_line { /* of allow or deny */
 	char *when; /* schedule, or NULL */
 	enum config_evidence evidence;
 	enum config_mismatch mismatch;
-	char *owner, *note; /* or NULL */
-	int64_t expires;    /* ns since the epoch, start of the day after, UTC; 0: never */
+	char *owner, *note;        /* or NULL */
+	int64_t expires;           /* ns since the epoch, start of the day after, UTC; 0: never */
+	struct config_quota quota; /* of allow */
 };
 
 struct config_expect {

@@ -132,6 +132,10 @@ static bool format_one(const struct option *o, const void *row, struct buf *b)
 		if (*(const int64_t *)member)
 			date_format(*(const int64_t *)member - 86400 * NS_PER_S, b);
 		break;
+	case OPTION_QUOTA:
+		if (((const struct config_quota *)member)->amount)
+			quota_format(member, b);
+		break;
 	case OPTION_ADDRESS:
 		if (*(const bool *)option_second(o, row))
 			buf_text(b, address_format(a, address));

@@ -453,6 +453,18 @@ static void read_except(const struct reading *r, void *row)
 	dates_seal(r, dates);
 }
 
+static void read_quota(const struct reading *r, void *row, const char *text)
+{
+	struct config_quota q;
+	const char *error = quota_parse(text, &q);
+	if (!error && q.zone[0] && !zone_exists(q.zone))
+		error = "names a zone that is not in the time zone database (package tzdata)";
+	if (!error)
+		*(struct config_quota *)option_member(r->o, row) = q;
+	else
+		wrong(r, r->s, error);
+}
+
 static void read_weektime(const struct reading *r, void *row, const char *text)
 {
 	unsigned day, minute;
@@ -547,6 +559,7 @@ static read_text_fn *const text_readers[] = {
 	[OPTION_HOURS] = read_hours_days,
 	[OPTION_ZONE] = read_zone,
 	[OPTION_DATE] = read_date,
+	[OPTION_QUOTA] = read_quota,
 	[OPTION_WEEKTIME] = read_weektime,
 	[OPTION_DESTINATION] = read_destination,
 	[OPTION_TABLE] = NULL,

@@ -160,6 +160,9 @@ static const struct option line_options[] = {
 	 .help = "Why the line is there; shown to who is denied by it."},
 	{"expires", OPTION_DATE, AT(struct config_line, expires),
 	 .help = "The last day (UTC) on which the line holds."},
+	{"quota", OPTION_QUOTA, AT(struct config_line, quota),
+	 .help = "How much of what the line allows each user has a day or a week; not of a deny "
+		 "line."},
 };
 TABLE(line, "a line", struct config_line);
 

@@ -31,6 +31,7 @@ enum option_type {
 	OPTION_EXCEPT, /* such, or names of rows */
 	OPTION_ZONE,
 	OPTION_DATE,
+	OPTION_QUOTA,
 	OPTION_WEEKTIME,
 	OPTION_DESTINATION,
 	OPTION_LISTS, /* files of a site */

@@ -22,6 +22,10 @@ bool datetime_parse(const char *text, int64_t *day, unsigned *minute);
 bool dates_parse(const char *text, struct span *out, bool *timed);
 bool mac_parse(const char *text, uint8_t out[static 6]); /* "02:00:5e:10:00:07", of one machine */
 
+/* "90 min/day", "2 GiB/week from mon 04:00 Europe/Sofia together": NULL, or what is wrong with it.
+ * Whether the machine has the zone is not looked at. */
+const char *quota_parse(const char *text, struct config_quota *out);
+
 void mac_format(const uint8_t mac[static 6], struct buf *b);
 void duration_format(int64_t ns, struct buf *b);
 void port_format(const struct config_port *p, struct buf *b);
@@ -29,3 +33,5 @@ void days_format(uint8_t days, struct buf *b);
 void hours_format(const struct config_hours *h, size_t count, struct buf *b);
 void dates_format(const struct span *s, bool timed, struct buf *b);
 void date_format(int64_t ns, struct buf *b);
+void quota_format(const struct config_quota *q, struct buf *b);       /* parses again to the same */
+void quota_amount_format(bool bytes, uint64_t amount, struct buf *b); /* "90 min", "2 GiB" */

@@ -123,24 +123,36 @@ static bool compile_dates(struct compile *c, struct schedule *to, const struct c
 	return to->dates && to->times;
 }
 
+/* Each zone once; NULL and a fault where there is none such. False where memory ran out. */
+static bool zone_named(struct compile *c, const struct place *place, const char *name,
+		       const struct zone **out)
+{
+	struct snapshot *s = c->snapshot;
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (strcmp(s->zones[i].name, name) == 0) {
+			*out = s->zones[i].zone;
+			return true;
+		}
+	struct zone *zone = zone_new(name);
+	*out = zone;
+	if (!zone && errno == ENOMEM)
+		return false;
+	if (!zone) {
+		FAULT(c, *place, "no such time zone \"%s\"; a name such as \"Europe/Sofia\"", name);
+		return true;
+	}
+	s->zones[s->zone_count++] = (struct named_zone){snapshot_text(s, name), zone};
+	return s->zones[s->zone_count - 1].name;
+}
+
 static bool compile_schedule(struct compile *c, size_t index)
 {
 	struct snapshot *s = c->snapshot;
 	const struct config_schedule *from = &c->config->schedules[index];
 	const char *name = from->zone ? from->zone : "UTC";
-	const struct zone *zone = NULL;
-	for (size_t i = 0; i < index && !zone; i++) {
-		const char *other = c->config->schedules[i].zone;
-		if (strcmp(other ? other : "UTC", name) == 0)
-			zone = s->schedules[i].zone;
-	}
-	if (!zone)
-		zone = s->zones[index] = zone_new(name);
-	if (!zone && errno == ENOMEM)
+	const struct zone *zone;
+	if (!zone_named(c, &from->place, name, &zone))
 		return false;
-	if (!zone)
-		FAULT(c, from->place, "no such time zone \"%s\"; a name such as \"Europe/Sofia\"",
-		      name);
 	struct schedule *to = &s->schedules[index];
 	*to = (struct schedule){.zone = zone,
 				.days = from->days & 0x7f,
@@ -208,7 +220,8 @@ static bool compile_schedules(struct compile *c)
 {
 	struct snapshot *s = c->snapshot;
 	s->schedules = snapshot_take(s, c->config->schedule_count, sizeof *s->schedules);
-	s->zones = snapshot_take(s, c->config->schedule_count, sizeof *s->zones);
+	s->zones = snapshot_take(s, c->config->schedule_count + c->config->allow_count,
+				 sizeof *s->zones);
 	if (!s->schedules || !s->zones)
 		return false;
 	s->schedule_count = c->config->schedule_count;
@@ -422,6 +435,37 @@ static bool line_ports(struct compile *c, struct line *l, const struct config_li
 	return true;
 }
 
+/* Two lines that say the same but for how much of it there is count apart. */
+static uint64_t quota_id(const struct snapshot *s, const struct config_line *from)
+{
+	uint64_t id = digest_quota(from);
+	while (snapshot_quota_by_id(s, id))
+		id++;
+	return id;
+}
+
+static bool line_quota(struct compile *c, struct line *l, const struct config_line *from)
+{
+	struct snapshot *s = c->snapshot;
+	const struct config_quota *q = &from->quota;
+	if (!q->amount || l->deny)
+		return true;
+	struct quota *to = snapshot_take(s, 1, sizeof *to);
+	if (!to)
+		return false;
+	*to = (struct quota){.id = quota_id(s, from),
+			     .amount = q->amount,
+			     .bytes = q->bytes,
+			     .week = q->week,
+			     .together = q->together,
+			     .day = q->day,
+			     .minute = q->minute,
+			     .line = (uint32_t)(l - s->lines)};
+	s->quotas[s->quota_count++] = l->quota = to;
+	to->zone_name = snapshot_text(s, q->zone[0] ? q->zone : "UTC");
+	return to->zone_name && zone_named(c, &from->place, to->zone_name, &to->zone);
+}
+
 static bool compile_line(struct compile *c, struct line *l, const struct config_line *from)
 {
 	snprintf(l->name, sizeof l->name, "%s:%d", from->place.file ? from->place.file : "",
@@ -439,7 +483,7 @@ static bool compile_line(struct compile *c, struct line *l, const struct config_
 			FAULT(c, from->place, "no such schedule \"%s\"", from->when);
 	}
 	return l->note && line_tiers(c, l, from) && line_sites(c, l, from) &&
-	       line_ports(c, l, from);
+	       line_ports(c, l, from) && line_quota(c, l, from);
 }
 
 static bool compile_lines(struct compile *c)
@@ -448,7 +492,8 @@ static bool compile_lines(struct compile *c)
 	s->allow_count = c->config->allow_count;
 	s->line_count = s->allow_count + c->config->deny_count;
 	s->lines = snapshot_take(s, s->line_count, sizeof *s->lines);
-	if (!s->lines)
+	s->quotas = snapshot_take(s, s->allow_count, sizeof *s->quotas);
+	if (!s->lines || !s->quotas)
 		return false;
 	for (size_t i = 0; i < s->line_count; i++) {
 		s->lines[i].deny = i >= s->allow_count;

@@ -7,6 +7,7 @@
 #include "base/netset.h"
 #include "policy/decide.h"
 #include "policy/hostset.h"
+#include "policy/quota.h"
 #include "policy/schedule.h"
 #include "policy/siteset.h"
 #include "policy/snapshot.h"
@@ -30,6 +31,7 @@ struct line {
 	struct config_port *ports;
 	size_t port_count;
 	const struct schedule *when; /* or NULL: always */
+	const struct quota *quota;   /* or NULL: without end */
 	enum config_evidence evidence;
 	enum config_mismatch mismatch;
 	int64_t expires; /* INT64_MAX: never */
@@ -39,6 +41,7 @@ struct line {
 struct rule {
 	int64_t expires;
 	const struct schedule *when;
+	const struct quota *quota;
 	const struct config_port *ports;
 	uint32_t port_count;
 	uint32_t line;
@@ -52,7 +55,7 @@ struct rule {
 
 struct rules {
 	bool deny;
-	struct rule *item; /* in the order of the lines */
+	struct rule *item; /* in the order of the lines, those with a quota last */
 	size_t count;
 	/* by_site[first[s] .. first[s + 1]] are the rules of site s, ascending; s = site_count is
 	 * "*"
@@ -103,8 +106,14 @@ struct expectation {
 	enum action outcome;
 };
 
+struct named_zone {
+	const char *name;
+	struct zone *zone;
+};
+
 struct block;
 struct locks;
+struct spent;
 
 struct snapshot {
 	struct block *blocks; /* all memory that snapshot_take gave */
@@ -120,7 +129,10 @@ struct snapshot {
 	size_t line_count, allow_count;
 	struct schedule *schedules;
 	size_t schedule_count;
-	struct zone **zones; /* one a schedule that was the first to name it, else NULL */
+	struct named_zone *zones;
+	size_t zone_count;
+	const struct quota **quotas; /* of the lines that have one, in their order */
+	size_t quota_count;
 	struct siteset *sets;
 	struct hostset *hosts;
 	struct netset *networks; /* network -> set of sites that hold its addresses */
@@ -130,6 +142,7 @@ struct snapshot {
 	size_t expect_count;
 	struct counted *counted;       /* or NULL; each worker writes a part of its own */
 	_Atomic(struct locks *) locks; /* what operators shut meanwhile, or NULL */
+	_Atomic(struct spent *) spent; /* who has used up a quota, or NULL */
 };
 
 /* Zeroed memory that lives as long as the snapshot; NULL where there is none. */
@@ -144,6 +157,9 @@ bool rules_make(struct snapshot *s, size_t tier, struct rules *r, size_t from, s
 
 /* Fills s->digest. */
 void digest_make(const struct config *c, char out[static 17]);
+
+/* What a line's quota is told by: the line's content, without the amount and the place. */
+uint64_t digest_quota(const struct config_line *l);
 
 /* Adds an error for each line that can never match, with its place. */
 void unreachable_check(const struct snapshot *s, const struct config *c, struct errors *errors);
@@ -170,6 +186,7 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 const struct rule *locks_next(const struct snapshot *s, const struct facts *f, int64_t now,
 			      unsigned *at);
 int64_t locks_next_edge(const struct snapshot *s, int64_t now); /* 0: none */
+int64_t spent_next_edge(const struct snapshot *s, int64_t now); /* 0: none */
 
 struct why;
 void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, int64_t expiry,

@@ -4,6 +4,7 @@
 
 /* What is asked of every line, with what a name or an address is worth already worked out. */
 struct asked {
+	const struct facts *facts;
 	uint8_t transport;
 	uint16_t port;
 	bool named, mismatch;
@@ -18,6 +19,7 @@ struct found {
 	uint32_t rule; /* index in the tier's rules, or RULE_NONE */
 	uint32_t site;
 	bool weak, mismatched;
+	bool spent; /* a rule would match, had its quota not been used up */
 };
 
 enum basis { BY_NAME, BY_ADDRESS, BY_ANY };
@@ -109,6 +111,10 @@ static void look(const struct snapshot *s, const struct rules *rules, size_t sit
 			continue;
 		if (rule_open(r, a) && !rule_excepts(s, r, a, rules->deny) &&
 		    rule_content(r, a, basis, found)) {
+			if (r->quota && quota_spent_until(s, r->quota, a->facts, a->now)) {
+				found->spent = true;
+				continue;
+			}
 			found->rule = at;
 			found->site = site < s->site_count ? (uint32_t)site : SITE_NONE;
 			return;
@@ -119,6 +125,7 @@ static void look(const struct snapshot *s, const struct rules *rules, size_t sit
 static struct asked asked_of(const struct facts *f, int64_t now, int64_t expiry)
 {
 	return (struct asked){
+		.facts = f,
 		.transport = f->transport,
 		.port = f->port,
 		.named = f->host && f->host->len,
@@ -146,7 +153,8 @@ static struct found find(const struct snapshot *s, const struct rules *rules, co
 	return found;
 }
 
-/* Could any rule match, given some name? */
+/* Could any rule match, given some name? A quota that is used up is no matter: the name is waited
+ * for, so that who is denied, and the record, can be told for what. */
 static bool name_could_match(const struct rules *rules, const struct asked *a)
 {
 	for (size_t i = 0; i < rules->gate_count; i++)
@@ -214,11 +222,13 @@ static struct outcome decide_waiting(const struct snapshot *s, const struct tier
 		return by_reason(ACTION_WAIT, REASON_NO_NAME);
 	if (denied.rule != RULE_NONE)
 		return by_rule(ACTION_DENY, &t->deny, &denied);
-	return by_reason(ACTION_DENY, REASON_NO_LINE);
+	return by_reason(ACTION_DENY, allowed.spent ? REASON_QUOTA_SPENT : REASON_NO_LINE);
 }
 
 static enum reason why_none(const struct tier *t, const struct asked *a, const struct found *found)
 {
+	if (found->spent)
+		return REASON_QUOTA_SPENT;
 	if (found->mismatched)
 		return REASON_NAME_ADDRESS_MISMATCH;
 	if (found->weak)

@@ -2,6 +2,7 @@
  * length or width, so that no two policies give the same bytes. Places of lines count, since
  * records name them; comments, owners and notes do not. */
 #include "config/schema.h"
+#include "config/value.h"
 #include "policy/compiled.h"
 
 #include <nettle/sha2.h>
@@ -149,6 +150,17 @@ static void sites(struct sha256_ctx *ctx, const struct config *c)
 	}
 }
 
+static void quota(struct sha256_ctx *ctx, const struct config_quota *q)
+{
+	char words[160] = "";
+	struct buf b = BUF_OF(words);
+	if (!q->amount) /* without: as it was before there were quotas */
+		return;
+	quota_format(q, &b);
+	text(ctx, "quota");
+	text(ctx, words);
+}
+
 static void lines(struct sha256_ctx *ctx, const struct config_line *lines, size_t count)
 {
 	number(ctx, count);
@@ -172,7 +184,52 @@ static void lines(struct sha256_ctx *ctx, const struct config_line *lines, size_
 		number(ctx, l->evidence);
 		number(ctx, l->mismatch);
 		number(ctx, (uint64_t)l->expires);
+		quota(ctx, &l->quota);
 	}
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* In whatever order they are written. */
+static void text_set(struct sha256_ctx *ctx, const struct strings *s)
+{
+	char **sorted = calloc(s->count + 1, sizeof *sorted);
+	number(ctx, s->count);
+	if (!sorted) {
+		texts(ctx, s);
+		return;
+	}
+	if (s->count)
+		memcpy(sorted, s->item, s->count * sizeof *sorted);
+	qsort(sorted, s->count, sizeof *sorted, by_text);
+	for (size_t i = 0; i < s->count; i++)
+		text(ctx, sorted[i]);
+	free(sorted);
+}
+
+uint64_t digest_quota(const struct config_line *l)
+{
+	struct config_quota q = l->quota;
+	struct sha256_ctx ctx;
+	uint64_t id;
+	sha256_init(&ctx);
+	text_set(&ctx, &l->tiers);
+	text_set(&ctx, &l->sites);
+	text_set(&ctx, &l->except);
+	number(&ctx, l->port_count);
+	for (size_t i = 0; i < l->port_count; i++) {
+		number(&ctx, l->ports[i].transport);
+		number(&ctx, l->ports[i].first);
+		number(&ctx, l->ports[i].last);
+	}
+	text(&ctx, l->when);
+	q.amount = 1;
+	quota(&ctx, &q);
+	sha256_digest(&ctx, sizeof id, (uint8_t *)&id);
+	return id;
 }
 
 static void setting(struct sha256_ctx *ctx, const struct option *o, const struct config *c)

@@ -46,6 +46,7 @@ static struct rule rule_of(const struct snapshot *s, uint32_t line, const struct
 	return (struct rule){
 		.expires = l->expires,
 		.when = l->when,
+		.quota = l->quota,
 		.ports = l->ports,
 		.port_count = (uint32_t)l->port_count,
 		.line = line,
@@ -127,8 +128,9 @@ bool rules_make(struct snapshot *s, size_t tier, struct rules *r, size_t from, s
 	if (!r->item)
 		return false;
 	r->count = 0;
-	for (size_t i = from; i < to; i++)
-		if (s->lines[i].tiers[tier])
-			r->item[r->count++] = rule_of(s, (uint32_t)i, &s->tiers[tier]);
+	for (int limited = 0; limited < 2; limited++) /* what is without end is not counted */
+		for (size_t i = from; i < to; i++)
+			if (s->lines[i].tiers[tier] && !s->lines[i].quota == !limited)
+				r->item[r->count++] = rule_of(s, (uint32_t)i, &s->tiers[tier]);
 	return index_rules(s, r) && gather_gates(s, r);
 }

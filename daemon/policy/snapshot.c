@@ -38,8 +38,8 @@ void snapshot_free(struct snapshot *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; s->zones && i < s->schedule_count; i++)
-		zone_free(s->zones[i]);
+	for (size_t i = 0; i < s->zone_count; i++)
+		zone_free(s->zones[i].zone);
 	hostset_free(s->hosts);
 	siteset_free(s->sets);
 	netset_free(s->networks);
@@ -52,6 +52,7 @@ void snapshot_free(struct snapshot *s)
 	}
 	locks_free(s->locks);
 	counted_free(s->counted);
+	spent_free(s->spent);
 	free(s);
 }
 
@@ -167,7 +168,7 @@ static int64_t sooner(int64_t a, int64_t b)
 
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now)
 {
-	int64_t edge = locks_next_edge(s, now);
+	int64_t edge = sooner(locks_next_edge(s, now), spent_next_edge(s, now));
 	for (size_t i = 0; i < s->schedule_count; i++)
 		edge = sooner(edge, schedule_next_edge(&s->schedules[i], now));
 	for (size_t i = 0; i < s->line_count; i++)

@@ -47,8 +47,8 @@ const char *snapshot_rule_note(const struct snapshot *s, uint32_t rule);  /* or 
 const char *snapshot_tier_name(const struct snapshot *s, uint32_t tier);
 const char *snapshot_site_name(const struct snapshot *s, uint32_t site);
 
-/* Next time after now at which a schedule, an `expires` or a lockdown's end could change an
- * outcome; 0: never. */
+/* Next time after now at which a schedule, an `expires`, a lockdown's end or a quota that begins
+ * anew could change an outcome; 0: never. */
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now);
 
 /* What counts its lines and entries; NULL: nothing does. It is the snapshot's from then on; to be

@@ -1,6 +1,7 @@
 #include "policy/why.h"
 
 #include "policy/compiled.h"
+#include "config/value.h"
 #include "policy/lockdown.h"
 
 #include <netinet/in.h>
@@ -18,9 +19,10 @@ enum obstacle {
 	OBSTACLE_EVIDENCE = 1 << 6,
 	OBSTACLE_MISMATCH = 1 << 7,
 	OBSTACLE_EXCEPTED = 1 << 8,
+	OBSTACLE_SPENT = 1 << 9,
 };
 
-static const unsigned distance[] = {3, 2, 1, 1, 100, 1, 1, 1, 2};
+static const unsigned distance[] = {3, 2, 1, 1, 100, 1, 1, 1, 2, 1};
 
 /* A question with what does not change from line to line worked out. */
 struct question {
@@ -103,6 +105,8 @@ static unsigned obstacles_of(const struct question *q, const struct line *l)
 		o |= OBSTACLE_TIME;
 	if (q->expiry >= l->expires)
 		o |= OBSTACLE_EXPIRED;
+	if (l->quota && quota_spent_until(q->s, l->quota, q->f, q->now))
+		o |= OBSTACLE_SPENT;
 	return o;
 }
 
@@ -206,6 +210,19 @@ static void say_expired(const struct line *l, struct buf *b)
 	buf_printf(b, "the line expired with %.10s (UTC)", text);
 }
 
+static void say_spent(const struct question *q, const struct line *l, struct buf *b)
+{
+	struct quota_who whose;
+	quota_whose(l->quota, q->f, &whose);
+	buf_text(b, "the line's quota, ");
+	quota_amount_format(l->quota->bytes, l->quota->amount, b);
+	buf_text(b, l->quota->week ? " a week, is used up by " : " a day, is used up by ");
+	quota_who_format(&whose, b);
+	buf_text(b, " until ");
+	zone_format_date(l->quota->zone, quota_spent_until(q->s, l->quota, q->f, q->now), b);
+	buf_printf(b, " %s", l->quota->zone_name);
+}
+
 static void say(const struct question *q, const struct line *l, enum obstacle o, struct buf *b)
 {
 	const char *wants = wants_text(evidence_for(l, tier_of(q)));
@@ -214,6 +231,7 @@ static void say(const struct question *q, const struct line *l, enum obstacle o,
 	case OBSTACLE_PORT: say_port(q, l, b); break;
 	case OBSTACLE_TIME: say_time(q, l, b); break;
 	case OBSTACLE_EXPIRED: say_expired(l, b); break;
+	case OBSTACLE_SPENT: say_spent(q, l, b); break;
 	case OBSTACLE_SITE: break; /* such a line is not near */
 	case OBSTACLE_EXCEPTED:
 		buf_printf(b, "the line is for all but %s, which holds it",

@@ -15,6 +15,7 @@ static enum text reason_of(const char *code)
 		{"no-line", TEXT_REASON_NO_LINE},
 		{"deny-line", TEXT_REASON_DENY_LINE},
 		{"lockdown", TEXT_REASON_LOCKDOWN},
+		{"quota-spent", TEXT_REASON_QUOTA},
 		{"no-tier", TEXT_REASON_NO_TIER},
 		{"no-name", TEXT_REASON_NO_NAME},
 		{"weak-evidence", TEXT_REASON_WEAK},

@@ -82,6 +82,7 @@
 	X(REASON_NO_LINE, "no-line", "no rule allows it")                                          \
 	X(REASON_DENY_LINE, "deny-line", "a rule denies it")                                       \
 	X(REASON_LOCKDOWN, "reason-lockdown", "only some sites are open for now")                  \
+	X(REASON_QUOTA, "reason-quota", "what you have of it for this day or week is used up")     \
 	X(REASON_NO_TIER, "reason-no-tier", "nobody is signed in on this device")                  \
 	X(REASON_NO_NAME, "no-name", "the connection does not name its site")                      \
 	X(REASON_WEAK, "weak-evidence", "the site's name is not known well enough")                \

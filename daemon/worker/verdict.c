@@ -189,7 +189,7 @@ static const struct endpoint *request_portal(const struct worker *w, const struc
 	const struct endpoint *portal = &c->portal[!address_is4(&flow_key_of(f)->client)];
 	if (c->on_deny != CONFIG_REDIRECT || f->named.protocol != PROTOCOL_HTTP || f->passed ||
 	    (f->outcome.reason > REASON_NAME_ADDRESS_MISMATCH &&
-	     f->outcome.reason != REASON_LOCKDOWN) ||
+	     f->outcome.reason != REASON_LOCKDOWN && f->outcome.reason != REASON_QUOTA_SPENT) ||
 	    f->named.unsent || !f->named.syn_seen ||
 	    (*flow_who(f)->tier && probe_asks(naming_host(&f->named))) ||
 	    flow_key_of(f)->server_port != 80 || !portal->port || !w->at)

@@ -199,16 +199,72 @@ static void weektimes(void **state)
 	assert_false(weektime_parse(bad[i], &day, &minute));
 }
 
+static void quotas(void **state)
+{
+	static const char *const good[] = {"90 min/day",
+					   "2 h/day",
+					   "1 kB/day",
+					   "5 GiB/week",
+					   "1500 MB/week",
+					   "7 TiB/week from sun 18:00",
+					   "90 min/day from 04:30 Europe/Sofia together",
+					   "3 TB/week from mon 00:01 UTC",
+					   "1 h/day together"};
+	static const char *const bad[] = {
+		"",
+		"/day",
+		"90",
+		"90 min",
+		"90  min/day",
+		" 90 min/day",
+		"-1 min/day",
+		"1.5 h/day",
+
+		"90 mins/day",
+		"90 min/Day",
+		"0 h/week",
+		"1441 min/day",
+		"169 h/week",
+		"1025 TiB/day",
+		"99999999999999999999 kB/day",
+		"90 min/day from",
+		"90 min/day from 4:00",
+		"90 min/day from mon 04:00",
+		"1 h/week from mon",
+		"1 h/week from 04:00 UTC mon",
+		"1 h/day together together",
+		"1 h/day together UTC",
+		"1 h/day a b c d e f g",
+		"1 h/day a-zone-of-which-the-name-is-longer-than-any-there-is-on-earth"};
+	struct config_quota q = {.amount = 77}, again;
+	EACH(i, good)
+	{
+		char text[120] = "";
+		struct buf b = BUF_OF(text);
+		assert_null(quota_parse(good[i], &again));
+		quota_format(&again, &b);
+		assert_string_equal(text, good[i]);
+	}
+	EACH(i, bad)
+	{
+		assert_non_null(quota_parse(bad[i], &q));
+		assert_int_equal(q.amount, 77);
+	}
+	assert_null(quota_parse("90min/day from 00:00 UTC", &q));
+	assert_true(!q.bytes && !q.week && q.amount == 90 && !q.minute);
+	assert_null(quota_parse("1 GiB/week from tue 01:02 together", &q));
+	assert_true(q.bytes && q.week && q.amount == 1 << 30 && q.together && q.day == 1);
+	assert_int_equal(q.minute, 62);
+	assert_string_equal(q.zone, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(durations),
-		cmocka_unit_test(ports),
-		cmocka_unit_test(days),
-		cmocka_unit_test(hours),
-		cmocka_unit_test(ranges_of_dates),
-		cmocka_unit_test(dates),
-		cmocka_unit_test(weektimes),
+		cmocka_unit_test(quotas), cmocka_unit_test(durations),
+		cmocka_unit_test(ports),  cmocka_unit_test(days),
+		cmocka_unit_test(hours),  cmocka_unit_test(ranges_of_dates),
+		cmocka_unit_test(dates),  cmocka_unit_test(weektimes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
