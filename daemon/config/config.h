@@ -186,7 +186,7 @@ struct config {
 	unsigned queue_length;
 	uint32_t mark_mask;
 	/* bounds, each a table's or buffer's size */
-	uint32_t flows, sessions, names, streams, held, held_per_client, log_ring;
+	uint32_t flows, sessions, names, streams, held, held_per_client, log_ring, quotas;
 	int64_t hello_timeout; /* ns after the first held payload byte */
 
 	struct config_tier *tiers;

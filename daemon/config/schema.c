@@ -214,6 +214,9 @@ static const struct option bound_options[] = {
 	 .help = "The same for one host; without it a sixteenth of held. A host is a MAC address "
 		 "where the neighbour table of a segment of ours has it, else an IPv4 address or "
 		 "an IPv6 /64; the unconfirmed addresses of our segments together are one."},
+	BOUND(quotas, 16, 4194304, 65536,
+	      "Users and hosts whose use of a quota is counted, each line for itself; one without "
+	      "an open flow goes, of a few the one that used least."),
 	BOUND(log_ring, 64, 4194304, 16384,
 	      "Decision records waiting for the log; a further one is lost and counted."),
 	{"hello_timeout", OPTION_DURATION, AT(struct config, hello_timeout), .min = 100 * NS_PER_MS,

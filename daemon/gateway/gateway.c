@@ -103,6 +103,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *ctx)
 	sessions_expire(g->sessions, now, &next);
 	identity_tick(g, now);
 	lockdowns_tick(g);
+	quotas_tick(g);
 	for (unsigned i = 0; i < g->lane_count; i++)
 		healthy &= lane_check(&g->lanes[i]);
 	state_save_tick(g);
@@ -421,10 +422,10 @@ static bool set_up(struct gateway *g, struct errors *errors)
 	}
 	seen_hosts(g->seen, host_at, g->onlink);
 	return open_loop(g, errors) && open_sink(g, errors) && open_kernel(g, errors) &&
-	       privilege_keep_net_admin(errors) && state_load(g) && open_control(g, errors) &&
-	       open_conntrack(g, errors) && left_nothing() && identity_open(g, errors) &&
-	       open_dnstap(g, errors) && open_watch(g, errors) && confine(g, errors) &&
-	       start_threads(g, errors);
+	       privilege_keep_net_admin(errors) && quotas_open(g, errors) && state_load(g) &&
+	       open_control(g, errors) && open_conntrack(g, errors) && left_nothing() &&
+	       identity_open(g, errors) && open_dnstap(g, errors) && open_watch(g, errors) &&
+	       confine(g, errors) && start_threads(g, errors);
 }
 
 /* ---- down, in reverse ---- */
@@ -468,6 +469,7 @@ static void tear_down(struct gateway *g)
 	dns_watch_free(g->dns);
 	dnstap_socket_close(g->dnstap);
 	identity_close(g);
+	quotas_close(g);
 	sink_free(g->sink); /* writes what is there; before control, which its lines go to */
 	control_free(g->control);
 	sd_event_source_disable_unref(g->ends);

@@ -36,6 +36,7 @@ struct lane {
 	struct ring *records; /* the sink's */
 	struct ring *ended;   /* main -> worker: struct flow_ended */
 	struct ring *remarks; /* worker -> main: struct remark */
+	struct ring *uses;    /* worker -> main: struct flow_use */
 	struct ring *asks;    /* worker -> main: struct address, to ask the segment about */
 	/* flows for the state file: main sets `remember`, the worker fills and clears it */
 	struct flow_memory *memory;
@@ -78,6 +79,12 @@ struct gateway {
 	int64_t locks_told;  /* up to which time of the wall clock ends are recorded */
 	struct hits hits;    /* of the lines and entries of the policy in force */
 	uint64_t hits_saved;
+	struct usage *usage; /* of quotas */
+	struct meter *meter; /* of the flows that count for one */
+	sd_event_source *meter_turn;
+	bool spent_changed;   /* for the sweep */
+	bool usage_urgent;    /* somebody has used up a quota since it was kept */
+	uint64_t usage_saved; /* the generation that is on disk */
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
@@ -185,6 +192,18 @@ void hits_load(struct gateway *g);
 void hits_save(struct gateway *g, bool last);
 /* Sets what control.h says of `hits`. */
 void gateway_hits(void *ctx, size_t from, size_t max, json_t *out);
+
+/* quota.c: what is used of quotas. over puts it over a snapshot that is, or will be, in force: the
+ * one before must be there still. take empties the lanes' rings, tick is called once a second. */
+bool quotas_open(struct gateway *g, struct errors *errors);
+void quotas_close(struct gateway *g);
+void quotas_over(struct gateway *g, struct snapshot *s);
+void quotas_take(struct gateway *g);
+void quotas_tick(struct gateway *g);
+void quotas_ended(struct gateway *g, const struct flow_key *key, uint64_t bytes, int64_t after);
+/* The next open flow of who has used up its quota, from *slot on (0 at first). */
+bool quotas_each_spent(struct gateway *g, uint32_t *slot, struct flow_key *key);
+bool lane_use(void *ctx, const struct flow_use *use);
 
 /* acts.c: records of what operators do. */
 void gateway_acted(void *ctx, const struct decision *d);

@@ -106,6 +106,7 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 {
 	struct gateway *g = ctx;
 	session_flow_ended(g->sessions, &key->client, bytes);
+	quotas_ended(g, key, bytes, after);
 	/* Which queue a flow went to is the kernel's hash: all are told, one knows it. */
 	for (unsigned i = 0; i < g->lane_count; i++) {
 		struct flow_ended *slot = ring_claim(g->lanes[i].ended);
@@ -154,6 +155,7 @@ int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx)
 		}
 		identity_ask(g, g->lanes[i].asks);
 	}
+	quotas_take(g);
 	return 0;
 }
 
@@ -167,6 +169,7 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 	l->ended = ring_new(LANE_RING, sizeof(struct flow_ended));
 	l->remarks = ring_new(LANE_RING, sizeof(struct remark));
 	l->asks = ring_new(LANE_RING, sizeof(struct address));
+	l->uses = ring_new(LANE_RING, sizeof(struct flow_use));
 	char name[32];
 	snprintf(name, sizeof name, "queue-%u", g->config->queue_first + i);
 	const struct nfqueue_options q = {
@@ -195,12 +198,14 @@ bool lane_open(struct gateway *g, unsigned i, struct errors *errors)
 		.config = g->config,
 		.ended = l->ended,
 		.record = lane_record,
+		.use = lane_use,
 		.ask = lane_ask,
 		.ctx = l,
 		.index = i,
 	};
 	l->memory = calloc(g->config->flows, sizeof *l->memory);
-	l->worker = l->ended && l->remarks && l->asks && l->memory ? worker_new(&w) : NULL;
+	l->worker =
+		l->ended && l->remarks && l->asks && l->uses && l->memory ? worker_new(&w) : NULL;
 	if (!l->worker)
 		errors_add(errors, NULL, 0, "not enough memory for queue %u", q.queue);
 	return l->worker != NULL;
@@ -244,5 +249,6 @@ void lane_close(struct lane *l)
 	ring_free(l->ended);
 	ring_free(l->remarks);
 	ring_free(l->asks);
+	ring_free(l->uses);
 	free(l->memory);
 }

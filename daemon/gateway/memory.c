@@ -28,6 +28,19 @@ static void save_sessions(struct gateway *g, bool traffic)
 	say_unsaved(g, "sessions", error);
 }
 
+/* Every minute, and when somebody has used up a quota: that is not to be had twice. */
+static void save_quotas(struct gateway *g, bool now)
+{
+	uint64_t generation = usage_generation(g->usage);
+	if (!g->store || (!now && !g->usage_urgent) || g->usage_saved == generation)
+		return;
+	int error = state_save_quotas(g->store, g->usage, g->meter);
+	if (!error)
+		g->usage_saved = generation;
+	g->usage_urgent = false;
+	say_unsaved(g, "quotas", error);
+}
+
 static void save_flows(struct gateway *g, unsigned i)
 {
 	struct lane *l = &g->lanes[i];
@@ -45,6 +58,7 @@ void state_save_tick(struct gateway *g)
 	save_sessions(g, minute);
 	if (!g->store)
 		return;
+	save_quotas(g, minute);
 	for (unsigned i = 0; i < g->config->queues; i++)
 		if (g->lanes[i].memory_count && !g->lanes[i].remember)
 			save_flows(g, i);
@@ -65,6 +79,7 @@ void state_save_tick(struct gateway *g)
 void state_save_all(struct gateway *g)
 {
 	save_sessions(g, true);
+	save_quotas(g, true);
 	say_unsaved(g, "names", state_save_names(g->store, g->seen));
 	hits_save(g, true);
 	for (unsigned i = 0; i < g->config->queues; i++) {
@@ -95,6 +110,10 @@ bool state_load(struct gateway *g)
 	if (!lockdowns_over(g, g->snapshot))
 		return false;
 	hits_load(g);
+	unsigned quotas = state_load_quotas(g->store, g->usage, g->meter, now);
+	if (quotas)
+		log_info("remembered: what %u users and hosts have used of a quota", quotas);
+	quotas_over(g, g->snapshot);
 	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
 	unsigned names = state_load_names(g->store, g->seen, now);
 	for (unsigned i = 0; i < g->config->queues; i++)

@@ -212,9 +212,11 @@ static void state(json_t *to, const struct gateway *g)
 {
 	struct watch_state s;
 	struct seen_counters names;
+	struct usage_counters used;
 	bool observe = snapshot_mode(g->snapshot) == CONFIG_OBSERVE;
 	watch_get(g->watch, false, &s);
 	seen_count(g->seen, &names);
+	usage_count(g->usage, &used);
 	gauge(to, "tiergate_build_info", "always 1; the version of the program",
 	      json_pack("{s:s}", "version", version), 1);
 	gauge(to, "tiergate_policy_info", "always 1; the policy in force",
@@ -241,6 +243,7 @@ static void state(json_t *to, const struct gateway *g)
 	      json_object(), s.rules_good && s.interfaces_good);
 	table(to, "sessions", sessions_count(g->sessions), g->config->sessions);
 	table(to, "names", (double)names.entries, g->config->names);
+	table(to, "quotas", (double)used.accounts, g->config->quotas);
 }
 
 static void lists(json_t *to, const struct gateway *g)

@@ -103,6 +103,7 @@ static void put_in_force(struct gateway *g)
 		sd_event_exit(g->event, 1);
 		return;
 	}
+	quotas_over(g, g->reload.policy.snapshot);
 	struct snapshot *old = rcu_xchg_pointer(&g->snapshot, g->reload.policy.snapshot);
 	synchronize_rcu();
 	hits_fold(&g->hits);

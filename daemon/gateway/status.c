@@ -39,6 +39,8 @@ void gateway_modules(const struct gateway *g,
 	see(ctx, &watch_metrics, &s.counters);
 	SEE(sweep, sweep, sweep_counters, g->sweep);
 	SEE(seen, seen, seen_counters, g->seen);
+	SEE(usage, usage, usage_counters, g->usage);
+	SEE(meter, meter, meter_counters, g->meter);
 	SEE(sink, sink, sink_counters, g->sink);
 	SEE(copies, copies, copies_counters, g->copies);
 	SEE(dns_watch, dns_watch, dns_watch_counters, g->dns);
@@ -156,10 +158,11 @@ void gateway_status(void *ctx, json_t *out)
 	/* how many there are stands by itself, too: it is what people look for */
 	json_object_set_new(out, "names", json_integer((json_int_t)n.entries));
 	gateway_modules(g, show, out);
-	json_object_set_new(out, "bounds",
-			    json_pack("{s:I, s:I, s:I, s:I}", "flows", (json_int_t)g->config->flows,
-				      "sessions", (json_int_t)g->config->sessions, "names",
-				      (json_int_t)g->config->names, "queue_length",
-				      (json_int_t)g->config->queue_length));
+	json_object_set_new(
+		out, "bounds",
+		json_pack("{s:I, s:I, s:I, s:I, s:I}", "flows", (json_int_t)g->config->flows,
+			  "quotas", (json_int_t)g->config->quotas, "sessions",
+			  (json_int_t)g->config->sessions, "names", (json_int_t)g->config->names,
+			  "queue_length", (json_int_t)g->config->queue_length));
 	json_object_set_new(out, "queues", lanes_json(g));
 }

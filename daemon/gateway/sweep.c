@@ -94,15 +94,27 @@ static bool make_room(struct sweep *s)
 	return true;
 }
 
-static void take_flow(void *ctx, const struct flow_key *key)
+static void add_flow(struct sweep *s, const struct flow_key *key)
 {
-	struct sweep *s = ctx;
-	if (!concerns(s, key))
-		return;
 	if (make_room(s))
 		s->lookup.key[s->lookup.count++] = *key;
 	else
 		s->counters.left++;
+}
+
+static void take_flow(void *ctx, const struct flow_key *key)
+{
+	struct sweep *s = ctx;
+	if (concerns(s, key))
+		add_flow(s, key);
+}
+
+/* Which flows those are is known without the table's walk. */
+static void take_spent(struct gateway *g, struct sweep *s)
+{
+	struct flow_key key;
+	for (uint32_t slot = 0; quotas_each_spent(g, &slot, &key);)
+		add_flow(s, &key);
 }
 
 /* Which worker has a flow is the kernel's hash: all are asked. */
@@ -110,7 +122,9 @@ static void begin(struct gateway *g, struct sweep *s)
 {
 	uint64_t left = s->counters.left;
 	s->lookup.count = 0;
-	int error = conntrack_list(g->conntrack, take_flow, s);
+	int error = s->all || s->count ? conntrack_list(g->conntrack, take_flow, s) : 0;
+	if (g->spent_changed)
+		take_spent(g, s);
 	if (error < 0)
 		LOG_LIMITED(log_error, clock_now(), "flows can't be swept: %s", strerror(-error));
 	if (s->counters.left != left)
@@ -123,6 +137,7 @@ static void begin(struct gateway *g, struct sweep *s)
 		return; /* tried again with the next tick */
 	s->all = false;
 	s->count = 0;
+	g->spent_changed = false;
 	if (!s->lookup.count)
 		return;
 	s->out = true;
@@ -148,7 +163,7 @@ void sweep_tick(struct gateway *g)
 	look_for_reasons(g, s);
 	if (s->out)
 		finish(g, s);
-	else if (s->all || s->count)
+	else if (s->all || s->count || g->spent_changed)
 		begin(g, s);
 }
 

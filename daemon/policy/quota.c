@@ -97,6 +97,11 @@ const struct quota *snapshot_quota_by_id(const struct snapshot *s, uint64_t id)
 	return NULL;
 }
 
+bool snapshot_has_quotas(const struct snapshot *s)
+{
+	return s->quota_count > 0;
+}
+
 const struct quota *const *snapshot_quotas(const struct snapshot *s, size_t *count)
 {
 	*count = s->quota_count;

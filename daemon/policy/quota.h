@@ -44,6 +44,7 @@ void quota_period(const struct quota *q, int64_t now, int64_t *start, int64_t *e
 /* The snapshot's. NULL: the line has none, or there is no such line. */
 const struct quota *snapshot_quota(const struct snapshot *s, uint32_t rule);
 const struct quota *snapshot_quota_by_id(const struct snapshot *s, uint64_t id);
+bool snapshot_has_quotas(const struct snapshot *s);
 /* All of them, in the order of the lines. */
 const struct quota *const *snapshot_quotas(const struct snapshot *s, size_t *count);
 

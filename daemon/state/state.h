@@ -6,6 +6,8 @@
 #include "packet/flow.h"
 #include "policy/hits.h"
 #include "policy/lockdown.h"
+#include "policy/usage.h"
+#include "source/meter.h"
 #include "state/store.h"
 
 int state_save_sessions(struct store *to, struct sessions *s);
@@ -24,6 +26,11 @@ unsigned state_load_lockdowns(struct store *from, struct lockdowns *l, bool *los
  * without it, load says from when to when it may have counted what is lost (lost_from, lost_to). */
 int state_save_hits(struct store *to, const struct hits *h, bool last);
 unsigned state_load_hits(struct store *from, struct hits *h, int64_t wall);
+
+/* What of quotas is used, and how much of the flows that count was counted; m may be NULL. */
+int state_save_quotas(struct store *to, const struct usage *u, struct meter *m);
+/* The accounts that were taken. now: of clock_now. */
+unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now);
 
 /* What is remembered of a flow: enough to know it when it is met mid-stream, to decide it again and
  * to write its end. */

@@ -41,6 +41,7 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 	if (f->passed)
 		flow_record_ended(w, f, e);
 	f->ended = true;
+	f->metered = 0;
 	f->last = w->now;
 	if (flow_key_of(f)->transport == IPPROTO_TCP)
 		flow_forget(w, f);
@@ -131,6 +132,7 @@ static bool flow_again(struct worker *w, struct flow *f)
 		if (snapshot_counted(w->snapshot))
 			counted_use(snapshot_counted(w->snapshot), w->o.index, &o, wall(w));
 		keep_name(w, f);
+		return flow_count_use(w, f, false);
 	}
 	return true;
 }
@@ -144,16 +146,20 @@ static bool again_due(const struct worker *w)
 	       set >= NS_PER_S || set <= -NS_PER_S;
 }
 
-/* After a reload, a login, a logout, a lockdown, an expiry or a schedule's edge the table is
+/* After a reload, a login, a logout, a lockdown, an expiry, a quota that is used up or a schedule's
+ * edge the table is
  * decided again, in portions between bursts; undecided flows meet the new policy by themselves. */
 void worker_decide_again(struct worker *w)
 {
 	uint64_t sessions = sessions_generation(w->o.sessions);
 	const char *policy = snapshot_digest(w->snapshot);
 	uint64_t locks = snapshot_lock_generation(w->snapshot);
+	uint64_t spent = snapshot_spent_generation(w->snapshot);
 	if (strcmp(w->again_for, policy) != 0 || w->again_sessions != sessions ||
-	    w->again_locks != locks || again_due(w)) {
+	    w->again_locks != locks || w->again_spent != spent || w->untold || again_due(w)) {
 		w->again_locks = locks;
+		w->again_spent = spent;
+		w->untold = false;
 		strcpy(w->again_for, policy);
 		w->again_sessions = sessions;
 		w->again_edge = snapshot_next_edge(w->snapshot, wall(w));

@@ -34,6 +34,7 @@ struct flow {
 	const struct who *who; /* of all that have it in common; NULL: nobody was looked for yet */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
+	uint32_t metered;     /* for which account it counts, a hash of it; 0: for none */
 	uint32_t repeats;     /* packets met again with the same denial since the last record */
 	uint32_t repeat_said; /* s of clock_now: when that was */
 };

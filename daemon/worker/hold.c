@@ -7,7 +7,7 @@ enum { FIRST_WINDOW = 14600 }; /* RFC 6928: ten segments */
 
 /* A hello that is not whole may show its name: whether no line could allow it. (One that its
  * client ends is not waiting for anything.) */
-static bool shows_unfit(const struct worker *w, const struct flow *f, const struct hello *h)
+static bool shows_unfit(struct worker *w, const struct flow *f, const struct hello *h)
 {
 	struct facts facts = flow_facts(w, f, false);
 	facts.host = &h->host;
@@ -41,7 +41,7 @@ void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_
 		flow_deny(w, f, REASON_HELD_FULL, id);
 }
 
-static bool wants_care(const struct worker *w, const struct flow *f)
+static bool wants_care(struct worker *w, const struct flow *f)
 {
 	const struct facts facts = flow_facts(w, f, true);
 	return f->shows_part || decide_wants_agreement(w->snapshot, &facts, wall(w));

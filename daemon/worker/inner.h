@@ -19,16 +19,18 @@ struct worker {
 	int64_t swept, asked;
 	/* deciding again: what the last walk was for, and where the present one stands */
 	char again_for[17]; /* the policy's digest: a pointer may come back */
-	uint64_t again_sessions, again_locks;
+	uint64_t again_sessions, again_locks, again_spent;
 	int64_t again_edge, again_names, again_ahead; /* edge: of the wall clock */
 	uint32_t again_slot;
 	bool again;
+	bool untold; /* a flow's use of a quota: the walk comes back to it */
 	struct worker_counters counters;
 	struct worker_tier tiers[WORKER_TIERS];
 	size_t tier_count; /* what lies before it does not change any more but for its counts */
 	struct arrival burst[BURST];
 	const struct arrival *at;    /* of the burst: what is being decided; else NULL */
 	const struct packet *packet; /* its client's packet, where it is whole; else NULL */
+	struct host_key whose;       /* scratch of flow_facts */
 	struct host names[NAMES];    /* scratch of ask and ask_early */
 };
 
@@ -82,7 +84,7 @@ void flow_told(struct worker *w, const struct flow *f, enum reason reason);
 void flow_tally(struct worker *w, const struct flow *f);
 
 /* verdict.c: from a name to what becomes of the flow. */
-struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiting);
+struct facts flow_facts(struct worker *w, const struct flow *f, bool waiting);
 /* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
 struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting);
 /* The policy's answer to a flow whose first bytes are read. */
@@ -120,6 +122,10 @@ void flow_conclude(struct worker *w, struct flow *f);
 void flow_end(struct worker *w, struct flow *f);
 /* Out of the table, too. */
 void flow_forget(struct worker *w, struct flow *f);
+
+/* quota.c: says for whose quota a flow counts, where that is new. young: from its first byte on.
+ * False: it can't be told now. */
+bool flow_count_use(struct worker *w, struct flow *f, bool young);
 
 /* hold.c */
 /* Holds a packet whose flow's hello is not whole, or denies the flow at a bound. */

@@ -31,9 +31,12 @@ static bool stays(const struct worker *w, const struct flow *f)
 	return link && link == onlink_link(w->o.onlink, &flow_key_of(f)->server);
 }
 
-struct facts flow_facts(const struct worker *w, const struct flow *f, bool waiting)
+struct facts flow_facts(struct worker *w, const struct flow *f, bool waiting)
 {
+	if (snapshot_has_quotas(w->snapshot) && !flow_who(f)->user[0])
+		w->whose = worker_whose(w, &flow_key_of(f)->client);
 	return (struct facts){
+		.whose = &w->whose,
 		.client = flow_key_of(f)->client,
 		.server = server_of(w, f),
 		.port = flow_key_of(f)->server_port,
@@ -271,6 +274,7 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 	}
 	flow_tally(w, f);
 	held_done(w->held, &f->held);
+	w->untold |= !flow_count_use(w, f, !f->passed);
 	f->passed |= f->state == FLOW_ALLOWED;
 	f->named.live = f->named.live && f->state == FLOW_ALLOWED;
 	if (f->state == FLOW_DENIED || (!f->named.live && naming_joins(&f->named)))

@@ -430,6 +430,8 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 	}
 	f->answered |= a->entry >= ENTRY_ANSWERED;
 	f->last = w->now;
+	if (f->ended)
+		w->untold |= !flow_count_use(w, f, true);
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
 	worker_keep_alive(w, a, &flow_key_of(f)->client);
 	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)

@@ -6,12 +6,19 @@
 #include "identity/onlink.h"
 #include "identity/session.h"
 #include "dns/seen.h"
-#include "policy/snapshot.h"
+#include "policy/quota.h"
 #include "source/source.h"
 #include "state/state.h"
 
 struct copies;
 struct worker;
+
+/* A flow that a line with a quota allows. */
+struct flow_use {
+	struct flow_key key;
+	struct quota_account account; /* its id 0: the flow counts for none any more */
+	bool young;                   /* it counts from its first byte on */
+};
 
 struct worker_options {
 	struct source *source;
@@ -24,6 +31,9 @@ struct worker_options {
 	struct ring *ended;          /* of struct flow_ended, from conntrack's thread; or NULL */
 	/* Takes a decision; false: it could not be recorded (strict audit then denies). */
 	bool (*record)(void *ctx, const struct decision *d);
+	/* Counts a flow's use for an account from now on, or no more; or NULL. False: it can't be
+	 * told now. */
+	bool (*use)(void *ctx, const struct flow_use *use);
 	/* Asks the segment who is at an address; or NULL. */
 	void (*ask)(void *ctx, const struct address *a);
 	void *ctx;

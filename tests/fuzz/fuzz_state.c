@@ -51,6 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct hits hits;
 	require(state_load_hits(&m.store, &hits, 0) == hits.count);
 	hits_free(&hits);
+	struct usage *usage = usage_new(8);
+	require(usage);
+	state_load_quotas(&m.store, usage, NULL, 1);
+	usage_free(usage);
 	sessions_free(sessions);
 	seen_free(seen);
 	return 0;

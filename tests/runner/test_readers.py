@@ -77,6 +77,7 @@ READERS = {
     "source/link.c": "capture",
     "source/nfqueue.c": "nfqueue",
     "source/pcap_file.c": "pcap capture replay",
+    "source/meter.c": "neighbour",
     "source/tally.c": "neighbour",
     "state/encode.c": "state",
     "state/store.c": "store",

@@ -12,7 +12,7 @@ static const struct metrics *const all[] = {
 	&worker_metrics,     &nfqueue_metrics, &watch_metrics,     &sweep_metrics,
 	&seen_metrics,       &sink_metrics,    &copies_metrics,    &dns_watch_metrics,
 	&conntrack_metrics,  &control_metrics, &neighbour_metrics, &dnstap_metrics,
-	&accounting_metrics, &radius_metrics,
+	&accounting_metrics, &radius_metrics,  &usage_metrics,     &meter_metrics,
 };
 #define COUNT (sizeof all / sizeof *all)
 

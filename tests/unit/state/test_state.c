@@ -34,8 +34,8 @@ static const char *path_of(const char *kind)
 
 static int tear_down(void **state)
 {
-	static const char *const kinds[] = {"test",  "sessions", "lockdowns", "hits",
-					    "names", "flows-0",  "flows-1"};
+	static const char *const kinds[] = {"test",   "sessions", "lockdowns", "hits",
+					    "quotas", "names",    "flows-0",   "flows-1"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
 	store->ops->free(store);
@@ -226,6 +226,60 @@ static void says_that_lockdowns_are_lost(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(state_load_lockdowns(store, &after, &lost), 0);
 	assert_false(lost);
+}
+
+static void nothing_moved(void *ctx, uint32_t tag, uint64_t bytes)
+{
+}
+
+static void nobody_left(void *ctx, uint32_t tag)
+{
+}
+
+static struct meter *meter_new(void)
+{
+	struct errors errors = {0};
+	const struct meter_options o = {8, nothing_moved, nobody_left, NULL};
+	struct meter *m = meter_open(&o, &errors);
+	assert_non_null(m);
+	return m;
+}
+
+static void keeps_quotas(void **state)
+{
+	struct usage *before = usage_new(8), *after = usage_new(8);
+	struct meter *m = meter_new(), *n = meter_new();
+	const struct quota_account none = {.id = 9, .who.user = "x"},
+				   ada = {.id = UINT64_MAX, .who.user = "ada"},
+				   host = {.id = 7, .who.host = {{1, UINT64_MAX}}};
+	const struct usage_memory used = {ada, -5, INT64_MAX, 1234567890123, 77, 4096};
+	struct usage_memory out;
+	struct flow_key k = {addr(1), addr(2), 4000, 443, 6}, l = {addr(1), addr(2), 4001, 443, 17};
+	struct flow_key got;
+	uint32_t slot = 0, number, tag;
+	uint64_t seen;
+	assert_int_equal(state_load_quotas(store, after, n, T0), 0); /* nothing there */
+	usage_hold(before, &none, T0);
+	uint32_t a = usage_restore(before, &used), h = usage_hold(before, &host, T0);
+	assert_true(meter_restore(m, &k, a, 55, T0));
+	assert_true(meter_restore(m, &l, h, 66, T0));
+	assert_int_equal(state_save_quotas(store, before, m), 0);
+	usage_restore(after, &used); /* so that accounts have other numbers */
+	assert_int_equal(state_load_quotas(store, after, n, T0), 3);
+	while (usage_each(after, &slot, &number, &out) && out.account.id != UINT64_MAX)
+		;
+	assert_memory_equal(&out, &used, sizeof out);
+	slot = 0;
+	assert_true(meter_each(n, &slot, &got, &tag, &seen));
+	assert_true(got.client_port == 4000 && got.transport == 6 && seen == 55 && tag == number);
+	assert_true(meter_each(n, &slot, &got, &tag, &seen));
+	assert_true(got.client_port == 4001 && got.transport == 17 && seen == 66);
+	assert_false(meter_each(n, &slot, &got, &tag, &seen));
+	usage_release(after, number); /* held by its flow, and else by none */
+	meter_close(m);
+	meter_close(n);
+	usage_free(before);
+	usage_free(after);
 }
 
 static void keeps_sessions(void **state)
@@ -572,6 +626,7 @@ int main(void)
 		WITH(a_folder_that_is_gone_is_an_error),
 		WITH(keeps_sessions),
 		WITH(keeps_lockdowns),
+		WITH(keeps_quotas),
 		WITH(doubts_lockdowns),
 		WITH(keeps_hits),
 		WITH(says_what_hits_are_lost),

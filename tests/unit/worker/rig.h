@@ -149,6 +149,9 @@ struct rig {
 	struct onlink *onlink;
 	struct address asked; /* the last */
 	unsigned asks;
+	struct flow_use use; /* the last */
+	unsigned uses;
+	bool uses_full; /* of a quota, nothing is taken */
 	struct seen *seen;
 	struct worker *worker;
 	struct decision log[64];
@@ -174,6 +177,16 @@ static inline void rig_ask(void *ctx, const struct address *a)
 	struct rig *r = ctx;
 	r->asked = *a;
 	r->asks++;
+}
+
+static inline bool rig_use(void *ctx, const struct flow_use *use)
+{
+	struct rig *r = ctx;
+	if (r->uses_full)
+		return false;
+	r->use = *use;
+	r->uses++;
+	return true;
 }
 
 #define POLICY                                                                                     \
@@ -233,6 +246,7 @@ static inline struct rig *rig_on(const char *text, bool onlink)
 		.config = r->config,
 		.ended = rig_told,
 		.record = rig_record,
+		.use = rig_use,
 		.ask = rig_ask,
 		.ctx = r,
 	};

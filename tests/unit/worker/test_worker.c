@@ -431,6 +431,108 @@ static void a_tier_is_observed(void **state)
 	rig_free(r);
 }
 
+#define LIMITED                                                                                    \
+	"tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"                              \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"                          \
+	"          { name = \"free\"; hosts = [ \"free.example\" ]; } );\n"                        \
+	"allow = ( { tiers = [ \"*\" ]; sites = [ \"news\" ]; quota = \"3 MB/day\"; },\n"          \
+	"          { tiers = [ \"*\" ]; sites = [ \"free\" ]; } );\n"
+
+static void spend(struct rig *r, const struct quota_account *a, uint64_t generation)
+{
+	struct spent *p = spent_new(1, generation);
+	spent_add(p, a, INT64_MAX);
+	spent_free(snapshot_spend(r->snapshot, p));
+}
+
+/* Told once for each flow and account; cut when it is used up, and nobody else is. */
+static void a_quota_is_told_and_cuts(void **state)
+{
+	struct rig *r = rig_with(LIMITED);
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a, b;
+	syn(r, guest, 4000);
+	assert_int_equal(hello(r, guest, 4000, "free.example"), VERDICT_HEARD);
+	assert_int_equal(r->uses, 0);
+	syn(r, guest, 4001);
+	assert_int_equal(hello(r, guest, 4001, "news.example"), VERDICT_HEARD);
+	assert_int_equal(r->uses, 1);
+	assert_int_equal(r->use.key.client_port, 4001);
+	assert_true(r->use.young && r->use.account.id);
+	assert_string_equal(r->use.account.who.user, "");
+	const struct quota_account at_guest = r->use.account;
+	address_parse(guest, &a);
+	address_parse(nobody, &b);
+	assert_int_equal(session_open(r->sessions, &b, &s, r->source.now), 0);
+	syn(r, nobody, 4002);
+	assert_int_equal(hello(r, nobody, 4002, "news.example"), VERDICT_HEARD);
+	assert_int_equal(r->uses, 2);
+	assert_string_equal(r->use.account.who.user, "ana");
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 2);
+	spend(r, &at_guest, 5);
+	r->source.remarks = 0;
+	wait_ms(r, 100);
+	assert_int_equal(r->source.remarks, 1);
+	assert_int_equal(r->source.remarked, VERDICT_DENIED);
+	assert_int_equal(r->log[r->logged - 1].reason, REASON_QUOTA_SPENT);
+	assert_string_equal(r->log[r->logged - 1].host.text, "news.example");
+	assert_int_equal(r->log[r->logged - 1].client_port, 4001);
+	syn(r, guest, 4003);
+	assert_int_equal(hello(r, guest, 4003, "news.example"), VERDICT_DENIED);
+	assert_int_equal(r->log[r->logged - 1].reason, REASON_QUOTA_SPENT);
+	assert_int_equal(r->uses, 2);
+	/* signed in, the same flow counts for somebody else */
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	syn(r, guest, 4004);
+	assert_int_equal(hello(r, guest, 4004, "news.example"), VERDICT_HEARD);
+	assert_string_equal(r->use.account.who.user, "ana");
+	spend(r, &r->use.account, 6);
+	r->source.remarks = 0;
+	wait_ms(r, 100);
+	assert_int_equal(r->source.remarks, 2);
+	rig_free(r);
+}
+
+/* What can't be told now is told later, and what changes hands is told again. */
+static void a_quota_is_told_again(void **state)
+{
+	struct rig *r = rig_with(LIMITED);
+	struct session s = {.user = "ana", .tier = "press", .source = "test"};
+	struct address a;
+	r->uses_full = true;
+	syn(r, guest, 4000);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 0);
+	r->uses_full = false;
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 1);
+	assert_int_equal(r->use.key.client_port, 4000);
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 1);
+	address_parse(guest, &a);
+	assert_int_equal(session_open(r->sessions, &a, &s, r->source.now), 0);
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 2);
+	assert_string_equal(r->use.account.who.user, "ana");
+	assert_false(r->use.young);
+	/* a policy without it */
+	struct config *c =
+		config_of("tiers = ( { name = \"press\"; } );\n"
+			  "sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; } );\n"
+			  "allow = ( { tiers = [ \"press\" ]; sites = [ \"news\" ]; } );\n");
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	wait_ms(r, 100);
+	assert_int_equal(r->uses, 3);
+	assert_int_equal(r->use.account.id, 0);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
 static void a_login_counts_at_once(void **state)
 {
 	struct rig *r = rig_new("");
@@ -1194,6 +1296,8 @@ int main(void)
 		cmocka_unit_test(mid_stream_is_forgotten),
 		cmocka_unit_test(observe_denies_nothing),
 		cmocka_unit_test(a_tier_is_observed),
+		cmocka_unit_test(a_quota_is_told_and_cuts),
+		cmocka_unit_test(a_quota_is_told_again),
 		cmocka_unit_test(a_login_counts_at_once),
 		cmocka_unit_test(a_reload_touches_only_what_changed),
 		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
