@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define YEAR      (366 * 86400 * NS_PER_S)
-#define CLASS_MAX 65535
+#define YEAR        (366 * 86400 * NS_PER_S)
+#define DATES_AHEAD INT64_C(30) /* years */
+#define CLASS_MAX   65535
 
 static int by_key(const void *a, const void *b)
 {
@@ -306,11 +307,38 @@ static uint64_t time_key(const struct atoms *a, const char *tier, int64_t now)
 		    class_of_time(a->policy[1]->snapshot, tier, now));
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* In seconds, a day behind the last of dates: whatever the zone. */
+static int64_t last_of(const struct config_dates *d, int64_t last)
+{
+	if (d->days)
+		last = later(last, (d->day[d->days - 1].to + 1) * DAY_S);
+	if (d->times)
+		last = later(last, d->time[d->times - 1].to);
+	return last;
+}
+
+/* When the last date that a schedule names is over, no more than DATES_AHEAD from now. */
+static int64_t last_date(const struct atoms *a, int64_t now)
+{
+	int64_t last = now / NS_PER_S, most = last + DATES_AHEAD * 366 * DAY_S;
+	for (int p = 0; p < 2; p++)
+		for (size_t i = 0; i < a->policy[p]->config->schedule_count; i++) {
+			const struct config_schedule *s = &a->policy[p]->config->schedules[i];
+			last = last_of(&s->except_dates, last_of(&s->dates, last));
+		}
+	return (last < most ? last : most) * NS_PER_S;
+}
+
 static bool take_times(struct atoms *a, int64_t now)
 {
 	uint64_t *key = NULL;
 	size_t keys = 0;
-	int64_t mark = now; /* to a year from here, where no line expires later */
+	int64_t mark = last_date(a, now); /* to a year from here, where no line expires later */
 	do {
 		a->times = array_grow(a->times, &a->time_count, sizeof *a->times);
 		a->times[a->time_count - 1] = (struct time_atom){.first = now};
@@ -319,9 +347,10 @@ static bool take_times(struct atoms *a, int64_t now)
 		int64_t expiry = next_expiry(a, now);
 		int64_t edge = sooner(snapshot_next_edge(a->policy[0]->snapshot, now),
 				      snapshot_next_edge(a->policy[1]->snapshot, now));
+		a->settled = !edge;
 		now = expiry || edge - mark <= YEAR ? edge : 0;
 		if (now == expiry)
-			mark = now;
+			mark = later(mark, now);
 	} while (now);
 	return CLASSIFY(a, BY_TIME, key, a->times, a->time_count);
 }

@@ -53,6 +53,7 @@ struct atoms {
 	struct address_atom *addresses;
 	struct port_atom *ports;
 	struct time_atom *times; /* from `now` on */
+	bool settled;            /* nothing changes behind the last of them */
 	size_t tier_count, name_count, address_count, port_count, time_count;
 	size_t count[DIMENSIONS];   /* classes */
 	size_t *sample[DIMENSIONS]; /* of each class its first atom */
@@ -64,8 +65,9 @@ struct atoms {
 	char label[16]; /* which no list's host begins with */
 };
 
-/* now: ns since the epoch; times are looked at from then to a year behind the last `expires`.
- * NULL where there are more classes than fit (65,535 in a dimension). */
+/* now: ns since the epoch; times are looked at from then to a year behind the last `expires` and
+ * the last date of a schedule, of dates those of the next 30 years. NULL where there are more
+ * classes than fit (65,535 in a dimension). */
 struct atoms *atoms_new(const struct policy *old, const struct policy *new, int64_t now);
 void atoms_free(struct atoms *a);
 

@@ -146,11 +146,129 @@ static void week_format(const struct week *w, struct buf *b)
 	}
 }
 
+/* ---- dates ---- */
+
+#define DATES 8 /* that are said */
+
+/* What holds (or does not) at dates: a range of days, and the hours of each; or from an hour of the
+ * first day to an hour of the last. */
+struct dated {
+	int64_t first, last;
+	int from, to; /* minutes; to may be 1440, and before `from`: of the next day */
+	bool throughout;
+};
+
+static int64_t local_minute(const struct times *t, int64_t time)
+{
+	return floor_div(floor_div(time, NS_PER_S) + zone_offset(t->zone->zone, time), 60);
+}
+
+static struct dated dated_of(const struct times *t, size_t at, size_t end)
+{
+	int64_t a = local_minute(t, t->atoms->times[at].first);
+	int64_t z = local_minute(t, t->atoms->times[end].first);
+	struct dated d = {.first = floor_div(a, 1440), .last = floor_div(z - 1, 1440)};
+	d.from = (int)(a - d.first * 1440);
+	d.to = (int)(z - d.last * 1440);
+	d.throughout = d.last > d.first && z - a >= 1440;
+	if (d.from == 0 && d.to == 1440)
+		d.throughout = false; /* days */
+	else if (!d.throughout)
+		d.last = d.first;
+	return d;
+}
+
+/* Is the other what a range goes on with on the day after it? */
+static bool joins(struct dated *d, const struct dated *other)
+{
+	if (d->throughout || other->throughout || d->from != other->from || d->to != other->to ||
+	    other->first != d->last + 1)
+		return false;
+	d->last = other->last;
+	return true;
+}
+
+static void dated_format(const struct dated *d, struct buf *b)
+{
+	day_format(d->first, b);
+	if (d->last > d->first && !d->throughout) {
+		buf_text(b, "..");
+		day_format(d->last, b);
+	}
+	if (d->from == 0 && d->to == 1440)
+		return;
+	buf_printf(b, " %02d:%02d", d->from / 60, d->from % 60);
+	buf_text(b, d->throughout ? " to " : "-");
+	if (d->throughout) {
+		day_format(d->last, b);
+		buf_char(b, ' ');
+	}
+	buf_printf(b, "%02d:%02d", d->to / 60, d->to % 60);
+}
+
+struct dates {
+	struct dated date[DATES];
+	size_t count, more; /* of more than these */
+	int64_t last;       /* day on which the last of `more` begins */
+	bool now;           /* the first began before there was anything to see */
+};
+
+static void dates_add(struct dates *all, const struct dated *d)
+{
+	if (all->count && !all->more && joins(&all->date[all->count - 1], d))
+		return;
+	all->last = d->first;
+	if (all->count == DATES)
+		all->more++;
+	else
+		all->date[all->count++] = *d;
+}
+
+/* All times at which the row holds (or does not). False where there is no end of them: one goes on,
+ * or they come again until no more was looked at. */
+static bool dates_of(const struct times *t, bool held, struct dates *all)
+{
+	const struct time_atom *times = t->atoms->times;
+	size_t count = t->atoms->time_count, end = 0;
+	*all = (struct dates){.now = holds(t, 0) == held};
+	for (size_t at = next(t, 0, held); at < count; at = next(t, end, held)) {
+		end = next(t, at, !held);
+		if (end == count)
+			return false;
+		struct dated d = dated_of(t, at, end);
+		dates_add(all, &d);
+	}
+	return t->atoms->settled || times[count - 1].first > times[end].first + SOON;
+}
+
+/* Those at which the row holds, or (not) does not. */
+static void dates_format(const struct times *t, const struct dates *all, bool not, struct buf *b)
+{
+	const char *on = not ? "not on " : "on ";
+	for (size_t i = 0; i < all->count; i++) {
+		buf_text(b, i ? ", " : "");
+		if (i == 0 && all->now) {
+			buf_text(b, not ? "from " : "until ");
+			date(t, t->atoms->times[next(t, 0, !holds(t, 0))].first, true, b);
+			buf_text(b, not ? " on" : "");
+			continue;
+		}
+		buf_text(b, i == (size_t)all->now ? on : "");
+		dated_format(&all->date[i], b);
+	}
+	if (all->more) {
+		buf_printf(b, " and %zu more, the last ", all->more);
+		day_format(all->last, b);
+	}
+}
+
 #define CHANGES 6 /* of the hours, that are said */
 
 /* Week after week until `over`, where the hours are others than before: as where the clock of one
- * zone moves and that of another does not. False where they never are. */
-static bool later(const struct times *t, int64_t begin, int64_t over, struct week *w, struct buf *b)
+ * zone moves and that of another does not, or a date comes. How often they are; more than CHANGES
+ * are not counted. */
+static unsigned later(const struct times *t, int64_t begin, int64_t over, struct week *w,
+		      struct buf *b)
 {
 	struct week other;
 	unsigned changes = 0;
@@ -160,7 +278,7 @@ static bool later(const struct times *t, int64_t begin, int64_t over, struct wee
 			continue;
 		if (++changes > CHANGES) {
 			buf_text(b, "; ...");
-			return true;
+			return changes;
 		}
 		buf_text(b, "; from ");
 		date(t, other.count ? t->atoms->times[first].first : begin, false, b);
@@ -190,15 +308,14 @@ static int64_t week_begin(const struct times *t, size_t first)
 	}
 }
 
-/* In one zone. True where the hours are not the same all the year. */
-static bool when_in(const struct times *t, struct buf *b)
+/* As hours of a week, from and until when. How often they change. */
+static unsigned weekly(const struct times *t, struct buf *b)
 {
 	const struct time_atom *times = t->atoms->times;
 	size_t count = t->atoms->time_count, first = next(t, 0, true), last = count;
 	while (last > 0 && !holds(t, last - 1))
 		last--;
 	int64_t begin = week_begin(t, first), over = times[last < count ? last : count - 1].first;
-	bool moves = false;
 	struct week w;
 	if (times[first].first > times[0].first + SOON || (!begin && first > 0)) {
 		buf_text(b, "from ");
@@ -209,30 +326,54 @@ static bool when_in(const struct times *t, struct buf *b)
 		buf_text(b, b->len ? " until " : "until ");
 		date(t, over, true, b);
 	}
-	if (begin) {
-		buf_text(b, b->len ? ", " : "");
-		week_of(t, begin, &w);
-		week_format(&w, b);
-		moves = later(t, begin + 7 * DAY, over, &w, b);
-	}
-	buf_printf(b, " (%s)", t->zone->name);
-	return moves;
+	if (!begin)
+		return 0;
+	buf_text(b, b->len ? ", " : "");
+	week_of(t, begin, &w);
+	week_format(&w, b);
+	return later(t, begin + 7 * DAY, over, &w, b);
 }
 
+/* In one zone. How many words it needs beside those of one week or a few dates. */
+static unsigned when_in(const struct times *t, struct buf *b)
+{
+	struct buf empty = *b;
+	struct dates on, off;
+	bool some = dates_of(t, true, &on), but = !some && dates_of(t, false, &off);
+	unsigned rough = 0;
+	if (some && !on.more && on.count > on.now) {
+		dates_format(t, &on, false, b);
+		rough = (unsigned)on.count;
+	} else if (but && off.count > off.now) {
+		dates_format(t, &off, true, b);
+	} else if ((rough = weekly(t, b)) > CHANGES && some) {
+		*b = empty;
+		dates_format(t, &on, false, b);
+	}
+	buf_printf(b, " (%s)", t->zone->name);
+	return rough;
+}
+
+/* In the zone whose clock it goes by: in which least need be said. */
 void diff_when(const struct diff *d, size_t row, struct buf *b)
 {
 	const struct atoms *a = diff_atoms(d);
 	struct times t = {a, d, row, a->zones};
 	struct buf empty = *b;
+	unsigned least = 0;
+	size_t best = 0;
 	if (next(&t, 0, false) == a->time_count)
 		return;
-	for (size_t i = 0; i < a->zone_count; i++) { /* the one whose clock it goes by */
+	for (size_t i = 0; i < a->zone_count; i++) {
 		*b = empty;
 		t.zone = &a->zones[i];
-		if (!when_in(&t, b))
-			return;
+		unsigned rough = when_in(&t, b);
+		if (i == 0 || rough < least) {
+			least = rough;
+			best = i;
+		}
 	}
 	*b = empty;
-	t.zone = &a->zones[0];
+	t.zone = &a->zones[best];
 	when_in(&t, b);
 }

@@ -191,6 +191,11 @@ static void check_flow(const struct diff *d, json_t *const *words, const struct 
 			}
 }
 
+static int64_t some_edge(const struct atoms *a)
+{
+	return a->times[random_below((uint32_t)a->time_count)].first;
+}
+
 static void check(const struct policy p[2], unsigned *differ)
 {
 	struct diff *d = diff_new(&p[0], &p[1], NOW);
@@ -208,6 +213,8 @@ static void check(const struct policy p[2], unsigned *differ)
 				x.f.evidence == EVIDENCE_SNI || x.f.evidence == EVIDENCE_HOST;
 		int64_t now = chance(30) ? NOW + random_below(3)
 					 : NOW + (int64_t)random_below(14 * 86400) * NS_PER_S;
+		if (chance(30)) /* about an edge, however far */
+			now = some_edge(diff_atoms(d)) + random_below(2) * NS_PER_S;
 		check_flow(d, words, p, &x.f, now, differ);
 	}
 	for (size_t i = 0; i < diff_rows(d); i++)
@@ -242,7 +249,10 @@ static void mutate(struct config *c)
 {
 	struct config_line *l = c->allow_count ? &c->allow[random_below(c->allow_count)] : NULL;
 	struct config_site *s = &c->sites[random_below(c->site_count)];
-	switch (random_below(7)) {
+	struct config_dates *dates =
+		chance(50) ? &c->schedules[4].dates : &c->schedules[5].except_dates;
+	int64_t day = TODAY + (chance(50) ? (int64_t)random_below(14) : 400 + random_below(700));
+	switch (random_below(9)) {
 	case 0: random_line(c, ALLOW); break;
 	case 1: random_line(c, DENY); break;
 	case 2: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(hosts)); break;
@@ -253,6 +263,14 @@ static void mutate(struct config *c)
 			l->evidence = CONFIG_EVIDENCE_UNSET + random_below(5);
 		break;
 	case 6: build_network(&c->internal, "203.0.113.0/25"); break;
+	case 7:
+		*GROW(dates->day, dates->days) = (struct span){day, day + 1 + random_below(2)};
+		dates->days = spans_join(dates->day, dates->days);
+		break;
+	case 8:
+		dates->days -= dates->days > 0;
+		dates->times -= dates->times > 0;
+		break;
 	}
 }
 
@@ -289,7 +307,7 @@ static void test_against_asking(void **state)
 		}
 	}
 	assert_true(compared > 350);
-	assert_true(differ > 3000);
+	assert_true(differ > 2000);
 }
 
 #define SWAP(array, i, k)                                                                          \
@@ -454,6 +472,107 @@ static void a_name_more(struct config *c)
 	*GROW(c->sites[0].list[0].item, c->sites[0].list[0].count) = build_entry("youtube.com");
 }
 
+/* ---- dates ---- */
+
+#define CHRISTMAS (TODAY + 186) /* 2026-12-25, a Friday */
+
+static void not_on(struct config *c, int64_t from, int64_t over)
+{
+	struct config_dates *d = &c->schedules[0].except_dates;
+	*GROW(d->day, d->days) = (struct span){from, over};
+	d->days = spans_join(d->day, d->days);
+}
+
+static void but_at_christmas(struct config *c)
+{
+	base_in_office(c);
+	not_on(c, CHRISTMAS - 1, CHRISTMAS + 1);
+}
+
+static void but_for_holidays(struct config *c)
+{
+	but_at_christmas(c);
+	not_on(c, CHRISTMAS + 2, CHRISTMAS + 12);
+	not_on(c, CHRISTMAS + 700, CHRISTMAS + 701); /* a Thursday */
+	not_on(c, CHRISTMAS + 702, CHRISTMAS + 703); /* a Saturday: no hours */
+}
+
+static void but_every_month(struct config *c)
+{
+	base_in_office(c);
+	for (int i = 0; i < 30; i++)
+		not_on(c, CHRISTMAS + i * 35, CHRISTMAS + i * 35 + 1);
+}
+
+/* Whole days, of a line that has no hours. */
+static struct config_schedule *on_days(struct config *c)
+{
+	struct config_schedule *s = &c->schedules[0];
+	base_in_office(c);
+	s->days = 0x7f;
+	s->hours[0] = (struct config_hours){0, 1440};
+	return s;
+}
+
+static void but_on_days(struct config *c)
+{
+	on_days(c);
+	not_on(c, CHRISTMAS, CHRISTMAS + 2);
+	not_on(c, CHRISTMAS + 9, CHRISTMAS + 10);
+}
+
+static void on_dates(struct config *c)
+{
+	struct config_schedule *s = on_days(c);
+	s->dated = true;
+	s->dates = s->except_dates;
+	s->except_dates = (struct config_dates){0};
+	*GROW(s->dates.day, s->dates.days) = (struct span){TODAY, TODAY + 1};
+	*GROW(s->dates.day, s->dates.days) = (struct span){CHRISTMAS, CHRISTMAS + 2};
+	*GROW(s->dates.time, s->dates.times) = (struct span){(CHRISTMAS + 9) * DAY_S + 12 * 3600,
+							     (CHRISTMAS + 9) * DAY_S + 40 * 3600};
+}
+
+static void on_nights(struct config *c)
+{
+	on_dates(c);
+	c->schedules[0].hours[0] = (struct config_hours){1320, 360};
+}
+
+static void test_dates(void **state)
+{
+	says_of(base_in_office, but_at_christmas, 1,
+		ROW("loses", BOTH, SOCIAL,
+		    "\"when\":\"on 2026-12-24..2026-12-25 08:00-18:00 (Europe/Sofia)\",", ALLOWED,
+		    NONE));
+	says_of(but_at_christmas, but_for_holidays, 1,
+		ROW("loses", BOTH, SOCIAL,
+		    "\"when\":\"on 2026-12-28..2027-01-01 08:00-18:00, 2027-01-04..2027-01-05 "
+		    "08:00-18:00, 2028-11-24 08:00-18:00 (Europe/Sofia)\",",
+		    ALLOWED, NONE));
+	says_of(but_every_month, base_in_office, 1,
+		ROW("gains", BOTH, SOCIAL,
+		    "\"when\":\"on 2026-12-25 08:00-18:00, 2027-01-29 08:00-18:00, 2027-03-05 "
+		    "08:00-18:00, 2027-04-09 08:00-18:00, 2027-05-14 08:00-18:00, 2027-06-18 "
+		    "08:00-18:00, 2027-07-23 08:00-18:00, 2027-08-27 08:00-18:00 and 22 more, the "
+		    "last 2029-10-05 (Europe/Sofia)\",",
+		    NONE, ALLOWED));
+	says(but_on_days, 1,
+	     ROW("loses", BOTH, SOCIAL,
+		 "\"when\":\"on 2026-12-25..2026-12-26, 2027-01-03 (Europe/Sofia)\",", ALLOWED,
+		 NONE));
+	says(on_dates, 1,
+	     ROW("loses", BOTH, SOCIAL,
+		 "\"when\":\"from 2026-06-23 on, not on 2026-12-25..2026-12-26, 2027-01-03 14:00 "
+		 "to 2027-01-04 18:00 (Europe/Sofia)\",",
+		 ALLOWED, NONE));
+	says_of(on_dates, on_nights, 2,
+		ROW("loses", BOTH, SOCIAL,
+		    "\"when\":\"until 2026-06-22 22:00, on 2026-12-25 00:00-22:00, 2026-12-26 "
+		    "06:00-22:00, 2027-01-03 14:00-22:00, 2027-01-04 06:00-18:00 (Europe/Sofia)\",",
+		    ALLOWED, NONE));
+}
+
 static void test_words(void **state)
 {
 	says(in_office, 1,
@@ -544,9 +663,8 @@ static void test_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_asking),
-		cmocka_unit_test(test_reordered),
-		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_against_asking), cmocka_unit_test(test_reordered),
+		cmocka_unit_test(test_words),          cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
