@@ -5,7 +5,7 @@ CC := gcc
 endif
 B       ?= build
 PREFIX  ?= /usr
-PKGS    := libnetfilter_queue libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2 libfstrm libprotobuf-c zlib libpsl libseccomp
+PKGS    := libnetfilter_queue libmnl libpcap libconfig liburcu nettle jansson libsystemd libcrypt libnghttp2 libidn2 libfstrm libprotobuf-c zlib libpsl libical libseccomp
 CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -246,7 +246,7 @@ install: all
 	for m in $(wildcard packaging/man/*.[1-9]); do \
 		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
 	install -d -m 755 $(ETC) $(ETC)/rules $(ETC)/portal
-	for f in $(wildcard conf/*.conf conf/portal/*.text rules/*.conf rules/*.sites); do \
+	for f in $(wildcard conf/*.conf conf/portal/*.text rules/*.conf rules/*.sites rules/*.ics); do \
 		test -e $(ETC)/$${f#conf/} || install -m 644 $$f $(ETC)/$${f#conf/} || exit 1; done
 
 # What install put there; the configuration, logs and state stay.

@@ -12,14 +12,9 @@
 #define END    INT64_C(4102444800) /* 2100-01-01 */
 #define STEP   (3 * DAY_S)         /* no zone ever changed twice in less than seven days */
 
-struct change {
-	int64_t since; /* seconds */
-	int32_t offset;
-};
-
 struct zone {
 	size_t count;
-	struct change change[]; /* the first is since forever */
+	struct zone_change change[]; /* the first is since forever */
 };
 
 const char *const day_name[7] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
@@ -76,13 +71,13 @@ static struct zone *sample(void)
 	struct zone *z = malloc(sizeof *z + cap * sizeof *z->change);
 	if (!z)
 		return NULL;
-	z->change[0] = (struct change){INT64_MIN, libc_offset(0)};
+	z->change[0] = (struct zone_change){INT64_MIN, libc_offset(0)};
 	z->count = 1;
 	for (int64_t t = 0; t < END && z->count < cap; t += STEP) {
 		if (libc_offset(t + STEP) == z->change[z->count - 1].offset)
 			continue;
 		int64_t since = change_between(t, t + STEP);
-		z->change[z->count++] = (struct change){since, libc_offset(since)};
+		z->change[z->count++] = (struct zone_change){since, libc_offset(since)};
 	}
 	return z;
 }
@@ -110,6 +105,21 @@ struct zone *zone_new(const char *name)
 		unsetenv("TZ");
 	tzset();
 	free(keep);
+	return z;
+}
+
+struct zone *zone_of(int32_t before, const struct zone_change *change, size_t count)
+{
+	struct zone *z = malloc(sizeof *z + (count + 1) * sizeof *z->change);
+	if (!z)
+		return NULL;
+	z->change[0] = (struct zone_change){INT64_MIN, before};
+	z->count = 1;
+	for (size_t i = 0; i < count; i++) /* of two at one time the later one */
+		if (z->change[z->count - 1].since == change[i].since)
+			z->change[z->count - 1] = change[i];
+		else if (z->change[z->count - 1].offset != change[i].offset)
+			z->change[z->count++] = change[i];
 	return z;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DAY_S    86400
@@ -16,6 +17,13 @@ bool zone_known(const char *name);
 /* NULL where there is no such zone (errno ENOENT) or memory ran out (ENOMEM). Sets TZ for a moment:
  * one thread at a time, and none that relies on the local time meanwhile. */
 struct zone *zone_new(const char *name);
+/* One that goes by these changes, ascending, and by an offset before the first; NULL where memory
+ * ran out. Offsets are less than a day. */
+struct zone_change {
+	int64_t since; /* seconds since 1970, UTC */
+	int32_t offset;
+};
+struct zone *zone_of(int32_t before, const struct zone_change *change, size_t count);
 void zone_free(struct zone *z);
 
 /* Seconds east of UTC at a time in ns, and the first change after it (INT64_MAX: none). */

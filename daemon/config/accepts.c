@@ -37,6 +37,7 @@ static const char *fixed_text(enum option_type type)
 	case OPTION_DATES:
 		return "a list of at most 10000 dates, such as "
 		       "[ \"2026-12-24\", \"2026-12-28..2027-01-03\" ]";
+	case OPTION_CALENDAR: return "a file such as \"holidays.ics\"";
 	case OPTION_EXCEPT:
 		return "a list of schedules and at most 10000 dates, such as "
 		       "[ \"holidays\", \"2026-12-24\", \"2026-12-28..2027-01-03\" ]";

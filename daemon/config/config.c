@@ -49,6 +49,7 @@ void config_free_table(const struct table *t, void *row)
 		case OPTION_ZONE:
 		case OPTION_WEEKTIME:
 		case OPTION_DESTINATION:
+		case OPTION_CALENDAR:
 		case OPTION_PORTS: free(*(void **)member); break;
 		case OPTION_NETWORKS: free(((struct networks *)member)->item); break;
 		case OPTION_REFS:

@@ -93,8 +93,10 @@ struct config_schedule {
 	char *zone;       /* IANA name */
 	char *not_within; /* another schedule, within which this one does not hold; or NULL */
 	bool dated;       /* `dates` or `calendar` is given: it holds on these alone */
-	struct config_dates dates;
-	struct strings except;            /* further schedules within which it does not hold, */
+	struct config_dates dates; /* those of the calendar, too */
+	char *calendar;            /* its file, or NULL */
+	int64_t calendar_over;     /* ns: when its last event ends; INT64_MAX: one has no end */
+	struct strings except;     /* further schedules within which it does not hold, */
 	struct config_dates except_dates; /* and dates */
 };
 

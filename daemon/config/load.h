@@ -64,8 +64,14 @@ const char *named_file(struct loader *l, const char *path, int line);
 char *config_path(const struct loader *l, const char *name); /* owned by the caller */
 char *config_text(struct loader *l, const char *name, int line, size_t *len);
 
+/* The same of at most max bytes. */
+char *config_text_of(struct loader *l, const char *name, int line, size_t max, size_t *len);
+
 /* lists.c: a .sites file into a list. */
 void list_read(struct loader *l, const char *path, int line, struct site_list *list);
+
+/* dates.c: the events of a calendar into a schedule. */
+void calendar_read(struct loader *l, const char *path, int line, struct config_schedule *s);
 
 /* check.c: what can be said only when all files are read. */
 void config_check(struct loader *l, enum config_use use);

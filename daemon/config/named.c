@@ -65,8 +65,13 @@ static const char *error_of(const char *path, int error)
 
 char *config_text(struct loader *l, const char *name, int line, size_t *len)
 {
+	return config_text_of(l, name, line, CONFIG_FILE_MAX, len);
+}
+
+char *config_text_of(struct loader *l, const char *name, int line, size_t max, size_t *len)
+{
 	char *text = NULL, *path = config_path(l, name);
-	int error = -file_read_text(path, CONFIG_FILE_MAX, &text, len);
+	int error = -file_read_text(path, max, &text, len);
 	if (error && line > 0)
 		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
 			 error_of(path, error));

@@ -411,8 +411,12 @@ static void dates_seal(const struct reading *r, struct config_dates *d)
 {
 	d->days = spans_join(d->day, d->days);
 	d->times = spans_join(d->time, d->times);
-	if (d->days + d->times > DATES_MAX)
+	if (d->days + d->times > DATES_MAX && r->o->max)
 		wrong(r, r->s, "holds more");
+	else if (d->days + d->times > DATES_MAX)
+		complain(r->l, r->l->file, line_of(r->s),
+			 "calendar: %zu dates and times; write at most %d, or hours of the week",
+			 d->days + d->times, DATES_MAX);
 }
 
 static void read_dates(const struct reading *r, void *row)
@@ -430,6 +434,14 @@ static void read_dates(const struct reading *r, void *row)
 			      "is neither a date nor a range of dates");
 	}
 	dates_seal(r, out);
+}
+
+/* Of a schedule's row alone; its zone and its dates come before in the table. */
+static void read_calendar(const struct reading *r, void *row, const char *text)
+{
+	struct config_schedule *s = row;
+	calendar_read(r->l, text, line_of(r->s), s);
+	dates_seal(r, &s->dates);
 }
 
 /* Dates, and what reads as none is a schedule's name. */
@@ -562,6 +574,7 @@ static read_text_fn *const text_readers[] = {
 	[OPTION_QUOTA] = read_quota,
 	[OPTION_WEEKTIME] = read_weektime,
 	[OPTION_DESTINATION] = read_destination,
+	[OPTION_CALENDAR] = read_calendar,
 	[OPTION_TABLE] = NULL,
 };
 

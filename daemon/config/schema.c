@@ -110,6 +110,9 @@ static const struct option schedule_options[] = {
 	 .second = offsetof(struct config_schedule, dated), .max = DATES_MAX,
 	 .help = "The only dates on which it holds, of them the days and hours above. Times, as a "
 		 "calendar is printed, count as well."},
+	{"calendar", OPTION_CALENDAR, AT(struct config_schedule, calendar),
+	 .help = "An .ics file, relative to the file that names it, whose events are dates and "
+		 "times on which it holds, as those of dates. Read at every load."},
 	{"not", OPTION_REF, AT(struct config_schedule, not_within), .ref = REF_SCHEDULE,
 	 .help = "Another schedule, within which this one does not hold."},
 	{"except", OPTION_EXCEPT, AT(struct config_schedule, except), .ref = REF_SCHEDULE,

@@ -26,9 +26,10 @@ enum option_type {
 	OPTION_PORT,
 	OPTION_PORTS,
 	OPTION_DAYS,
-	OPTION_HOURS,  /* ranges of a day */
-	OPTION_DATES,  /* dates, ranges of dates, times */
-	OPTION_EXCEPT, /* such, or names of rows */
+	OPTION_HOURS,    /* ranges of a day */
+	OPTION_DATES,    /* dates, ranges of dates, times */
+	OPTION_EXCEPT,   /* such, or names of rows */
+	OPTION_CALENDAR, /* a file with such */
 	OPTION_ZONE,
 	OPTION_DATE,
 	OPTION_QUOTA,

@@ -133,6 +133,22 @@ static void warn_of_expired(const struct config_line *lines, size_t count, const
 	}
 }
 
+static void warn_of_calendars(const struct config *c, int64_t now, struct errors *warnings)
+{
+	char text[40];
+	for (size_t i = 0; i < c->schedule_count; i++) {
+		const struct config_schedule *s = &c->schedules[i];
+		struct buf b = BUF_OF(text);
+		if (!s->calendar || !s->calendar_over || s->calendar_over > now)
+			continue;
+		clock_format(&b, s->calendar_over);
+		errors_add(warnings, s->calendar, 0,
+			   "its last event was over on %.10s: schedule \"%s\" has no date of it to "
+			   "come; put a newer calendar there",
+			   text, s->name);
+	}
+}
+
 static void count_families(const struct network *n, unsigned count[2])
 {
 	count[!address_is4(&n->base)]++;
@@ -245,6 +261,7 @@ void config_warn(const struct config *c, int64_t now, struct errors *warnings)
 	warn_of_all(c, warnings);
 	warn_of_expired(c->allow, c->allow_count, "allows", now, warnings);
 	warn_of_expired(c->deny, c->deny_count, "denies", now, warnings);
+	warn_of_calendars(c, now, warnings);
 }
 
 void config_count(const struct config *c, FILE *to)

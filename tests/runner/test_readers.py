@@ -22,7 +22,7 @@ READERS = {
     "base/netlink.c": "netlink neighbour",
     "base/zone.c": "-four bytes of the system's zone file",
     "config/load.c": "config policy",
-    "config/named.c": "config policy",
+    "config/named.c": "calendar config policy",
     "config/read.c": "config policy",
     "control/call.c": "call",
     "control/dispatch.c": "control",
