@@ -172,6 +172,65 @@ static void hosts_of(const struct config *c, const struct policy *old, const str
 	}
 }
 
+/* ---- what denies nothing ---- */
+
+static void list_format(const struct strings *s, struct buf *b)
+{
+	for (size_t i = 0; i < s->count; i++)
+		buf_printf(b, "%s%s", i ? ", " : "", s->item[i]);
+}
+
+static bool strings_same(const struct strings *a, const struct strings *b)
+{
+	bool same = a->count == b->count;
+	for (size_t i = 0; same && i < a->count; i++)
+		same = strcmp(a->item[i], b->item[i]) == 0;
+	return same;
+}
+
+static bool ports_same(const struct config_line *a, const struct config_line *b)
+{
+	bool same = a->port_count == b->port_count;
+	for (size_t i = 0; same && i < a->port_count; i++)
+		same = a->ports[i].transport == b->ports[i].transport &&
+		       a->ports[i].first == b->ports[i].first &&
+		       a->ports[i].last == b->ports[i].last;
+	return same;
+}
+
+/* Is a line there that is as this one is, wherever it stands? */
+static bool observes_too(const struct config *c, const struct config_line *l)
+{
+	for (size_t i = 0; i < c->deny_count; i++) {
+		const struct config_line *other = &c->deny[i];
+		if (other->mode == CONFIG_LINE_OBSERVE && strings_same(&other->tiers, &l->tiers) &&
+		    strings_same(&other->sites, &l->sites) &&
+		    strings_same(&other->except, &l->except) && ports_same(other, l) &&
+		    other->expires == l->expires &&
+		    strcmp(other->when ? other->when : "", l->when ? l->when : "") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Deny lines in observe mode: no decision tells that they are there. */
+static void observed_lines(const struct config *c, const struct config *other, bool is,
+			   json_t *list)
+{
+	for (size_t i = 0; i < c->deny_count; i++) {
+		const struct config_line *l = &c->deny[i];
+		char what[400] = "";
+		struct buf b = BUF_OF(what);
+		if (l->mode != CONFIG_LINE_OBSERVE || observes_too(other, l))
+			continue;
+		buf_text(&b, "what would be denied ");
+		list_format(&l->tiers, &b);
+		buf_text(&b, " at ");
+		list_format(&l->sites, &b);
+		add(list, what, is ? "not observed" : "observed", is ? "observed" : "not observed");
+	}
+}
+
 json_t *diff_others(const struct policy *old, const struct policy *new)
 {
 	json_t *list = json_array();
@@ -180,5 +239,7 @@ json_t *diff_others(const struct policy *old, const struct policy *new)
 	hosts_of(old->config, old, new, list);
 	hosts_of(new->config, old, new, list);
 	limits(old, new, list);
+	observed_lines(old->config, new->config, false, list);
+	observed_lines(new->config, old->config, true, list);
 	return list;
 }

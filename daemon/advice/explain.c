@@ -250,6 +250,7 @@ static void answer_with(const struct snapshot *s, const struct question *q, cons
 	set_text(to, "needs", why->needs);
 	set_text(to, "nearest", why->nearest);
 	set_text(to, "nearest_owner", why->nearest_owner);
+	set_text(to, "observed", why->watched);
 	set_text(to, "note", why->note);
 	set_text(to, "nearest_note", why->nearest_note);
 	set_text(to, "user", q->who.user);

@@ -269,9 +269,11 @@ void try_record(struct trial *t, const struct decision *d)
 		a.answer[p] = answer(t->policy[p], &a, p, d->time, &a.outcome[p]);
 	t->counts.unknown_tier +=
 		a.tier[1] && a.tier[1][0] && !snapshot_has_tier(t->policy[1], a.tier[1]);
-	if (a.answer[0] != MAYBE && (a.answer[0] == YES) != was_allowed(d))
+	/* a line in observe mode is said to deny, and the policy says that it does not */
+	bool was = was_allowed(d) || (d->observed && a.outcome[0].watched);
+	if (a.answer[0] != MAYBE && (a.answer[0] == YES) != was)
 		t->counts.otherwise += flows;
-	enum try_change change = change_of(&a, was_allowed(d));
+	enum try_change change = change_of(&a, was);
 	if (change != TRY_SAME)
 		count_change(t, d, &a, change, flows);
 }

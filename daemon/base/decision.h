@@ -130,6 +130,9 @@ struct outcome {
 	enum reason reason;
 	uint32_t rule; /* index of the line in the snapshot, RULE_LOCKDOWN or RULE_NONE */
 	uint32_t site; /* index of the site in the snapshot, or SITE_NONE */
+	/* of what is allowed: a deny line in observe mode matches. Else all of it is zero. */
+	bool watched;
+	uint32_t watched_rule, watched_site;
 };
 
 /* One line of the decision log, self-contained: it may outlive the snapshot that made it. */

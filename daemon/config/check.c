@@ -267,6 +267,12 @@ static void check_rows(struct loader *l)
 		if (c->deny[i].quota.amount)
 			complain(l, c->deny[i].place.file, c->deny[i].place.line,
 				 "a deny line has no quota; give it to the allow line");
+	for (size_t i = 0; i < c->allow_count; i++)
+		if (c->allow[i].mode == CONFIG_LINE_OBSERVE)
+			complain(l, c->allow[i].place.file, c->allow[i].place.line,
+				 "mode = \"observe\" in an allow line, which would allow nothing; "
+				 "leave the line out and ask `tiergatectl try` what it would "
+				 "allow");
 	for (size_t i = 0; i < c->expect_count; i++)
 		if (!c->expects[i].tier == !c->expects[i].has_from)
 			complain(

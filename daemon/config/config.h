@@ -39,6 +39,7 @@ enum config_evidence {
 enum config_mismatch { CONFIG_MISMATCH_UNSET, CONFIG_MISMATCH_LOG, CONFIG_MISMATCH_DENY };
 
 enum config_mode { CONFIG_ENFORCE, CONFIG_OBSERVE };
+enum config_line_mode { CONFIG_LINE_UNSET, CONFIG_LINE_ENFORCE, CONFIG_LINE_OBSERVE };
 
 struct config_tier {
 	struct place place;
@@ -131,9 +132,10 @@ struct config_line { /* of allow or deny */
 	char *when; /* schedule, or NULL */
 	enum config_evidence evidence;
 	enum config_mismatch mismatch;
-	char *owner, *note;        /* or NULL */
-	int64_t expires;           /* ns since the epoch, start of the day after, UTC; 0: never */
-	struct config_quota quota; /* of allow */
+	enum config_line_mode mode; /* observe: of deny lines alone */
+	char *owner, *note;         /* or NULL */
+	int64_t expires;            /* ns since the epoch, start of the day after, UTC; 0: never */
+	struct config_quota quota;  /* of allow */
 };
 
 struct config_expect {

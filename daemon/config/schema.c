@@ -12,6 +12,8 @@
 
 static const struct word mode_words[] = {
 	{"enforce", CONFIG_ENFORCE}, {"observe", CONFIG_OBSERVE}, {0}};
+static const struct word line_mode_words[] = {
+	{"enforce", CONFIG_LINE_ENFORCE}, {"observe", CONFIG_LINE_OBSERVE}, {NULL, 0}};
 static const struct word open_words[] = {{"closed", CONFIG_CLOSED}, {"open", CONFIG_OPEN}, {0}};
 static const struct word flushed_words[] = {
 	{"restore", CONFIG_RESTORE}, {"report", CONFIG_REPORT}, {0}};
@@ -157,6 +159,10 @@ static const struct option line_options[] = {
 	 .help = "What becomes of a name that was not resolved to the flow's address; without it "
 		 "as "
 		 "the tier says."},
+	{"mode", OPTION_WORD, AT(struct config_line, mode), .words = line_mode_words,
+	 .help = "\"observe\", of a deny line: it denies nothing, and the records say what it "
+		 "would "
+		 "have denied."},
 	{"owner", OPTION_TEXT, AT(struct config_line, owner), .max = 63,
 	 .help = "Whom to ask about the line; shown to who is denied by it."},
 	{"note", OPTION_TEXT, AT(struct config_line, note), .max = 200,

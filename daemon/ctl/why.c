@@ -128,6 +128,8 @@ static void show(const json_t *r, bool by_user, bool at)
 	line("  owner:    ", ctl_text(r, "owner"), "\n");
 	line("  note:     ", ctl_text(r, "note"), "\n");
 	line("  site:     ", ctl_text(r, "site"), "\n");
+	line("  observed: ", ctl_text(r, "observed"),
+	     ", a deny line in observe mode, would deny it\n");
 	line("  needs:    ", ctl_text(r, "needs"), " evidence\n");
 	line("  nearest:  ", ctl_text(r, "nearest"), "");
 	line(", owner ", ctl_text(r, "nearest_owner"), "");

@@ -474,6 +474,7 @@ static bool compile_line(struct compile *c, struct line *l, const struct config_
 	l->note = snapshot_text(c->snapshot, from->note ? from->note : "");
 	l->evidence = from->evidence;
 	l->mismatch = from->mismatch;
+	l->observed = l->deny && from->mode == CONFIG_LINE_OBSERVE;
 	l->expires = from->expires ? from->expires : INT64_MAX;
 	if (from->when) {
 		for (size_t i = 0; i < c->snapshot->schedule_count && !l->when; i++)
@@ -614,9 +615,11 @@ static bool compile_all(struct compile *c)
 	    !compile_schedules(c) || !compile_sites(c) || !compile_lines(c) || !compile_expects(c))
 		return false;
 	for (size_t t = 0; t < s->tier_count; t++) {
-		s->tiers[t].deny.deny = true;
+		s->tiers[t].deny.deny = s->tiers[t].watch.deny = true;
+		s->tiers[t].watch.observed = true;
 		if (!rules_make(s, t, &s->tiers[t].allow, 0, s->allow_count) ||
-		    !rules_make(s, t, &s->tiers[t].deny, s->allow_count, s->line_count))
+		    !rules_make(s, t, &s->tiers[t].deny, s->allow_count, s->line_count) ||
+		    !rules_make(s, t, &s->tiers[t].watch, s->allow_count, s->line_count))
 			return false;
 	}
 	return true;

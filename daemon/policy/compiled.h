@@ -19,9 +19,9 @@
 struct line {
 	char name[RULE_MAX]; /* "policy.conf:12" */
 	char owner[64];
-	const char *note; /* "" where there is none */
-	bool deny;
-	uint8_t *tiers; /* a byte a tier: does the line hold for it, includes spread out */
+	const char *note;    /* "" where there is none */
+	bool deny, observed; /* observed: a deny line that denies nothing and is recorded */
+	uint8_t *tiers;      /* a byte a tier: does the line hold for it, includes spread out */
 	bool every_tier;
 	bool any_site;            /* sites = "*" */
 	bool has_hosts;           /* a name could match it */
@@ -54,8 +54,8 @@ struct rule {
 };
 
 struct rules {
-	bool deny;
-	struct rule *item; /* in the order of the lines, those with a quota last */
+	bool deny, observed; /* of lines that are so */
+	struct rule *item;   /* in the order of the lines, those with a quota last */
 	size_t count;
 	/* by_site[first[s] .. first[s + 1]] are the rules of site s, ascending; s = site_count is
 	 * "*"
@@ -74,7 +74,7 @@ struct tier {
 	int64_t idle, absolute;
 	bool observed;  /* nothing is denied to it */
 	uint8_t *holds; /* a byte a tier: it is this tier or one that it includes */
-	struct rules allow, deny;
+	struct rules allow, deny, watch; /* watch: deny lines in observe mode */
 };
 
 struct site {

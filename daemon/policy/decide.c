@@ -174,6 +174,21 @@ static struct found find_denying(const struct snapshot *s, const struct tier *t,
 	return find(s, &t->deny, a);
 }
 
+/* What a deny line in observe mode would do to what is allowed. */
+static struct outcome watch(const struct snapshot *s, const struct tier *t, const struct asked *a,
+			    struct outcome o)
+{
+	if (!t->watch.count)
+		return o;
+	struct found found = find(s, &t->watch, a);
+	if (found.rule == RULE_NONE)
+		return o;
+	o.watched = true;
+	o.watched_rule = t->watch.item[found.rule].line;
+	o.watched_site = found.site;
+	return o;
+}
+
 /* Could anything deny, given some name? */
 static bool name_could_deny(const struct snapshot *s, const struct tier *t, const struct facts *f,
 			    const struct asked *a)
@@ -186,7 +201,10 @@ static struct outcome by_rule(enum action action, const struct rules *rules,
 			      const struct found *found)
 {
 	if (found->rule == RULE_LOCKDOWN)
-		return (struct outcome){ACTION_DENY, REASON_LOCKDOWN, RULE_LOCKDOWN, SITE_NONE};
+		return (struct outcome){.action = ACTION_DENY,
+					.reason = REASON_LOCKDOWN,
+					.rule = RULE_LOCKDOWN,
+					.site = SITE_NONE};
 	return (struct outcome){
 		.action = action,
 		.reason = action == ACTION_ALLOW ? REASON_ALLOW_LINE : REASON_DENY_LINE,
@@ -197,7 +215,8 @@ static struct outcome by_rule(enum action action, const struct rules *rules,
 
 static struct outcome by_reason(enum action action, enum reason reason)
 {
-	return (struct outcome){action, reason, RULE_NONE, SITE_NONE};
+	return (struct outcome){
+		.action = action, .reason = reason, .rule = RULE_NONE, .site = SITE_NONE};
 }
 
 /* A name may still come, and any name may: only what the address alone decides, and no name undoes,
@@ -215,8 +234,10 @@ static struct outcome decide_waiting(const struct snapshot *s, const struct tier
 		return by_rule(ACTION_DENY, &t->deny, &denied);
 	a->firm = false;
 	denied = find_denying(s, t, f, a);
-	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_deny(s, t, f, a))
-		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
+	/* what a line in observe mode is waited for is what it would be waited for in earnest */
+	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_deny(s, t, f, a) &&
+	    !name_could_match(&t->watch, a))
+		return watch(s, t, a, by_rule(ACTION_ALLOW, &t->allow, &allowed));
 	allowed = find(s, &t->allow, a);
 	if (allowed.rule != RULE_NONE || allowed.mismatched || name_could_match(&t->allow, a))
 		return by_reason(ACTION_WAIT, REASON_NO_NAME);
@@ -263,7 +284,7 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 		return by_rule(ACTION_DENY, &t->deny, &denied);
 	struct found allowed = find(s, &t->allow, &a);
 	if (allowed.rule != RULE_NONE)
-		return by_rule(ACTION_ALLOW, &t->allow, &allowed);
+		return watch(s, t, &a, by_rule(ACTION_ALLOW, &t->allow, &allowed));
 	return by_reason(ACTION_DENY, why_none(t, &a, &allowed));
 }
 

@@ -4,8 +4,10 @@
 #include "policy/snapshot.h"
 
 /* Any allow line that matches allows, unless a lockdown or a deny line matches; nothing matching is
- * a deny. With f->waiting the answer is ACTION_WAIT where a name that may still come could change
- * it, else already final. Mode is not looked at: observe is the worker's. Never allocates. */
+ * a deny. What is allowed although a deny line in observe mode matches is so, and `watched`. With
+ * f->waiting the answer is ACTION_WAIT where a name that may still come could change it, else
+ * already final. The mode of all and of tiers is not looked at: that is the worker's. Never
+ * allocates. */
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now);
 
 /* The early answer, for a first packet that decide left waiting: names are all that this network

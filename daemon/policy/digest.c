@@ -174,6 +174,8 @@ static void lines(struct sha256_ctx *ctx, const struct config_line *lines, size_
 			text(ctx, "except");
 			texts(ctx, &l->except);
 		}
+		if (l->mode == CONFIG_LINE_OBSERVE)
+			text(ctx, "observe");
 		number(ctx, l->port_count);
 		for (size_t k = 0; k < l->port_count; k++) {
 			number(ctx, l->ports[k].transport);

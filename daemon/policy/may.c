@@ -33,7 +33,7 @@ static bool denied(const struct snapshot *s, uint32_t tier, uint16_t site, int64
 {
 	for (size_t i = s->allow_count; i < s->line_count; i++) {
 		const struct line *l = &s->lines[i];
-		if (l->tiers[tier] && active(l, now) && names_site(l, site) &&
+		if (!l->observed && l->tiers[tier] && active(l, now) && names_site(l, site) &&
 		    ports_have(l->ports, l->port_count, 6, 443))
 			return true;
 	}

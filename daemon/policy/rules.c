@@ -120,17 +120,22 @@ static bool gather_gates(struct snapshot *s, struct rules *r)
 	return true;
 }
 
+static bool takes(const struct rules *r, const struct line *l, size_t tier)
+{
+	return l->tiers[tier] && l->observed == r->observed;
+}
+
 bool rules_make(struct snapshot *s, size_t tier, struct rules *r, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++)
-		r->count += s->lines[i].tiers[tier];
+		r->count += takes(r, &s->lines[i], tier);
 	r->item = snapshot_take(s, r->count, sizeof *r->item);
 	if (!r->item)
 		return false;
 	r->count = 0;
 	for (int limited = 0; limited < 2; limited++) /* what is without end is not counted */
 		for (size_t i = from; i < to; i++)
-			if (s->lines[i].tiers[tier] && !s->lines[i].quota == !limited)
+			if (takes(r, &s->lines[i], tier) && !s->lines[i].quota == !limited)
 				r->item[r->count++] = rule_of(s, (uint32_t)i, &s->tiers[tier]);
 	return index_rules(s, r) && gather_gates(s, r);
 }

@@ -117,8 +117,8 @@ void unreachable_check(const struct snapshot *s, const struct config *c, struct 
 			}
 		for (size_t k = s->allow_count; !l->deny && k < s->line_count; k++) {
 			const struct line *d = &s->lines[k];
-			if (!d->when && d->expires == INT64_MAX && within(s, l, d) &&
-			    (d->any_site || !shares(s, l))) {
+			if (!d->observed && !d->when && d->expires == INT64_MAX &&
+			    within(s, l, d) && (d->any_site || !shares(s, l))) {
 				errors_add(errors, p->file, p->line,
 					   "can never allow: the deny line %s covers it whole",
 					   d->name);

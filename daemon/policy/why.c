@@ -323,6 +323,8 @@ void why_expiring(const struct snapshot *s, const struct facts *f, int64_t now, 
 	strcpy(out->site, snapshot_site_name(s, out->outcome.site));
 	strcpy(out->owner, snapshot_rule_owner(s, out->outcome.rule));
 	out->note = snapshot_rule_note(s, out->outcome.rule);
+	if (out->outcome.watched)
+		strcpy(out->watched, snapshot_rule_name(s, out->outcome.watched_rule));
 	if (out->outcome.action == ACTION_ALLOW) {
 		if (out->outcome.rule != RULE_NONE) /* allowed: a line */
 			out->needs =

@@ -15,6 +15,7 @@ struct why {
 		*needs; /* evidence that the deciding or nearest line wants: "name", ... or NULL */
 	char nearest[RULE_MAX]; /* for a deny: the nearest allow line, or "" */
 	char nearest_owner[64];
+	char watched[RULE_MAX]; /* allowed: the deny line in observe mode that matches, or "" */
 	const char *note, *nearest_note; /* the snapshot's; NULL or "": none */
 	unsigned obstacle_count;
 	char obstacle[WHY_OBSTACLES]

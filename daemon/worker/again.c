@@ -20,7 +20,10 @@ static void cut_told(struct worker *w, struct flow *f, bool closed)
 	} else if (f->unsaid) { /* its end is yet to be told */
 		f->unsaid = false;
 		f->state = FLOW_ALLOWED;
-		f->outcome = (struct outcome){ACTION_ALLOW, f->was, RULE_NONE, SITE_NONE};
+		f->outcome = (struct outcome){.action = ACTION_ALLOW,
+					      .reason = f->was,
+					      .rule = RULE_NONE,
+					      .site = SITE_NONE};
 	}
 }
 

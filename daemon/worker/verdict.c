@@ -121,6 +121,22 @@ bool flow_overlooks(const struct worker *w, const struct flow *f, struct outcome
 	return observing(w) || (o.reason != REASON_LOCKDOWN && flow_observed(w, f));
 }
 
+static void say_would(struct decision *d, enum reason reason)
+{
+	d->reason = REASON_OBSERVE;
+	d->observed = d->would_deny = true;
+	d->would = reason;
+}
+
+/* Allowed, and a deny line in observe mode matches: that line is what the record is about. */
+static void describe_watched(const struct worker *w, const struct flow *f, struct decision *d)
+{
+	const struct outcome *o = &f->outcome;
+	text_copy(d->rule, sizeof d->rule, snapshot_rule_name(w->snapshot, o->watched_rule));
+	text_copy(d->site, sizeof d->site, snapshot_site_name(w->snapshot, o->watched_site));
+	say_would(d, REASON_DENY_LINE);
+}
+
 static bool record_decided(struct worker *w, struct flow *f)
 {
 	struct decision d;
@@ -128,11 +144,10 @@ static bool record_decided(struct worker *w, struct flow *f)
 	text_copy(d.rule, sizeof d.rule, snapshot_rule_name(w->snapshot, f->outcome.rule));
 	text_copy(d.site, sizeof d.site, snapshot_site_name(w->snapshot, f->outcome.site));
 	d.observed = flow_overlooks(w, f, f->outcome);
-	if (d.observed && f->outcome.action == ACTION_DENY) {
-		d.reason = REASON_OBSERVE;
-		d.would_deny = true;
-		d.would = f->outcome.reason;
-	}
+	if (d.observed && f->outcome.action == ACTION_DENY)
+		say_would(&d, f->outcome.reason);
+	if (f->outcome.watched)
+		describe_watched(w, f, &d);
 	f->recorded = true;
 	f->repeats = 0;
 	f->repeat_said = seconds(w);
@@ -269,7 +284,10 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 	} else if (!record_decided(w, f) && f->state == FLOW_ALLOWED &&
 		   snapshot_settings(w->snapshot)->audit == CONFIG_AUDIT_STRICT) {
 		f->state = FLOW_DENIED;
-		f->outcome = (struct outcome){ACTION_DENY, REASON_NO_RECORD, RULE_NONE, SITE_NONE};
+		f->outcome = (struct outcome){.action = ACTION_DENY,
+					      .reason = REASON_NO_RECORD,
+					      .rule = RULE_NONE,
+					      .site = SITE_NONE};
 		flow_told(w, f, REASON_NO_RECORD);
 	}
 	flow_tally(w, f);
@@ -364,7 +382,10 @@ struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming 
 		if (n->parse == PARSE_ABSENT && n->hello.another_may_come)
 			broken = REASON_NO_NAME;
 		if (broken != REASON_COUNT && must_be_whole(w, f, broken))
-			o = (struct outcome){ACTION_DENY, broken, RULE_NONE, SITE_NONE};
+			o = (struct outcome){.action = ACTION_DENY,
+					     .reason = broken,
+					     .rule = RULE_NONE,
+					     .site = SITE_NONE};
 		return o;
 	}
 	if (broken != REASON_COUNT &&
@@ -391,7 +412,12 @@ void flow_record_give(struct worker *w, struct flow *f, struct outcome o, uint64
 
 void flow_deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id)
 {
-	flow_record_give(w, f, (struct outcome){ACTION_DENY, reason, RULE_NONE, SITE_NONE}, id);
+	flow_record_give(w, f,
+			 (struct outcome){.action = ACTION_DENY,
+					  .reason = reason,
+					  .rule = RULE_NONE,
+					  .site = SITE_NONE},
+			 id);
 }
 
 void flow_conclude(struct worker *w, struct flow *f)
@@ -410,7 +436,10 @@ void flow_conclude(struct worker *w, struct flow *f)
 	} else if (f->held.count || f->held.since) {
 		f->named.live = false;
 		f->named.evidence = EVIDENCE_ADDRESS;
-		struct outcome o = {ACTION_DENY, REASON_HELLO_UNFINISHED, RULE_NONE, SITE_NONE};
+		struct outcome o = {.action = ACTION_DENY,
+				    .reason = REASON_HELLO_UNFINISHED,
+				    .rule = RULE_NONE,
+				    .site = SITE_NONE};
 		flow_give_held(w, f, flow_record(w, f, o, false));
 		tell_server(w, f);
 	}

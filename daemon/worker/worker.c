@@ -371,7 +371,8 @@ static void broken_packet(struct worker *w, struct flow *f, enum reason reason, 
 	}
 	flow_identify(w, f);
 	f->named.evidence = EVIDENCE_ADDRESS;
-	struct outcome o = {ACTION_DENY, reason, RULE_NONE, SITE_NONE};
+	struct outcome o = {
+		.action = ACTION_DENY, .reason = reason, .rule = RULE_NONE, .site = SITE_NONE};
 	enum verdict v = flow_record(w, f, o, false);
 	/* nothing to answer that could be trusted */
 	flow_give(w, f, v == VERDICT_DENIED ? VERDICT_DROP : v, id);

@@ -414,6 +414,21 @@ def test_observe(lab):
         check("tiergate.would" not in lab.record(destination__domain="www.allowed.example"))
 
 
+def test_observed_line(lab):
+    "a deny line in observe mode denies nothing, and says what it would; enforced, it denies"
+    line = {"tiers": ["*"], "sites": ["good"], "ports": ["tcp/443"]}
+    with lab.gateway(deny=[dict(line, mode="observe")]):
+        check(lab.curl("https://www.allowed.example/", GUEST).ok)
+        r = lab.record(destination__domain="www.allowed.example")
+        equal((r["event.action"], r["tiergate.would"], r["tiergate.mode"]), ("allow", "deny-line", "observe"))
+        check(lab.curl("http://www.allowed.example/", GUEST).ok)
+        r = lab.record(destination__domain="www.allowed.example", destination__port=80)
+        equal((r["event.action"], r.get("tiergate.would")), ("allow", None))
+        refused(lab.curl("https://www.denied.example/", GUEST))
+    with lab.gateway(deny=[line]):
+        refused(lab.curl("https://www.allowed.example/", GUEST))
+
+
 def test_hello_retry(lab):
     "a server may ask for a second hello: it passes, one with another name does not"
     allow = [{"tiers": ["guest"], "sites": ["good"], "ports": ["tcp/4443", "tcp/4444"]}]

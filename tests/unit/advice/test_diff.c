@@ -628,6 +628,7 @@ static void test_others(void **state)
 		{"host 02:00:00:00:00:01", "nobody", "tier press, user printer"},
 		{"sessions of tier press", "idle without limit, absolute 8h",
 		 "idle 2h, absolute 8h"},
+		{"what would be denied press at social", "not observed", "observed"},
 	};
 	struct config c[2];
 	struct policy p[2];
@@ -638,6 +639,10 @@ static void test_others(void **state)
 		c[i].tiers[1].absolute = 8 * 3600 * NS_PER_S;
 	}
 	c[1].tiers[1].idle = 2 * 3600 * NS_PER_S;
+	for (int i = 0; i < 2; i++) /* in both, wherever it stands */
+		build_line(&c[i], DENY, "staff", "social", "tcp/443")->mode = CONFIG_LINE_OBSERVE;
+	build_line(&c[1], DENY, "press", "social", "tcp/443")->mode = CONFIG_LINE_OBSERVE;
+	SWAP(c[1].deny, 0, 1);
 	build_segment(&c[1], "10.9.2.0/24", "press");
 	build_segment(&c[1], "10.1.0.0/16", "staff");
 	build_segment(&c[1], "10.9.4.0/29", "press"); /* .0 to .7, and two more */

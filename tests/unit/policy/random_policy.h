@@ -71,6 +71,8 @@ static inline void random_line(struct config *c, bool deny)
 	l->expires = chance(15) ? NOW + (int64_t)random_below(3) - 1 : 0;
 	l->evidence = chance(50) ? CONFIG_EVIDENCE_UNSET : random_below(5);
 	l->mismatch = random_below(3);
+	if (deny && chance(35))
+		l->mode = CONFIG_LINE_OBSERVE;
 }
 
 #define TODAY (NOW / NS_PER_S / DAY_S)

@@ -109,6 +109,46 @@ static void test_deny(void **state)
 	snapshot_free(s);
 }
 
+/* A deny line in observe mode: what is allowed stays so and is watched, by the first line that
+ * would deny it; what is denied anyway is no matter of its. */
+static void test_observed_line(void **state)
+{
+	char digest[17];
+	struct config c = {.mismatch = CONFIG_MISMATCH_LOG};
+	for (int observed = 0; observed < 2; observed++) {
+		build_tier(&c, "staff", "", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+		build_site(&c, "video", "video.example 203.0.113.0/24");
+		build_site(&c, "ads", "ads.video.example 203.0.113.9");
+		build_line(&c, ALLOW, "staff", "video", "");
+		struct config_line *l = build_line(&c, DENY, "staff", "ads", "");
+		l->mode = observed ? CONFIG_LINE_OBSERVE : CONFIG_LINE_ENFORCE;
+		build_line(&c, DENY, "staff", "*", "udp/443")->mode = CONFIG_LINE_OBSERVE;
+		struct snapshot *s = build_snapshot(&c);
+		struct outcome o =
+			ask(s, (struct ask){.tier = "staff", .host = "ads.video.example"});
+		assert_int_equal(o.action, observed ? ACTION_ALLOW : ACTION_DENY);
+		assert_int_equal(o.watched, observed);
+		if (observed) {
+			assert_string_equal(snapshot_rule_name(s, o.rule), "t.conf:101");
+			assert_string_equal(snapshot_rule_name(s, o.watched_rule), "t.conf:201");
+			assert_string_equal(snapshot_site_name(s, o.watched_site), "ads");
+		}
+		o = ask(s, (struct ask){.tier = "staff", .host = "www.video.example"});
+		assert_true(o.action == ACTION_ALLOW && !o.watched);
+		o = ask(s, (struct ask){.tier = "staff",
+					.host = "other.example",
+					.transport = IPPROTO_UDP});
+		assert_true(o.action == ACTION_DENY && !o.watched);
+		/* a name may still come that the line would deny */
+		o = ask(s, (struct ask){.tier = "staff", .server = "203.0.113.1", .waiting = true});
+		assert_int_equal(o.action, ACTION_WAIT);
+		if (observed)
+			assert_string_not_equal(digest, snapshot_digest(s));
+		strcpy(digest, snapshot_digest(s));
+		snapshot_free(s);
+	}
+}
+
 static void test_ports(void **state)
 {
 	struct snapshot *s = policy();
@@ -366,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_tiers),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_deny),
+		cmocka_unit_test(test_observed_line),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_evidence),

@@ -222,33 +222,48 @@ static bool line_matches(const struct config *c, const struct config_line *l, bo
 	return false;
 }
 
-/* The number of the first line that matches, or RULE_NONE. */
-static uint32_t first(const struct config *c, const struct config_line *lines, size_t count,
-		      bool deny, const struct facts *f, int64_t now)
+static uint32_t first_of(const struct config *c, const struct config_line *lines, size_t count,
+			 bool deny, enum config_line_mode mode, const struct facts *f, int64_t now)
 {
 	for (size_t i = 0; i < count; i++)
-		if (line_matches(c, &lines[i], deny, f, now))
+		if (lines[i].mode == mode && line_matches(c, &lines[i], deny, f, now))
 			return (uint32_t)i;
 	return RULE_NONE;
 }
 
+/* The number of the first line that matches, or RULE_NONE. */
+static uint32_t first(const struct config *c, const struct config_line *lines, size_t count,
+		      bool deny, const struct facts *f, int64_t now)
+{
+	return first_of(c, lines, count, deny, CONFIG_LINE_UNSET, f, now);
+}
+
 static struct outcome naive(const struct config *c, const struct facts *f, int64_t now)
 {
-	struct outcome o = {ACTION_DENY, REASON_NO_LINE, RULE_NONE, SITE_NONE};
+	struct outcome o = {.action = ACTION_DENY,
+			    .reason = REASON_NO_LINE,
+			    .rule = RULE_NONE,
+			    .site = SITE_NONE};
 	if (network_has(&c->internal.item[0], &f->server))
-		return (struct outcome){ACTION_ALLOW, REASON_INTERNAL, RULE_NONE, SITE_NONE};
+		return (struct outcome){.action = ACTION_ALLOW,
+					.reason = REASON_INTERNAL,
+					.rule = RULE_NONE,
+					.site = SITE_NONE};
 	if (!tier_named(c, f->tier)) {
 		o.reason = REASON_NO_TIER;
 		return o;
 	}
 	uint32_t rule = first(c, c->deny, c->deny_count, true, f, now);
 	if (rule != RULE_NONE)
-		return (struct outcome){ACTION_DENY, REASON_DENY_LINE,
-					rule + (uint32_t)c->allow_count, SITE_NONE};
+		return (struct outcome){.reason = REASON_DENY_LINE,
+					.rule = rule + (uint32_t)c->allow_count};
 	o.rule = first(c, c->allow, c->allow_count, false, f, now);
 	if (o.rule != RULE_NONE) {
+		rule = first_of(c, c->deny, c->deny_count, true, CONFIG_LINE_OBSERVE, f, now);
 		o.action = ACTION_ALLOW;
 		o.reason = REASON_ALLOW_LINE;
+		o.watched = rule != RULE_NONE;
+		o.watched_rule = o.watched ? rule + (uint32_t)c->allow_count : 0;
 	}
 	return o;
 }
@@ -280,10 +295,12 @@ static void check_waiting(const struct snapshot *s, const struct flow_facts *x, 
 	y.f.evidence = EVIDENCE_ADDRESS;
 	y.f.mismatch = false;
 	struct outcome early = decide(s, &y.f, now), late = decide(s, &x->f, now);
-	if (early.action != ACTION_WAIT)
+	if (early.action != ACTION_WAIT) {
 		assert_int_equal(early.action, late.action);
-	else
+		assert_int_equal(early.watched, late.watched);
+	} else {
 		assert_true(late.action != ACTION_WAIT);
+	}
 	y.f.host = &y.host;
 	y.f.evidence = EVIDENCE_DNS;
 	struct outcome weak = decide(s, &y.f, now);
@@ -351,6 +368,8 @@ static void check_early(const struct snapshot *s, const struct flow_facts *x, in
 	}
 }
 
+static unsigned watched;
+
 static void compare(const struct config *c, const struct snapshot *s, unsigned *allowed,
 		    unsigned *early)
 {
@@ -362,6 +381,9 @@ static void compare(const struct config *c, const struct snapshot *s, unsigned *
 		struct outcome want = naive(c, &x.f, now), got = decide(s, &x.f, now);
 		assert_int_equal(got.action, want.action);
 		assert_int_equal(got.rule, want.rule);
+		assert_int_equal(got.watched, want.watched);
+		assert_int_equal(got.watched_rule, want.watched_rule);
+		watched += got.watched;
 		if (want.reason != REASON_NO_LINE)
 			assert_int_equal(got.reason, want.reason);
 		assert_true(reason_is_of_allow(got.reason) == (got.action == ACTION_ALLOW));
@@ -393,6 +415,7 @@ static void test_twin(void **state)
 	assert_true(compiled > 1000); /* the rest has lines that can never match */
 	assert_true(allowed > 3000);
 	assert_true(early > 300);
+	assert_true(watched > 100);
 }
 
 int main(void)

@@ -146,6 +146,24 @@ static void test_deny_line(void **state)
 	snapshot_free(s);
 }
 
+static void test_observed_line(void **state)
+{
+	struct config c = {0};
+	build_tier(&c, "staff", "", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+	build_site(&c, "wiki", "wikipedia.org");
+	build_line(&c, ALLOW, "staff", "wiki", "");
+	build_line(&c, DENY, "staff", "wiki", "")->mode = CONFIG_LINE_OBSERVE;
+	struct snapshot *s = build_snapshot(&c); /* no word of an allow line that it covers */
+	struct why w = explain(s, "staff", "wikipedia.org", 443, EVIDENCE_SNI, MONDAY);
+	assert_int_equal(w.outcome.action, ACTION_ALLOW);
+	assert_string_equal(w.rule, "t.conf:101");
+	assert_string_equal(w.watched, "t.conf:201");
+	assert_int_equal(w.obstacle_count, 0);
+	w = explain(s, "staff", "wikipedia.org", 22, EVIDENCE_SNI, MONDAY);
+	assert_string_equal(w.watched, "");
+	snapshot_free(s);
+}
+
 static void test_nothing_near(void **state)
 {
 	struct snapshot *s = policy();
@@ -189,10 +207,10 @@ static void test_long_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_allowed),    cmocka_unit_test(test_time_and_tier),
-		cmocka_unit_test(test_evidence),   cmocka_unit_test(test_expired),
-		cmocka_unit_test(test_deny_line),  cmocka_unit_test(test_nothing_near),
-		cmocka_unit_test(test_long_words),
+		cmocka_unit_test(test_allowed),      cmocka_unit_test(test_time_and_tier),
+		cmocka_unit_test(test_evidence),     cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_deny_line),    cmocka_unit_test(test_observed_line),
+		cmocka_unit_test(test_nothing_near), cmocka_unit_test(test_long_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -533,6 +533,38 @@ static void a_quota_is_told_again(void **state)
 	rig_free(r);
 }
 
+#define ADS_OBSERVED                                                                               \
+	"tiers = ( { name = \"guest\"; } );\n"                                                     \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"                          \
+	"          { name = \"ads\"; hosts = [ \"ads.news.example\" ]; } );\n"                     \
+	"allow = ( { tiers = [ \"*\" ]; sites = [ \"news\" ]; } );\n"                              \
+	"deny = ( { tiers = [ \"*\" ]; sites = [ \"ads\" ]; mode = \"observe\"; } );\n"
+
+/* One deny line is looked at: what it would deny is allowed, and its record is about that line. */
+static void a_line_is_observed(void **state)
+{
+	static const char *const names[] = {"ads.news.example", "news.example", "other.example"};
+	struct rig *r = rig_with(ADS_OBSERVED);
+	uint8_t bytes[2048];
+	for (unsigned i = 0; i < 3; i++) {
+		size_t len = wire_hello(bytes, names[i], 300);
+		assert_int_equal(syn(r, guest, (uint16_t)(4000 + i)), VERDICT_PENDING);
+		int v = data(r, guest, (uint16_t)(4000 + i), 0, bytes, len);
+		assert_int_equal(v == VERDICT_DENIED, i == 2);
+		assert_int_equal(r->log[i].observed, i == 0);
+		assert_int_equal(r->log[i].would_deny, i == 0);
+	}
+	const struct decision *d = &r->log[0];
+	assert_int_equal(d->action, ACTION_ALLOW);
+	assert_int_equal(d->reason, REASON_OBSERVE);
+	assert_int_equal(d->would, REASON_DENY_LINE);
+	assert_non_null(strstr(d->rule, ":6"));
+	assert_string_equal(d->site, "ads");
+	assert_int_equal(r->log[1].reason, REASON_ALLOW_LINE);
+	rig_free(r);
+}
+
 static void a_login_counts_at_once(void **state)
 {
 	struct rig *r = rig_new("");
@@ -1298,6 +1330,7 @@ int main(void)
 		cmocka_unit_test(a_tier_is_observed),
 		cmocka_unit_test(a_quota_is_told_and_cuts),
 		cmocka_unit_test(a_quota_is_told_again),
+		cmocka_unit_test(a_line_is_observed),
 		cmocka_unit_test(a_login_counts_at_once),
 		cmocka_unit_test(a_reload_touches_only_what_changed),
 		cmocka_unit_test(strict_audit_denies_what_it_cannot_record),
