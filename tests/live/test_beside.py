@@ -8,12 +8,13 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from box import Box  # noqa: E402
-from lab import Skip, lab as Lab, v6, wait_for  # noqa: E402
+from lab import ROOT, Skip, lab as Lab, v6, wait_for  # noqa: E402
 from tap import check, equal, main  # noqa: E402
 from test_daemon import ask, is_cut, keep_alive  # noqa: E402
 
@@ -24,6 +25,13 @@ def units(name):
     """{"ExecStart": command, ...} of a program's own service."""
     text = pathlib.Path(f"/lib/systemd/system/{name}.service").read_text()
     return dict(line.split("=", 1) for line in text.splitlines() if line.startswith("Exec"))
+
+
+def manual(item):
+    """The lines that tiergate(7) shows for a program: what an administrator would copy."""
+    page = (ROOT / "packaging/man/tiergate.7").read_text()
+    part = page.split("\n.It " + item + "\n", 1)[1].split("\n.It ", 1)[0]
+    return [line for block in re.findall(r"\.Bd .*\n((?:.*\n)*?)\.Ed", part) for line in block.splitlines()]
 
 
 # --- what is looked at ----------------------------------------------------------------------------
@@ -189,7 +197,7 @@ class Ufw(Program):
     needs = ("ufw",)
 
     def prepare(self):
-        self.box.run("ufw route allow in on lan0 && ufw allow 22/tcp")
+        self.box.run(" && ".join(manual("ufw")) + " && ufw allow 22/tcp")
 
     def steps(self):
         return [("enable", lambda: self.box.run("ufw --force enable")),
@@ -203,7 +211,7 @@ class Ufw(Program):
 
 
 class Firewalld(Program):
-    """firewalld with one of its two backends; lan0's zone may send everywhere."""
+    """firewalld with one of its two backends, told as the manual says."""
     needs = ("firewalld", "firewall-cmd", "dbus-daemon")
     backend = "iptables"
     ordered = False  # some go to numbered places: where ours came meanwhile, these are others
@@ -212,7 +220,10 @@ class Firewalld(Program):
         conf = self.box.run("cat /etc/firewalld/firewalld.conf")
         self.box.write("/etc/firewalld/firewalld.conf",
                        re.sub(r"(?m)^FirewallBackend=.*", f"FirewallBackend={self.backend}", conf))
-        self.box.run("firewall-offline-cmd --zone=trusted --add-interface=lan0; dbus-daemon --system --fork")
+        self.box.run("firewall-offline-cmd --zone=external --add-interface=dmz0; dbus-daemon --system --fork")
+        self.start()
+        self.box.run(" && ".join(manual("firewalld")))
+        self.stop()
 
     def start(self):
         self.process = self.box.spawn(*units("firewalld")["ExecStart"].split())
@@ -361,6 +372,52 @@ class Docker(Program):
                     os.rmdir(folder)
 
 
+@contextlib.contextmanager
+def running(lab, kind, **over):
+    """A gateway, and a program in a box beside it."""
+    for tool in kind.needs:
+        if not shutil.which(tool):
+            raise Skip(f"needs {tool}")
+    with contextlib.ExitStack() as undo:
+        undo.callback(lab.run, "gateway", "nft", "flush", "ruleset")
+        undo.enter_context(lab.gateway(**over))
+        program = kind(Box(lab))
+        undo.callback(program.tidy)
+        undo.enter_context(program.box)
+        program.prepare()
+        yield program
+
+
+def test_opened_meanwhile(lab):
+    "what was opened while another program had taken our rules away is decided when they are back"
+    with running(lab, Nftables) as program:
+        start = program.steps()[0][1]
+        lab.daemon.send_signal(signal.SIGSTOP)
+        start()
+        connections = {}
+        for name, site in (("denied", "www.denied.example"), ("allowed", ALLOWED)):
+            connections[name] = keep_alive(lab, site)  # nothing is in the way: it is answered
+        lab.daemon.send_signal(signal.SIGCONT)
+        settled(lab)
+        is_cut(connections["denied"], "www.denied.example")
+        for c in connections.values():
+            c.close()
+        check(lab.curl(f"https://{ALLOWED}/", GUEST).ok, "allowed host")
+
+
+def test_nftables_alone(lab):
+    "a file of nftables.service that empties its own table alone, as the manual has it, takes nothing of ours"
+    with running(lab, Nftables) as program:
+        text = Nftables.FILE.replace("flush ruleset\n", "\n".join(manual("nftables.service")) + "\n")
+        check("delete table" in text and "flush" not in text, text)
+        program.box.write("/etc/nftables.conf", text)
+        for name, step in program.steps()[:2]:
+            step()
+            settled(lab)
+            equal(lab.status()["rules"]["lost"], 0, name)
+            check("chain forward" in program.box.run("nft list table inet filter"), "their table", name)
+
+
 def test_nftables(lab):
     "nftables.service: start, reload, restart and stop, each of which empties the whole ruleset"
     beside(lab, Nftables)
@@ -389,6 +446,45 @@ def test_fail2ban(lab):
 def test_docker(lab):
     "Docker: start, a container, a network, reload, restart, stop"
     beside(lab, Docker)
+
+
+def test_containers(lab):
+    "containers are clients where inside names their bridge; a port that one publishes is the gateway's own service"
+    tiers = {"inside": ["lan0", "docker0"], "segments": [{"network": "10.77.1.2/32", "tier": "guest"},
+                                                         {"network": "172.17.0.0/16", "tier": "guest"}]}
+    with running(lab, Docker, **tiers) as program:
+        program.start()
+        lab.run("gateway", "iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "172.17.0.0/16", "-o", "dmz0", "-j", "MASQUERADE")
+        program.container()
+        settled(lab)
+        pid = program.docker("inspect", "--format", "{{.State.Pid}}", "web")
+        address = program.docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "web")
+
+        def fetch(name, to):
+            argv = program.box.argv("nsenter", "-t", pid, "-n", "curl", "-sS", "-m", "5", "--cacert", lab.ca, "-o", "/dev/null",
+                                    "-w", "%{http_code}", "--resolve", f"{name}:443:{to}", f"https://{name}/")
+            return subprocess.run(argv, capture_output=True, text=True)
+        got = fetch(ALLOWED, lab.sites[ALLOWED])
+        check(got.stdout == "200", "allowed host", got, lab.log())
+        got = fetch("www.denied.example", FAR)
+        check(got.returncode in (7, 35, 56), "denied host", got, lab.log())
+        lab.record(source__ip=address, destination__domain="www.denied.example", event__action="deny")
+        got = lab.curl("http://10.77.1.1:8080/", GUEST)
+        check(got.status in (200, 404), "the published port", got)
+
+
+def test_docker_forwarding(lab):
+    "where Docker switches forwarding on and drops the rest, the manual's lines let the clients' traffic go"
+    with running(lab, Docker) as program:
+        lab.run("gateway", "sysctl", "-qw", "net.ipv4.ip_forward=0")
+        program.start()
+        settled(lab)
+        check("-P FORWARD DROP" in program.box.run("iptables -S FORWARD"), "Docker drops no more: mend test and manual")
+        check(not lab.curl(f"https://{ALLOWED}/", GUEST, resolve=lab.sites[ALLOWED], timeout=2).ok, "Docker lets it go")
+        program.box.run(" && ".join(manual("Docker")))
+        settled(lab)
+        with contextlib.closing(keep_alive(lab, ALLOWED)) as connection:
+            stands(lab, connection, "the manual's lines")
 
 
 if __name__ == "__main__":
