@@ -42,6 +42,7 @@ static void warn(const struct config *c)
 {
 	struct errors warnings = {0};
 	config_warn(c, clock_now(), &warnings);
+	config_old_lists(c, clock_wall(), &warnings);
 	wiring_interfaces(c, &warnings);
 	for (size_t i = 0; i < c->notes.count; i++)
 		fprintf(stderr, "warning: %s\n", c->notes.lines[i]);

@@ -106,6 +106,7 @@ struct config_site {
 	char *name;
 	struct site_list *list; /* its lists, then its inline hosts as a list of their own */
 	size_t count;
+	int64_t max_age; /* of its lists' files, ns; 0: no limit */
 };
 
 struct config_port {
@@ -226,6 +227,9 @@ void config_free(struct config *c);
 
 /* What is no error but opens or closes everything, or does nothing; now: ns since the epoch. */
 void config_warn(const struct config *c, int64_t now, struct errors *warnings);
+
+/* Adds each list whose file is older than its site's max_age. now: of clock_wall. */
+void config_old_lists(const struct config *c, int64_t now, struct errors *warnings);
 
 /* A line for each site: how many entries each of its lists holds. */
 void config_count(const struct config *c, FILE *to);

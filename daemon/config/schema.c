@@ -134,6 +134,10 @@ static const struct option site_options[] = {
 	{"hosts", OPTION_HOSTS, AT(struct config_site, list),
 	 .second = offsetof(struct config_site, count),
 	 .help = "Entries written in place, in the form of a list's lines."},
+	{"max_age", OPTION_DURATION, AT(struct config_site, max_age), .min = NS_PER_S,
+	 .max = 366 * DAY,
+	 .help = "How old the files of its lists may be: older ones stay in force, and check and "
+		 "doctor say that they were not fetched anew."},
 };
 TABLE(site, "a site", struct config_site);
 

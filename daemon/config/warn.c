@@ -203,6 +203,21 @@ static void warn_of_sites(const struct config *c, struct errors *warnings)
 		}
 }
 
+void config_old_lists(const struct config *c, int64_t now, struct errors *warnings)
+{
+	for (size_t i = 0; i < c->site_count; i++)
+		for (size_t j = 0; j < c->sites[i].count; j++) {
+			const struct site_list *l = &c->sites[i].list[j];
+			int64_t age = now - l->changed;
+			if (!l->changed || !c->sites[i].max_age || age <= c->sites[i].max_age)
+				continue;
+			errors_add(warnings, l->file, 0,
+				   "was changed %lld hours ago, longer than max_age of site "
+				   "\"%s\": does what fetches it still run?",
+				   (long long)(age / NS_PER_S / 3600), c->sites[i].name);
+		}
+}
+
 static bool is_all(const struct strings *s)
 {
 	return s->count == 1 && strcmp(s->item[0], "*") == 0;

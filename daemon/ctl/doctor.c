@@ -1,6 +1,7 @@
 /* tiergatectl doctor: one verdict on the gateway, and a list of what was looked at, each with what
  * to do. Nothing is changed. */
 #include "ctl/ctl.h"
+#include "ctl/doctor.h"
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -11,22 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <sys/timex.h>
 #include <unistd.h>
 
-enum state { GOOD, LOOK, BAD };
 static const char *const states[] = {"ok", "look", "BAD"};
 
-struct doctor {
-	json_t *findings;
-	unsigned bad, looks;
-};
-
-static void find(struct doctor *d, enum state s, const char *what, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void find(struct doctor *d, enum state s, const char *what, const char *format, ...)
+void doctor_find(struct doctor *d, enum finding s, const char *what, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
@@ -39,27 +29,14 @@ static void find(struct doctor *d, enum state s, const char *what, const char *f
 						     what, "text", text));
 }
 
-/* A finding for each line; true where there was one. */
-static bool find_all(struct doctor *d, enum state s, const char *what, struct errors *lines)
+bool doctor_find_all(struct doctor *d, enum finding s, const char *what, struct errors *lines)
 {
 	bool any = lines->count > 0;
 	for (size_t i = 0; i < lines->count; i++)
-		find(d, s, what, "%s", lines->lines[i]);
+		doctor_find(d, s, what, "%s", lines->lines[i]);
 	errors_deinit(lines);
 	*lines = (struct errors){0};
 	return any;
-}
-
-/* The number in a file of the kernel's; -1 where there is none. */
-static long number_in(const char *path)
-{
-	long n = -1;
-	FILE *f = fopen(path, "re");
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = -1;
-	if (f)
-		fclose(f);
-	return n;
 }
 
 /* ---- the configuration ---- */
@@ -68,17 +45,17 @@ static bool look_at_policy(struct doctor *d, const char *path, struct policy *p)
 {
 	struct errors errors = {0}, warnings = {0};
 	bool good = policy_load_and_expect(path, CONFIG_FOR_CHECK, p, &errors);
-	if (!find_all(d, BAD, "configuration", &errors) && good)
-		find(d, GOOD, "configuration", "%s is good, policy %s", path,
-		     snapshot_digest(p->snapshot));
+	if (!doctor_find_all(d, BAD, "configuration", &errors) && good)
+		doctor_find(d, GOOD, "configuration", "%s is good, policy %s", path,
+			    snapshot_digest(p->snapshot));
 	if (!good)
 		return false;
 	if (snapshot_mode(p->snapshot) == CONFIG_OBSERVE)
-		find(d, LOOK, "mode",
-		     "observe: nothing is denied; when the log's tiergate.would "
-		     "looks right, set mode = \"enforce\" and reload");
+		doctor_find(d, LOOK, "mode",
+			    "observe: nothing is denied; when the log's tiergate.would "
+			    "looks right, set mode = \"enforce\" and reload");
 	config_warn(p->config, clock_now(), &warnings);
-	find_all(d, LOOK, "configuration", &warnings);
+	doctor_find_all(d, LOOK, "configuration", &warnings);
 	return true;
 }
 
@@ -86,9 +63,9 @@ static void look_at_interfaces(struct doctor *d, const struct config *c)
 {
 	struct errors errors = {0};
 	if (!wiring_interfaces(c, &errors))
-		find_all(d, BAD, "interfaces", &errors);
+		doctor_find_all(d, BAD, "interfaces", &errors);
 	else
-		find(d, GOOD, "interfaces", "packets can arrive by every name of `inside`");
+		doctor_find(d, GOOD, "interfaces", "packets can arrive by every name of `inside`");
 	errors_deinit(&errors);
 }
 
@@ -107,19 +84,19 @@ static void look_at_versions(struct doctor *d, const struct config *c)
 	for (size_t i = 0; i < c->segment_count; i++)
 		segments[address_is4(&c->segments[i].network.base)] = true;
 	if (segments[1] && !segments[0])
-		find(d, LOOK, "IPv6",
-		     "segments are of IPv4 alone: hosts of theirs are nobody by "
-		     "IPv6; add their IPv6 networks");
+		doctor_find(d, LOOK, "IPv6",
+			    "segments are of IPv4 alone: hosts of theirs are nobody by "
+			    "IPv6; add their IPv6 networks");
 	if (c->resolvers.count && has_version(&c->resolvers, true) &&
 	    !has_version(&c->resolvers, false))
-		find(d, LOOK, "IPv6",
-		     "resolvers are of IPv4 alone: what a resolver tells over "
-		     "IPv6 is not seen");
+		doctor_find(d, LOOK, "IPv6",
+			    "resolvers are of IPv4 alone: what a resolver tells over "
+			    "IPv6 is not seen");
 	if (c->internal.count && has_version(&c->internal, true) &&
 	    !has_version(&c->internal, false))
-		find(d, LOOK, "IPv6",
-		     "internal names no IPv6 network: internal hosts are out of "
-		     "reach by IPv6");
+		doctor_find(d, LOOK, "IPv6",
+			    "internal names no IPv6 network: internal hosts are out of "
+			    "reach by IPv6");
 }
 
 /* ---- the kernel ---- */
@@ -128,55 +105,19 @@ static void look_at_rules(struct doctor *d, const struct config *c)
 {
 	struct errors errors = {0}, warnings = {0};
 	if (geteuid() != 0)
-		find(d, LOOK, "rules", "only root can compare them: run as root");
+		doctor_find(d, LOOK, "rules", "only root can compare them: run as root");
 	else if (!wiring_check(c, &errors))
-		find(d, BAD, "rules",
-		     "%s%s; `tiergatectl wiring check` says all, `tiergatectl wiring up` mends it",
-		     errors.count ? errors.lines[0] : "none are loaded",
-		     errors.count > 1 ? " and more" : "");
+		doctor_find(d, BAD, "rules",
+			    "%s%s; `tiergatectl wiring check` says all, `tiergatectl wiring up` "
+			    "mends it",
+			    errors.count ? errors.lines[0] : "none are loaded",
+			    errors.count > 1 ? " and more" : "");
 	else
-		find(d, GOOD, "rules", "in place, as the configuration wants them");
+		doctor_find(d, GOOD, "rules", "in place, as the configuration wants them");
 	wiring_warn(c, &warnings);
 	wiring_warn_of_ways(c, &warnings);
-	find_all(d, LOOK, "network", &warnings);
+	doctor_find_all(d, LOOK, "network", &warnings);
 	errors_deinit(&errors);
-}
-
-static void look_at_forwarding(struct doctor *d)
-{
-	static const struct {
-		const char *path, *name, *version;
-	} of[] = {
-		{"/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward", "IPv4"},
-		{"/proc/sys/net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding", "IPv6"}};
-	for (size_t i = 0; i < 2; i++) {
-		long on = number_in(of[i].path);
-		if (on > 0)
-			find(d, GOOD, "forwarding", "%s is on", of[i].version);
-		else if (on == 0)
-			find(d, i ? LOOK : BAD, "forwarding",
-			     "%s is off: this host is no gateway; sysctl -w %s=1, and in "
-			     "/etc/sysctl.d",
-			     of[i].version, of[i].name);
-	}
-}
-
-static void look_at_conntrack(struct doctor *d)
-{
-	long max = number_in("/proc/sys/net/netfilter/nf_conntrack_max");
-	long count = number_in("/proc/sys/net/netfilter/nf_conntrack_count");
-	if (max > 0 && count > max / 10 * 8)
-		find(d, BAD, "conntrack",
-		     "%ld of %ld entries: new flows are dropped when it is full; raise "
-		     "net.netfilter.nf_conntrack_max",
-		     count, max);
-	else if (max > 0)
-		find(d, GOOD, "conntrack", "%ld of %ld entries", count, max);
-	if (number_in("/proc/sys/net/netfilter/nf_conntrack_acct") == 0)
-		find(d, LOOK, "conntrack",
-		     "bytes are not counted (nf_conntrack_acct): sessions "
-		     "and ends of flows tell 0; tiergatectl wiring up sets "
-		     "it");
 }
 
 /* ---- the daemon ---- */
@@ -194,13 +135,14 @@ static void look_at_queues(struct doctor *d, const json_t *status)
 	{
 		json_int_t full = number(q, NULL, "full") + number(q, NULL, "overruns");
 		if (full)
-			find(d, LOOK, "queues",
-			     "queue %d was full %lld times since the start: raise queue_length, "
-			     "or the number of queues",
-			     (int)number(q, NULL, "queue"), (long long)full);
+			doctor_find(
+				d, LOOK, "queues",
+				"queue %d was full %lld times since the start: raise queue_length, "
+				"or the number of queues",
+				(int)number(q, NULL, "queue"), (long long)full);
 		else
-			find(d, GOOD, "queues", "queue %d took every packet",
-			     (int)number(q, NULL, "queue"));
+			doctor_find(d, GOOD, "queues", "queue %d took every packet",
+				    (int)number(q, NULL, "queue"));
 	}
 }
 
@@ -208,21 +150,62 @@ static void look_at_fill(struct doctor *d, const json_t *status, const char *tab
 {
 	json_int_t n = number(status, NULL, table), room = number(status, "bounds", table);
 	if (room && n > room / 10 * 9)
-		find(d, LOOK, "tables", "%s: %lld of %lld; raise its bound and restart", table,
-		     (long long)n, (long long)room);
+		doctor_find(d, LOOK, "tables", "%s: %lld of %lld; raise its bound and restart",
+			    table, (long long)n, (long long)room);
 	else if (room)
-		find(d, GOOD, "tables", "%s: %lld of %lld", table, (long long)n, (long long)room);
+		doctor_find(d, GOOD, "tables", "%s: %lld of %lld", table, (long long)n,
+			    (long long)room);
+}
+
+/* What the rules, and the copies of the resolvers' answers, tell of the network around. */
+static void look_at_traffic(struct doctor *d, const json_t *status)
+{
+	json_int_t lost = number(status, "rules", "lost"),
+		   back = number(status, "rules", "put_back"),
+		   way = number(status, "rules", "reverse_path"),
+		   unseen = number(status, "rules", "unseen"),
+		   copies = number(status, "dns", "copies");
+	size_t i;
+	json_t *q;
+	json_int_t packets = 0;
+	json_array_foreach(json_object_get(status, "queues"), i, q) packets +=
+		number(q, NULL, "packets");
+	if (lost)
+		doctor_find(d, LOOK, "rules",
+			    "another program took some away or put its own before them %lld times "
+			    "since the start, they were put back %lld times; tiergate(7), beside "
+			    "other firewalls",
+			    (long long)lost, (long long)back);
+	if (way)
+		doctor_find(d, LOOK, "reverse path",
+			    "%lld packets from inside were dropped, as no route leads back to "
+			    "their source by the interface that they came by: has this machine a "
+			    "route to each network behind it?",
+			    (long long)way);
+	if (unseen)
+		doctor_find(d, LOOK, "rules",
+			    "%lld packets from inside were dropped, as another program's rules "
+			    "kept them from ours: nft list ruleset, iptables-save",
+			    (long long)unseen);
+	if (copies)
+		doctor_find(d, GOOD, "resolvers", "%lld of their packets were read",
+			    (long long)copies);
+	else if (packets)
+		doctor_find(d, LOOK, "resolvers",
+			    "clients send, and no answer of a resolver was seen: do they ask "
+			    "others than `resolvers` names, or by a way round this gateway?");
 }
 
 static void look_at_sandbox(struct doctor *d, const json_t *status)
 {
 	const char *lacks = ctl_text(status, "sandbox_lacks");
 	if (*lacks)
-		find(d, LOOK, "sandbox", "of the daemon: %s; tiergated(8), SANDBOX", lacks);
+		doctor_find(d, LOOK, "sandbox", "of the daemon: %s; tiergated(8), SANDBOX", lacks);
 	else
-		find(d, GOOD, "sandbox",
-		     "the daemon opens only folders that it was told of, and makes only system "
-		     "calls that it needs");
+		doctor_find(
+			d, GOOD, "sandbox",
+			"the daemon opens only folders that it was told of, and makes only system "
+			"calls that it needs");
 }
 
 static void look_at_daemon(struct doctor *d, const char *digest)
@@ -230,77 +213,46 @@ static void look_at_daemon(struct doctor *d, const char *digest)
 	int asked;
 	json_t *status = ctl_ask("status", NULL, &asked);
 	if (!status) {
-		find(d, BAD, "daemon", "does not answer; systemctl status tiergated");
+		doctor_find(d, BAD, "daemon", "does not answer; systemctl status tiergated");
 		return;
 	}
 	const char *policy = ctl_text(status, "policy"),
 		   *refused = ctl_text(status, "reload_refused");
-	find(d, GOOD, "daemon", "%s answers, policy %s", ctl_text(status, "version"), policy);
+	doctor_find(d, GOOD, "daemon", "%s answers, policy %s", ctl_text(status, "version"),
+		    policy);
 	const char *last_good = ctl_text(status, "last_good");
 	if (*last_good)
-		find(d, BAD, "last good",
-		     "in force is %s; mend it, tiergated check, then systemctl reload tiergated",
-		     last_good);
+		doctor_find(
+			d, BAD, "last good",
+			"in force is %s; mend it, tiergated check, then systemctl reload tiergated",
+			last_good);
 	look_at_sandbox(d, status);
 	if (json_object_get(status, "lockdowns_lost"))
 		find(d, BAD, "lockdowns",
 		     "those that were kept can't be read, what was shut may be open; shut it anew: "
 		     "tiergatectl lockdown, block");
 	if (*refused)
-		find(d, BAD, "reload", "the last one was refused: %s", refused);
+		doctor_find(d, BAD, "reload", "the last one was refused: %s", refused);
 	else if (!*last_good && digest && strcmp(policy, digest) != 0)
-		find(d, LOOK, "reload",
-		     "the configuration on disk is another one than the "
-		     "policy in force; systemctl reload tiergated");
+		doctor_find(d, LOOK, "reload",
+			    "the configuration on disk is another one than the "
+			    "policy in force; systemctl reload tiergated");
 	if (number(status, NULL, "lists_with_faults"))
-		find(d, LOOK, "lists",
-		     "%d have faults, and their last good copies are in force; "
-		     "tiergated check names file and line",
-		     (int)number(status, NULL, "lists_with_faults"));
+		doctor_find(d, LOOK, "lists",
+			    "%d have faults, and their last good copies are in force; "
+			    "tiergated check names file and line",
+			    (int)number(status, NULL, "lists_with_faults"));
 	json_int_t lost = number(status, "log", "lost_ring") + number(status, "log", "lost_write");
 	if (lost)
-		find(d, LOOK, "log",
-		     "%lld records were lost since the start: is the disk full or "
-		     "slow?",
-		     (long long)lost);
+		doctor_find(d, LOOK, "log",
+			    "%lld records were lost since the start: is the disk full or "
+			    "slow?",
+			    (long long)lost);
+	look_at_traffic(d, status);
 	look_at_queues(d, status);
 	look_at_fill(d, status, "sessions");
 	look_at_fill(d, status, "names");
 	json_decref(status);
-}
-
-/* ---- the machine ---- */
-
-static void look_at_disk(struct doctor *d, const char *what, const char *path)
-{
-	struct statvfs v;
-	char folder[4096];
-	snprintf(folder, sizeof folder, "%s", path);
-	char *slash = strrchr(folder, '/');
-	if (statvfs(folder, &v) != 0 && slash && slash > folder) {
-		*slash = '\0'; /* a file that is not there yet */
-		if (statvfs(folder, &v) != 0) {
-			find(d, BAD, what, "%s: is not there", folder);
-			return;
-		}
-	}
-	double left = v.f_blocks ? (double)v.f_bavail / (double)v.f_blocks : 1;
-	if (v.f_flag & ST_RDONLY)
-		find(d, BAD, what, "%s can't be written to", folder);
-	else
-		find(d, left < 0.05 ? LOOK : GOOD, what, "%s: %.0f %% of its disk are free", folder,
-		     left * 100);
-}
-
-static void look_at_clock(struct doctor *d)
-{
-	struct timex t = {0};
-	if (adjtimex(&t) == TIME_ERROR)
-		find(d, LOOK, "clock",
-		     "it is not synchronised: schedules, expiries and records "
-		     "go by it; timedatectl set-ntp true");
-	else
-		find(d, GOOD, "clock", "synchronised");
 }
 
 /* ---- the verdict ---- */
@@ -330,20 +282,17 @@ int ctl_doctor(int argc, char **argv)
 	struct policy p = {0};
 	if (!ctl_options(argc, argv, none, NULL) || ctl.help)
 		return ctl_usage("doctor [--config FILE] [--json]", NULL);
-	bool good = look_at_policy(&d, ctl.config ? ctl.config : CTL_CONFIG, &p);
+	const char *config = ctl.config ? ctl.config : CTL_CONFIG;
+	bool good = look_at_policy(&d, config, &p);
 	if (good) {
+		doctor_lists(&d, p.config);
 		look_at_interfaces(&d, p.config);
 		look_at_versions(&d, p.config);
 		look_at_rules(&d, p.config);
 	}
-	look_at_forwarding(&d);
-	look_at_conntrack(&d);
 	look_at_daemon(&d, good ? snapshot_digest(p.snapshot) : NULL);
-	if (good && p.config->log == CONFIG_LOG_FILE)
-		look_at_disk(&d, "log", p.config->log_file);
-	if (good)
-		look_at_disk(&d, "state", p.config->state_dir);
-	look_at_clock(&d);
+	doctor_portal(&d, config);
+	doctor_machine(&d, good ? p.config : NULL);
 	if (ctl.json) {
 		json_t *all = json_pack("{s:b, s:O}", "ok", d.bad == 0, "findings", d.findings);
 		ctl_put_json(all);

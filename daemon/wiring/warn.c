@@ -1,5 +1,7 @@
 #include "wiring/wiring.h"
 
+#include "wiring/tool.h"
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -117,6 +119,86 @@ void wiring_warn_of_ways(const struct config *c, struct errors *warnings)
 {
 	warn_of_way(c, true, warnings);
 	warn_of_way(c, false, warnings);
+}
+
+/* RFC 1918, RFC 6598 */
+static bool is_private(const struct address *a)
+{
+	static const char *const text[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+					   "100.64.0.0/10"};
+	struct network n;
+	for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+		if (network_parse(text[i], &n) && network_has(&n, a))
+			return true;
+	return false;
+}
+
+static bool has_private_segment(const struct config *c)
+{
+	for (size_t i = 0; i < c->segment_count; i++)
+		if (is_private(&c->segments[i].network.base))
+			return true;
+	return false;
+}
+
+/* An address of an interface that the world can answer; "" where it has none. */
+static void public_address(const char *name, char out[static ADDRESS_TEXT])
+{
+	struct ifaddrs *list;
+	*out = '\0';
+	if (getifaddrs(&list) < 0)
+		return;
+	for (const struct ifaddrs *i = list; i && !*out; i = i->ifa_next) {
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		    strcmp(i->ifa_name, name) != 0)
+			continue;
+		struct address a = address_from_socket(i->ifa_addr);
+		if (!is_private(&a))
+			address_format(&a, out);
+	}
+	freeifaddrs(list);
+}
+
+static bool legacy_nat(void)
+{
+	char name[64] = "";
+	FILE *f = fopen("/proc/net/ip_tables_names", "re");
+	while (f && strcmp(name, "nat") != 0 && fscanf(f, "%63s", name) == 1)
+		;
+	if (f)
+		fclose(f);
+	return strcmp(name, "nat") == 0;
+}
+
+/* Of iptables' own rules nft tells the same words, but for legacy's. */
+static bool masquerades(void)
+{
+	struct tool t;
+	const char *const argv[] = {"nft", "-s", "-t", "list", "ruleset", NULL};
+	bool some = !tool_run(&t, argv, NULL, false) || t.status != 0 || legacy_nat() ||
+		    strcasestr(t.out, "masquerade") || strcasestr(t.out, "snat");
+	tool_deinit(&t);
+	return some;
+}
+
+void wiring_warn_of_nat(const struct config *c, struct errors *warnings)
+{
+	char line[256], name[IFNAMSIZ], address[ADDRESS_TEXT] = "";
+	FILE *f = has_private_segment(c) ? fopen("/proc/net/route", "re") : NULL;
+	while (f && !*address && fgets(line, sizeof line, f)) {
+		default_way(line, true, name);
+		if (*name)
+			public_address(name, address);
+	}
+	if (f)
+		fclose(f);
+	if (*address && geteuid() == 0 && !masquerades())
+		errors_add(warnings, NULL, 0,
+			   "segments have private addresses, the world is reached by %s from %s, "
+			   "and no rule masquerades: who answers them? nft add table ip nat; nft "
+			   "add chain ip nat out '{ type nat hook postrouting priority srcnat; }'; "
+			   "nft add rule ip nat out oifname %s masquerade",
+			   name, address, name);
 }
 
 /* With br_netfilter's settings on, what a bridge carries from port to port comes to our rules as if

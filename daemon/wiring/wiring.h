@@ -62,6 +62,11 @@ void wiring_warn_of_resolvers(const struct config *c, struct errors *warnings);
  * were taken for each other, and all that leaves passes. */
 void wiring_warn_of_ways(const struct config *c, struct errors *warnings);
 
+/* Where segments have private IPv4 addresses, the default route leaves by a public one of ours, and
+ * no rule masquerades: nobody can answer them. Asks nft, as root; says nothing where
+ * iptables-legacy is in use, whose rules nft does not see. */
+void wiring_warn_of_nat(const struct config *c, struct errors *warnings);
+
 /* Loads the rules as they were, under the name that they had: for who watches them. */
 bool wiring_restore(const struct config *c, enum wiring_backend b, const struct rules_name *name,
 		    struct errors *errors) __attribute__((warn_unused_result));

@@ -283,11 +283,35 @@ static void zero_byte(void **state)
 	free(errors);
 }
 
+static void old_lists(void **state)
+{
+	const int64_t hour = 3600 * INT64_C(1000000000);
+	struct errors old = {0};
+	files_write("l.sites", "example.org\n");
+	files_write("main.conf",
+		    "sites = ( { name = \"s\"; lists = [ \"l.sites\" ]; hosts = [ \"a.example\" ]; "
+		    "max_age = \"2h\"; },\n{ name = \"t\"; lists = [ \"l.sites\" ]; } );");
+	struct config *c = files_load("main.conf");
+	assert_non_null(c);
+	int64_t changed = c->sites[0].list[0].changed;
+	config_old_lists(c, changed + 2 * hour, &old);
+	config_old_lists(c, changed - hour, &old); /* a clock that was set back */
+	assert_int_equal(old.count, 0);
+	config_old_lists(c, changed + 2 * hour + 1, &old);
+	assert_int_equal(old.count, 1);
+	assert_string_equal(old.lines[0],
+			    "l.sites: was changed 2 hours ago, longer than max_age of site \"s\": "
+			    "does what fetches it still run?");
+	errors_deinit(&old);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_form),
 		cmocka_unit_test(empty),
+		cmocka_unit_test(old_lists),
 		cmocka_unit_test(hosts_file),
 		cmocka_unit_test(plain_domains),
 		cmocka_unit_test(wrong_lines),
