@@ -125,14 +125,28 @@ static void show_queues(const json_t *j)
 		line("", "and %zu more (--all)", more);
 }
 
+static void show_mode(const json_t *j)
+{
+	char text[256] = "", started[32];
+	struct buf b = {.data = text, .cap = sizeof text - 1};
+	size_t i;
+	json_t *tier;
+	json_array_foreach(json_object_get(j, "tiers_observed"), i, tier)
+		buf_printf(&b, "%s%s", i ? ", " : " (observe for ", json_string_value(tier));
+	if (i)
+		buf_char(&b, ')');
+	text[b.len < sizeof text - 1 ? b.len : sizeof text - 1] = '\0';
+	line("mode", "%s%s, since %s", ctl_text(j, "mode"), text,
+	     ctl_time(ctl_text(j, "started"), started));
+}
+
 /* before: the same, PAUSE earlier. */
 static void screen(const json_t *j, const json_t *before)
 {
-	char why[512], started[32], loaded[32];
+	char why[512], loaded[32];
 	ctl_trouble(j, why);
 	line("tiergate", "%s: %s%s", ctl_text(j, "version"), *why ? "NOT OK: " : "ok", why);
-	line("mode", "%s, since %s", ctl_text(j, "mode"),
-	     ctl_time(ctl_text(j, "started"), started));
+	show_mode(j);
 	line("policy", "%s, loaded %s%s", ctl_text(j, "policy"),
 	     ctl_time(ctl_text(j, "loaded"), loaded),
 	     json_object_get(j, "reloading") ? ", reloading now" : "");

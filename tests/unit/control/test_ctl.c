@@ -32,7 +32,7 @@ static void fake_screen(json_t *out)
 {
 	static unsigned looks;
 	looks++;
-	if (looks > 11)
+	if (looks > 13)
 		json_object_set_new(out, "last_good", json_string("the last good policy, 3"));
 	json_object_set_new(out, "version", json_string("9.9"));
 	json_object_set_new(out, "wiring", json_string("in place"));
@@ -54,6 +54,7 @@ static void fake_status(void *ctx, json_t *out)
 {
 	json_object_set_new(out, "mode", json_string("enforce"));
 	json_object_set_new(out, "workers", json_pack("[{si},{si}]", "queue", 0, "queue", 1));
+	json_object_set_new(out, "tiers_observed", json_pack("[ss]", "pupils", "guests"));
 	fake_screen(out);
 }
 
@@ -254,6 +255,7 @@ static void shows_a_screen(void **state)
 	     "takes "
 	     "no records: is the disk full?; 5 times a queue was full since the start; 11 records "
 	     "were lost\n");
+	want("status", 0, "mode      enforce (observe for pupils, guests), since ");
 	want("status", 0, "now       60 packets a second came up, 0 flows allowed, 0 denied\n");
 	want("status", 0,
 	     "queues    0: 1 of 512 waiting, 4 held, 5 found it full\n          1: 0 of 512 "
