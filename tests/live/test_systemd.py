@@ -350,6 +350,40 @@ def test_bad_boot(s):
     s.works()
 
 
+def test_other_firewalls(s):
+    "beside nftables.service and ufw.service the daemon, which is no root, puts back what they take, also at its start"
+    system = s.machine.root / "etc/systemd/system"
+    if (system / "ufw.service").is_symlink():
+        (system / "ufw.service").unlink()  # machine.py lets no service of this machine run
+        s.systemctl("daemon-reload")
+    (s.machine.root / "etc/nftables.conf").write_text(
+        "flush ruleset\ntable inet filter { chain forward { type filter hook forward priority filter; }; }\n")
+    s.run("ufw", "route", "allow", "in", "on", "lan0")
+    after = s.systemctl("show", "-P", "After", "tiergate-wiring").stdout.split()
+    equal({"nftables.service", "ufw.service", "firewalld.service"} - set(after), set(), after)
+
+    def well(what):
+        status = lambda: json.loads(s.run("tiergatectl", "status", "--json").stdout)["wiring"]  # noqa: E731
+        wait_for(lambda: status() == "in place", 20, f"rules in place after {what}: {status()} {s.machine.journal('tiergated')}")
+        s.works()
+
+    def do(*argv):
+        done = s.run(*argv)
+        equal(done.returncode, 0, f"{argv} {done.stdout} {done.stderr}")
+    for argv in ("systemctl start nftables", "ufw --force enable", "systemctl restart ufw", "systemctl reload nftables",
+                 "systemctl restart nftables", "systemctl restart ufw", "ufw reload"):
+        do(*argv.split())
+        well(argv)
+    s.systemctl("stop", "tiergated")
+    do("systemctl", "reload", "nftables")
+    check("TIERGATE" not in s.run("iptables-save").stdout, "nftables.service left our rules")
+    do("systemctl", "start", "tiergated")
+    well("a reload of nftables without the daemon")
+    do("ufw", "--force", "disable")
+    do("systemctl", "stop", "ufw", "nftables")
+    well("the stop of both")
+
+
 def test_wiring_stop(s):
     "without the wiring unit no rule is left"
     s.systemctl("stop", "tiergated")
