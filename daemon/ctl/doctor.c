@@ -228,9 +228,10 @@ static void look_at_daemon(struct doctor *d, const char *digest)
 			last_good);
 	look_at_sandbox(d, status);
 	if (json_object_get(status, "lockdowns_lost"))
-		find(d, BAD, "lockdowns",
-		     "those that were kept can't be read, what was shut may be open; shut it anew: "
-		     "tiergatectl lockdown, block");
+		doctor_find(d, BAD, "lockdowns",
+			    "those that were kept can't be read, what was shut may be open; shut "
+			    "it anew: "
+			    "tiergatectl lockdown, block");
 	if (*refused)
 		doctor_find(d, BAD, "reload", "the last one was refused: %s", refused);
 	else if (!*last_good && digest && strcmp(policy, digest) != 0)

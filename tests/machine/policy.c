@@ -64,7 +64,7 @@ static int64_t sunday(int64_t year, int month, int n)
 	return day;
 }
 
-int64_t school_zone_offset(enum zone z, int64_t second)
+int64_t school_zone_offset(enum school_zone z, int64_t second)
 {
 	int64_t year = year_of(second / 86400), from, to;
 	switch (z) {
@@ -112,7 +112,7 @@ static void make_schedule(struct school_schedule *s, struct dice *d, int64_t sin
 {
 	static const unsigned days[] = {0x1f, 0x7f, 0x60, 0x15};
 	*s = (struct school_schedule){.days = days[throw(d, 4)],
-				      .zone = (enum zone) throw(d, ZONES),
+				      .zone = (enum school_zone) throw(d, ZONES),
 				      .except = throw(d, 3) ? -1 : since + throw(d, 7)};
 	if (kind == 0) { /* lessons, with breaks */
 		int at = 420 + (int) throw(d, 24) * 5;

@@ -9,7 +9,7 @@ enum { TIERS = 4, SITES = 5, NAMES_EACH = 3, NAMES_ALL = SITES * NAMES_EACH, SCH
 enum { LINES = 12, RANGES = 3, LOCKS = 12 };
 #define LISTED_SITE 1 /* its names are in a file */
 
-enum zone { ZONE_UTC, ZONE_SOFIA, ZONE_NEW_YORK, ZONES };
+enum school_zone { ZONE_UTC, ZONE_SOFIA, ZONE_NEW_YORK, ZONES };
 
 struct school_schedule {
 	unsigned days; /* bit 0: Monday */
@@ -17,7 +17,7 @@ struct school_schedule {
 	struct {
 		int from, to; /* minutes; from > to: past midnight */
 	} range[RANGES];
-	enum zone zone;
+	enum school_zone zone;
 	int64_t except; /* a day since 1970, or -1 */
 };
 
@@ -48,7 +48,7 @@ const char *site_name(unsigned site);
 void host_name(unsigned name, char out[static 40]);
 
 bool schedule_holds(const struct school_schedule *s, int64_t wall);
-int64_t school_zone_offset(enum zone z, int64_t second); /* seconds east of UTC */
+int64_t school_zone_offset(enum school_zone z, int64_t second); /* seconds east of UTC */
 
 /* Who asks. tier -1: nobody. */
 struct asker {

@@ -25,6 +25,10 @@ static int set_up(void **state)
 	f.g.store = store_folder_new(f.folder);
 	f.g.sessions = sessions_new(16);
 	f.g.seen = seen_new(16, NS_PER_S, false);
+	f.g.usage = usage_new(16);
+	if (!f.g.usage)
+		return -1;
+	f.g.usage_saved = usage_generation(f.g.usage);
 	return f.g.store && f.g.sessions && f.g.seen ? 0 : -1;
 }
 
@@ -34,6 +38,7 @@ static int tear_down(void **state)
 	f.g.store->ops->free(f.g.store);
 	sessions_free(f.g.sessions);
 	seen_free(f.g.seen);
+	usage_free(f.g.usage);
 	snprintf(command, sizeof command, "rm -rf '%s'", f.folder);
 	return system(command);
 }

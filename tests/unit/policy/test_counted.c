@@ -13,7 +13,8 @@ static const struct address SERVER = {{[10] = 0xff, 0xff, 203, 0, 113, 9}};
 static void hit(struct counted *c, unsigned worker, uint32_t rule, uint32_t site, const char *host,
 		int64_t after)
 {
-	const struct outcome o = {ACTION_ALLOW, REASON_ALLOW_LINE, rule, site};
+	const struct outcome o = {
+		.action = ACTION_ALLOW, .reason = REASON_ALLOW_LINE, .rule = rule, .site = site};
 	const struct host h = build_host(host);
 	counted_hit(c, worker, &o, &h, &SERVER, T0 + after * NS_PER_S);
 }

@@ -115,7 +115,7 @@ static void what_was_over_already_is_no_denial(void **state)
 	f->unsaid = true;
 	f->was = REASON_ALLOW_LINE;
 	f->state = FLOW_DENIED;
-	f->outcome = (struct outcome){ACTION_DENY, REASON_NO_LINE, 0, 0};
+	f->outcome = (struct outcome){.action = ACTION_DENY, .reason = REASON_NO_LINE};
 	unsigned before = r->logged;
 	tell(r, &key, FLOW_CLOSED, 0);
 	assert_int_equal(r->logged, before);
@@ -126,7 +126,10 @@ static void what_was_over_already_is_no_denial(void **state)
 	tell(r, &key, FLOW_CLOSED, 0); /* and nothing more to say */
 	f->unsaid = true;
 	f->state = FLOW_DENIED;
-	f->outcome = (struct outcome){ACTION_DENY, REASON_NO_LINE, RULE_NONE, SITE_NONE};
+	f->outcome = (struct outcome){.action = ACTION_DENY,
+				      .reason = REASON_NO_LINE,
+				      .rule = RULE_NONE,
+				      .site = SITE_NONE};
 	tell(r, &key, FLOW_CUT, 0);
 	assert_int_equal(r->logged, before + 1);
 	assert_int_equal(r->log[before].reason, REASON_NO_LINE);
