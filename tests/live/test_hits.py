@@ -71,7 +71,7 @@ def test_killed(lab):
         restart(lab, signal.SIGKILL)
         lines, entries, last = unused(lab)
         equal((lines, entries), (["talk"], ["never.example", "social.example"]))
-        check(last["lost_from"] < last["lost_to"], last)
+        check(last["lost_from"] <= last["lost_to"], last)
         check("killed between" in lab.ctl("unused", "--config", lab.config_file).stdout)
         check("what lines of the policy were used after" in lab.log(), lab.log())
         restart(lab)
