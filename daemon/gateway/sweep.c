@@ -14,6 +14,7 @@ enum { ROUND = 1 << 20 /* flows of a round, at most */ };
 struct sweep {
 	uint64_t since;
 	char policy[32];
+	uint64_t lockdowns; /* their generation */
 	int64_t edge, left_at;
 	bool all;
 	struct network whom[SESSION_CHANGES];
@@ -63,9 +64,11 @@ static void look_for_reasons(struct gateway *g, struct sweep *s)
 	const char *digest = snapshot_digest(g->snapshot);
 	bool first = !*s->policy;
 	add_changes(s, g->sessions);
-	if (strcmp(s->policy, digest) != 0 || (s->edge && wall >= s->edge)) {
+	if (strcmp(s->policy, digest) != 0 || s->lockdowns != g->lockdowns.generation ||
+	    (s->edge && wall >= s->edge)) {
 		s->all |= !first;
 		snprintf(s->policy, sizeof s->policy, "%s", digest);
+		s->lockdowns = g->lockdowns.generation;
 		s->edge = snapshot_next_edge(g->snapshot, wall);
 	}
 }

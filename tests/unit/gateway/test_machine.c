@@ -43,11 +43,19 @@ static void the_same_seed_is_the_same_week(void **state)
 	days("--seed 1 --days 1 --twice --no-shrink");
 }
 
+/* A flood of flows, of which the workers' tables keep the last, and then a lockdown: it ends those
+ * that no worker remembers, too. */
+static void a_lockdown_ends_what_no_worker_remembers(void **state)
+{
+	days("--seed 48 --days 1 --only 1,2,4,35,36,52,83 --no-shrink");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_broken_in_some_days),
 		cmocka_unit_test(the_same_seed_is_the_same_week),
+		cmocka_unit_test(a_lockdown_ends_what_no_worker_remembers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
