@@ -72,10 +72,11 @@ int seat_tier(unsigned host, int *user)
 	return host % ROOMS < 2 ? (int)(host % ROOMS) : -1;
 }
 
+/* Traffic is taken down once a second: a session may idle so much earlier (session_touch). */
 bool seat_may_idle(unsigned host)
 {
 	const struct seat *s = &school.seat[host];
-	return s->live && s->idle && school.elapsed >= s->sure + s->idle;
+	return s->live && s->idle && school.elapsed + NS_PER_S >= s->sure + s->idle;
 }
 
 #define SAVED 61 /* ticks after which traffic is in the state file: it is saved every minute */
