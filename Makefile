@@ -195,12 +195,14 @@ $B/live/nfq_limit: tests/live/nfq_limit.c
 	$(CC) -O2 -g -Wall -Wextra -o $@ $< $(LIBS)
 
 bench: all $(BENCH) $B/live/hello_load $B/live/nfq_limit
-	@for b in $(BENCH); do echo "== $$b"; $$b || exit 1; done
+	@for b in $(filter-out %/bench_worker,$(BENCH)); do echo "== $$b"; $$b || exit 1; done
+	@echo "== tests/bench/offline"; TIERGATE_BUILD=$B tests/bench/offline
 	@echo "== tests/bench/try"; TIERGATE_BUILD=$B tests/bench/try
 	@scripts/bench-live
 # against the peers that scripts/install-deps bench brings; figures in $B/bench
-bench-full: all $B/live/hello_load $B/live/nfq_limit $B/live/bulk_load
+bench-full: all $B/bench/bench_worker $B/live/hello_load $B/live/nfq_limit $B/live/bulk_load
 	@scripts/install-deps bench
+	@TIERGATE_BUILD=$B tests/bench/offline --full
 	@scripts/bench-full
 
 format:
