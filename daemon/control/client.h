@@ -1,6 +1,7 @@
 /* client: the inside of control/: one connection, and what a command sees of it. */
 #pragma once
 #include "control/control.h"
+#include "control/tell.h"
 #include "control/watch.h"
 #include <stdatomic.h>
 
@@ -31,6 +32,7 @@ struct control {
 	struct client *clients[CONTROL_CLIENTS];
 	struct watching watching;
 	struct control_counters counters;
+	struct told told;
 };
 
 /* dispatch.c: answers one request line. What it has to say goes to the client's buffer. */

@@ -24,6 +24,7 @@ static const struct command {
 	{"watch", CONTROL_READ, command_watch},
 	{"reload", CONTROL_MANAGE, command_reload},
 	{"names", CONTROL_READ, command_names},
+	{"tell", CONTROL_MANAGE, command_tell},
 	{"hits", CONTROL_READ, command_hits},
 	{"lockdown", CONTROL_MANAGE, command_lockdown},
 	{"lockdowns", CONTROL_READ, command_lockdowns},

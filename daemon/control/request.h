@@ -70,6 +70,7 @@ enum done command_denials(struct request *r);
 enum done command_reach(struct request *r);
 enum done command_watch(struct request *r);
 enum done command_reload(struct request *r);
+enum done command_tell(struct request *r);
 enum done command_names(struct request *r);
 enum done command_hits(struct request *r);
 enum done command_lockdown(struct request *r);

@@ -261,6 +261,7 @@ void control_free(struct control *c)
 		unlink(c->o.socket);
 	}
 	watching_deinit(c);
+	told_deinit(&c->told);
 	free(c);
 }
 

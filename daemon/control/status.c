@@ -11,6 +11,7 @@ enum done command_metrics(struct request *r)
 	json_t *families = json_array();
 	if (o->ops->metrics)
 		o->ops->metrics(o->ctx, families);
+	told_metrics(&r->control->told, r->now, r->ahead, families);
 	json_object_set_new(r->result, "families", families);
 	return DONE;
 }
@@ -19,5 +20,6 @@ enum done command_status(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
 	o->ops->status(o->ctx, r->result);
+	told_status(&r->control->told, r->now, r->result);
 	return DONE;
 }

@@ -208,7 +208,8 @@ static void look_at_sandbox(struct doctor *d, const json_t *status)
 			"calls that it needs");
 }
 
-static void look_at_daemon(struct doctor *d, const char *digest)
+/* c: NULL where it is not good. */
+static void look_at_daemon(struct doctor *d, const struct config *c, const char *digest)
 {
 	int asked;
 	json_t *status = ctl_ask("status", NULL, &asked);
@@ -253,6 +254,7 @@ static void look_at_daemon(struct doctor *d, const char *digest)
 	look_at_queues(d, status);
 	look_at_fill(d, status, "sessions");
 	look_at_fill(d, status, "names");
+	doctor_told(d, status, c);
 	json_decref(status);
 }
 
@@ -291,7 +293,7 @@ int ctl_doctor(int argc, char **argv)
 		look_at_versions(&d, p.config);
 		look_at_rules(&d, p.config);
 	}
-	look_at_daemon(&d, good ? snapshot_digest(p.snapshot) : NULL);
+	look_at_daemon(&d, good ? p.config : NULL, good ? snapshot_digest(p.snapshot) : NULL);
 	doctor_portal(&d, config);
 	doctor_machine(&d, good ? p.config : NULL);
 	if (ctl.json) {

@@ -26,5 +26,8 @@ void doctor_machine(struct doctor *d, const struct config *c);
 /* Lists that are older than their site wants them. */
 void doctor_lists(struct doctor *d, const struct config *c);
 
+/* The portal and the probe, by what they have told the daemon; c: NULL, or the configuration. */
+void doctor_told(struct doctor *d, const json_t *status, const struct config *c);
+
 /* The portal's certificate, key and texts, where portal.conf stands beside the configuration. */
 void doctor_portal(struct doctor *d, const char *config);

@@ -1,4 +1,5 @@
 #include "ctl/ctl.h"
+#include "ctl/told.h"
 
 #include "base/buf.h"
 
@@ -79,6 +80,7 @@ void ctl_trouble(const json_t *j, char out[static 512])
 	json_int_t records = number(j, "log", "lost_ring") + number(j, "log", "lost_write");
 	struct buf b = {.data = out, .cap = 511};
 	out[0] = '\0';
+	told_trouble(j, &b);
 	if (strcmp(wiring, "in place") != 0)
 		buf_printf(&b, "rules: %s; ", wiring);
 	if (*ctl_text(j, "last_good"))
@@ -140,6 +142,23 @@ static void show_mode(const json_t *j)
 	     ctl_time(ctl_text(j, "started"), started));
 }
 
+static void show_told(const json_t *j)
+{
+	char text[512] = "";
+	struct buf b = BUF_OF(text);
+	told_portal_words(j, &b);
+	line("portal", "%s", text);
+	b.len = 0;
+	text[0] = '\0';
+	told_portal_error(j, &b);
+	if (text[0])
+		line("", "%s", text);
+	b.len = 0;
+	text[0] = '\0';
+	if (told_probe_words(j, &b))
+		line("probe", "%s", text);
+}
+
 /* before: the same, PAUSE earlier. */
 static void screen(const json_t *j, const json_t *before)
 {
@@ -173,6 +192,7 @@ static void screen(const json_t *j, const json_t *before)
 	line("log", "%" JSON_INTEGER_FORMAT " records written, %" JSON_INTEGER_FORMAT " lost",
 	     number(j, "log", "written"),
 	     number(j, "log", "lost_ring") + number(j, "log", "lost_write"));
+	show_told(j);
 }
 
 int ctl_status(int argc, char **argv)
@@ -197,8 +217,8 @@ int ctl_status(int argc, char **argv)
 		screen(result, before);
 	const char *wiring = json_string_value(json_object_get(result, "wiring"));
 	if ((wiring && strcmp(wiring, "in place") != 0) ||
-	    (result &&
-	     (*ctl_text(result, "last_good") || json_object_get(result, "lockdowns_lost"))))
+	    (result && (told_leak(result) || *ctl_text(result, "last_good") ||
+			json_object_get(result, "lockdowns_lost"))))
 		status = 1; /* the network is not governed as it should be */
 	json_decref(before);
 	json_decref(result);

@@ -80,6 +80,8 @@ static void check(struct request *r)
 					     .now = r->now};
 	s->result = credential_check(&request, &s->answer, &errors);
 	explicit_bzero(s->secret, sizeof s->secret);
+	if (errors.count)
+		tally_error(&p->tally, r->now + r->ahead, errors.lines[0]);
 	log_errors(&errors);
 	if (s->result == CREDENTIAL_OK)
 		limit_good(p->limit, &r->peer, s->user, r->now);

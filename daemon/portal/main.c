@@ -26,6 +26,7 @@
 
 #define CONFIG_DEFAULT "/etc/tiergate/portal.conf"
 #define SAVE_USEC      2000000
+#define TELL_USEC      5000000
 #define DAY_USEC       UINT64_C(86400000000)
 #define USER           "tiergate-portal"
 
@@ -73,12 +74,36 @@ static void look(struct portal *p)
 	errors_deinit(&warnings);
 }
 
+static void tell(struct portal *p, const char *stopped)
+{
+	const struct portal_config *c = p->config;
+	tally_tell(&p->tally, c->control_socket, c->url, stopped, clock_wall());
+}
+
+/* For status. */
+static void take_errors(struct portal *p, const char *what, const struct errors *errors)
+{
+	char text[512];
+	snprintf(text, sizeof text, "%s: %s", what, errors->count ? errors->lines[0] : "no memory");
+	tally_error(&p->tally, clock_wall(), text);
+	tell(p, NULL);
+}
+
+static int on_tell(sd_event_source *source, uint64_t now, void *ctx)
+{
+	tell(ctx, NULL);
+	sd_event_source_set_time(source, now + TELL_USEC);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *ctx)
 {
 	struct errors errors = {0};
 	sd_notify(0, "RELOADING=1");
 	bool done = portal_reload(ctx, &errors);
 	errors_print(&errors, stderr);
+	if (!done)
+		take_errors(ctx, "the last reload was refused", &errors);
 	errors_deinit(&errors);
 	if (done) {
 		log_info("configuration, certificate and texts are read again");
@@ -86,6 +111,8 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, vo
 	}
 	if (!done)
 		log_error("nothing is changed");
+	else
+		tell(ctx, NULL);
 	sd_notify(0, "READY=1");
 	return 0;
 }
@@ -186,6 +213,9 @@ static int run(struct portal *p, struct errors *errors)
 	if (e >= 0)
 		e = sd_event_add_time_relative(p->event, NULL, CLOCK_BOOTTIME, DAY_USEC, 60000000,
 					       on_day, p);
+	if (e >= 0)
+		e = sd_event_add_time_relative(p->event, NULL, CLOCK_MONOTONIC, TELL_USEC, 0,
+					       on_tell, p);
 	if (e < 0) {
 		errors_add(errors, NULL, 0, "the event loop cannot be made: %s", strerror(-e));
 		return EXIT_CANNOT;
@@ -196,8 +226,10 @@ static int run(struct portal *p, struct errors *errors)
 		sd_notify(0, "READY=1");
 		log_info("signing people in at %s", p->config->url);
 		look(p);
+		tell(p, NULL);
 		status = sd_event_loop(p->event) < 0 ? EXIT_CANNOT : EXIT_DONE;
 		sd_notify(0, "STOPPING=1");
+		tell(p, status == EXIT_DONE ? "it was stopped" : "its event loop failed");
 	}
 	stop(p);
 	return status;
@@ -224,7 +256,8 @@ int main(int argc, char **argv)
 {
 	struct arguments a = {.config = CONFIG_DEFAULT};
 	struct errors errors = {0};
-	struct portal p = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+	struct portal p = {.lock = PTHREAD_RWLOCK_INITIALIZER,
+			   .tally = {.lock = PTHREAD_MUTEX_INITIALIZER, .since = clock_wall()}};
 	if (!parse(argc, argv, &a) || a.help) {
 		fputs(usage_text, a.help ? stdout : stderr);
 		return a.help ? EXIT_DONE : EXIT_USAGE;

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "portal/portal_config.h"
+#include "portal/tally.h"
 #include <pthread.h>
 #include <systemd/sd-event.h>
 
@@ -16,6 +17,7 @@ struct portal {
 	struct cookies *cookies;
 	struct limit *limit;
 	struct store *store; /* or NULL: cookies end with the process */
+	struct tally tally;
 	bool began_with_pam; /* what its modules need was not given up */
 
 	/* What a reload replaces. A page is made under the read lock; a request holds the

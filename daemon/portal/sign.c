@@ -73,21 +73,35 @@ static void refuse(struct request *r, unsigned status, enum text t)
 	page_sign_in(r, status, say(r, t), r->sign_in->to);
 }
 
+/* What only an administrator can mend is shown by status. */
+static void trouble(struct request *r, const char *text)
+{
+	tally_error(&r->portal->tally, r->now + r->ahead, text);
+}
+
 static void cannot_open(struct request *r)
 {
-	if (r->gate.away)
+	if (r->gate.away) {
+		trouble(r, "tiergated does not answer: nobody can sign in");
 		page_away(r);
-	else if (strcmp(r->gate.code, "blocked") == 0)
+	} else if (strcmp(r->gate.code, "blocked") == 0) {
 		refuse(r, 403, TEXT_USER_BLOCKED);
-	else
-		refuse(r, 503, strcmp(r->gate.code, "full") == 0 ? TEXT_FULL : TEXT_NO_TIER);
+	} else if (strcmp(r->gate.code, "full") == 0) {
+		trouble(r, "the table of sessions is full: raise bounds.sessions");
+		refuse(r, 503, TEXT_FULL);
+	} else {
+		trouble(r, "somebody's tier is not in the policy: see the journal");
+		refuse(r, 503, TEXT_NO_TIER);
+	}
 }
 
 static void finish(struct request *r)
 {
 	const struct sign_in *s = r->sign_in;
 	char path[LOCATION_MAX];
+	tally_try(&r->portal->tally, !s->busy && s->opened, r->now + r->ahead);
 	if (s->busy) {
+		trouble(r, "more people sign in at once than are checked: raise `checkers`");
 		r->reply.retry_after = 2;
 		refuse(r, 503, TEXT_BUSY);
 	} else if (s->result == CREDENTIAL_WRONG) {
@@ -109,6 +123,7 @@ static void too_often(struct request *r, int64_t wait)
 {
 	char seconds[16], message[TEXT_MAX + sizeof seconds];
 	const char *text = say(r, TEXT_TOO_OFTEN), *hole = strstr(text, "{}");
+	tally_try(&r->portal->tally, false, r->now + r->ahead);
 	r->reply.retry_after = (unsigned)(wait / NS_PER_S + 1);
 	snprintf(seconds, sizeof seconds, "%u", r->reply.retry_after);
 	snprintf(message, sizeof message, "%.*s%s%s", (int)(hole - text), text, seconds, hole + 2);

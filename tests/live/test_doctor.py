@@ -121,6 +121,15 @@ def portal_files(lab, name="portal.example", begin=-1, end=300):
         "state_dir": str(lab.dir / "state"), "texts": str(ROOT / "conf/portal")}))
 
 
+def test_portal_that_does_not_run(lab):
+    "people are sent to a portal that does not run: that is wrong; where nobody is sent, nothing is said"
+    with lab.gateway():
+        check(not states(doctor(lab), "portal"), doctor(lab))
+    with lab.gateway(on_deny="redirect", portal=["10.77.1.1:80"]):
+        found = doctor(lab)
+        check("portal" in bad(found) and "not running, and on_deny sends people there" in found["portal"][0][1], found)
+
+
 def test_portal(lab):
     "the portal's certificate: its name, its dates, its key; as its user finds them"
     (lab.dir / "users").write_text("")

@@ -566,6 +566,37 @@ def test_daemon_away(lab):
     equal(b.sign_in().status, 303)
 
 
+def portal_line(lab):
+    """What status says of the portal, and of its last error (or "")."""
+    text = lab.ctl("status").stdout.partition("\nportal ")[2]
+    lines = [line.strip() for line in text.split("\n")]
+    return lines[0], lines[1] if text.split("\n")[1].startswith(" ") else ""
+
+
+@shared
+def test_told_to_the_daemon(lab):
+    "status says where the portal is, who signed in and who failed; its last error; that it was stopped, or killed"
+    before = lab.status()["portal"]
+    b = Browser(lab)
+    equal(b.sign_in(password="wrong").status, 403)
+    equal(b.sign_in().status, 303)
+    wait_for(lambda: lab.status()["portal"]["signed_in"] == before["signed_in"] + 1, 20, "its next word")
+    now = lab.status()["portal"]
+    equal(now["failed"], before["failed"] + 1)
+    equal(now["url"], GATE)
+    check(f"{GATE} since " in portal_line(lab)[0] and " failed" in portal_line(lab)[0], portal_line(lab))
+    lab.portal.reload(good=False, extra="modus = 7;\n")
+    wait_for(lambda: "the last reload was refused" in lab.status()["portal"].get("error", ""), 20, "its error")
+    check("modus" in portal_line(lab)[1], portal_line(lab))
+    lab.portal.reload()
+    lab.portal.stop()
+    equal(portal_line(lab)[0], "not running: it was stopped")
+    equal([s for s in lab.ctl("metrics").stdout.splitlines() if s.startswith("tiergate_portal_up")],
+          ["tiergate_portal_up 0"])
+    lab.portal.start()
+    check(portal_line(lab)[0].startswith(GATE), portal_line(lab))
+
+
 @shared
 def test_reload(lab):
     "SIGHUP takes a new certificate; one without its key changes nothing; TLS 1.2 with forward secrecy only"

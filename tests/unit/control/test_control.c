@@ -313,6 +313,112 @@ static void readers_only_read(void **state)
 	close(fd);
 }
 
+#define TELL ID "\"command\":\"tell\","
+
+/* A member of the only sample, or of that with the label; -1: there is none. */
+static double metric(const json_t *result, const char *name, const char *label)
+{
+	size_t i, n;
+	json_t *family, *s;
+	json_array_foreach(json_object_get(result, "families"), i, family)
+	{
+		if (strcmp(member(family, "name"), name) != 0)
+			continue;
+		json_array_foreach(json_object_get(family, "samples"), n, s)
+		{
+			const char *key;
+			json_t *value;
+			bool this = !label;
+			json_object_foreach(json_object_get(s, "labels"), key, value) this =
+				this || strcmp(json_string_value(value), label) == 0;
+			if (this)
+				return json_number_value(json_object_get(s, "value"));
+		}
+	}
+	return -1;
+}
+
+static void keeps_what_the_portal_tells(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE), reader = connect_as(CONTROL_READ);
+	refused(reader, TELL "\"portal\":{}}", "denied");
+	refused(fd, TELL "\"portal\":7}", "bad-request");
+	refused(fd, TELL "\"portal\":{\"signed_in\":\"7\"}}", "bad-request");
+	refused(fd, TELL "\"portal\":{\"signed_in\":-1}}", "bad-request");
+	refused(fd, TELL "\"portal\":{\"error\":7}}", "bad-request");
+	refused(fd, TELL "\"portal\":{},\"probe\":{}}", "bad-request");
+	refused(fd, TELL "\"else\":{}}", "bad-request");
+	json_t *s = granted(reader, ID "\"command\":\"status\"}");
+	assert_null(json_object_get(s, "portal"));
+	assert_null(json_object_get(s, "probe"));
+	json_decref(s);
+	json_t *m = granted(reader, ID "\"command\":\"metrics\"}");
+	assert_int_equal(json_array_size(json_object_get(m, "families")), 0);
+	json_decref(m);
+	done(fd,
+	     TELL "\"portal\":{\"url\":\"https://a\",\"signed_in\":7,\"failed\":2,\"odd\":[]}}");
+	s = granted(reader, ID "\"command\":\"status\"}");
+	json_t *p = json_object_get(s, "portal");
+	assert_string_equal(member(p, "url"), "https://a");
+	assert_true(json_integer_value(json_object_get(p, "age")) >= 0);
+	assert_null(json_object_get(p, "odd"));
+	json_decref(s);
+	m = granted(reader, ID "\"command\":\"metrics\"}");
+	assert_true(metric(m, "tiergate_portal_up", NULL) == 1);
+	assert_true(metric(m, "tiergate_portal_sign_ins_total", "ok") == 7);
+	assert_true(metric(m, "tiergate_portal_sign_ins_total", "failed") == 2);
+	json_decref(m);
+	f.control->told.portal.at -= TOLD_SILENCE + NS_PER_S;
+	m = granted(reader, ID "\"command\":\"metrics\"}");
+	assert_true(metric(m, "tiergate_portal_up", NULL) == 0);
+	json_decref(m);
+	done(fd, TELL "\"portal\":{\"url\":\"https://a\",\"stopped\":\"by hand\"}}");
+	m = granted(reader, ID "\"command\":\"metrics\"}");
+	assert_true(metric(m, "tiergate_portal_up", NULL) == 0);
+	json_decref(m);
+	close(fd);
+	close(reader);
+}
+
+#define PROBE TELL "\"probe\":{\"tier\":\"press\",\"allowed\":\"ok\",\"denied\":"
+
+static void keeps_what_a_probe_tells(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	char line[160];
+	refused(fd, PROBE "\"\"}}", "bad-request");
+	refused(fd, PROBE "\"fine\"}}", "bad-request");
+	refused(fd, TELL "\"probe\":{\"allowed\":\"ok\",\"denied\":\"ok\"}}", "bad-request");
+	done(fd, PROBE "\"wrong\",\"why\":\"its hello came out\"}}");
+	done(fd, PROBE "\"ok\"}}");
+	done(fd, TELL "\"probe\":{\"tier\":\"guest\",\"allowed\":\"none\",\"denied\":\"wrong\"}}");
+	json_t *s = granted(fd, ID "\"command\":\"status\"}");
+	assert_int_equal(json_array_size(json_object_get(s, "probe")), 2);
+	assert_string_equal(member(json_array_get(json_object_get(s, "probe"), 0), "why"), "");
+	json_decref(s);
+	json_t *m = granted(fd, ID "\"command\":\"metrics\"}");
+	assert_true(metric(m, "tiergate_probe_allowed", "press") == 1);
+	assert_true(metric(m, "tiergate_probe_denied", "press") == 1);
+	assert_true(metric(m, "tiergate_probe_allowed", "guest") == -1);
+	assert_true(metric(m, "tiergate_probe_denied", "guest") == 0);
+	assert_true(metric(m, "tiergate_probe_time_seconds", "guest") > 1.7e9);
+	json_decref(m);
+	f.control->told.tier[0].at -= TOLD_FORGET + NS_PER_S; /* the policy has it no more */
+	m = granted(fd, ID "\"command\":\"metrics\"}");
+	assert_true(metric(m, "tiergate_probe_denied", "press") == -1);
+	json_decref(m);
+	for (int i = 0; i < TOLD_TIERS; i++) {
+		snprintf(line, sizeof line,
+			 TELL "\"probe\":{\"tier\":\"t%d\",\"allowed\":\"ok\",\"denied\":\"ok\"}}",
+			 i);
+		if (i < TOLD_TIERS - 1)
+			done(fd, line);
+		else
+			refused(fd, line, "full");
+	}
+	close(fd);
+}
+
 #define LOCKDOWN ID "\"command\":\"lockdown\""
 
 static void shuts_for_a_while(void **state)
@@ -1373,6 +1479,8 @@ int main(void)
 		WITH(names_what_begins_so),
 		WITH(hits_come_in_portions),
 		WITH(an_answer_that_is_too_long_is_said),
+		WITH(keeps_what_the_portal_tells),
+		WITH(keeps_what_a_probe_tells),
 		WITH(shuts_for_a_while),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),

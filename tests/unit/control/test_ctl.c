@@ -34,6 +34,20 @@ static void fake_screen(json_t *out)
 	looks++;
 	if (looks > 13)
 		json_object_set_new(out, "last_good", json_string("the last good policy, 3"));
+	if (looks > 1)
+		json_object_set_new(out, "portal",
+				    json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:i}", "url",
+					      "https://gate", "since", "2026-11-24T10:00:00Z",
+					      "signed_in_today", 12, "failed_today", 3, "error",
+					      "no\033 disk", "error_at", "2026-11-24T11:00:00Z",
+					      "age", looks > 15 ? 31 : 30));
+	if (looks > 13)
+		json_object_set_new(
+			out, "probe",
+			json_pack("[{s:s, s:s, s:s, s:i}, {s:s, s:s, s:s, s:s, s:s, s:i}]", "tier",
+				  "guest", "allowed", "ok", "denied", "none", "age", 9, "tier",
+				  "press", "allowed", "ok", "denied", "wrong", "denied_name",
+				  "bad.example", "why", "its hello came out", "age", 7));
 	json_object_set_new(out, "version", json_string("9.9"));
 	json_object_set_new(out, "wiring", json_string("in place"));
 	json_object_set_new(out, "bounds", json_pack("{s:i}", "queue_length", 512));
@@ -250,6 +264,7 @@ static void shows_the_status(void **state)
 static void shows_a_screen(void **state)
 {
 	want("status", 0, "tiergate  9.9: ok\n");
+	assert_non_null(strstr(output, "portal    https://gate since"));
 	want("status", 0,
 	     "NOT OK: the last reload was refused: a.conf:3: ?[31m; 7 lists have faults; the log "
 	     "takes "
@@ -262,7 +277,19 @@ static void shows_a_screen(void **state)
 	     "waiting, "
 	     "0 held, 0 found it full\nlog       0 records written, 11 lost\n");
 	assert_true(strlen(output) < 24 * 80);
-	want("status", 1, "NOT OK: in force is the last good policy, 3; the last reload");
+	want("status", 1,
+	     "NOT OK: probe: tier press reaches bad.example, which it is denied: its hello came "
+	     "out; "
+	     "in force is the last good policy, 3; the last reload");
+	assert_non_null(strstr(output, "portal    https://gate since 2026-11-24 "));
+	assert_non_null(strstr(output, "; today 12 signed in, 3 failed\n"));
+	assert_non_null(strstr(output, "          last error, 2026-11-24 "));
+	assert_non_null(strstr(output,
+			       ": no? disk\nprobe     2 tiers tried, 1 wrong, the oldest 9 s "
+			       "ago\n"));
+	want("status", 1,
+	     "; the portal has said nothing for 31 s: systemctl status tiergate-portal; ");
+	assert_non_null(strstr(output, "portal    NOT RUNNING: it has said nothing for 31 s\n"));
 }
 
 static void shows_metrics_as_prometheus_reads_them(void **state)
@@ -537,7 +564,7 @@ static void tops(void **state)
 		if (strstr(output, "youtube.com  no-line"))
 			break;
 	}
-	want("top", 0, "tiergate  9.9: NOT OK: in force is the last good policy, 3; the last");
+	want("top", 0, "tiergate  9.9: NOT OK: probe: tier press reaches bad.example, which it is");
 	assert_non_null(strstr(output, "\nmode      enforce, policy"));
 	assert_non_null(strstr(output, "\nbob  guest "));
 	assert_non_null(strstr(output, "\nyoutube.com  no-line "));
