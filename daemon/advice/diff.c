@@ -1,5 +1,6 @@
 #include "advice/diff.h"
 
+#include "advice/limits.h"
 #include "base/array.h"
 #include "policy/siteset.h"
 
@@ -18,8 +19,20 @@ struct group {
 	size_t count;
 };
 
+/* What becomes of a flow: not allowed any more, allowed now, or of the pairs of limits before and
+ * after the one at change - LIMITS. */
+enum { LOSES, GAINS, LIMITS };
+#define SAME UINT32_MAX
+
+struct limit_pair {
+	const char *words[2];
+};
+
 struct diff {
 	struct atoms *atoms;
+	struct limits *limits;
+	struct limit_pair *pairs;
+	size_t pair_count;
 	struct siteset *sets;        /* of classes: equal sets are one number */
 	uint16_t *alike[DIMENSIONS]; /* for the tier at hand (atoms_alike); NULL: none are */
 	struct rows rows;
@@ -39,30 +52,59 @@ static uint32_t set_of(struct diff *d, const uint16_t *classes, size_t count)
 	return set;
 }
 
-/* The evidence for which a flow is decided otherwise: a row for what is gained, one for what is
- * lost. */
-static void cover_evidence(struct diff *d, uint16_t at[DIMENSIONS], struct rows *out)
+static uint32_t pair_of(struct diff *d, const char *was, const char *is)
 {
-	uint16_t classes[2][KNOWN_COUNT];
-	size_t count[2] = {0};
-	bool named = at[BY_NAME] != NAMELESS;
+	size_t i = 0;
+	while (i < d->pair_count && (d->pairs[i].words[0] != was || d->pairs[i].words[1] != is))
+		i++;
+	if (i == d->pair_count) {
+		d->pairs = array_grow(d->pairs, &d->pair_count, sizeof *d->pairs);
+		d->pairs[i] = (struct limit_pair){{was, is}};
+	}
+	return LIMITS + (uint32_t)i;
+}
+
+const char *diff_limits(const struct diff *d, int policy, const uint16_t at[DIMENSIONS])
+{
 	struct facts f;
 	struct host host;
 	int64_t now;
-	for (uint16_t e = named ? KNOWN_OUTER : KNOWN_ADDRESS; e < (named ? KNOWN_COUNT : 1); e++) {
+	atoms_flow(d->atoms, at, &f, &host, &now);
+	return limits_of(d->limits, d->atoms->policy[policy]->snapshot, &f, now);
+}
+
+static uint32_t change_of(struct diff *d, const uint16_t at[DIMENSIONS])
+{
+	const char *was = diff_limits(d, 0, at), *is = diff_limits(d, 1, at);
+	if (!was || !is)
+		return was ? LOSES : is ? GAINS : SAME;
+	return strcmp(was, is) == 0 ? SAME : pair_of(d, was, is);
+}
+
+/* The evidence for which a flow is decided otherwise: a row for each change. */
+static void cover_evidence(struct diff *d, uint16_t at[DIMENSIONS], struct rows *out)
+{
+	bool named = at[BY_NAME] != NAMELESS;
+	uint16_t first = named ? KNOWN_OUTER : KNOWN_ADDRESS, end = named ? KNOWN_COUNT : 1;
+	uint32_t change[KNOWN_COUNT];
+	for (uint16_t e = first; e < end; e++) {
 		at[BY_EVIDENCE] = e;
-		atoms_flow(d->atoms, at, &f, &host, &now);
-		bool was = decide(d->atoms->policy[0]->snapshot, &f, now).action == ACTION_ALLOW;
-		bool is = decide(d->atoms->policy[1]->snapshot, &f, now).action == ACTION_ALLOW;
-		if (was != is)
-			classes[is][count[is]++] = e;
+		change[e] = change_of(d, at);
 	}
-	for (unsigned gains = 0; gains < 2; gains++)
-		if (count[gains]) {
-			struct diff_row row = {.gains = gains};
-			row.set[BY_EVIDENCE] = set_of(d, classes[gains], count[gains]);
-			add_row(out, &row);
-		}
+	for (uint16_t e = first; e < end; e++) {
+		uint16_t classes[KNOWN_COUNT];
+		size_t count = 0;
+		struct diff_row row = {.change = change[e]};
+		for (uint16_t k = e; k < end && row.change != SAME; k++)
+			if (change[k] == row.change) {
+				classes[count++] = k;
+				change[k] = SAME;
+			}
+		if (!count)
+			continue;
+		row.set[BY_EVIDENCE] = set_of(d, classes, count);
+		add_row(out, &row);
+	}
 }
 
 /* The number of the group of these rows. */
@@ -165,6 +207,7 @@ struct diff *diff_new(const struct policy *old, const struct policy *new, int64_
 	struct diff *d = must(calloc(1, sizeof *d));
 	d->atoms = atoms_new(old, new, now);
 	d->sets = must(siteset_new());
+	d->limits = limits_new();
 	if (!d->atoms) {
 		diff_free(d);
 		return NULL;
@@ -183,6 +226,8 @@ void diff_free(struct diff *d)
 		free(d->alike[dim]);
 	atoms_free(d->atoms);
 	siteset_free(d->sets);
+	limits_free(d->limits);
+	free(d->pairs);
 	free(d->rows.item);
 	free(d);
 }
@@ -199,7 +244,12 @@ const struct atoms *diff_atoms(const struct diff *d)
 
 bool diff_row_gains(const struct diff *d, size_t row)
 {
-	return d->rows.item[row].gains;
+	return d->rows.item[row].change == GAINS;
+}
+
+bool diff_row_limits(const struct diff *d, size_t row)
+{
+	return d->rows.item[row].change >= LIMITS;
 }
 
 bool diff_row_has(const struct diff *d, size_t row, enum dimension dimension, uint16_t class)

@@ -172,7 +172,7 @@ static void set_evidence(const struct diff *d, size_t row, json_t *to)
 /* ---- what decides ---- */
 
 struct decided {
-	json_t *rules, *reasons;
+	json_t *rules, *reasons, *quotas;
 };
 
 static void add_once(json_t *list, const char *text)
@@ -205,6 +205,8 @@ static void ask(const struct diff *d, size_t row, int dim, uint16_t at[DIMENSION
 		struct outcome o = decide(s, &f, now);
 		add_once(by[p].rules, snapshot_rule_name(s, o.rule));
 		add_once(by[p].reasons, reason_text(o.reason));
+		const char *quota = diff_limits(d, p, at);
+		add_once(by[p].quotas, quota ? quota : "");
 		add_once(sites, snapshot_site_name(s, o.site));
 	}
 }
@@ -213,14 +215,17 @@ static void set_decided(const struct diff *d, size_t row, json_t *to)
 {
 	static const char *const key[2] = {"was", "is"};
 	uint16_t at[DIMENSIONS] = {0};
-	struct decided by[2] = {{json_array(), json_array()}, {json_array(), json_array()}};
+	struct decided by[2];
 	json_t *sites = json_array();
+	for (int p = 0; p < 2; p++)
+		by[p] = (struct decided){json_array(), json_array(), json_array()};
 	ask(d, row, 0, at, by, sites);
 	set_list(to, "sites", sites);
 	for (int p = 0; p < 2; p++) {
 		json_t *j = json_object();
 		set_list(j, "reasons", by[p].reasons);
 		set_list(j, "rules", by[p].rules);
+		set_list(j, "quotas", by[p].quotas);
 		json_object_set_new(to, key[p], j);
 	}
 }
@@ -230,7 +235,10 @@ json_t *diff_row_words(const struct diff *d, size_t row)
 	char text[1000] = "";
 	struct buf when = BUF_OF(text);
 	json_t *to = json_object();
-	json_object_set_new(to, "change", json_string(diff_row_gains(d, row) ? "gains" : "loses"));
+	const char *change = diff_row_limits(d, row)  ? "quota"
+			     : diff_row_gains(d, row) ? "gains"
+						      : "loses";
+	json_object_set_new(to, "change", json_string(change));
 	set_tiers(d, row, to);
 	set_names(d, row, to);
 	set_addresses(d, row, to);

@@ -1,5 +1,6 @@
 #include "advice/try.h"
 
+#include "advice/limits.h"
 #include "base/array.h"
 #include "policy/decide.h"
 
@@ -15,6 +16,7 @@ struct user {
 
 struct trial {
 	const struct snapshot *policy[2]; /* old, new */
+	struct limits *limits;
 	struct try_group *groups;
 	size_t group_count;
 	uint32_t *group_slots, *user_slots; /* number + 1; 0: free */
@@ -34,6 +36,7 @@ struct asked {
 	const char *tier[2];
 	struct outcome outcome[2];
 	enum answer answer[2];
+	const char *quota[2]; /* as limits_of */
 };
 
 static enum reason reason_of(const struct decision *d)
@@ -142,6 +145,21 @@ static enum try_change change_of(const struct asked *a, bool was_allowed)
 	return is == YES ? TRY_GAINS : TRY_LOSES;
 }
 
+/* Under which quotas each of the policies allows it, as it was known. */
+static void set_quotas(const struct trial *t, struct asked *a, int64_t now)
+{
+	struct facts f = a->facts;
+	for (int p = 0; p < 2; p++) {
+		f.tier = a->tier[p];
+		a->quota[p] = limits_of(t->limits, t->policy[p], &f, now);
+	}
+}
+
+static bool quotas_differ(const struct asked *a)
+{
+	return a->quota[0] && a->quota[1] && strcmp(a->quota[0], a->quota[1]) != 0;
+}
+
 /* ---- groups ---- */
 
 static uint32_t hash_text(uint32_t h, const char *text)
@@ -153,8 +171,10 @@ static uint32_t hash_text(uint32_t h, const char *text)
 
 static bool same_group(const struct try_group *a, const struct try_group *b)
 {
+	bool quotas = a->was_quota == b->was_quota && a->is_quota == b->is_quota;
 	return a->change == b->change && a->is_site == b->is_site && strcmp(a->to, b->to) == 0 &&
-	       strcmp(a->tier, b->tier) == 0 && strcmp(a->user, b->user) == 0;
+	       strcmp(a->tier, b->tier) == 0 && strcmp(a->user, b->user) == 0 &&
+	       (quotas || a->change != TRY_QUOTA);
 }
 
 static void count_group(struct trial *t, const struct try_group *g, uint64_t flows)
@@ -213,13 +233,16 @@ static void count_change(struct trial *t, const struct decision *d, const struct
 			 enum try_change change, uint64_t flows)
 {
 	struct try_group g;
-	int gives = change == TRY_GAINS || change == TRY_MAY_GAIN; /* the policy that allows */
+	/* the policy that allows */
+	int gives = change == TRY_GAINS || change == TRY_MAY_GAIN || change == TRY_QUOTA;
 	const char *site = snapshot_site_name(t->policy[gives], a->outcome[gives].site);
 	group_of(d, change, a->tier[gives], site, &g);
 	g.was = a->outcome[0].reason;
 	g.is = a->outcome[1].reason;
 	SET(g.was_rule, snapshot_rule_name(t->policy[0], a->outcome[0].rule));
 	SET(g.is_rule, snapshot_rule_name(t->policy[1], a->outcome[1].rule));
+	g.was_quota = a->quota[0];
+	g.is_quota = a->quota[1];
 	count_group(t, &g, flows);
 }
 
@@ -274,6 +297,9 @@ void try_record(struct trial *t, const struct decision *d)
 	if (a.answer[0] != MAYBE && (a.answer[0] == YES) != was)
 		t->counts.otherwise += flows;
 	enum try_change change = change_of(&a, was);
+	set_quotas(t, &a, d->time);
+	if (change == TRY_SAME && a.answer[0] == YES && a.answer[1] == YES && quotas_differ(&a))
+		change = TRY_QUOTA;
 	if (change != TRY_SAME)
 		count_change(t, d, &a, change, flows);
 }
@@ -281,12 +307,23 @@ void try_record(struct trial *t, const struct decision *d)
 void try_pair(struct trial *t, const struct decision *was, const struct decision *is)
 {
 	struct try_group g;
-	bool gains = was_allowed(is);
+	struct asked a;
+	bool gains = was_allowed(is), same = was_allowed(was) == gains;
 	count_record(t, was, 1);
-	if (was_allowed(was) == gains)
+	ask(t, is, &a);
+	a.tier[0] = was->tier;
+	a.tier[1] = is->tier;
+	set_quotas(t, &a, is->time);
+	if (same && !(gains && quotas_differ(&a)))
 		return;
 	const struct decision *gives = gains ? is : was;
-	group_of(is, gains ? TRY_GAINS : TRY_LOSES, gives->tier, gives->site, &g);
+	group_of(is,
+		 same    ? TRY_QUOTA
+		 : gains ? TRY_GAINS
+			 : TRY_LOSES,
+		 gives->tier, gives->site, &g);
+	g.was_quota = a.quota[0];
+	g.is_quota = a.quota[1];
 	g.was = reason_of(was);
 	g.is = reason_of(is);
 	SET(g.was_rule, was->rule);
@@ -301,6 +338,7 @@ struct trial *try_new(const struct snapshot *old, const struct snapshot *new)
 	struct trial *t = must(calloc(1, sizeof *t));
 	t->policy[0] = old;
 	t->policy[1] = new;
+	t->limits = limits_new();
 	t->groups = must(calloc(TRY_GROUPS, sizeof *t->groups));
 	t->users = must(calloc(TRY_USERS, sizeof *t->users));
 	t->group_slots = must(calloc(SLOTS, sizeof *t->group_slots));
@@ -312,6 +350,7 @@ void try_free(struct trial *t)
 {
 	if (!t)
 		return;
+	limits_free(t->limits);
 	free(t->groups);
 	free(t->users);
 	free(t->group_slots);
@@ -328,7 +367,11 @@ static int by_weight(const void *a, const void *b)
 		return x->flows > y->flows ? -1 : 1;
 	int order = strcmp(x->tier, y->tier);
 	order = order ? order : strcmp(x->user, y->user);
-	return order ? order : strcmp(x->to, y->to);
+	order = order ? order : strcmp(x->to, y->to);
+	if (order || x->change != TRY_QUOTA)
+		return order;
+	order = strcmp(x->was_quota, y->was_quota);
+	return order ? order : strcmp(x->is_quota, y->is_quota);
 }
 
 const struct try_group *try_groups(struct trial *t, size_t *count)

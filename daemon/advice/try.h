@@ -4,13 +4,14 @@
 #include "policy/snapshot.h"
 
 /* "May": the flow was decided before it could name a host, and its name is what the answer hangs
- * on. */
+ * on. "Quota": it is allowed as it was, but under other quotas. */
 #define TRY_LIST(X)                                                                                \
 	X(SAME, "same")                                                                            \
 	X(GAINS, "gains")                                                                          \
 	X(MAY_GAIN, "may-gain")                                                                    \
 	X(LOSES, "loses")                                                                          \
-	X(MAY_LOSE, "may-lose")
+	X(MAY_LOSE, "may-lose")                                                                    \
+	X(QUOTA, "quota")
 
 enum try_change {
 #define X(id, text) TRY_##id,
@@ -19,7 +20,7 @@ enum try_change {
 		TRY_CHANGES
 };
 
-/* Changes of one kind, tier, user and site. */
+/* Changes of one kind, tier, user and site, and of quotas from one to the same other. */
 struct try_group {
 	enum try_change change;
 	char tier[TIER_MAX], user[USER_MAX]; /* "": none */
@@ -34,6 +35,7 @@ struct try_group {
 	uint8_t transport;
 	enum reason was, is;
 	char was_rule[RULE_MAX], is_rule[RULE_MAX]; /* "": none */
+	const char *was_quota, *is_quota;           /* as limits_of, the trial's; of any change */
 };
 
 #define TRY_GROUPS 16384

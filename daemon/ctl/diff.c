@@ -45,14 +45,24 @@ static bool has(const json_t *row, const char *key)
 	return json_object_get(row, key);
 }
 
+/* Of who may reach something. */
+static void put_quotas(const char *before, const json_t *side)
+{
+	if (has(side, "quotas"))
+		put_member(before, side, "quotas");
+	else if (has(side, "rules"))
+		printf("%snone", before);
+}
+
 static void show_row(const json_t *row)
 {
 	bool gains = strcmp(ctl_text(row, "change"), "gains") == 0;
-	fputs(gains ? "+ " : "- ", stdout);
+	bool quota = strcmp(ctl_text(row, "change"), "quota") == 0;
+	fputs(quota ? "~ " : gains ? "+ " : "- ", stdout);
 	put_member("", row, "tiers");
 	fputs(has(row, "tiers") && has(row, "nobody") ? ", " : "", stdout);
 	fputs(has(row, "nobody") ? "who is nobody" : "", stdout);
-	printf(" may %s reach", gains ? "now" : "no longer");
+	printf(" may %s reach", quota ? "under another quota" : gains ? "now" : "no longer");
 	put_member(" ", row, "names");
 	if (has(row, "unnamed"))
 		fputs(" what is not named", stdout);
@@ -64,6 +74,10 @@ static void show_row(const json_t *row)
 	put_member("; known by ", row, "evidence");
 	put_member("\n    ", row, "when");
 	const json_t *was = json_object_get(row, "was"), *is = json_object_get(row, "is");
+	if (quota || has(was, "quotas") || has(is, "quotas")) {
+		put_quotas("\n    the quota was ", was);
+		put_quotas("\n    the quota is ", is);
+	}
 	put_member("\n    it was ", was, "reasons");
 	put_member(", ", was, "rules");
 	put_member("; it is ", is, "reasons");

@@ -35,10 +35,12 @@ static void port_text(const struct try_group *g, struct buf *b)
 		buf_printf(b, "protocol %u", g->transport);
 }
 
-static void set_side(json_t *to, const char *key, enum reason reason, const char *rule)
+static void set_side(json_t *to, const char *key, enum reason reason, const char *rule,
+		     const char *quota)
 {
 	json_t *j = json_pack("{ss}", "reason", reason_text(reason));
 	ctl_set(j, "rule", rule[0] ? rule : NULL);
+	ctl_set(j, "quota", quota && quota[0] ? quota : NULL);
 	json_object_set_new(to, key, j);
 }
 
@@ -57,8 +59,9 @@ static json_t *group_words(const struct try_group *g, bool named)
 	ctl_set(e, "domain", g->host.len ? g->host.text : NULL);
 	ctl_set(e, "port", port);
 	json_object_set_new(j, "example", e);
-	set_side(j, "was", g->was, g->was_rule);
-	set_side(j, "is", g->is, g->is_rule);
+	bool changes = g->change == TRY_QUOTA; /* they are in the key */
+	set_side(j, "was", g->was, g->was_rule, changes ? NULL : g->was_quota);
+	set_side(j, "is", g->is, g->is_rule, changes ? NULL : g->is_quota);
 	return j;
 }
 
@@ -68,14 +71,22 @@ static void put(const char *before, const char *text)
 	ctl_put(stdout, text);
 }
 
+static void put_quota(const char *before, const char *quota)
+{
+	put(before, quota[0] ? quota : "none");
+}
+
 static void show(const json_t *j)
 {
 	char time[32];
 	const json_t *e = json_object_get(j, "example");
 	const json_t *was = json_object_get(j, "was"), *is = json_object_get(j, "is");
-	const char *change = ctl_text(j, "change"), *site = ctl_text(j, "site");
+	const char *change = ctl_text(j, "change");
+	const char *site = ctl_text(j, "site");
 	const char *tier = ctl_text(j, "tier"), *user = ctl_text(j, "user");
-	printf("%c%s ", strstr(change, "gain") ? '+' : '-', change[0] == 'm' ? "?" : "");
+	bool quota = strcmp(change, try_change_text(TRY_QUOTA)) == 0;
+	const char *sign = quota ? "~" : strstr(change, "gain") ? "+" : "-";
+	printf("%s%s ", sign, change[0] == 'm' ? "?" : "");
 	put("", tier[0] ? tier : "who is nobody");
 	put(", ", user);
 	put(": ", site[0] ? site : ctl_text(j, "host"));
@@ -91,6 +102,13 @@ static void show(const json_t *j)
 	put(", ", ctl_text(was, "rule"));
 	put("; it is ", ctl_text(is, "reason"));
 	put(", ", ctl_text(is, "rule"));
+	if (quota) {
+		put_quota("\n    the quota was ", ctl_text(j, "quota_was"));
+		put_quota("\n    the quota is ", ctl_text(j, "quota_is"));
+	} else {
+		put("\n    the quota was ", ctl_text(was, "quota"));
+		put("\n    the quota is ", ctl_text(is, "quota"));
+	}
 	putchar('\n');
 }
 

@@ -6,13 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const members[] = {"change", "tier", "user", "site", "host"};
+static const char *const members[] = {"change", "tier",      "user",    "site",
+				      "host",   "quota_was", "quota_is"};
 #define MEMBERS (sizeof members / sizeof *members)
 
 json_t *try_group_key(const struct try_group *g)
 {
-	return json_pack("{ssssssss}", "change", try_change_text(g->change), "tier", g->tier,
-			 "user", g->user, g->is_site ? "site" : "host", g->to);
+	json_t *j = json_pack("{ssssssss}", "change", try_change_text(g->change), "tier", g->tier,
+			      "user", g->user, g->is_site ? "site" : "host", g->to);
+	if (g->change == TRY_QUOTA) {
+		json_object_set_new(j, "quota_was", json_string(g->was_quota));
+		json_object_set_new(j, "quota_is", json_string(g->is_quota));
+	}
+	return j;
 }
 
 /* The members of a line that count; NULL where it names no change. */

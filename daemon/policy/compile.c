@@ -463,7 +463,10 @@ static bool line_quota(struct compile *c, struct line *l, const struct config_li
 			     .line = (uint32_t)(l - s->lines)};
 	s->quotas[s->quota_count++] = l->quota = to;
 	to->zone_name = snapshot_text(s, q->zone[0] ? q->zone : "UTC");
-	return to->zone_name && zone_named(c, &from->place, to->zone_name, &to->zone);
+	char *words = quota_words(from);
+	to->words = snapshot_text(s, words);
+	free(words);
+	return to->zone_name && to->words && zone_named(c, &from->place, to->zone_name, &to->zone);
 }
 
 static bool compile_line(struct compile *c, struct line *l, const struct config_line *from)

@@ -161,6 +161,13 @@ void digest_make(const struct config *c, char out[static 17]);
 /* What a line's quota is told by: the line's content, without the amount and the place. */
 uint64_t digest_quota(const struct config_line *l);
 
+/* "90 min/day, pupils at video but not learning, tcp/443, when evenings"; the caller's, NULL where
+ * memory ran out. */
+char *quota_words(const struct config_line *l);
+
+/* A line's ports in an order of their own; the caller's, NULL where memory ran out. */
+struct config_port *line_ports_sorted(const struct config_line *l);
+
 /* Adds an error for each line that can never match, with its place. */
 void unreachable_check(const struct snapshot *s, const struct config *c, struct errors *errors);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/netset.h"
+#include "config/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,14 @@ static uint64_t ports_hash(const struct config_line *l)
 	return sum;
 }
 
+static uint64_t quota_hash(const struct config_quota *q)
+{
+	char text[160] = "";
+	struct buf b = BUF_OF(text);
+	quota_format(q, &b);
+	return text_hash(text);
+}
+
 static uint64_t line_key(const struct config_line *l, bool allow)
 {
 	uint64_t h = add(allow, words_hash(&l->tiers));
@@ -80,7 +89,11 @@ static uint64_t line_key(const struct config_line *l, bool allow)
 	h = add(h, words_hash(&l->except));
 	h = add(h, ports_hash(l));
 	h = add(h, text_hash(l->when));
-	return add(h, (uint64_t)l->evidence << 8 | (uint64_t)l->mismatch);
+	h = add(h, (uint64_t)l->evidence << 8 | (uint64_t)l->mismatch);
+	/* without these as it was before there were any: counts are kept over versions */
+	if (l->mode == CONFIG_LINE_OBSERVE)
+		h = add(h, text_hash("observe"));
+	return l->quota.amount ? add(h, quota_hash(&l->quota)) : h;
 }
 
 static uint64_t entry_key(const char *site, const struct site_entry *e)

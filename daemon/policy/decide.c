@@ -11,7 +11,9 @@ struct asked {
 	enum evidence name_evidence;
 	int64_t now, expiry;
 	uint32_t host_set, address_set;
-	bool firm; /* only what no name that may still come could undo */
+	bool firm;                       /* only what no name that may still come could undo */
+	const struct quota *const *past; /* taken for used up */
+	size_t past_count;
 };
 
 /* The first rule that matches, and what kept others from it. */
@@ -98,6 +100,14 @@ static bool rule_is_soft(const struct snapshot *s, const struct rule *r, size_t 
 	return r->except_hosts || (basis == BY_ADDRESS && s->sites[site].has_exceptions);
 }
 
+static bool is_spent(const struct snapshot *s, const struct quota *q, const struct asked *a)
+{
+	for (size_t i = 0; i < a->past_count; i++)
+		if (a->past[i] == q)
+			return true;
+	return quota_spent_until(s, q, a->facts, a->now);
+}
+
 /* Looks through the rules of one site for one before what is found already. */
 static void look(const struct snapshot *s, const struct rules *rules, size_t site,
 		 const struct asked *a, enum basis basis, struct found *found)
@@ -111,7 +121,7 @@ static void look(const struct snapshot *s, const struct rules *rules, size_t sit
 			continue;
 		if (rule_open(r, a) && !rule_excepts(s, r, a, rules->deny) &&
 		    rule_content(r, a, basis, found)) {
-			if (r->quota && quota_spent_until(s, r->quota, a->facts, a->now)) {
+			if (r->quota && is_spent(s, r->quota, a)) {
 				found->spent = true;
 				continue;
 			}
@@ -266,11 +276,9 @@ void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, u
 	*host = f->host && f->host->len ? hostset_find(s->hosts, f->host) : 0;
 }
 
-struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
-			       int64_t expiry)
+static struct outcome answer(const struct snapshot *s, const struct facts *f, struct asked a)
 {
 	uint32_t tier = snapshot_tier(s, f->tier);
-	struct asked a = asked_of(f, now, expiry);
 	if (f->stays || snapshot_internal(s, &f->server))
 		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
 	if (tier == TIER_NONE)
@@ -288,9 +296,31 @@ struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, 
 	return by_reason(ACTION_DENY, why_none(t, &a, &allowed));
 }
 
+struct outcome decide_expiring(const struct snapshot *s, const struct facts *f, int64_t now,
+			       int64_t expiry)
+{
+	return answer(s, f, asked_of(f, now, expiry));
+}
+
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now)
 {
 	return decide_expiring(s, f, now, now);
+}
+
+size_t decide_limits(const struct snapshot *s, const struct facts *f, int64_t now,
+		     const struct quota **out)
+{
+	struct asked a = asked_of(f, now, now);
+	size_t count = 0;
+	for (a.past = out;; a.past_count = count) {
+		struct outcome o = answer(s, f, a);
+		const struct quota *q = snapshot_quota(s, o.rule);
+		if (o.action != ACTION_ALLOW)
+			return count;
+		if (!q)
+			return 0;
+		out[count++] = q;
+	}
 }
 
 bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64_t now)

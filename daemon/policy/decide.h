@@ -10,6 +10,13 @@
  * allocates. */
 struct outcome decide(const struct snapshot *s, const struct facts *f, int64_t now);
 
+/* The quotas that together limit what decide allows, each of a line that would be next were those
+ * before it used up, into out, which has room for all of the snapshot's. 0: nothing limits it, or
+ * it is not allowed. Not for the packet path. */
+struct quota;
+size_t decide_limits(const struct snapshot *s, const struct facts *f, int64_t now,
+		     const struct quota **out);
+
 /* The early answer, for a first packet that decide left waiting: names are all that this network
  * resolved to the server's address. Denies where every line that a name could match wants
  * agreement, and none of these names is allowed; the first name's reason is given. Waits else. */

@@ -221,12 +221,15 @@ uint64_t digest_quota(const struct config_line *l)
 	text_set(&ctx, &l->tiers);
 	text_set(&ctx, &l->sites);
 	text_set(&ctx, &l->except);
+	struct config_port *sorted = line_ports_sorted(l);
+	const struct config_port *ports = sorted ? sorted : l->ports;
 	number(&ctx, l->port_count);
 	for (size_t i = 0; i < l->port_count; i++) {
-		number(&ctx, l->ports[i].transport);
-		number(&ctx, l->ports[i].first);
-		number(&ctx, l->ports[i].last);
+		number(&ctx, ports[i].transport);
+		number(&ctx, ports[i].first);
+		number(&ctx, ports[i].last);
 	}
+	free(sorted);
 	text(&ctx, l->when);
 	q.amount = 1;
 	quota(&ctx, &q);

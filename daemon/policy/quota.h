@@ -19,6 +19,9 @@ struct quota {
 	const struct zone *zone;
 	const char *zone_name; /* for people */
 	uint32_t line;         /* its index in the snapshot */
+	/* What it is, for whom and where: alike where quotas of two policies are, whatever stands
+	 * around their lines and in whatever order they are written. */
+	const char *words;
 };
 
 /* Whose use is counted: a user with all the addresses that are the user's, else a host; all zero:

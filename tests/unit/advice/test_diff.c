@@ -3,6 +3,7 @@
 #include "config/value.h"
 #include "unit.h"
 
+#include "policy/naive_limits.h"
 #include "policy/random_policy.h"
 
 /* ---- a row's words against a flow, by the words alone ---- */
@@ -168,17 +169,48 @@ static bool allows(const struct policy *p, const struct facts *f, int64_t now)
 	return decide(p->snapshot, f, now).action == ACTION_ALLOW;
 }
 
+struct met {
+	unsigned differ, limited;
+};
+
+/* A row of limits, and one of what is newly allowed, says the flow's quotas before and after. */
+static void check_limits(const struct diff *d, size_t row, const json_t *words,
+			 const struct policy p[2], const struct facts *f, int64_t now,
+			 unsigned *limited)
+{
+	char *text[2] = {naive_limits(p[0].snapshot, f, now), naive_limits(p[1].snapshot, f, now)};
+	bool both = allows(&p[0], f, now) && allows(&p[1], f, now);
+	bool otherwise = both && strcmp(text[0], text[1]) != 0;
+	assert_int_equal(otherwise, row != SIZE_MAX && diff_row_limits(d, row));
+	*limited += otherwise;
+	for (int i = 0; i < 2 && row != SIZE_MAX; i++) {
+		const json_t *side = json_object_get(words, i ? "is" : "was");
+		const json_t *list = json_object_get(side, "quotas");
+		if (text[i][0])
+			assert_true(has_word(list, text[i]));
+		if (otherwise)
+			assert_int_equal(json_array_size(list), text[i][0] != '\0');
+		free(text[i]);
+	}
+	if (row == SIZE_MAX) {
+		free(text[0]);
+		free(text[1]);
+	}
+}
+
 static void check_flow(const struct diff *d, json_t *const *words, const struct policy p[2],
-		       const struct facts *f, int64_t now, unsigned *differ)
+		       const struct facts *f, int64_t now, struct met *met)
 {
 	uint16_t at[DIMENSIONS];
 	bool was = allows(&p[0], f, now), is = allows(&p[1], f, now);
 	classes(diff_atoms(d), f, now, at);
 	size_t row = diff_row_of(d, at);
-	assert_true((row != SIZE_MAX) == (was != is));
+	if (was != is)
+		assert_true(row != SIZE_MAX && !diff_row_limits(d, row));
 	if (row != SIZE_MAX)
-		assert_int_equal(diff_row_gains(d, row), is);
-	*differ += was != is;
+		assert_int_equal(diff_row_gains(d, row), !was && is);
+	check_limits(d, row, row == SIZE_MAX ? NULL : words[row], p, f, now, &met->limited);
+	met->differ += was != is;
 	for (size_t i = 0; i < diff_rows(d); i++)
 		if (diff_row_has(d, i, BY_TIME, at[BY_TIME]))
 			if (is_in_words(words[i], f) != (i == row)) {
@@ -196,7 +228,7 @@ static int64_t some_edge(const struct atoms *a)
 	return a->times[random_below((uint32_t)a->time_count)].first;
 }
 
-static void check(const struct policy p[2], unsigned *differ)
+static void check(const struct policy p[2], struct met *met)
 {
 	struct diff *d = diff_new(&p[0], &p[1], NOW);
 	assert_non_null(d);
@@ -215,7 +247,7 @@ static void check(const struct policy p[2], unsigned *differ)
 					 : NOW + (int64_t)random_below(14 * 86400) * NS_PER_S;
 		if (chance(30)) /* about an edge, however far */
 			now = some_edge(diff_atoms(d)) + random_below(2) * NS_PER_S;
-		check_flow(d, words, p, &x.f, now, differ);
+		check_flow(d, words, p, &x.f, now, met);
 	}
 	for (size_t i = 0; i < diff_rows(d); i++)
 		json_decref(words[i]);
@@ -252,7 +284,7 @@ static void mutate(struct config *c)
 	struct config_dates *dates =
 		chance(50) ? &c->schedules[4].dates : &c->schedules[5].except_dates;
 	int64_t day = TODAY + (chance(50) ? (int64_t)random_below(14) : 400 + random_below(700));
-	switch (random_below(9)) {
+	switch (random_below(14)) {
 	case 0: random_line(c, ALLOW); break;
 	case 1: random_line(c, DENY); break;
 	case 2: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(hosts)); break;
@@ -271,6 +303,15 @@ static void mutate(struct config *c)
 		dates->days -= dates->days > 0;
 		dates->times -= dates->times > 0;
 		break;
+	case 9:
+	case 10:
+		if (l)
+			l->quota = (struct config_quota){.amount = random_below(2) * 30};
+		break;
+	default:
+		if (l && l->quota.amount)
+			l->quota.amount *= 2;
+		break;
 	}
 }
 
@@ -285,7 +326,8 @@ static bool compile(struct config *c, struct policy *out)
 
 static void test_against_asking(void **state)
 {
-	unsigned compared = 0, differ = 0;
+	unsigned compared = 0;
+	struct met met = {0};
 	for (int round = 0; round < 600; round++) {
 		struct config c[2];
 		struct policy p[2];
@@ -299,7 +341,7 @@ static void test_against_asking(void **state)
 		bool good = compile(&c[0], &p[0]);
 		if (compile(&c[1], &p[1]) && good) {
 			compared++;
-			check(p, &differ);
+			check(p, &met);
 		}
 		for (int i = 0; i < 2; i++) {
 			snapshot_free(p[i].snapshot);
@@ -307,16 +349,9 @@ static void test_against_asking(void **state)
 		}
 	}
 	assert_true(compared > 350);
-	assert_true(differ > 2000);
+	assert_true(met.differ > 2000);
+	assert_true(met.limited > 200);
 }
-
-#define SWAP(array, i, k)                                                                          \
-	do {                                                                                       \
-		size_t one = (i), other = (k);                                                     \
-		__typeof__(*(array)) kept = (array)[one];                                          \
-		(array)[one] = (array)[other];                                                     \
-		(array)[other] = kept;                                                             \
-	} while (0)
 
 /* Lines, sites, tiers and entries in another order are the same policy. */
 static void test_reordered(void **state)
@@ -333,6 +368,9 @@ static void test_reordered(void **state)
 			SWAP(c[1].allow, i, random_below(c[1].allow_count));
 		for (uint32_t i = 0; i < c[1].deny_count; i++)
 			SWAP(c[1].deny, i, random_below(c[1].deny_count));
+		for (size_t i = 0; i < c[1].allow_count; i++)
+			if (c[1].allow[i].port_count)
+				SWAP(c[1].allow[i].ports, 0, c[1].allow[i].port_count - 1);
 		SWAP(c[1].sites, random_below(5), random_below(5));
 		SWAP(c[1].tiers, random_below(4), random_below(4));
 		SWAP(c[1].schedules, 0, 1);

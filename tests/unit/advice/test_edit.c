@@ -52,7 +52,7 @@ static void check(const struct policy *p, const struct flow_facts *x)
 
 static void none_is_smaller(void **state)
 {
-	for (int round = 0; round < 25; round++) {
+	for (int round = 0; round < 40; round++) {
 		struct config c;
 		struct errors errors = {0};
 		random_config(&c);

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "policy/decide.h"
+#include "policy/naive_limits.h"
 #include "policy/random_policy.h"
 
 /* ---- against deciding each record by both policies ---- */
@@ -11,6 +12,7 @@
 struct naive {
 	enum try_change change;
 	char tier[TIER_MAX], user[USER_MAX], to[HOST_MAX + 1];
+	char quota[2][512]; /* of TRY_QUOTA */
 	uint64_t flows;
 };
 
@@ -50,7 +52,8 @@ static void naive_add(struct naive *all, size_t *count, const struct naive *one)
 	size_t i = 0;
 	while (i < *count &&
 	       (all[i].change != one->change || strcmp(all[i].to, one->to) != 0 ||
-		strcmp(all[i].tier, one->tier) != 0 || strcmp(all[i].user, one->user) != 0))
+		strcmp(all[i].tier, one->tier) != 0 || strcmp(all[i].user, one->user) != 0 ||
+		memcmp(all[i].quota, one->quota, sizeof one->quota) != 0))
 		i++;
 	if (i == *count) {
 		all[(*count)++] = *one;
@@ -60,18 +63,26 @@ static void naive_add(struct naive *all, size_t *count, const struct naive *one)
 }
 
 /* Of a flow that has named itself, or never did: decided by both, at its time. */
-static void naive_change(struct naive *all, size_t *count, const struct snapshot *s[2],
-			 const struct facts *f, const struct decision *d)
+static void naive_change(struct naive *all, size_t *count, struct snapshot *s[2],
+			 const struct facts *f, const struct decision *d, unsigned *limits)
 {
 	struct outcome was = decide(s[0], f, d->time), is = decide(s[1], f, d->time);
 	struct naive one = {.flows = d->kind == DECISION_REPEATED ? d->count : 1};
-	char text[ADDRESS_TEXT];
-	if (was.action == is.action)
+	char text[ADDRESS_TEXT],
+		*quota[2] = {naive_limits(s[0], f, d->time), naive_limits(s[1], f, d->time)};
+	bool gains = is.action == ACTION_ALLOW, same = was.action == is.action;
+	bool limited = same && gains && strcmp(quota[0], quota[1]) != 0;
+	for (int p = 0; p < 2; p++) {
+		if (limited)
+			strcpy(one.quota[p], quota[p]);
+		free(quota[p]);
+	}
+	*limits += limited;
+	if (same && !limited)
 		return;
-	bool gains = is.action == ACTION_ALLOW;
 	const char *site =
 		gains ? snapshot_site_name(s[1], is.site) : snapshot_site_name(s[0], was.site);
-	one.change = gains ? TRY_GAINS : TRY_LOSES;
+	one.change = limited ? TRY_QUOTA : gains ? TRY_GAINS : TRY_LOSES;
 	strcpy(one.tier, d->tier);
 	strcpy(one.user, d->user);
 	strcpy(one.to, site[0] ? site : f->host ? f->host->text : address_format(&f->server, text));
@@ -87,7 +98,11 @@ static void same_groups(struct trial *t, const struct naive *all, size_t count)
 		size_t k = 0;
 		while (k < count &&
 		       (all[k].change != g[i].change || strcmp(all[k].to, g[i].to) != 0 ||
-			strcmp(all[k].tier, g[i].tier) != 0 || strcmp(all[k].user, g[i].user) != 0))
+			strcmp(all[k].tier, g[i].tier) != 0 ||
+			strcmp(all[k].user, g[i].user) != 0 ||
+			(g[i].change == TRY_QUOTA &&
+			 (strcmp(all[k].quota[0], g[i].was_quota) != 0 ||
+			  strcmp(all[k].quota[1], g[i].is_quota) != 0))))
 			k++;
 		assert_true(k < count);
 		assert_int_equal(g[i].flows, all[k].flows);
@@ -105,7 +120,7 @@ static void settled_facts(struct flow_facts *x)
 	x->f.mismatch = x->f.evidence == EVIDENCE_SNI || x->f.evidence == EVIDENCE_HOST;
 }
 
-static void check_settled(const struct snapshot *s[2], unsigned *changes)
+static void check_settled(struct snapshot *s[2], unsigned *changes, unsigned *limits)
 {
 	struct naive all[200];
 	size_t count = 0;
@@ -119,7 +134,7 @@ static void check_settled(const struct snapshot *s[2], unsigned *changes)
 			continue; /* it may have been decided before it could name a host */
 		struct decision d = record_of(&x.f, now, &o);
 		try_record(t, &d);
-		naive_change(all, &count, s, &x.f, &d);
+		naive_change(all, &count, s, &x.f, &d, limits);
 	}
 	assert_int_equal(try_counted(t)->otherwise, 0);
 	same_groups(t, all, count);
@@ -128,7 +143,7 @@ static void check_settled(const struct snapshot *s[2], unsigned *changes)
 }
 
 /* What is said for sure of a flow that may yet have named itself holds for whatever name. */
-static void check_open(const struct snapshot *s[2], unsigned *sure)
+static void check_open(struct snapshot *s[2], unsigned *sure)
 {
 	size_t count;
 	for (int i = 0; i < 60; i++) {
@@ -181,11 +196,11 @@ static void nothing_changes_by_itself(const struct snapshot *s)
 
 static void test_against_deciding(void **state)
 {
-	unsigned changes = 0, sure = 0, compared = 0;
+	unsigned changes = 0, sure = 0, compared = 0, limits = 0;
 	for (int round = 0; round < 500; round++) {
 		struct config c[2];
 		struct errors errors = {0};
-		const struct snapshot *s[2];
+		struct snapshot *s[2];
 		for (int i = 0; i < 2; i++) {
 			random_config(&c[i]);
 			s[i] = snapshot_compile(&c[i], &errors);
@@ -193,17 +208,18 @@ static void test_against_deciding(void **state)
 		}
 		if (s[0] && s[1]) {
 			compared++;
-			check_settled(s, &changes);
+			check_settled(s, &changes, &limits);
 			check_open(s, &sure);
 			nothing_changes_by_itself(s[0]);
 		}
 		errors_deinit(&errors);
-		snapshot_free((struct snapshot *)s[0]);
-		snapshot_free((struct snapshot *)s[1]);
+		snapshot_free(s[0]);
+		snapshot_free(s[1]);
 	}
 	assert_true(compared > 200);
 	assert_true(changes > 2000);
 	assert_true(sure > 100);
+	assert_true(limits > 200);
 }
 
 /* ---- by hand ---- */

@@ -416,10 +416,56 @@ static void compares(void **state)
 	differ("", variant("new", "tiers", "mode = \"observe\"; tiers"), 1,
 	       "~ mode: was mode = \"enforce\"; and is mode = \"observe\";\n");
 	differ("", variant("new", "tiers", "tyres"), 3, "new:1");
+	differ("", variant("new", "owner", "quota = \"90 min/fortnight\"; owner"), 3, "new:3: ");
 	differ("", "third", 3, "third: ");
 	differ("third", in_dir("conf"), 2, "third is too much");
 	differ("", "", 2, "usage: tiergatectl diff OLD.conf NEW.conf");
 	unlink(in_dir("new"));
+}
+
+#define REACH                                                                                      \
+	"~ press may under another quota reach youtube.com\n"                                      \
+	"    at all addresses but 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fd00::/8\n"           \
+	"    by tcp/80, tcp/443, udp/443; known by name, name+address\n"
+#define DECIDED "    it was allow-line, conf:3; it is allow-line, new:3; site social\n"
+
+/* A quota alone: added, changed, taken away, in other words the same. */
+static void compares_quotas(void **state)
+{
+	char line[256];
+	const char *day = strdup(variant("day", "owner", "quota = \"90 min/day\"; owner"));
+	differ("", day, 1,
+	       REACH "    the quota was none\n    the quota is 90 min/day, press at social\n"
+		     "    it was allow-line, conf:3; it is allow-line, day:3; site social\n");
+	snprintf(line, sizeof line, "diff %s %s", day, in_dir("conf"));
+	want(line, 1,
+	     REACH "    the quota was 90 min/day, press at social\n    the quota is none\n");
+	variant("new", "owner", "quota = \"1 h/week from mon 04:00 together\"; owner");
+	snprintf(line, sizeof line, "diff %s %s", day, in_dir("new"));
+	want(line, 1,
+	     "    the quota was 90 min/day, press at social\n"
+	     "    the quota is 1 h/week from mon 04:00 together, press at social\n"
+	     "    it was allow-line, day:3; it is allow-line, new:3; site social\n");
+	snprintf(line, sizeof line, "diff --json %s %s", day, in_dir("new"));
+	want(line, 1, "{\"change\":\"quota\",\"tiers\":[\"press\"],");
+	assert_non_null(strstr(output,
+			       "\"was\":{\"reasons\":[\"allow-line\"],\"rules\":[\"day:3\"],"
+			       "\"quotas\":[\"90 min/day, press at social\"]},"));
+	/* what is newly allowed comes with its quota; who shares one is part of it */
+	variant("new", "tiers = [ \"press\" ]", "quota = \"90 min/day\"; tiers = [ \"*\" ]");
+	differ("", in_dir("new"), 1, "    the quota is 90 min/day, * at social\n");
+	snprintf(line, sizeof line, "diff %s %s", day, in_dir("new"));
+	want(line, 1,
+	     "    the quota was 90 min/day, press at social\n"
+	     "    the quota is 90 min/day, * at social\n");
+	variant("new", "[ \"press\" ]; sites = [ \"social\" ]",
+		"[ \"press\" ]; sites = [ \"social\" ]; ports = [ \"udp/443\", \"tcp/443\", "
+		"\"tcp/80\" ]; quota = \"1 h/day\"");
+	snprintf(line, sizeof line, "diff %s %s", in_dir("new"), in_dir("new"));
+	want(line, 0, "");
+	unlink(in_dir("new"));
+	unlink(day);
+	free((char *)day);
 }
 
 static void reloads(void **state)
@@ -584,6 +630,7 @@ int main(void)
 		cmocka_unit_test(signs_in_and_out),
 		cmocka_unit_test(tells_why),
 		cmocka_unit_test(compares),
+		cmocka_unit_test(compares_quotas),
 		cmocka_unit_test(reloads),
 		cmocka_unit_test(watches),
 		cmocka_unit_test(says_that_there_is_no_daemon),

@@ -99,6 +99,49 @@ static void says_who_gains_and_loses(void **state)
 	     ""); /* of its configuration: the log is not there */
 }
 
+/* What flows may still do, but no longer without end, or less of it. */
+static void says_whose_quota_changes(void **state)
+{
+	char line[256];
+	variant("quota", "sites = [ \"guests\" ]; }",
+		"sites = [ \"guests\" ]; quota = \"90 min/day\"; }");
+	variant("less", "sites = [ \"guests\" ]; }",
+		"sites = [ \"guests\" ]; quota = \"1 h/day\"; }");
+	want("quota", ON_RECORDS, 1,
+	     "~ guest: guests, 1 flow\n"
+	     "    as 10.1.0.2 to www.guest.example at 203.0.113.10 tcp/443, 2026-03-02 10:00; it "
+	     "was allow-line, tiergate.conf:9; it is allow-line, quota:9\n"
+	     "    the quota was none\n"
+	     "    the quota is 90 min/day, guest at guests\n"
+	     "18 flows of 10 records: 3 change, 0 of these are named\n");
+	snprintf(line, sizeof line, ON_RECORDS "--config %s", in_dir("quota"));
+	want("less", line, 1,
+	     "    the quota was 90 min/day, guest at guests\n"
+	     "    the quota is 1 h/day, guest at guests\n");
+	want("quota", line, 0, "0 change");
+	want("less", "--against " CASE "in.pcap --json", 1,
+	     "{\"change\":\"quota\",\"tier\":\"guest\",\"user\":\"\",\"site\":\"guests\","
+	     "\"quota_was\":\"\",\"quota_is\":\"1 h/day, guest at guests\",");
+	/* who has named the one has not named the other */
+	snprintf(line, sizeof line, ON_RECORDS "--json >%s", in_dir("seen"));
+	want("quota", line, 1, "");
+	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("seen"));
+	want("quota", line, 0, " 3 of these are named\n");
+	want("less", line, 1, " 0 of these are named\n");
+}
+
+/* Neither answer may be taken for "nothing changes". */
+static void bad_configurations(void **state)
+{
+	char line[256];
+	variant("bad", "sites = [ \"guests\" ]; }",
+		"sites = [ \"guests\" ]; quota = \"many/day\"; }");
+	want("bad", ON_RECORDS, 3, "bad:9: ");
+	want("bad", "--against " CASE "in.pcap", 3, "bad:9: ");
+	snprintf(line, sizeof line, ON_RECORDS "--config %s", in_dir("bad"));
+	want("wide", line, 3, "bad:9: ");
+}
+
 static void nothing_changes(void **state)
 {
 	variant("same", "internal", "# a comment\ninternal");
@@ -271,6 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_who_gains_and_loses),
+		cmocka_unit_test(says_whose_quota_changes),
+		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(nothing_changes),
 		cmocka_unit_test(changes_that_are_meant),
 		cmocka_unit_test(some_of_the_records),

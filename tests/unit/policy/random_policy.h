@@ -1,6 +1,7 @@
 /* random_policy: small policies and flows of few names, so that all of them meet. */
 #pragma once
 #include "base/zone.h"
+#include "config/value.h"
 #include "policy/build.h"
 #include "random.h"
 
@@ -57,6 +58,9 @@ static inline void random_site(struct config *c, const char *name)
 	build_site(c, name, text);
 }
 
+static const char *const quotas[] = {"90 min/day", "60 min/day", "90 min/week",
+				     "1 GiB/day together", "1 GiB/day from 04:00 UTC"};
+
 static inline void random_line(struct config *c, bool deny)
 {
 	static const char *const ports[] = {"", "", "tcp/443", "udp/1-1000 tcp/80",
@@ -73,6 +77,8 @@ static inline void random_line(struct config *c, bool deny)
 	l->mismatch = random_below(3);
 	if (deny && chance(35))
 		l->mode = CONFIG_LINE_OBSERVE;
+	if (!deny && chance(35) && quota_parse(PICK(quotas), &l->quota))
+		abort();
 }
 
 #define TODAY (NOW / NS_PER_S / DAY_S)

@@ -165,16 +165,38 @@ static void mismatch(struct config *c)
 	c->allow[1].mismatch++;
 }
 
+static void quota(struct config *c)
+{
+	c->allow[1].quota = (struct config_quota){.amount = 90};
+}
+static void another_quota(struct config *c)
+{
+	c->allow[1].quota = (struct config_quota){.amount = 60};
+}
+static void quota_together(struct config *c)
+{
+	c->allow[1].quota = (struct config_quota){.amount = 60, .together = true};
+}
+static void observed(struct config *c)
+{
+	c->allow[1].mode = CONFIG_LINE_OBSERVE;
+}
+
 static void a_key_is_what_a_line_says(void **state)
 {
 	static void (*const others[])(struct config * c) = {
-		tiers, sites, except, ports, udp, when, evidence, mismatch,
+		tiers,    sites, except,        ports,          udp,      when, evidence,
+		mismatch, quota, another_quota, quota_together, observed,
 	};
-	uint64_t key = key_of(NULL);
-	assert_int_equal(key_of(order), key);
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (key_of(others[i]) == key)
-			fail_msg("change %zu is the same line", i);
+	enum { OTHERS = sizeof others / sizeof *others };
+	uint64_t key[OTHERS + 1] = {key_of(NULL)};
+	assert_int_equal(key_of(order), key[0]);
+	for (size_t i = 1; i <= OTHERS; i++) {
+		key[i] = key_of(others[i - 1]);
+		for (size_t k = 0; k < i; k++)
+			if (key[i] == key[k])
+				fail_msg("change %zu is the same line as %zu", i, k);
+	}
 	struct config c = {0};
 	policy(&c);
 	build_line(&c, ALLOW, "t", "a", "tcp/443");

@@ -222,12 +222,15 @@ static bool line_matches(const struct config *c, const struct config_line *l, bo
 	return false;
 }
 
+/* What is without end is not counted: lines with a quota come last. */
 static uint32_t first_of(const struct config *c, const struct config_line *lines, size_t count,
 			 bool deny, enum config_line_mode mode, const struct facts *f, int64_t now)
 {
-	for (size_t i = 0; i < count; i++)
-		if (lines[i].mode == mode && line_matches(c, &lines[i], deny, f, now))
-			return (uint32_t)i;
+	for (int limited = 0; limited < 2; limited++)
+		for (size_t i = 0; i < count; i++)
+			if (lines[i].mode == mode && !lines[i].quota.amount == !limited &&
+			    line_matches(c, &lines[i], deny, f, now))
+				return (uint32_t)i;
 	return RULE_NONE;
 }
 
