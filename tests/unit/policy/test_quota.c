@@ -83,6 +83,37 @@ static void spent_line_matches_no_more(void **state)
 	snapshot_free(s);
 }
 
+static void words_of(const char *tiers, const char *sites, const char *ports, const char *except,
+		     const char *want)
+{
+	struct config c = {0};
+	size_t count;
+	build_tier(&c, "pupils", "", 0, 0);
+	build_tier(&c, "guests", "", 0, 0);
+	build_site(&c, "video", "video.example");
+	build_site(&c, "games", "games.example");
+	build_schedule(&c, "evenings", 0x1f, 1080, 1320, "UTC");
+	struct config_line *l = build_line(&c, ALLOW, tiers, sites, ports);
+	l->except = build_words(except);
+	l->when = except[0] ? strdup("evenings") : NULL;
+	give(l, "90 min/day");
+	struct snapshot *s = build_snapshot(&c);
+	assert_string_equal(snapshot_quotas(s, &count)[0]->words, want);
+	snapshot_free(s);
+}
+
+/* All that sets it apart from another, in whatever order it is written. */
+static void words_say_what_shares_it(void **state)
+{
+	words_of("pupils guests", "video games", "udp/443 tcp/80 tcp/443", "",
+		 "90 min/day, guests, pupils at games, video");
+	words_of("guests pupils", "games video", "tcp/443 udp/443 tcp/80", "",
+		 "90 min/day, guests, pupils at games, video");
+	words_of("pupils", "*", "udp/443 tcp/1000-2000 tcp/443", "video games",
+		 "90 min/day, pupils at * but not games, video, tcp/443, tcp/1000-2000, udp/443, "
+		 "when evenings");
+}
+
 /* Who has it without a quota, too, never counts. */
 static void without_end_comes_first(void **state)
 {
@@ -304,6 +335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spent_line_matches_no_more),
+		cmocka_unit_test(words_say_what_shares_it),
 		cmocka_unit_test(without_end_comes_first),
 		cmocka_unit_test(a_name_is_waited_for),
 		cmocka_unit_test(hosts_and_all_together),
