@@ -298,4 +298,4 @@ clean:
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
 	soak soak-login time-machine cover bench bench-full format lint demo install uninstall dist deb rpm packages-twice packages-test clean
--include $(shell find $B -path $B/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $B \( -path $B/deb -o -path $B/mutate \) -prune -o -type f -name '*.d' -print 2>/dev/null)

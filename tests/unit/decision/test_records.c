@@ -251,6 +251,7 @@ static void a_line_has_a_bound(void **state)
 		read_all(r, 1, more < 1 ? 1 : 0);
 		assert_int_equal(records_counted(r)->torn, more < 1 ? 0 : 1);
 		assert_int_equal(records_counted(r)->damaged, 0);
+		assert_string_equal(records_counted(r)->first, more < 1 ? "" : "log:1");
 		records_free(r);
 	}
 }

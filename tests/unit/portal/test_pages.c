@@ -298,6 +298,31 @@ static void what_is_wrong_is_said_and_never_which_half(void **state)
 	assert_string_equal(rig_daemon.log, "");
 }
 
+/* None of them comes as far as a check, or past the room of a name that can be: all are one user,
+ * whom nobody is, and who has been guessed at already. */
+static void a_name_that_no_user_can_have_is_one_that_nobody_has(void **state)
+{
+	static const char *const names[] = {"-ann", "an%01n", "an%7fn", "an%ffn", NULL, NULL};
+	struct address a;
+	for (uint8_t i = 0; i < LIMIT_USER; i++) {
+		a = address_from4((const uint8_t[]){10, 0, 2, i});
+		assert_int_equal(limit_begin(rig_portal.limit, &a, "nobody@-", clock_now()), 0);
+	}
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		char from[16], name[QUERY_MAX], fields[QUERY_MAX + 64];
+		memset(name, 'x', sizeof name);
+		name[i == 4 ? USER_MAX : QUERY_MAX - 1] = '\0'; /* too long by one, by far */
+		snprintf(from, sizeof from, "10.0.1.%u", i);
+		snprintf(fields, sizeof fields, "&user=%s&password=secret",
+			 names[i] ? names[i] : name);
+		struct browser b = {.from = from};
+		is_page("wrong", post(&b, "/sign-in", fields));
+		struct rig_got got = post(&b, "/sign-in", fields);
+		assert_int_equal(got.status, 429);
+		free(got.body);
+	}
+}
+
 static void fields_are_read_as_they_are_written_but_for_spaces_around_a_name(void **state)
 {
 	static const char *const bad[] = {"",
@@ -790,6 +815,7 @@ int main(int argc, char **argv)
 		WITH(the_token_of_before_is_dropped),
 		WITH(where_one_was_going_is_kept),
 		WITH(what_is_wrong_is_said_and_never_which_half),
+		WITH(a_name_that_no_user_can_have_is_one_that_nobody_has),
 		WITH(fields_are_read_as_they_are_written_but_for_spaces_around_a_name),
 		WITH(a_voucher_signs_in_once),
 		WITH(a_session_that_is_refused_is_no_sign_in),
