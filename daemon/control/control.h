@@ -8,6 +8,7 @@
 #include "identity/onlink.h"
 #include "identity/session.h"
 #include "policy/lockdown.h"
+#include "policy/quota.h"
 #include "policy/snapshot.h"
 #include <jansson.h>
 #include <systemd/sd-event.h>
@@ -46,6 +47,8 @@ struct control_ops {
 	/* Sets what lines and entries of the policy are used: "hits", at most max of them from the
 	 * from-th on, each [key, count, since, last], and what holds for all. */
 	void (*hits)(void *ctx, size_t from, size_t max, json_t *out);
+	/* What is used of a quota of the policy in force, as advice/left.h wants it. */
+	uint64_t (*used)(void *ctx, const struct quota *q, const struct quota_who *who);
 };
 
 struct control_options {

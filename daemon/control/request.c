@@ -65,6 +65,11 @@ struct who_from request_from(const struct request *r)
 	return (struct who_from){o->ops->snapshot(o->ctx), o->sessions, o->onlink};
 }
 
+struct left_from request_left(const struct control *c)
+{
+	return (struct left_from){c->o.ops->used, c->o.ctx};
+}
+
 uint64_t request_session(const struct request *r, const struct address *a)
 {
 	const json_t *source = json_object_get(r->body, "source");

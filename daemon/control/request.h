@@ -1,6 +1,7 @@
 /* request: a request while it is answered, and what all commands do with one. */
 #pragma once
 #include "control/client.h"
+#include "advice/left.h"
 #include "policy/who.h"
 
 struct request {
@@ -33,6 +34,9 @@ bool request_take_address(const struct request *r, const char *key, struct addre
 
 /* Whom to ask who is at an address. */
 struct who_from request_from(const struct request *r);
+
+/* Whom to ask what is used of quotas. */
+struct left_from request_left(const struct control *c);
 
 /* The session at an address, where it comes from `source` (if the request says that); 0: there is
  * none. */

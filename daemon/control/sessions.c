@@ -55,7 +55,18 @@ bool request_names_session(const json_t *filter, const struct session_view *v)
 	return false;
 }
 
-static json_t *row(const struct session_view *v, int64_t ahead)
+/* What is left of the quotas that are the user's, at whichever of the addresses. */
+static void set_left(const struct control *c, const struct session_view *v, int64_t wall, json_t *j)
+{
+	const struct left_from left = request_left(c);
+	const struct facts f = {
+		.client = v->address[0], .user = v->session.user, .tier = v->session.tier};
+	json_t *list = left_all(&left, c->o.ops->snapshot(c->o.ctx), &f, wall);
+	if (list)
+		json_object_set_new(j, "quotas", list);
+}
+
+static json_t *row(const struct control *c, const struct session_view *v, int64_t ahead)
 {
 	const struct session *s = &v->session;
 	char text[ADDRESS_TEXT];
@@ -79,6 +90,7 @@ static json_t *row(const struct session_view *v, int64_t ahead)
 	}
 	if (s->idle)
 		json_object_set_new(j, "idle", json_integer(s->idle / NS_PER_S));
+	set_left(c, v, clock_now() + ahead, j);
 	return j;
 }
 
@@ -102,7 +114,7 @@ void command_rows(struct client *cl)
 		if (!request_names_session(cl->rows.filter, &v))
 			continue;
 		json_t *line = json_pack("{sO sb so}", "id", cl->rows.id, "more", 1, "result",
-					 row(&v, ahead));
+					 row(cl->control, &v, ahead));
 		client_put_json(cl, line);
 		json_decref(line);
 		cl->rows.count++;

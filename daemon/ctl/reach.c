@@ -5,6 +5,15 @@
 
 #define USAGE "reach --address A | --user U [--json]"
 
+static void show_quota(const json_t *q)
+{
+	char space[32];
+	printf("\n           %s of %s left for ", ctl_text(q, "left_text"),
+	       ctl_text(q, "amount_text"));
+	ctl_put(stdout, ctl_text(q, "of"));
+	printf(" until %s", ctl_time(ctl_text(q, "until"), space));
+}
+
 static void show_site(const json_t *m)
 {
 	char space[32];
@@ -19,6 +28,9 @@ static void show_site(const json_t *m)
 	if (ctl_text(m, "owner")[0])
 		fputs(", owner ", stdout);
 	ctl_put(stdout, ctl_text(m, "owner"));
+	size_t i;
+	json_t *q;
+	json_array_foreach(json_object_get(m, "quotas"), i, q) show_quota(q);
 	putchar('\n');
 }
 

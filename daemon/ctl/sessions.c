@@ -2,12 +2,14 @@
 
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 9 };
+enum { COLUMNS = 10 };
 
-static const char *const titles[COLUMNS] = {"USER",  "TIER",  "ADDRESS", "SINCE", "UNTIL",
-					    "BYTES", "FLOWS", "HOST",    "SOURCE"};
+static const char *const titles[COLUMNS] = {"USER",   "TIER",          "ADDRESS", "SINCE",
+					    "UNTIL",  "BYTES",         "FLOWS",   "HOST",
+					    "SOURCE", "LEFT OF QUOTAS"};
 
 static const char *count(const json_t *row, const char *key, char space[static 32])
 {
@@ -52,6 +54,27 @@ static void look_up(json_t *row)
 	}
 }
 
+/* "video 35 min of 90 min until 2026-11-29 00:00; ...", the caller's. */
+static char *left_of(const json_t *row)
+{
+	char *text = NULL, space[32];
+	size_t size, i, k;
+	json_t *q, *site;
+	FILE *f = open_memstream(&text, &size);
+	if (!f)
+		return NULL;
+	json_array_foreach(json_object_get(row, "quotas"), i, q)
+	{
+		fputs(i ? "; " : "", f);
+		json_array_foreach(json_object_get(q, "sites"), k, site)
+			fprintf(f, "%s%s", k ? ", " : "", json_string_value(site));
+		fprintf(f, " %s of %s until %s", ctl_text(q, "left_text"),
+			ctl_text(q, "amount_text"), ctl_time(ctl_text(q, "until"), space));
+	}
+	fclose(f);
+	return text;
+}
+
 /* The address is the session's i-th; all else is written beside the first only. */
 static const char *cell(const json_t *row, int column, size_t i, char space[static 32])
 {
@@ -69,40 +92,57 @@ static const char *cell(const json_t *row, int column, size_t i, char space[stat
 	case 5: return count(row, "bytes", space);
 	case 6: return count(row, "flows", space);
 	case 7: return host_of(row);
+	case 8: return ctl_text(row, "source");
 	}
-	return ctl_text(row, "source");
+	return ctl_text(row, "left");
+}
+
+/* How many columns: the last is for those who have quotas. */
+static int columns_of(const json_t *rows)
+{
+	size_t r;
+	json_t *row;
+	bool any = false;
+	json_array_foreach(rows, r, row)
+	{
+		char *left = json_object_get(row, "quotas") ? left_of(row) : NULL;
+		any |= left != NULL;
+		ctl_set(row, "left", left);
+		free(left);
+	}
+	return any ? COLUMNS : COLUMNS - 1;
 }
 
 static void table(const json_t *rows)
 {
-	int width[COLUMNS];
+	int width[COLUMNS], columns = columns_of(rows);
 	char space[32];
 	size_t r;
 	json_t *row;
-	for (int c = 0; c < COLUMNS; c++)
+	for (int c = 0; c < columns; c++)
 		width[c] = (int)strlen(titles[c]);
 	json_array_foreach(rows, r, row)
 	{
 		size_t addresses = json_array_size(json_object_get(row, "addresses"));
 		for (size_t i = 0; i < addresses; i++)
-			for (int c = 0; c < COLUMNS; c++) {
+			for (int c = 0; c < columns; c++) {
 				int len = width_of(cell(row, c, i, space));
 				width[c] = len > width[c] ? len : width[c];
 			}
 	}
-	for (int c = 0; c < COLUMNS; c++)
-		printf("%-*s%s", c < COLUMNS - 1 ? width[c] : 0, titles[c],
-		       c < COLUMNS - 1 ? "  " : "\n");
+	for (int c = 0; c < columns; c++)
+		printf("%-*s%s", c < columns - 1 ? width[c] : 0, titles[c],
+		       c < columns - 1 ? "  " : "\n");
 	json_array_foreach(rows, r, row)
 	{
 		size_t addresses = json_array_size(json_object_get(row, "addresses"));
 		for (size_t i = 0; i < addresses; i++)
-			for (int c = 0; c < COLUMNS; c++) {
+			for (int c = 0; c < columns; c++) {
 				const char *text = cell(row, c, i, space);
 				ctl_put(stdout, text);
-				printf("%*s", c < COLUMNS - 1 ? width[c] - width_of(text) + 2 : 0,
+				printf("%*s", c < columns - 1 ? width[c] - width_of(text) + 2 : 0,
 				       "");
-				if (c == COLUMNS - 1)
+				if (c == columns - 1)
 					putchar('\n');
 			}
 	}

@@ -127,6 +127,7 @@ static const struct control_ops control_ops = {
 	.lockdowns = gateway_lockdowns,
 	.lock = gateway_lock,
 	.hits = gateway_hits,
+	.used = gateway_used,
 };
 
 /* Any secret text is good: its SHA-256 is the key. */

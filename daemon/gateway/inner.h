@@ -203,6 +203,8 @@ void quotas_tick(struct gateway *g);
 void quotas_ended(struct gateway *g, const struct flow_key *key, uint64_t bytes, int64_t after);
 /* The next open flow of who has used up its quota, from *slot on (0 at first). */
 bool quotas_each_spent(struct gateway *g, uint32_t *slot, struct flow_key *key);
+/* What is used of a quota, as control.h has it. */
+uint64_t gateway_used(void *ctx, const struct quota *q, const struct quota_who *who);
 bool lane_use(void *ctx, const struct flow_use *use);
 
 /* acts.c: records of what operators do. */

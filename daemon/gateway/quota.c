@@ -141,6 +141,11 @@ void quotas_tick(struct gateway *g)
 		put_in_force(g);
 }
 
+uint64_t gateway_used(void *ctx, const struct quota *q, const struct quota_who *who)
+{
+	return usage_of(((struct gateway *)ctx)->usage, q, who, clock_wall());
+}
+
 /* ---- lifecycle ---- */
 
 bool quotas_open(struct gateway *g, struct errors *errors)

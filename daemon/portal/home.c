@@ -43,11 +43,37 @@ static void when(struct request *r, const json_t *site)
 	}
 }
 
-/* What `reach` said: sites, and until when. */
+/* "35 of 90 minutes left today, anew from 2026-11-29 00:00" */
+static void left(struct request *r, const json_t *quota)
+{
+	bool week = strcmp(gate_text(quota, "per"), "week") == 0;
+	int64_t until = gate_time(gate_text(quota, "until"));
+	char time[32], number[2][24];
+	html(r, "<br><span class=\"left\">");
+	if (strcmp(gate_text(quota, "unit"), "min") == 0) {
+		snprintf(number[0], sizeof number[0], "%lld",
+			 (long long)json_integer_value(json_object_get(quota, "left")));
+		snprintf(number[1], sizeof number[1], "%lld",
+			 (long long)json_integer_value(json_object_get(quota, "amount")));
+		html_fill_two(r, week ? TEXT_LEFT_MINUTES_WEEK : TEXT_LEFT_MINUTES_DAY, number[0],
+			      number[1]);
+	} else {
+		html_fill_two(r, week ? TEXT_LEFT_WEEK : TEXT_LEFT_DAY,
+			      gate_text(quota, "left_text"), gate_text(quota, "amount_text"));
+	}
+	if (until) {
+		html_time_text(r, until, time, sizeof time);
+		html(r, ", ");
+		html_fill(r, TEXT_LEFT_ANEW, time);
+	}
+	html(r, "</span>");
+}
+
+/* What `reach` said: sites, until when, and what is left. */
 static void reach(struct request *r, const json_t *who)
 {
-	const json_t *may = json_object_get(who, "may"), *site;
-	size_t i;
+	const json_t *may = json_object_get(who, "may"), *site, *quota;
+	size_t i, k;
 	html_element(r, "h2", say(r, TEXT_REACH));
 	if (json_array_size(may) == 0) {
 		html_element(r, "p", say(r, TEXT_REACH_NOTHING));
@@ -62,6 +88,7 @@ static void reach(struct request *r, const json_t *who)
 		html_text(r, strcmp(name, "*") == 0 ? say(r, TEXT_EVERYTHING) : name);
 		html(r, "</span> <span class=\"when\">");
 		when(r, site);
+		json_array_foreach(json_object_get(site, "quotas"), k, quota) left(r, quota);
 		html(r, "</span></li>\n");
 	}
 	html(r, "</ul>\n<p class=\"small\">");

@@ -52,18 +52,27 @@ void html_text(struct request *r, const char *text)
 	}
 }
 
-void html_fill(struct request *r, enum text t, const char *value)
+/* The text up to its next hole, and a value in it; what is behind it. */
+static const char *fill_one(struct request *r, const char *text, const char *value)
 {
-	const char *text = say(r, t), *hole = strstr(text, "{}");
+	const char *hole = strstr(text, "{}");
 	char before[TEXT_MAX + 1];
-	if (!hole) {
-		html_text(r, text);
-		return;
-	}
+	if (!hole)
+		return text;
 	snprintf(before, sizeof before, "%.*s", (int)(hole - text), text);
 	html_text(r, before);
 	html_text(r, value);
-	html_text(r, hole + 2);
+	return hole + 2;
+}
+
+void html_fill(struct request *r, enum text t, const char *value)
+{
+	html_text(r, fill_one(r, say(r, t), value));
+}
+
+void html_fill_two(struct request *r, enum text t, const char *first, const char *second)
+{
+	html_text(r, fill_one(r, fill_one(r, say(r, t), first), second));
 }
 
 void html_element(struct request *r, const char *tag, const char *text)

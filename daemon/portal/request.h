@@ -90,6 +90,8 @@ void html(struct request *r, const char *markup);
 void html_text(struct request *r, const char *text);
 /* A text with a value in its hole, both escaped. */
 void html_fill(struct request *r, enum text t, const char *value);
+/* The same, of a text with two. */
+void html_fill_two(struct request *r, enum text t, const char *first, const char *second);
 /* <time> with the local time of day, or the day too where it is another. */
 void html_time(struct request *r, int64_t time);
 void html_time_text(struct request *r, int64_t time, char *out, size_t size);

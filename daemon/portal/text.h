@@ -37,6 +37,11 @@
 	X(NOW_UNTIL, "now-until", "now, until {}")                                                 \
 	X(FROM, "from", "from {}")                                                                 \
 	X(NOT_NOW, "not-now", "not now")                                                           \
+	X(LEFT_MINUTES_DAY, "left-minutes-day", "{} of {} minutes left today")                     \
+	X(LEFT_MINUTES_WEEK, "left-minutes-week", "{} of {} minutes left this week")               \
+	X(LEFT_DAY, "left-day", "{} of {} left today")                                             \
+	X(LEFT_WEEK, "left-week", "{} of {} left this week")                                       \
+	X(LEFT_ANEW, "left-anew", "anew from {}")                                                  \
 	X(CONTACT, "contact", "Whom to ask")                                                       \
 	X(CONTINUE, "continue", "Continue to {}")                                                  \
 	X(WHY, "why", "Why was I denied?")                                                         \

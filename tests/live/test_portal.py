@@ -108,6 +108,12 @@ def listen(lab, end):
             lab.told("")
 
 
+POLICY = {"on_deny": "redirect", "portal": ["10.77.1.1:80", "[fd77:1::1]:80"],
+          "allow": [{"tiers": ["guest"], "sites": ["good"]},
+                    {"tiers": ["staff"], "sites": ["social"], "owner": "the press office",
+                     "note": "for those who write"}]}
+
+
 @contextlib.contextmanager
 def portal_lab(gateway=(), sites=SITES, bare=(), **over):
     if not (BUILD / "tiergate-portal").exists():
@@ -117,10 +123,7 @@ def portal_lab(gateway=(), sites=SITES, bare=(), **over):
             done = lab.ctl("passwd", "--users", lab.dir / "users", "--tier", tier, "--user", user,
                            socket=False, input=PASSWORD + "\n")
             check(done.returncode == 0, done.stdout, done.stderr)
-        lab.start(**{"on_deny": "redirect", "portal": ["10.77.1.1:80", "[fd77:1::1]:80"],
-                     "allow": [{"tiers": ["guest"], "sites": ["good"]},
-                               {"tiers": ["staff"], "sites": ["social"], "owner": "the press office",
-                                "note": "for those who write"}], **dict(gateway)})
+        lab.start(**{**POLICY, **dict(gateway)})
         end = threading.Event()
         threading.Thread(target=listen, args=(lab, end), daemon=True).start()
         lab.portal = Portal(lab)
@@ -444,6 +447,33 @@ def test_captive_portal_api(lab):
     check(state["captive"] is False and 40000 < state["seconds-remaining"] <= 43200, state)
     state = json.loads(Browser(lab, "10.77.1.2").get("/api").body)
     check(state["captive"] is False and "seconds-remaining" not in state, state)
+
+
+@shared
+def test_what_is_left(lab):
+    "the page says what is left of a quota, less and less; it is nothing when the flow is cut"
+    allow = [POLICY["allow"][0], {**POLICY["allow"][1], "quota": "3 MB/day"}]
+    lab.reload(**{**POLICY, "allow": allow})
+    b = Browser(lab)
+    equal(b.sign_in().status, 303)
+
+    def left():
+        said = re.search(r"([0-9.]+ k?M?B) of 3 MB left today, anew from ", b.get("/").body)
+        check(said, b.get("/").body)
+        return said[1]
+    equal(left(), "3 MB")
+    check("left today" not in Browser(lab, "10.77.1.2").get("/").body, "another's page")
+    check(lab.curl("http://www.social.example/1000000", NOBODY).ok)
+    wait_for(lambda: left() == "1.9 MB", 10, "less")
+    for _ in range(9):
+        if not lab.curl("http://www.social.example/700000", NOBODY).ok:
+            break
+    wait_for(lambda: left() == "0 B", 10, "nothing")
+    got = lab.curl("https://www.social.example/", NOBODY)
+    check(got.refused, got)
+    lab.reload(**POLICY)
+    check("left today" not in b.get("/").body, "no quota any more")
+    check(lab.curl("https://www.social.example/", NOBODY).ok)
 
 
 @shared

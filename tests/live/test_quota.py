@@ -2,6 +2,7 @@
 """Quotas: who has used up what a line gives is cut, at all addresses, and nobody else; what is used
 outlives a reload, a restart and a kill, and begins anew at its time."""
 import contextlib
+import json
 import pathlib
 import signal
 import sys
@@ -88,6 +89,14 @@ class Transfer:
         return self
 
 
+def left(lab, user="ann"):
+    """What is left of the user's quota, in bytes or minutes, by the sessions and by what may be reached."""
+    rows = [json.loads(x) for x in lab.ctl("--json", "sessions", "--user", user).stdout.splitlines()]
+    figures = {q["left"] for r in rows for q in r["quotas"]}
+    equal(len(figures), 1, rows)
+    return figures.pop()
+
+
 def spend(lab, source=V4, host="laptop"):
     Transfer(lab, source, host).cut()
 
@@ -113,6 +122,67 @@ def test_bytes(lab):
         why = lab.ctl("why", "--address", DESK, "--to", SOCIAL).stdout
         check("3 MB a day, is used up by user ann until" in why, why)
         equal(lab.status()["quota"]["spent"], 1)
+
+
+def test_left(lab):
+    "what is left is told, goes down as it is used, and is nothing when the flow is cut"
+    with gateway(lab, "3 MB/day"):
+        for address, user in ((V4, "ann"), (DESK, "ann"), (BOB, "bob")):
+            sign_in(lab, address, user)
+        equal((left(lab), left(lab, "bob")), (LIMIT, LIMIT))
+        flow = Open(lab, SOCIAL, V4)
+        flow.ask("/1000000")
+        wait_for(lambda: left(lab) <= LIMIT - 1000000, 10, "the figure")
+        check(left(lab) > 1000000, left(lab))
+        equal(left(lab, "bob"), LIMIT)
+        said = lab.ctl("reach", "--address", DESK).stdout
+        check("MB of 3 MB left for user ann until " in said, said)
+        table = lab.ctl("sessions").stdout
+        check("LEFT OF QUOTAS" in table and "social 3 MB of 3 MB until " in table, table)
+        lab.stop(wire=False)
+        lab.start(wire=False)
+        check(left(lab) <= LIMIT - 1000000, "after a restart", left(lab))
+        spend(lab, DESK, "client")
+        flow.end(lab, time.monotonic())
+        equal((left(lab), left(lab, "bob")), (0, LIMIT))
+        check("0 B of 3 MB left for user ann" in lab.ctl("reach", "--address", V4).stdout)
+
+
+MINUTE = 60
+NOON = int(time.time()) // 86400 * 86400 + 12 * 3600
+
+
+def test_minutes(lab):
+    "minutes in which something moves count, others don't; the first that is more is cut"
+    clock = lab.dir / "clock"
+    clock.write_text(f"={NOON}")
+    with gateway(lab, "2 min/day"):
+        lab.stop(wire=False)
+        lab.start(wire=False, prefix=("env", f"WALL_CLOCK={clock}", f"LD_PRELOAD={BUILD}/live/wall_clock.so"))
+        sign_in(lab, V4)
+        sign_in(lab, DESK)
+        equal(left(lab), 2)
+        flow, other = Open(lab, SOCIAL, V4), Open(lab, SOCIAL, DESK, "client")
+        flow.ask("/100000")
+        wait_for(lambda: left(lab) == 1, 10, "the first minute")
+        other.ask("/100000")  # the same minute is not counted twice
+        clock.write_text(f"={NOON + 30 * MINUTE}")  # nothing moves for half an hour
+        flow.ask("/100000")
+        wait_for(lambda: left(lab) == 0, 10, "the second minute")
+        flow.ask("/100000")  # which is whole
+        other.ask("/100000")
+        check(reaches(lab, V4))
+        clock.write_text(f"={NOON + 31 * MINUTE}")
+        for f in (flow, other):  # what moves in a third is cut
+            with contextlib.suppress(OSError):
+                f.ask("/100000")
+                f.end(lab, time.monotonic())
+        lab.record(**{"event.reason": "quota-spent"})
+        check(not reaches(lab, V4) and not reaches(lab, DESK))
+        equal(left(lab), 0)
+        clock.write_text(f"={NOON + 12 * 60 * MINUTE}")
+        wait_for(lambda: reaches(lab, V4), 10, "the next day")
+        check(left(lab) >= 1, left(lab))
 
 
 def test_together(lab):

@@ -60,7 +60,7 @@ static void check_reach(struct rig *r, size_t i)
 	struct address a;
 	json_t *to = json_object();
 	assert_true(address_parse(cases[i].address, &a));
-	reach(&from, &a, r->source.now, 0, to);
+	reach(&from, NULL, &a, r->source.now, 0, to);
 	check_text(to, "user", cases[i].user);
 	check_text(to, "tier", cases[i].tier);
 	check_text(to, "source", cases[i].signed_in ? "login" : "");

@@ -37,6 +37,8 @@ static struct fixture {
 	int lock_fails;
 	struct decision act; /* the last */
 	unsigned acts;
+	char whose[80]; /* what is used was asked for last */
+	uint64_t used;
 } f;
 
 static void fake_status(void *ctx, json_t *out)
@@ -85,15 +87,40 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 			json_array_append_new(json_object_get(out, "hits"), json_integer(1234567));
 }
 
+static uint64_t fake_used(void *ctx, const struct quota *q, const struct quota_who *who)
+{
+	char text[80] = "";
+	struct buf b = BUF_OF(text);
+	quota_who_format(who, &b);
+	snprintf(f.whose, sizeof f.whose, "%s", text);
+	return q->bytes ? 1234567 : f.used;
+}
+
 static int fake_lock(void *ctx, const struct lockdowns *l)
 {
 	f.lockdowns = *l;
 	return f.lock_fails;
 }
 
-static const struct control_ops ops = {fake_status,    NULL,        fake_snapshot,
-				       fake_changed,   fake_reload, fake_acted,
-				       fake_lockdowns, fake_lock,   fake_hits};
+static const struct control_ops ops = {fake_status, NULL,       fake_snapshot,  fake_changed,
+				       fake_reload, fake_acted, fake_lockdowns, fake_lock,
+				       fake_hits,   fake_used};
+
+/* Another policy from now on. */
+static void put_policy(const char *text)
+{
+	FILE *out = fopen(f.file, "w");
+	fputs(text, out);
+	fclose(out);
+	struct config *c = config_load(f.file, CONFIG_FOR_CHECK, &f.errors);
+	errors_print(&f.errors, stderr);
+	assert_non_null(c);
+	snapshot_free(f.snapshot);
+	f.snapshot = snapshot_compile(c, &f.errors);
+	errors_print(&f.errors, stderr);
+	assert_non_null(f.snapshot);
+	config_free(c);
+}
 
 static int set_up_with(const uint8_t *pseudonym, bool listening)
 {
@@ -101,16 +128,7 @@ static int set_up_with(const uint8_t *pseudonym, bool listening)
 	snprintf(f.dir, sizeof f.dir, "/tmp/tiergate-control-XXXXXX");
 	snprintf(f.file, sizeof f.file, "%s/conf", mkdtemp(f.dir));
 	snprintf(f.socket, sizeof f.socket, "%s/socket", f.dir);
-	FILE *out = fopen(f.file, "w");
-	fputs(policy, out);
-	fclose(out);
-	struct config *c = config_load(f.file, CONFIG_FOR_CHECK, &f.errors);
-	errors_print(&f.errors, stderr);
-	assert_non_null(c);
-	f.snapshot = snapshot_compile(c, &f.errors);
-	errors_print(&f.errors, stderr);
-	assert_non_null(f.snapshot);
-	config_free(c);
+	put_policy(policy);
 	f.sessions = sessions_new(1000);
 	assert_true(sd_event_new(&f.event) >= 0);
 	struct control_options o = {.ops = &ops,
@@ -806,6 +824,85 @@ static void lists_sessions_by_filter(void **state)
 	close(fd);
 }
 
+#define QUOTAS                                                                                     \
+	"tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"                              \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
+	"sites = ( { name = \"video\"; hosts = [ \"video.example\" ]; },\n"                        \
+	"  { name = \"wiki\"; hosts = [ \"wiki.example\" ]; } );\n"                                \
+	"allow = ( { tiers = [ \"*\" ]; sites = [ \"video\" ]; quota = \"90 min/day\"; },\n"       \
+	"  { tiers = [ \"press\" ]; sites = [ \"*\" ]; quota = \"2 GiB/week together\"; },\n"      \
+	"  { tiers = [ \"press\" ]; sites = [ \"wiki\" ]; },\n"                                    \
+	"  { tiers = [ \"press\" ]; sites = [ \"wiki\" ]; ports = [ \"tcp/22\" ]; quota = \"1 "    \
+	"h/day\"; } );\n"
+
+static const json_t *only(const json_t *list)
+{
+	assert_int_equal(json_array_size(list), 1);
+	return json_array_get(list, 0);
+}
+
+static json_t *session_row(int fd)
+{
+	say(fd, ID "\"command\":\"sessions\"}\n");
+	json_t *j = json_loads(hear(fd, NULL), JSON_DISABLE_EOF_CHECK, NULL);
+	json_t *row = json_incref(json_object_get(j, "result"));
+	json_decref(j);
+	return row;
+}
+
+static json_t *video_of(int fd, const char *address)
+{
+	char line[128];
+	snprintf(line, sizeof line, ID "\"command\":\"reach\",\"address\":\"%s\"}", address);
+	json_t *r = granted(fd, line);
+	json_t *row = json_incref(json_array_get(json_object_get(r, "may"), 0));
+	assert_string_equal(member(row, "site"), "video");
+	json_decref(r);
+	return row;
+}
+
+static void tells_what_is_left(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	put_policy(QUOTAS);
+	f.used = 55;
+	done(fd, LOGIN "}");
+	json_t *row = video_of(fd, "10.0.0.1");
+	const json_t *q = only(json_object_get(row, "quotas"));
+	assert_int_equal(json_integer_value(json_object_get(q, "left")), 35);
+	assert_int_equal(json_integer_value(json_object_get(q, "amount")), 90);
+	assert_string_equal(member(q, "left_text"), "35 min");
+	assert_string_equal(member(q, "unit"), "min");
+	assert_string_equal(member(q, "per"), "day");
+	assert_string_equal(member(q, "of"), "user anna");
+	assert_string_equal(member(q, "rule"), "conf:5");
+	assert_string_equal(strstr(member(q, "until"), "T"), "T00:00:00.000000Z");
+	json_decref(row);
+	/* who is there by the segment alone has it by host; more is used than there is */
+	f.used = 91;
+	row = video_of(fd, "10.9.0.7");
+	q = only(json_object_get(row, "quotas"));
+	assert_int_equal(json_integer_value(json_object_get(q, "left")), 0);
+	assert_string_equal(f.whose, "host 10.9.0.7");
+	json_decref(row);
+	/* of a session all that count, of the site that is without end too, as another port may */
+	f.used = 1;
+	row = session_row(fd);
+	json_t *all = json_object_get(row, "quotas");
+	assert_int_equal(json_array_size(all), 3);
+	q = json_array_get(all, 1);
+	assert_string_equal(member(q, "of"), "all together");
+	assert_string_equal(member(q, "left_text"), "1.9 GiB");
+	assert_string_equal(member(q, "amount_text"), "2 GiB");
+	assert_string_equal(json_string_value(only(json_object_get(q, "sites"))), "*");
+	json_decref(row);
+	put_policy(policy);
+	row = session_row(fd);
+	assert_null(json_object_get(row, "quotas"));
+	json_decref(row);
+	close(fd);
+}
+
 static void tells_what_may_be_reached(void **state)
 {
 	int fd = connect_as(CONTROL_READ), portal = connect_as(CONTROL_MANAGE);
@@ -1462,6 +1559,7 @@ int main(void)
 		WITH(refuses_bad_logins),
 		WITH(a_full_table_is_said),
 		WITH(lists_sessions_by_filter),
+		WITH(tells_what_is_left),
 		WITH(tells_what_may_be_reached),
 		WITH(tells_why),
 		WITH(reload_says_every_error),

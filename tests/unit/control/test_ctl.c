@@ -13,10 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char policy[] = "tiers = ( { name = \"guest\"; }, { name = \"press\"; } );\n"
-			     "sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; } );\n"
-			     "allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; owner = "
-			     "\"comms\"; note = \"for news\"; } );\n";
+static const char policy[] =
+	"tiers = ( { name = \"guest\"; }, { name = \"press\"; }, { name = \"pupil\"; } );\n"
+	"sites = ( { name = \"social\"; hosts = [ \"youtube.com\" ]; }, { name = \"video\"; hosts "
+	"= [ \"video.example\" ]; } );\n"
+	"allow = ( { tiers = [ \"press\" ]; sites = [ \"social\" ]; owner = "
+	"\"comms\"; note = \"for news\"; },\n"
+	"{ tiers = [ \"pupil\" ]; sites = [ \"video\" ]; quota = \"90 min/day\"; } );\n";
 
 static char dir[64], program[512];
 static pid_t daemon_pid;
@@ -133,6 +136,11 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 	json_object_set_new(out, "hits", json_array());
 }
 
+static uint64_t fake_used(void *ctx, const struct quota *q, const struct quota_who *who)
+{
+	return 55;
+}
+
 static int fake_lock(void *ctx, const struct lockdowns *l)
 {
 	lockdowns = *l;
@@ -141,9 +149,9 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 
 static void serve(const char *conf, const char *path, int ready)
 {
-	static const struct control_ops ops = {fake_status,    fake_metrics, fake_snapshot,
-					       fake_changed,   fake_reload,  fake_acted,
-					       fake_lockdowns, fake_lock,    fake_hits};
+	static const struct control_ops ops = {
+		fake_status, fake_metrics,   fake_snapshot, fake_changed, fake_reload,
+		fake_acted,  fake_lockdowns, fake_lock,     fake_hits,    fake_used};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;
@@ -346,6 +354,17 @@ static void signs_in_and_out(void **state)
 	users("secret", "login --user anna --address 10.0.0.2 --for 8h", 0, "");
 	want("denials --user anna", 0, "nothing was denied there of late\nnothing was denied");
 	want("reach --user anna", 0, "anna, tier press, until 20");
+	users("secret", "passwd --user carl --tier pupil", 0, "");
+	users("secret", "login --user carl --address 10.0.0.3 --for 8h", 0, "");
+	want("sessions", 0, "  SOURCE  LEFT OF QUOTAS\n");
+	assert_non_null(strstr(output, "  login   video 35 min of 90 min until 20"));
+	want("sessions --user anna", 0, "  SOURCE\n");
+	want("sessions --user carl --json", 0,
+	     "\"quotas\":[{\"rule\":\"conf:4\",\"sites\":[\"video\"],");
+	assert_non_null(strstr(output, "\"of\":\"user carl\",\"left\":35,\"amount\":90,"));
+	want("reach --user carl", 0,
+	     "  now    video  conf:4\n           35 min of 90 min left for user carl until 20");
+	want("logout --user carl", 0, "1 session ended");
 	want("reach --user bob", 1, "bob is not signed in; ask by --address");
 	want("denials --user bob --address 10.0.0.1", 2, "denials --address A | --user U");
 	want("denials --user anna --socket /x", 3, "");
@@ -411,7 +430,7 @@ static void compares(void **state)
 	       "    it was allow-line, conf:3; it is no-line; site social\n");
 	differ("--json", variant("new", "youtube.com", "*.youtube.com\", \"=a.youtube.com"), 0, "");
 	differ("--json", variant("new", "[ \"press\" ]", "[ \"*\" ]"), 1,
-	       "{\"change\":\"gains\",\"tiers\":[\"guest\"],\"names\":[\"youtube.com\"],"
+	       "{\"change\":\"gains\",\"tiers\":[\"guest\",\"pupil\"],\"names\":[\"youtube.com\"],"
 	       "\"addresses_but\":[\"10.0.0.0/8\",");
 	differ("", variant("new", "tiers", "mode = \"observe\"; tiers"), 1,
 	       "~ mode: was mode = \"enforce\"; and is mode = \"observe\";\n");

@@ -1,5 +1,6 @@
 #include "build.h"
 #include "policy/may.h"
+#include "policy/quota.h"
 #include "unit.h"
 
 #define MONDAY_10 (INT64_C(1795428000) * NS_PER_S) /* 2026-11-23T10:00:00Z */
@@ -93,12 +94,48 @@ static void of_several_lines_the_best_is_told(void **state)
 	config_free(c);
 }
 
+/* What is open without end is not limited by another line, whichever comes first. */
+static void quotas_of_lines_that_stand_alone(void **state)
+{
+	struct config *c = config();
+	const struct quota *all[8];
+	struct may may[8];
+	for (int i = 0; i < 3; i++)
+		build_line(c, ALLOW, "staff", i < 2 ? "games" : "reading",
+			   i ? "tcp/8080" : "tcp/8443")
+			->quota = (struct config_quota){.amount = 90 + (uint64_t)i};
+	build_line(c, ALLOW, "guest", "games", "")->quota = (struct config_quota){.amount = 7};
+	c->allow[c->allow_count - 1].expires = MONDAY_10 + HOUR;
+	struct snapshot *s = compile(c);
+	size_t count = snapshot_may(s, "staff", MONDAY_10, may, 8);
+	const struct may *games = of_site(may, count, "games");
+	assert_true(games->now);
+	assert_int_equal(games->quotas, 3); /* staff includes guest */
+	assert_int_equal(games->quota[0]->amount, 90);
+	assert_int_equal(games->quota[1]->amount, 91);
+	assert_int_equal(of_site(may, count, "reading")->quotas, 0);
+	assert_int_equal(of_site(may, count, "social")->quotas, 0);
+	count = snapshot_may(s, "guest", MONDAY_10, may, 8);
+	assert_int_equal(of_site(may, count, "games")->quotas, 1);
+	assert_int_equal(snapshot_tier_quotas(s, "guest", MONDAY_10, all, 8), 1);
+	assert_int_equal(all[0]->amount, 7);
+	assert_string_equal(snapshot_line_site(s, all[0]->line, 0), "games");
+	assert_null(snapshot_line_site(s, all[0]->line, 1));
+	assert_int_equal(snapshot_tier_quotas(s, "guest", MONDAY_10 + HOUR, all, 8), 0);
+	assert_int_equal(snapshot_tier_quotas(s, "staff", MONDAY_10, all, 8), 4);
+	assert_int_equal(snapshot_tier_quotas(s, "staff", MONDAY_10, all, 2), 2);
+	assert_int_equal(snapshot_tier_quotas(s, "nobody", MONDAY_10, all, 8), 0);
+	snapshot_free(s);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tier_has_what_it_includes_and_when),
 		cmocka_unit_test(what_is_over_or_denied_is_left_out),
 		cmocka_unit_test(of_several_lines_the_best_is_told),
+		cmocka_unit_test(quotas_of_lines_that_stand_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,6 +259,17 @@ static void the_page_says_what_a_user_may_reach(void **state)
 	be_signed_in(&b);
 	rig_daemon.reach = "{\"may\": [{\"site\": \"docs\", \"now\": true}]}";
 	is_page("home-sites", get(&b, "/", NULL));
+	rig_daemon.reach =
+		"{\"may\": [{\"site\": \"video\", \"now\": true, \"quotas\": [{\"left\": 35, "
+		"\"amount\": 90, "
+		"\"unit\": \"min\", \"per\": \"day\", \"until\": \"2026-11-29T00:00:00Z\"}, "
+		"{\"left\": "
+		"1300000, \"amount\": 3000000, \"unit\": \"B\", \"per\": \"week\", \"left_text\": "
+		"\"1.3 "
+		"MB\", \"amount_text\": \"3 MB\", \"until\": 7}]}, {\"site\": \"*\", \"now\": "
+		"false, "
+		"\"quotas\": [{\"left\": \"<b>\", \"unit\": \"<b>\", \"left_text\": \"<b>\"}]}]}";
+	is_page("home-quotas", get(&b, "/", NULL));
 	rig_daemon.reach = "{\"mode\": \"observe\", \"until\": null}";
 	is_page("home-observe", get(&b, "/", NULL));
 }

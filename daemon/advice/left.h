@@ -1,0 +1,20 @@
+/* left: what is left of quotas, for whom, and until when. */
+#pragma once
+#include "policy/quota.h"
+#include <jansson.h>
+
+/* Who counts what is used: bytes or minutes of the period that is now. */
+struct left_from {
+	uint64_t (*used)(void *ctx, const struct quota *q, const struct quota_who *who);
+	void *ctx;
+};
+
+/* An object, the caller's: rule, sites, of (whose it is, in words), left and amount as numbers of
+ * unit ("min", "B") and in words (left_text, amount_text), per ("day", "week") and until, when it
+ * begins anew. f: whose flows are meant. now: of the wall clock. */
+json_t *left_of(const struct left_from *from, const struct snapshot *s, const struct quota *q,
+		const struct facts *f, int64_t now);
+
+/* Of all quotas that hold for f's tier; NULL where there are none. */
+json_t *left_all(const struct left_from *from, const struct snapshot *s, const struct facts *f,
+		 int64_t now);
