@@ -369,6 +369,27 @@ static void a_voucher_signs_in_once(void **state)
 	is_page("wrong-voucher", post(&b, "/sign-in", fields));
 }
 
+/* A voucher of a day is no day where the portal's sessions are shorter. */
+static void a_session_is_as_long_as_both_the_voucher_and_the_portal_allow(void **state)
+{
+	static const struct {
+		int64_t hours;
+		const char *lasts;
+	} of[] = {{11, "\"for\":\"11h\""}, {12, "\"for\":\"12h\""}, {24, "\"for\":\"12h\""}};
+	struct browser b = {.from = ANN};
+	struct errors errors = {0};
+	char fields[64], vouchers[96];
+	snprintf(vouchers, sizeof vouchers, "%s/vouchers", rig_folder);
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		RIG_MUST(vouchers_make(vouchers, 1, "guest", of[i].hours * 3600 * NS_PER_S, tell,
+				       NULL, &errors) == 0);
+		snprintf(fields, sizeof fields, "&voucher=%s", code);
+		rig_daemon.log[0] = '\0';
+		free(post(&b, "/sign-in", fields).body);
+		assert_non_null(strstr(rig_daemon.log, of[i].lasts));
+	}
+}
+
 /* What the daemon refuses is told, and a voucher that was used up for it is good again. */
 static void a_session_that_is_refused_is_no_sign_in(void **state)
 {
@@ -829,6 +850,7 @@ int main(int argc, char **argv)
 		WITH(a_name_that_no_user_can_have_is_one_that_nobody_has),
 		WITH(fields_are_read_as_they_are_written_but_for_spaces_around_a_name),
 		WITH(a_voucher_signs_in_once),
+		WITH(a_session_is_as_long_as_both_the_voucher_and_the_portal_allow),
 		WITH(a_session_that_is_refused_is_no_sign_in),
 		WITH(a_voucher_is_not_good_again_where_nobody_knows),
 		WITH(what_cannot_be_checked_is_no_failure_of_who_tries),

@@ -104,6 +104,29 @@ static void closed_and_open(void **state)
 	c.when_full = CONFIG_OPEN;
 	has(&c, WIRING_NFT, "\tqueue to 4-6\n", true);
 	has(&c, WIRING_IPTABLES, "-A TIERGATE-SENT -j RETURN", true);
+	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter accept", true);
+	c.when_full = CONFIG_CLOSED;
+	has(&c, WIRING_NFT, "{ 0xd00, 0xf00 } accept\n\t\tcounter drop", true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-SENT -j RETURN", false);
+}
+
+/* A client can send itself what a resolver would: an answer is believed by the resolver's own route
+ * only, whichever IP version it has. */
+static void answers_come_by_the_resolvers_own_route(void **state)
+{
+	struct config c = base();
+	has(&c, WIRING_NFT,
+	    "ip saddr @resolvers4 ct state established ct direction reply meta l4proto { tcp, udp "
+	    "} "
+	    "th sport 53 fib saddr . iif oif exists meta mark set",
+	    true);
+	has(&c, WIRING_NFT,
+	    "ip6 saddr @resolvers6 ct state established ct direction reply meta l4proto { tcp, udp "
+	    "} th sport 53 fib saddr . iif oif exists meta mark set",
+	    true);
+	has(&c, WIRING_IPTABLES, "-A TIERGATE-ANSWERS -m rpfilter --invert -j RETURN\n", true);
+	has(&c, WIRING_NFT, "meta nfproto ipv4 fib saddr . iif oif missing counter drop\n", true);
+	has(&c, WIRING_NFT, "ip6 saddr != :: fib saddr . iif oif missing counter drop\n", true);
 }
 
 static void on_deny_decides_the_answer(void **state)
@@ -269,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unfit_settings_are_refused),
 		cmocka_unit_test(closed_and_open),
+		cmocka_unit_test(answers_come_by_the_resolvers_own_route),
 		cmocka_unit_test(on_deny_decides_the_answer),
 		cmocka_unit_test(observe_mode_drops_nothing),
 		cmocka_unit_test(every_interface_and_network_has_its_rule),

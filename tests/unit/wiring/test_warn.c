@@ -1,6 +1,7 @@
 /* What may surprise an operator, by what the system says of itself: its files and interfaces are
  * the test's. */
 #include "unit.h"
+#include "wiring/tool.h"
 #include "wiring/wiring.h"
 
 #include <arpa/inet.h>
@@ -49,6 +50,28 @@ void freeifaddrs(struct ifaddrs *l)
 {
 }
 
+static int euid;
+
+uid_t geteuid(void)
+{
+	return (uid_t)euid;
+}
+
+static const char *ruleset; /* as nft lists it; NULL: it can't */
+static int nft_status;
+
+bool tool_run(struct tool *t, const char *const argv[], const char *input, bool print)
+{
+	assert_string_equal(argv[0], "nft");
+	*t = (struct tool){.status = nft_status, .out = ruleset ? strdup(ruleset) : NULL};
+	return ruleset;
+}
+
+void tool_deinit(struct tool *t)
+{
+	free(t->out);
+}
+
 /* ---- set up ---- */
 
 static char *inside[] = {(char *)"lan0", (char *)"lan1"};
@@ -61,6 +84,8 @@ static int begin(void **state)
 	memset(files, 0, sizeof files);
 	list = NULL;
 	no_list = false;
+	euid = nft_status = 0;
+	ruleset = "";
 	config = (struct config){.inside = {inside, 2}};
 	return 0;
 }
@@ -214,6 +239,67 @@ static void a_default_route_by_an_inside_interface_is_told(void **state)
 	warned(NULL);
 }
 
+/* ---- NAT ---- */
+
+static void nat(const char *segment, const char *outside, bool told)
+{
+	static struct config_segment segments[2];
+	assert_true(network_parse("2001:db8::/64", &segments[0].network));
+	assert_true(network_parse(segment, &segments[1].network));
+	config.segments = segments;
+	config.segment_count = 2;
+	be_nic("wan0", outside, "255.255.255.0");
+	file("/proc/net/route", HEAD4 ROUTE4("wan1", "00000000", "0203", "00000000")
+					ROUTE4("wan0", "00000000", "0003", "00000000"));
+	wiring_warn_of_nat(&config, &said);
+	warned(told ? "the world is reached by wan0 from 198.51.100.7, and no rule masquerades"
+		    : NULL);
+}
+
+static void private_segments_without_nat_are_told(void **state)
+{
+	static const char *const ours[] = {"10.9.0.0/16", "172.16.0.0/24", "172.31.255.0/24",
+					   "192.168.1.0/24", "100.127.0.0/24"},
+				 *const worlds[] = {"9.9.0.0/16", "172.15.0.0/24", "172.32.0.0/24",
+						    "192.169.1.0/24", "100.128.0.0/24"};
+	for (size_t i = 0; i < 5; i++) {
+		nat(ours[i], "198.51.100.7", true);
+		nat(worlds[i], "198.51.100.7", false);
+	}
+	nat("10.9.0.0/16", "10.0.0.2", false); /* another gateway does it */
+	config.segment_count = 0;
+	wiring_warn_of_nat(&config, &said);
+	warned(NULL);
+}
+
+/* Only who sees all rules may say that there is none. */
+static void where_a_rule_may_do_it_nothing_is_told(void **state)
+{
+	static const char *const rules[] = {"oifname \"wan0\" masquerade",
+					    "ip saddr 10.0.0.0/8 snat to 198.51.100.7",
+					    "-j MASQUERADE", "-j SNAT", NULL};
+	nat("10.9.0.0/16", "198.51.100.7", true);
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		ruleset = rules[i];
+		nat("10.9.0.0/16", "198.51.100.7", false);
+	}
+	ruleset = "";
+	nft_status = 1;
+	nat("10.9.0.0/16", "198.51.100.7", false);
+	nft_status = 0;
+	euid = 1000;
+	nat("10.9.0.0/16", "198.51.100.7", false);
+	euid = 0;
+	file("/proc/net/ip_tables_names", "filter\nmangle\n");
+	nat("10.9.0.0/16", "198.51.100.7", true);
+	file("/proc/net/ip_tables_names", "filter\nnat\n"); /* legacy's, which nft does not list */
+	nat("10.9.0.0/16", "198.51.100.7", false);
+	file("/proc/net/ip_tables_names", "");
+	nat("10.9.0.0/16", "198.51.100.7", true);
+	no_list = true;
+	nat("10.9.0.0/16", "198.51.100.7", false);
+}
+
 /* ---- settings ---- */
 
 static void settings_that_break_ours_are_told(void **state)
@@ -272,6 +358,8 @@ int main(void)
 		WITH(a_resolver_among_the_clients_is_told),
 		WITH(each_resolver_is_told_once),
 		WITH(a_default_route_by_an_inside_interface_is_told),
+		WITH(private_segments_without_nat_are_told),
+		WITH(where_a_rule_may_do_it_nothing_is_told),
 		WITH(settings_that_break_ours_are_told),
 		WITH(a_bridge_whose_ports_come_up_is_told),
 		WITH(all_of_it_is_told_at_once),

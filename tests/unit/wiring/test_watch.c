@@ -4,6 +4,23 @@
 #include "netlink_kernel.h"
 #include "unit.h"
 
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* What an operator is warned of. */
+static unsigned warnings;
+static char warned[512];
+static void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void warn(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(warned, sizeof warned, format, args);
+	va_end(args);
+	warnings++;
+}
+#define log_warn warn
 #include "wiring/watch.c"
 
 /* ---- the rules, and what is done with them ---- */
@@ -125,7 +142,10 @@ static void a_loss_is_put_back_at_once(void **s)
 		assert_true(state.rules_good);
 		assert_int_equal(restores, i);
 		found = losses[i];
+		warnings = 0;
 		look_at(now + 1);
+		assert_int_equal(warnings, 1); /* once is no fight with another program */
+		assert_string_equal(warned, "the kernel's rules were put back");
 		assert_int_equal(restores, i + 1);
 		assert_int_equal(state.counters.lost, i + 1);
 		assert_int_equal(state.counters.put_back, i + 1);
@@ -203,6 +223,7 @@ static void a_rule_that_was_changed_is_a_loss(void **s)
 static void pauses_grow_while_another_takes_them_away(void **s)
 {
 	int64_t now = 1000 * S, last = 0;
+	char want[64];
 	look_at(now);
 	after = WIRING_GONE; /* gone again at once */
 	found = WIRING_GONE;
@@ -215,7 +236,11 @@ static void pauses_grow_while_another_takes_them_away(void **s)
 		assert_int_equal(restores, times);
 		assert_int_equal(w->due, last + watch_pause(times));
 		now++;
+		warnings = 0;
 		look_at(now);
+		assert_int_equal(warnings, 1);
+		snprintf(want, sizeof want, "put back %u times now,", times + 1);
+		assert_memory_equal(warned, want, strlen(want));
 		assert_int_equal(restores, times + 1);
 		assert_int_equal(w->due, 0);
 	}
