@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *lan[] = {"lan0", "lan1"};
 static struct network nets[3];
@@ -187,6 +188,36 @@ static void all_of_one_version_holds_none_of_the_other(void **state)
 	has(&c, WIRING_IPTABLES, "::/0", false);
 }
 
+/* Every rule of the shipped modes, as tests/conf/wiring/base.* has them; conf's own test holds each
+ * mode beside it. */
+static void the_rules_are_as_written(void **state)
+{
+	static const char settings[] =
+		"inside = [ \"lan0\", \"lan1\" ]; internal = [ \"10.0.0.0/8\", \"fd00::/8\" ];"
+		"resolvers = [ \"10.0.0.53\", \"fd00::53\" ]; queues = 2; tiers = ( );";
+	char path[] = "/tmp/tiergate-rules-XXXXXX", want[32768];
+	struct errors errors = {0};
+	FILE *f = fdopen(mkstemp(path), "w");
+	assert_true(f && fputs(settings, f) >= 0 && fclose(f) == 0);
+	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
+	assert_non_null(c);
+	for (int b = WIRING_NFT; b <= WIRING_IPTABLES; b++) {
+		snprintf(want, sizeof want, "tests/conf/wiring/base.%s", wiring_backend_name(b));
+		assert_non_null(f = fopen(want, "r"));
+		want[fread(want, 1, sizeof want - 1, f)] = '\0';
+		fclose(f);
+		char *is = text(c, b, 0), *name;
+		while ((name = strstr(is, "TIERGATE-00-")) != NULL) {
+			memcpy(name, "TIERGATE-NAME", 13); /* as the file has it */
+			memmove(name + 13, name + 28, strlen(name + 28) + 1);
+		}
+		assert_string_equal(is, want);
+		free(is);
+	}
+	config_free(c);
+	unlink(path);
+}
+
 /* What later hooks match must not change with the epoch, or a change would open a hole. */
 static void the_epoch_is_in_flow_marks_alone(void **state)
 {
@@ -297,6 +328,7 @@ int main(void)
 		cmocka_unit_test(observe_mode_drops_nothing),
 		cmocka_unit_test(every_interface_and_network_has_its_rule),
 		cmocka_unit_test(all_of_one_version_holds_none_of_the_other),
+		cmocka_unit_test(the_rules_are_as_written),
 		cmocka_unit_test(the_epoch_is_in_flow_marks_alone),
 		cmocka_unit_test(names_keep_what_they_say),
 		cmocka_unit_test(replacing_takes_ours_alone),
