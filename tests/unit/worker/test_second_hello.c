@@ -208,6 +208,37 @@ static void half_a_second_hello_is_not_waited_for(void **state)
 	assert_int_equal(r->source.verdict[first], VERDICT_DENIED);
 	assert_int_equal(r->log[1].reason, REASON_HELLO_UNFINISHED);
 	assert_int_equal(r->log[1].protocol, PROTOCOL_TLS);
+	/* the first one's name is none of what was denied */
+	assert_int_equal(r->log[1].evidence, EVIDENCE_ADDRESS);
+	rig_free(r);
+}
+
+/* Where a tier is observed it goes on, and nothing of the flow is read any more: what comes would
+ * be joined to half a hello. */
+static void half_a_second_hello_of_an_observed_tier_goes_on(void **state)
+{
+	struct side s = retried("news.example");
+	struct rig *r =
+		rig_with("tiers = ( { name = \"guest\"; mode = \"observe\"; } );\n"
+			 "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"
+			 "sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; } );\n"
+			 "allow = ( { tiers = [ \"*\" ]; sites = [ \"news\" ]; } ); held = "
+			 "\"until-whole\";");
+	struct flow_key key = guest_key(IPPROTO_TCP, 4000, 443);
+	syn(r, guest, 4000);
+	assert_int_equal(part(r, &s, 0, s.first), VERDICT_HEARD);
+	const struct flow *f = flow_find(r->worker->flows, &key);
+	assert_true(f->named.live);
+	uint64_t first = r->source.next_id;
+	assert_int_equal(part(r, &s, s.first, s.first + 40), -1);
+	wait_ms(r, 5000);
+	assert_int_equal(r->source.verdict[first], VERDICT_HEARD);
+	assert_true(r->log[1].would_deny);
+	assert_int_equal(r->log[1].would, REASON_HELLO_UNFINISHED);
+	assert_int_equal(f->state, FLOW_ALLOWED);
+	assert_false(f->named.live);
+	assert_int_equal(part(r, &s, s.first + 40, s.len), VERDICT_PASS);
+	assert_int_equal(r->logged, 2);
 	rig_free(r);
 }
 
@@ -525,6 +556,7 @@ int main(void)
 		cmocka_unit_test(what_lies_beyond_a_hole_is_held),
 		cmocka_unit_test(overlaps_that_differ),
 		cmocka_unit_test(half_a_second_hello_is_not_waited_for),
+		cmocka_unit_test(half_a_second_hello_of_an_observed_tier_goes_on),
 		cmocka_unit_test(what_ends_the_watch),
 		cmocka_unit_test(a_strange_second_hello_is_one),
 		cmocka_unit_test(early_data_is_walked_over),
