@@ -5,16 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-struct address address_from4(const uint8_t bytes[4])
-{
-	struct address a;
-	memcpy(a.bytes, mapped, 12);
-	memcpy(a.bytes + 12, bytes, 4);
-	return a;
-}
-
 struct address address_from6(const uint8_t bytes[16])
 {
 	struct address a;
@@ -29,11 +19,6 @@ struct address address_from_socket(const struct sockaddr *a)
 	if (a && a->sa_family == AF_INET6)
 		return address_from6((const uint8_t *)&((const struct sockaddr_in6 *)a)->sin6_addr);
 	return (struct address){0};
-}
-
-bool address_is4(const struct address *a)
-{
-	return memcmp(a->bytes, mapped, 12) == 0;
 }
 
 bool address_parse(const char *text, struct address *out)

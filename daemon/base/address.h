@@ -22,12 +22,25 @@ struct endpoint { /* port 0: none */
 
 #define ADDRESS_TEXT 46 /* room for any address and its NUL */
 
-struct address address_from4(const uint8_t bytes[4]);
+static const uint8_t address_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+static inline struct address address_from4(const uint8_t bytes[4])
+{
+	struct address a;
+	memcpy(a.bytes, address_mapped, 12);
+	memcpy(a.bytes + 12, bytes, 4);
+	return a;
+}
+
 struct address address_from6(const uint8_t bytes[16]);
 /* All zero where it is neither IPv4's nor IPv6's. */
 struct sockaddr;
 struct address address_from_socket(const struct sockaddr *a);
-bool address_is4(const struct address *a);
+
+static inline bool address_is4(const struct address *a)
+{
+	return memcmp(a->bytes, address_mapped, sizeof address_mapped) == 0;
+}
 
 static inline bool address_equal(const struct address *a, const struct address *b)
 {

@@ -112,6 +112,7 @@ struct facts {
 	uint16_t port;           /* the server's, host byte order; 0 for protocols without */
 	uint8_t transport;       /* IPPROTO_* */
 	const char *tier;        /* NULL or "": none */
+	uint32_t tier_number;    /* snapshot_tier_number's for it; 0: it is looked for */
 	const char *user;        /* the same */
 	const struct host *host; /* NULL: no name */
 	enum evidence evidence;  /* of host; EVIDENCE_ADDRESS where host is NULL */

@@ -166,9 +166,10 @@ static unsigned widest(const struct address *a)
 uint32_t netset_find(const struct netset *s, const struct address *a)
 {
 	struct key key = key_of(a);
+	unsigned least = widest(a);
 	uint32_t found = NETSET_NONE;
 	for (const struct node *n = step(s, NULL, key); n; n = step(s, n, key))
-		if (n->first != NO_LINK && n->bits >= widest(a))
+		if (n->first != NO_LINK && n->bits >= least)
 			found = s->links[n->first].value;
 	return found;
 }

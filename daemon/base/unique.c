@@ -80,7 +80,7 @@ const void *unique_get(struct unique *u, const void *record, size_t len)
 	if (len > u->size)
 		return NULL;
 	memcpy(words, record, len);
-	uint32_t hash = (uint32_t)hash_words13(&u->key, words, (len + 7) / 8);
+	uint32_t hash = (uint32_t)hash_words(u->key.k, words, (len + 7) / 8, len);
 	struct entry *e = find(u, hash, record, len);
 	if (!e && !(e = add(u, hash, record, len)))
 		return NULL;

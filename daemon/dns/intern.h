@@ -4,6 +4,7 @@
  * and copy, and what they read counts only where the lock did not change. */
 #pragma once
 #include "base/decision.h"
+#include "base/hash.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,19 +35,3 @@ void intern_put(struct intern *in, uint32_t name);
 /* Readers. */
 bool intern_is(const struct intern *in, uint32_t name, const struct intern_key *key);
 void intern_copy(const struct intern *in, uint32_t name, struct host *out);
-
-/* A keyed hash of words, for tables beside this one. */
-static inline uint64_t hash_mix(uint64_t a, uint64_t b)
-{
-	__uint128_t product = (__uint128_t)a * b;
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint64_t hash_words(const uint64_t seed[static 2], const uint64_t *words, size_t n,
-				  uint64_t start)
-{
-	uint64_t h = start ^ seed[0];
-	for (size_t i = 0; i < n; i++)
-		h = hash_mix(words[i] ^ seed[0], h ^ seed[1]);
-	return hash_mix(h, seed[1] | 1);
-}

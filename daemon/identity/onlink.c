@@ -65,7 +65,7 @@ static void words_of(const struct address *a, uint64_t out[static 2])
 
 static struct bucket *bucket_of(const struct onlink *o, const uint64_t words[static 2])
 {
-	return &o->buckets[hash_words13(&o->key, words, 2) & o->mask];
+	return &o->buckets[hash_words(o->key.k, words, 2, 0) & o->mask];
 }
 
 static uint64_t mac_word(const uint8_t mac[static 6])

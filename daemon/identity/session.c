@@ -138,17 +138,33 @@ bool session_at(struct sessions *s, const struct address *a, int64_t now, struct
 {
 	struct session_key k = session_index_key(&s->index, a);
 	for (;;) {
-		uint32_t seq, slot = session_index_find(&s->index, &k);
+		struct session_found found;
+		uint32_t seq, slot = session_index_look(&s->index, &k, &found);
 		if (slot == SLOT_NONE)
 			return false;
 		bool used = slot_copy(&s->slots[slot], out, &seq);
 		/* The address may have moved to another session between the two looks, and the
 		 * slot with it: what was copied counts only if the address is still the slot's. */
-		if (session_index_find(&s->index, &k) != slot ||
-		    ACQUIRE(&s->slots[slot].seq) != seq)
+		if (!session_index_stayed(&found) || ACQUIRE(&s->slots[slot].seq) != seq)
 			continue;
 		return used && now < end_of(out);
 	}
+}
+
+void session_fetch_address(const struct sessions *s, const struct address *a)
+{
+	const struct session_key k = session_index_key(&s->index, a);
+	session_index_fetch(&s->index, &k);
+}
+
+void session_fetch(const struct sessions *s, const struct address *a)
+{
+	const struct session_key k = session_index_key(&s->index, a);
+	uint32_t slot = session_index_find(&s->index, &k);
+	if (slot == SLOT_NONE)
+		return;
+	for (size_t i = 0; i < sizeof s->slots[slot]; i += 64)
+		__builtin_prefetch((const char *)&s->slots[slot] + i);
 }
 
 bool session_of_host(struct sessions *s, const struct address *a, const uint8_t mac[6], int64_t now,
@@ -308,12 +324,21 @@ static bool renew(struct sessions *s, const struct session_key *k, struct sessio
 	return true;
 }
 
+/* Who reads a session compares and keeps texts as they lie there, whole. */
+static void zero_behind(char *text, size_t room)
+{
+	size_t len = strnlen(text, room - 1);
+	memset(text + len, 0, room - len);
+}
+
 int session_open(struct sessions *s, const struct address *a, const struct session *what,
 		 int64_t now)
 {
 	struct session_key k = session_index_key(&s->index, a);
 	struct session session = *what;
 	session.last_seen = now;
+	zero_behind(session.user, sizeof session.user);
+	zero_behind(session.tier, sizeof session.tier);
 	if (renew(s, &k, &session))
 		return 0;
 	session_close_address(s, a);

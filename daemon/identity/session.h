@@ -7,7 +7,7 @@
 #define SESSION_NETWORKS  4 /* IPv6 /64s where its host is known by its MAC address, at most */
 
 struct session {
-	char user[USER_MAX];
+	char user[USER_MAX]; /* of those that are read: zeros behind the text */
 	char tier[TIER_MAX];
 	char source[16];      /* "login", "radius", "portal", "static", ... */
 	int64_t since, until; /* ns since the epoch; until 0: no end */
@@ -29,6 +29,11 @@ void sessions_free(struct sessions *s);
 /* Reader, any thread, no lock: copies the session at an address; false where there is none that is
  * still good at now (*out is then undefined). */
 bool session_at(struct sessions *s, const struct address *a, int64_t now, struct session *out);
+
+/* What session_at will touch comes into the cache meanwhile: first where the address is looked up,
+ * then the session. Hints, no more. */
+void session_fetch_address(const struct sessions *s, const struct address *a);
+void session_fetch(const struct sessions *s, const struct address *a);
 
 /* The same for an IPv6 address that has no session of its own, by the MAC address that it comes
  * from: a host's new address is known before the neighbour table tells of it (session_add_network).

@@ -59,35 +59,48 @@ struct session_key session_index_key(const struct session_index *ix, const struc
 
 enum look { LOOK_HERE, LOOK_ON, LOOK_END };
 
-/* One bucket as it was at one moment. */
-static enum look bucket_look(struct bucket *b, const struct session_key *k, uint32_t *slot)
+/* One bucket as it was at one moment, which *seq tells. */
+static enum look bucket_look(struct bucket *b, const struct session_key *k, uint32_t *slot,
+			     uint16_t *seq)
 {
 	for (;;) {
-		uint16_t seq = ACQUIRE(&b->seq);
 		uint32_t found = 0;
-		for (int i = 0; i < BUCKET_ENTRIES; i++) {
-			uint32_t at = ACQUIRE(&b->slot[i]);
-			if (at && ACQUIRE(&b->entry[i].low) == k->low &&
-			    ACQUIRE(&b->entry[i].high) == k->high)
-				found = at;
-		}
+		*seq = ACQUIRE(&b->seq);
+		for (int i = 0; i < BUCKET_ENTRIES; i++)
+			if (ACQUIRE(&b->entry[i].low) == k->low &&
+			    ACQUIRE(&b->entry[i].high) == k->high && ACQUIRE(&b->slot[i]))
+				found = ACQUIRE(&b->slot[i]);
 		uint16_t passed = ACQUIRE(&b->passed);
-		if ((seq & 1) || ACQUIRE(&b->seq) != seq)
+		if ((*seq & 1) || ACQUIRE(&b->seq) != *seq)
 			continue;
 		*slot = found - 1;
 		return found ? LOOK_HERE : passed ? LOOK_ON : LOOK_END;
 	}
 }
 
-uint32_t session_index_find(const struct session_index *ix, const struct session_key *k)
+uint32_t session_index_look(const struct session_index *ix, const struct session_key *k,
+			    struct session_found *found)
 {
 	uint32_t slot;
 	for (uint32_t n = 0; n < PROBE_MAX; n++) {
-		enum look look = bucket_look(&ix->buckets[(k->bucket + n) & ix->mask], k, &slot);
+		struct bucket *b = &ix->buckets[(k->bucket + n) & ix->mask];
+		enum look look = bucket_look(b, k, &slot, &found->at);
+		found->seq = &b->seq;
 		if (look != LOOK_ON)
 			return look == LOOK_HERE ? slot : SESSION_INDEX_NONE;
 	}
 	return SESSION_INDEX_NONE;
+}
+
+void session_index_fetch(const struct session_index *ix, const struct session_key *k)
+{
+	__builtin_prefetch(&ix->buckets[k->bucket]);
+}
+
+uint32_t session_index_find(const struct session_index *ix, const struct session_key *k)
+{
+	struct session_found found;
+	return session_index_look(ix, k, &found);
 }
 
 static void bucket_begin(struct bucket *b)

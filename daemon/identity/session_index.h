@@ -32,6 +32,21 @@ struct session_key session_index_key(const struct session_index *ix, const struc
 /* Any thread, no lock. The slot, or SESSION_INDEX_NONE. */
 uint32_t session_index_find(const struct session_index *ix, const struct session_key *k);
 
+/* The same, and where it was found, so that a reader can tell whether it was there all the time. */
+struct session_found {
+	const _Atomic uint16_t *seq;
+	uint16_t at;
+};
+uint32_t session_index_look(const struct session_index *ix, const struct session_key *k,
+			    struct session_found *found);
+static inline bool session_index_stayed(const struct session_found *f)
+{
+	return ACQUIRE(f->seq) == f->at;
+}
+
+/* The bucket of a key comes into the cache. */
+void session_index_fetch(const struct session_index *ix, const struct session_key *k);
+
 /* The writer's. *where names the entry; 0 or -ENOSPC. */
 int session_index_add(struct session_index *ix, const struct session_key *k, uint32_t slot,
 		      uint32_t *where);

@@ -8,14 +8,12 @@
 
 #include <netinet/in.h>
 
-struct naming naming_none(void)
+void naming_none(struct naming *out)
 {
-	struct naming n;
-	n.parse = PARSE_ABSENT;
-	n.broken = REASON_COUNT;
-	n.word = NAMING_ASK;
-	hello_reset(&n.hello);
-	return n;
+	out->parse = PARSE_ABSENT;
+	out->broken = REASON_COUNT;
+	out->word = NAMING_ASK;
+	hello_reset(&out->hello);
 }
 
 bool naming_joins(const struct naming_flow *f)
@@ -288,7 +286,7 @@ static void udp_first(struct namer *n, struct naming_flow *f, const struct packe
 void naming_first(struct namer *n, struct naming_flow *f, const struct packet *p,
 		  struct naming *out)
 {
-	*out = naming_none();
+	naming_none(out);
 	if (p->transport == IPPROTO_TCP)
 		tcp_first(n, f, p, out);
 	else if (p->transport == IPPROTO_UDP)
@@ -459,7 +457,7 @@ static void next_datagrams(struct namer *n, struct naming_flow *f, struct naming
 	out->parse = PARSE_MORE;
 	while (cursor_left(&n->rest) && out->parse == PARSE_MORE) {
 		bool quic = quic_is_long(n->rest);
-		*out = naming_none();
+		naming_none(out);
 		read_next(n, f, out);
 		lost |= quic ? next_initial(f, out) : next_dtls(f, out);
 		if (out->parse == PARSE_ABSENT ||
@@ -555,7 +553,7 @@ static void next_segment(struct namer *n, struct naming_flow *f, const struct pa
 void naming_later(struct namer *n, struct naming_flow *f, const struct packet *p,
 		  struct naming *out)
 {
-	*out = naming_none();
+	naming_none(out);
 	if (p && f->entry.key.transport == IPPROTO_UDP)
 		n->rest = p->payload;
 	if (f->entry.key.transport == IPPROTO_UDP)

@@ -75,7 +75,7 @@ struct naming {
 };
 
 /* What is said of a flow whose bytes nobody reads: no name, of no protocol. */
-struct naming naming_none(void);
+void naming_none(struct naming *out);
 
 /* First bytes: what they say together with those of earlier packets. NAMING_ASK also where they are
  * bad or no name comes: the policy may take the address. NAMING_PASS_ALL: the server has to see

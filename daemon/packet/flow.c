@@ -49,7 +49,7 @@ static uint64_t hash(const struct flow_table *t, const struct flow_key *key)
 	memcpy(word + 2, &key->server, 16);
 	word[4] = (uint64_t)key->client_port << 32 | (uint64_t)key->server_port << 16 |
 		  key->transport;
-	return hash_words13(&t->key, word, 5);
+	return hash_words(t->key.k, word, 5, 0);
 }
 
 static struct flow_entry *entry_at(const struct flow_table *t, uint32_t slot)
@@ -141,7 +141,7 @@ static void list_touch(struct list *l, struct link *link, uint32_t slot)
 
 static uint32_t *holder_chain(const struct flow_table *t, const struct host_key *host)
 {
-	return &t->holder_bucket[hash_words13(&t->key, host->word, 2) & t->mask];
+	return &t->holder_bucket[hash_words(t->key.k, host->word, 2, 1) & t->mask];
 }
 
 static uint32_t holder_find(const struct flow_table *t, const struct host_key *host)
@@ -190,6 +190,49 @@ static void holder_drop(struct flow_table *t, uint32_t slot)
 	*at = h->next;
 	h->next = t->holders_free;
 	t->holders_free = i;
+}
+
+uint64_t flow_hash(const struct flow_table *t, const struct flow_key *key)
+{
+	return hash(t, key);
+}
+
+void flow_fetch_chain(const struct flow_table *t, uint64_t hash)
+{
+	__builtin_prefetch(&t->bucket[hash & t->mask]);
+}
+
+bool flow_fetch(const struct flow_table *t, uint64_t hash)
+{
+	uint32_t slot = t->bucket[hash & t->mask];
+	if (slot == NONE)
+		return false;
+	const char *entry = (const char *)entry_at(t, slot);
+	for (size_t i = 0; i < t->owner.size; i += 64)
+		__builtin_prefetch(entry + i, 1);
+	__builtin_prefetch(&t->all[slot], 1);
+	__builtin_prefetch(&t->own[slot], 1);
+	__builtin_prefetch(&t->holder_of[slot]);
+	return true;
+}
+
+/* Those on both sides in a list are written when a flow becomes its newest. */
+static void fetch_beside(const struct link *link, uint32_t slot)
+{
+	if (link[slot].older != NONE)
+		__builtin_prefetch(&link[link[slot].older], 1);
+	if (link[slot].newer != NONE)
+		__builtin_prefetch(&link[link[slot].newer], 1);
+}
+
+void flow_fetch_neighbours(const struct flow_table *t, uint64_t hash)
+{
+	uint32_t slot = t->bucket[hash & t->mask];
+	if (slot == NONE)
+		return;
+	fetch_beside(t->all, slot);
+	fetch_beside(t->own, slot);
+	__builtin_prefetch(&t->holder[t->holder_of[slot]], 1);
 }
 
 static uint32_t slot_of(const struct flow_table *t, const struct flow_key *key)

@@ -43,6 +43,14 @@ void *flow_find(struct flow_table *t, const struct flow_key *key);
 /* Whether it is there; its use is not noted. */
 bool flow_known(const struct flow_table *t, const struct flow_key *key);
 
+/* What a look-up will touch comes into the cache meanwhile: for packets that are looked up one
+ * after another, each step for all of them before the next one. flow_fetch: false where no flow is
+ * there. Hints, no more: the table may change in between. */
+uint64_t flow_hash(const struct flow_table *t, const struct flow_key *key);
+void flow_fetch_chain(const struct flow_table *t, uint64_t hash);
+bool flow_fetch(const struct flow_table *t, uint64_t hash);
+void flow_fetch_neighbours(const struct flow_table *t, uint64_t hash);
+
 /* A new flow of a host, for a key that is not in the table: zero behind its entry. NULL only where
  * the table is full and every flow stays. */
 void *flow_add(struct flow_table *t, const struct flow_key *key, const struct host_key *host);

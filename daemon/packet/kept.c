@@ -98,7 +98,7 @@ static struct keeper *take(struct kept *k, struct kept_flow *f, const struct add
 {
 	uint64_t host[2] = {0};
 	memcpy(host, client->bytes, address_is4(client) ? 16 : 8); /* of IPv6 the /64 */
-	uint32_t ring = hash_words13(&k->key, host, 2) % RINGS;
+	uint32_t ring = hash_words(k->key.k, host, 2, 0) % RINGS;
 	struct keeper *r = &k->keeper[ring * k->ring_size + k->next[ring]];
 	k->next[ring] = (k->next[ring] + 1) % k->ring_size;
 	drive_out(k, r);

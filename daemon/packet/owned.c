@@ -96,7 +96,7 @@ void owned_free(struct owned *o)
 
 static uint32_t *chain_of(struct owned *o, const struct host_key *host)
 {
-	return &o->bucket[hash_words13(&o->key, host->word, 2) & o->mask];
+	return &o->bucket[hash_words(o->key.k, host->word, 2, 0) & o->mask];
 }
 
 static uint32_t holder_get(struct owned *o, const struct host_key *host)

@@ -73,7 +73,7 @@ void shares_free(struct shares *s)
 
 static uint32_t bucket_of(const struct shares *s, const struct host_key *host)
 {
-	return (uint32_t)((hash_words13(&s->key, host->word, 2) >> 32) % s->buckets);
+	return (uint32_t)((hash_words(s->key.k, host->word, 2, 0) >> 32) % s->buckets);
 }
 
 /* The entry of a host, or the empty one where it would stand. */

@@ -150,6 +150,8 @@ static struct found find(const struct snapshot *s, const struct rules *rules, co
 {
 	struct found found = {.rule = RULE_NONE, .site = SITE_NONE};
 	size_t count;
+	if (!rules->count)
+		return found;
 	const uint16_t *m = siteset_sites(s->sets, a->host_set, &count);
 	for (size_t i = 0; i < count; i++)
 		if (hold_counts(member_hold(m[i]), !rules->deny))
@@ -269,6 +271,11 @@ static enum reason why_none(const struct tier *t, const struct asked *a, const s
 	return REASON_NO_LINE;
 }
 
+static uint32_t tier_of(const struct snapshot *s, const struct facts *f)
+{
+	return f->tier_number ? f->tier_number - 1 : snapshot_tier(s, f->tier);
+}
+
 void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, uint32_t *address)
 {
 	uint32_t set = netset_find(s->networks, &f->server);
@@ -278,7 +285,7 @@ void sites_of(const struct snapshot *s, const struct facts *f, uint32_t *host, u
 
 static struct outcome answer(const struct snapshot *s, const struct facts *f, struct asked a)
 {
-	uint32_t tier = snapshot_tier(s, f->tier);
+	uint32_t tier = tier_of(s, f);
 	if (f->stays || snapshot_internal(s, &f->server))
 		return by_reason(ACTION_ALLOW, REASON_INTERNAL);
 	if (tier == TIER_NONE)
@@ -325,7 +332,7 @@ size_t decide_limits(const struct snapshot *s, const struct facts *f, int64_t no
 
 bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64_t now)
 {
-	uint32_t tier = snapshot_tier(s, f->tier);
+	uint32_t tier = tier_of(s, f);
 	struct asked a = asked_of(f, now, now);
 	if (tier == TIER_NONE)
 		return false;
@@ -340,30 +347,27 @@ bool decide_name_may_deny(const struct snapshot *s, const struct facts *f, int64
 
 bool decide_wants_agreement(const struct snapshot *s, const struct facts *f, int64_t now)
 {
-	uint32_t tier = snapshot_tier(s, f->tier);
+	uint32_t tier = tier_of(s, f);
 	struct asked a = asked_of(f, now, now);
 	if (tier == TIER_NONE)
 		return true;
 	const struct tier *t = &s->tiers[tier];
-	sites_of(s, f, &a.host_set, &a.address_set);
-	a.host_set = 0;
 	a.named = a.mismatch = false;
-	if (find(s, &t->allow, &a).rule != RULE_NONE)
-		return false;
 	for (size_t i = 0; i < t->allow.gate_count; i++) {
 		const struct rule *r = &t->allow.item[t->allow.gates[i]];
 		if (!r->refuses_mismatch && rule_open(r, &a))
 			return false;
 	}
-	return true;
+	sites_of(s, f, &a.host_set, &a.address_set);
+	a.host_set = 0;
+	return find(s, &t->allow, &a).rule == RULE_NONE;
 }
 
 struct outcome decide_early(const struct snapshot *s, const struct facts *f,
 			    const struct host *names, size_t count, int64_t now)
 {
 	struct outcome first = by_reason(ACTION_WAIT, REASON_NO_NAME);
-	if (count == 0 || snapshot_tier(s, f->tier) == TIER_NONE ||
-	    !decide_wants_agreement(s, f, now))
+	if (count == 0 || tier_of(s, f) == TIER_NONE || !decide_wants_agreement(s, f, now))
 		return first;
 	struct facts with = *f;
 	with.evidence = EVIDENCE_SNI_DNS;

@@ -121,6 +121,11 @@ uint32_t snapshot_tier(const struct snapshot *s, const char *name)
 	}
 }
 
+uint32_t snapshot_tier_number(const struct snapshot *s, const char *tier)
+{
+	return snapshot_tier(s, tier) + 1; /* TIER_NONE is the greatest */
+}
+
 bool snapshot_has_tier(const struct snapshot *s, const char *tier)
 {
 	return snapshot_tier(s, tier) != TIER_NONE;
@@ -195,8 +200,12 @@ enum config_mode snapshot_mode(const struct snapshot *s)
 
 bool snapshot_observes(const struct snapshot *s, const char *tier)
 {
-	uint32_t t = snapshot_tier(s, tier);
-	return s->settings.mode == CONFIG_OBSERVE || (t != TIER_NONE && s->tiers[t].observed);
+	return snapshot_tier_observes(s, snapshot_tier_number(s, tier));
+}
+
+bool snapshot_tier_observes(const struct snapshot *s, uint32_t number)
+{
+	return s->settings.mode == CONFIG_OBSERVE || (number && s->tiers[number - 1].observed);
 }
 
 const struct settings *snapshot_settings(const struct snapshot *s)

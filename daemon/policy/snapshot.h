@@ -37,6 +37,10 @@ const char *snapshot_static(const struct snapshot *s, const struct address *a, c
 			    const char **user);
 
 bool snapshot_has_tier(const struct snapshot *s, const char *tier);
+
+/* A tier's number in this snapshot and no other, from 1 on, for who asks again and again; 0 where
+ * there is none. */
+uint32_t snapshot_tier_number(const struct snapshot *s, const char *tier);
 void snapshot_tier_limits(const struct snapshot *s, const char *tier, int64_t *idle,
 			  int64_t *absolute);
 
@@ -60,6 +64,7 @@ struct counted *snapshot_counted(const struct snapshot *s);
 /* Whether nothing is denied: to anybody; to a tier, where the whole denies or where nothing is. */
 enum config_mode snapshot_mode(const struct snapshot *s);
 bool snapshot_observes(const struct snapshot *s, const char *tier);
+bool snapshot_tier_observes(const struct snapshot *s, uint32_t number);
 const struct settings *snapshot_settings(const struct snapshot *s);
 
 /* Runs the `expect` lines; adds one error a failure. Returns how many failed. */

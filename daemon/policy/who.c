@@ -71,7 +71,8 @@ void who_at(const struct who_from *from, const struct address *a, const uint8_t 
 	struct sender sender;
 	const char *user, *nobody;
 	if (signed_in(from, a, frame, narrow, now, &sender, out)) {
-		set(&out->who, out->session.user, out->session.tier);
+		memcpy(out->who.user, out->session.user, sizeof out->who.user);
+		memcpy(out->who.tier, out->session.tier, sizeof out->who.tier);
 		return;
 	}
 	const uint8_t *mac = out->another ? NULL : sender.mac;

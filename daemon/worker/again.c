@@ -187,7 +187,7 @@ void worker_decide_again(struct worker *w)
 void worker_flow_ended(struct worker *w, const struct flow_ended *e)
 {
 	rcu_read_lock();
-	w->snapshot = rcu_dereference(*w->o.snapshot);
+	worker_snapshot(w);
 	flow_ended(w, e);
 	rcu_read_unlock();
 }

@@ -27,6 +27,7 @@ struct flow {
 	bool knocked : 1; /* a SYN on its ports was dropped, and the kernel asked if it is over */
 	bool passed : 1;  /* it was allowed once: its end is worth a record */
 	bool unconfirmed : 1; /* who its client is was told by a frame alone */
+	bool touch : 1;       /* its session is to be told that it is not idle */
 	bool has_mac : 1;
 	uint8_t mac[6];
 	int64_t first, last; /* its first packet, its last */

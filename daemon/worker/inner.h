@@ -5,7 +5,18 @@
 #include "worker/flow.h"
 #include "worker/worker.h"
 
+#include <urcu.h>
+
 enum { BURST = 64, NAMES = 256 };
+
+/* What is told by a packet's headers alone. */
+struct glance {
+	struct packet packet;
+	enum packet_parse parsed;
+	struct flow_key key;
+	uint64_t hash; /* of the flow table */
+	bool known;    /* perhaps: a flow of its hash is there */
+};
 
 struct worker {
 	struct worker_options o;
@@ -28,7 +39,10 @@ struct worker {
 	struct worker_tier tiers[WORKER_TIERS];
 	size_t tier_count; /* what lies before it does not change any more but for its counts */
 	struct arrival burst[BURST];
+	struct glance glance[BURST]; /* of the same */
 	const struct arrival *at;    /* of the burst: what is being decided; else NULL */
+	char tier[TIER_MAX];         /* the last that was asked for in this turn, and its number */
+	uint32_t tier_number;
 	const struct packet *packet; /* its client's packet, where it is whole; else NULL */
 	struct host_key whose;       /* scratch of flow_facts */
 	struct host names[NAMES];    /* scratch of ask and ask_early */
@@ -40,6 +54,15 @@ struct worker {
 
 const struct who *flow_who(const struct flow *f);
 
+/* Takes the policy in force, in a read section of RCU; a number of the one before may mean another
+ * tier. */
+static inline void worker_snapshot(struct worker *w)
+{
+	w->snapshot = rcu_dereference(*w->o.snapshot);
+	w->tier[0] = '\0';
+	w->tier_number = 0;
+}
+
 static inline bool observing(const struct worker *w)
 {
 	return snapshot_mode(w->snapshot) == CONFIG_OBSERVE;
@@ -47,10 +70,7 @@ static inline bool observing(const struct worker *w)
 
 /* The policy's answer denies nothing to a flow's client; what is no answer of the policy's (bytes
  * that contradict each other, forged frames) is as it is for everybody. */
-static inline bool flow_observed(const struct worker *w, const struct flow *f)
-{
-	return snapshot_observes(w->snapshot, flow_who(f)->tier);
-}
+bool flow_observed(struct worker *w, const struct flow *f);
 
 static inline int64_t wall(const struct worker *w)
 {
@@ -70,8 +90,9 @@ void flow_identify(struct worker *w, struct flow *f);
 void flow_set_who(struct worker *w, struct flow *f, const struct who *who);
 /* A packet of another host than the one that its flow is of: it touches nothing. */
 bool flow_is_forged(const struct worker *w, const struct flow *f, const struct arrival *a);
-/* A packet came: its session, if it surely has one, is not idle. */
-void worker_keep_alive(struct worker *w, const struct arrival *a, const struct address *client);
+/* A packet of a decided flow came: its session, if it surely has one, is not idle. (Of others
+ * flow_identify says so.) */
+void worker_keep_alive(struct worker *w, struct flow *f, const struct arrival *a);
 /* Who a flow's client is was told by the frame alone: its data waits until the segment has told,
  * for the answer to a SYN makes the kernel ask, and we ask, too. Whether the packet was dropped: it
  * comes again. */
@@ -92,7 +113,7 @@ struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming 
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */
 enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, bool again);
 /* A denial that only is recorded: observe mode, of all or of the client's tier. */
-bool flow_overlooks(const struct worker *w, const struct flow *f, struct outcome o);
+bool flow_overlooks(struct worker *w, const struct flow *f, struct outcome o);
 enum verdict flow_denial_verdict(const struct worker *w, const struct flow *f);
 enum verdict flow_pass_verdict(const struct worker *w, const struct flow *f);
 /* Lets a packet go on undecided. */

@@ -19,8 +19,11 @@ static void text_copy(char *to, size_t room, const char *from)
  * one of ours. */
 static struct address server_of(const struct worker *w, const struct flow *f)
 {
-	struct address meant = seen_meant(w->o.seen, &flow_key_of(f)->server);
-	return snapshot_internal(w->snapshot, &meant) ? flow_key_of(f)->server : meant;
+	const struct address *server = &flow_key_of(f)->server;
+	struct address meant = seen_meant(w->o.seen, server);
+	if (address_equal(&meant, server))
+		return meant; /* nearly always */
+	return snapshot_internal(w->snapshot, &meant) ? *server : meant;
 }
 
 /* What a bridge of ours carries from port to port comes up where br_netfilter is loaded, and leaves
@@ -29,6 +32,23 @@ static bool stays(const struct worker *w, const struct flow *f)
 {
 	int link = w->o.onlink ? onlink_link(w->o.onlink, &flow_key_of(f)->client) : 0;
 	return link && link == onlink_link(w->o.onlink, &flow_key_of(f)->server);
+}
+
+/* Most of a turn's flows are of few tiers: the last one's number is kept as long as the snapshot.
+ */
+static uint32_t tier_number(struct worker *w, const struct flow *f)
+{
+	const char *tier = flow_who(f)->tier;
+	if (memcmp(w->tier, tier, sizeof w->tier) != 0) {
+		memcpy(w->tier, tier, sizeof w->tier);
+		w->tier_number = snapshot_tier_number(w->snapshot, tier);
+	}
+	return w->tier_number;
+}
+
+bool flow_observed(struct worker *w, const struct flow *f)
+{
+	return snapshot_tier_observes(w->snapshot, tier_number(w, f));
 }
 
 struct facts flow_facts(struct worker *w, const struct flow *f, bool waiting)
@@ -42,6 +62,7 @@ struct facts flow_facts(struct worker *w, const struct flow *f, bool waiting)
 		.port = flow_key_of(f)->server_port,
 		.transport = flow_key_of(f)->transport,
 		.tier = flow_who(f)->tier,
+		.tier_number = tier_number(w, f),
 		.user = flow_who(f)->user,
 		.host = f->named.evidence > EVIDENCE_ADDRESS ? naming_host(&f->named) : NULL,
 		.evidence = f->named.evidence,
@@ -116,7 +137,7 @@ static void describe(struct worker *w, const struct flow *f, enum decision_kind 
 	d->duration = 0;
 }
 
-bool flow_overlooks(const struct worker *w, const struct flow *f, struct outcome o)
+bool flow_overlooks(struct worker *w, const struct flow *f, struct outcome o)
 {
 	return observing(w) || (o.reason != REASON_LOCKDOWN && flow_observed(w, f));
 }

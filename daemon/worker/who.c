@@ -39,6 +39,9 @@ void flow_identify(struct worker *w, struct flow *f)
 	who_at(&from, &flow_key_of(f)->client, f->has_mac ? f->mac : NULL, !decided, w->now, &at);
 	f->unconfirmed = at.unconfirmed;
 	flow_set_who(w, f, &at.who);
+	if (f->touch && at.signed_in && !at.unconfirmed)
+		session_touch(w->o.sessions, &flow_key_of(f)->client, w->now);
+	f->touch = false;
 }
 
 bool flow_is_forged(const struct worker *w, const struct flow *f, const struct arrival *a)
@@ -48,9 +51,13 @@ bool flow_is_forged(const struct worker *w, const struct flow *f, const struct a
 }
 
 /* Only what is surely of a session's host keeps it from being idle. */
-void worker_keep_alive(struct worker *w, const struct arrival *a, const struct address *client)
+void worker_keep_alive(struct worker *w, struct flow *f, const struct arrival *a)
 {
 	struct who_at at;
+	const struct address *client = &flow_key_of(f)->client;
+	if (!f->touch)
+		return;
+	f->touch = false;
 	const struct who_from from = from_of(w);
 	if (who_signed_in(&from, client, a->has_mac ? a->mac : NULL, true, w->now, &at) &&
 	    !at.unconfirmed)

@@ -92,11 +92,12 @@ static void later_bytes(struct worker *w, struct flow *f, const struct packet *p
 
 static void first_bytes(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	struct naming n = naming_none();
+	struct naming n;
 	bool readable = p->transport != IPPROTO_TCP || f->named.syn_seen || observing(w);
 	if (readable) {
 		naming_first(&w->namer, &f->named, p, &n);
 	} else {
+		naming_none(&n);
 		f->named.isn = f->named.started ? f->named.isn : p->seq;
 		f->named.started = true;
 	}
@@ -120,11 +121,13 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 /* Where agreement is strict, what DNS told of the address may already be enough to deny. */
 static struct outcome ask_early(struct worker *w, struct flow *f)
 {
-	size_t count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
-				  w->now, w->names, NAMES);
+	size_t count = 0;
+	const struct facts facts = flow_facts(w, f, true);
+	if (decide_wants_agreement(w->snapshot, &facts, wall(w)))
+		count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
+				   w->now, w->names, NAMES);
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
-	const struct facts facts = flow_facts(w, f, true);
 	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
 		naming_set_host(&w->namer, &f->named, &w->names[0]);
@@ -430,34 +433,69 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 		return;
 	}
 	f->answered |= a->entry >= ENTRY_ANSWERED;
+	/* once a second is enough */
+	f->touch |= f->last == f->first || f->last / NS_PER_S != w->now / NS_PER_S;
 	f->last = w->now;
 	if (f->ended)
 		w->untold |= !flow_count_use(w, f, true);
 	f->ended = false; /* UDP: it goes on, and the kernel follows it again */
-	worker_keep_alive(w, a, &flow_key_of(f)->client);
-	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED)
+	if (f->state == FLOW_DENIED || f->state == FLOW_ALLOWED) {
+		worker_keep_alive(w, f, a);
 		known_flow(w, f, p, a->id);
-	else
+	} else {
 		undecided(w, f, p, a->id, was_denied ? &before : NULL);
+	}
 }
 
-static void client_packet(struct worker *w, const struct arrival *a)
+/* Headers are read before the burst is judged, so that what its packets need of the tables, which
+ * is seldom in the cache, comes while others are looked at: a wait for all in place of one for
+ * each.
+ */
+enum { FEW = 3 }; /* packets of which it is not worth it */
+
+static void glance(struct worker *w, const struct arrival *a, struct glance *g)
 {
-	struct packet p;
-	enum packet_parse parsed = (a->cut ? packet_parse_cut : packet_parse)(a->bytes, a->len, &p);
-	struct flow_key key = packet_key(&p, parsed == PACKET_OK);
-	struct flow *f = flow_of(w, &key, a);
+	if (a->kind == ARRIVAL_DNS)
+		return;
+	g->parsed = (a->cut ? packet_parse_cut : packet_parse)(a->bytes, a->len, &g->packet);
+	g->key = packet_key(&g->packet, g->parsed == PACKET_OK);
+	g->hash = flow_hash(w->flows, &g->key);
+	flow_fetch_chain(w->flows, g->hash);
+}
+
+static void glance_all(struct worker *w, int n)
+{
+	for (int i = 0; i < n; i++)
+		glance(w, &w->burst[i], &w->glance[i]);
+	if (n <= FEW || w->burst[0].kind == ARRIVAL_DNS)
+		return;
+	for (int i = 0; i < n; i++) {
+		w->glance[i].known = flow_fetch(w->flows, w->glance[i].hash);
+		if (!w->glance[i].known)
+			session_fetch_address(w->o.sessions, &w->glance[i].key.client);
+	}
+	for (int i = 0; i < n; i++)
+		if (w->glance[i].known)
+			flow_fetch_neighbours(w->flows, w->glance[i].hash);
+		else
+			session_fetch(w->o.sessions, &w->glance[i].key.client);
+}
+
+static void client_packet(struct worker *w, const struct arrival *a, struct glance *g)
+{
+	struct flow *f = flow_of(w, &g->key, a);
 	if (!f) {
 		table_full(w, a->id);
 		return;
 	}
-	if (parsed != PACKET_OK) {
+	if (g->parsed != PACKET_OK) {
 		broken_packet(w, f,
-			      parsed == PACKET_FRAGMENT ? REASON_FRAGMENT : REASON_PACKET_MALFORMED,
+			      g->parsed == PACKET_FRAGMENT ? REASON_FRAGMENT
+							   : REASON_PACKET_MALFORMED,
 			      a->id);
 		return;
 	}
-	w->packet = &p;
+	w->packet = &g->packet;
 	decide_packet(w, f, a);
 	w->packet = NULL;
 }
@@ -502,9 +540,10 @@ int worker_turn(struct worker *w)
 	if (w->o.copies)
 		copies_read(w->o.copies, w->now);
 	rcu_read_lock();
-	w->snapshot = rcu_dereference(*w->o.snapshot);
+	worker_snapshot(w);
 	worker_decide_again(w);
 	worker_sweep(w); /* what is overdue is so before what comes now */
+	glance_all(w, n);
 	for (int i = 0; i < n; i++) {
 		w->at = &w->burst[i];
 		take_time(w, w->at);
@@ -512,7 +551,7 @@ int worker_turn(struct worker *w)
 		if (w->burst[i].kind == ARRIVAL_DNS)
 			dns_packet(w, &w->burst[i]);
 		else
-			client_packet(w, &w->burst[i]);
+			client_packet(w, &w->burst[i], &w->glance[i]);
 	}
 	w->at = NULL;
 	worker_take_ended(w);
@@ -528,7 +567,7 @@ void worker_finish(struct worker *w)
 	uint32_t slot = 0;
 	struct flow *f;
 	rcu_read_lock();
-	w->snapshot = rcu_dereference(*w->o.snapshot);
+	worker_snapshot(w);
 	while ((f = flow_each(w->flows, &slot)))
 		flow_conclude(w, f);
 	rcu_read_unlock();

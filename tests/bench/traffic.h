@@ -208,6 +208,12 @@ static inline void initials_make(uint32_t (*name_of_flow)(unsigned i))
 	}
 }
 
+static inline void initials_free(void)
+{
+	for (unsigned w = 0; w < 4; w++)
+		free(initials[w]);
+}
+
 static inline void forms_of_tls(void)
 {
 	static const uint8_t flight[80] = {20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 69};

@@ -194,9 +194,13 @@ static inline uint32_t lane_random(struct lane *l, uint32_t below)
 	return (uint32_t)((uint64_t)l->seed * below >> 32);
 }
 
+static bool lanes_untimed; /* no system call is made then */
+
 static inline int64_t lane_clock(void)
 {
 	struct timespec ts;
+	if (lanes_untimed)
+		return 0;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }

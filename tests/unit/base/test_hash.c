@@ -26,6 +26,22 @@ static void agrees_with_others(void **state)
 	assert_true(hash_words13(&counted, words, 0) == 0xabac0158050fc4dc);
 }
 
+/* A word, how many there are, the start and either half of the key: each changes the hash. */
+static void all_of_it_counts(void **state)
+{
+	const uint64_t key[2] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
+	uint64_t words[5] = {1, 2, 3, 4, 5}, h = hash_words(key, words, 5, 0);
+	for (size_t i = 0; i < 5 * 64; i++) {
+		words[i / 64] ^= UINT64_C(1) << i % 64;
+		assert_true(hash_words(key, words, 5, 0) != h);
+		words[i / 64] ^= UINT64_C(1) << i % 64;
+	}
+	assert_true(hash_words(key, words, 4, 0) != h && hash_words(key, words, 5, 1) != h);
+	assert_true(hash_words((uint64_t[]){key[0] ^ 1, key[1]}, words, 5, 0) != h);
+	assert_true(hash_words((uint64_t[]){key[0], key[1] ^ 4}, words, 5, 0) != h);
+	assert_true(hash_words(key, words, 5, 0) == h);
+}
+
 static void keys_differ(void **state)
 {
 	struct hash_key a = {0}, b = {0};
@@ -37,6 +53,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_others),
+		cmocka_unit_test(all_of_it_counts),
 		cmocka_unit_test(keys_differ),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

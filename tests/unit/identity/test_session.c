@@ -23,6 +23,23 @@ static struct session who(const char *user, const char *tier)
 	return s;
 }
 
+/* Who reads one compares it as it lies there, whatever its opener had behind the text. */
+static void has_zeros_behind_its_texts(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct session out, dirty = {.source = "login"}, clean = who("anna", "press");
+	struct address a = addr(1);
+	memset(dirty.user, 'x', sizeof dirty.user);
+	memset(dirty.tier, 'y', sizeof dirty.tier);
+	strcpy(dirty.user, "anna");
+	strcpy(dirty.tier, "press");
+	assert_int_equal(session_open(s, &a, &dirty, T0), 0);
+	assert_true(session_at(s, &a, T0, &out));
+	assert_memory_equal(out.user, clean.user, sizeof out.user);
+	assert_memory_equal(out.tier, clean.tier, sizeof out.tier);
+	sessions_free(s);
+}
+
 static void opens_and_closes(void **state)
 {
 	struct sessions *s = sessions_new(8);
@@ -625,6 +642,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_and_closes),
+		cmocka_unit_test(has_zeros_behind_its_texts),
 		cmocka_unit_test(a_new_session_ends_the_one_before),
 		cmocka_unit_test(the_same_user_keeps_what_the_session_has),
 		cmocka_unit_test(drops_an_address),

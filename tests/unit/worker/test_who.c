@@ -176,6 +176,31 @@ static void only_its_host_keeps_a_session_alive(void **state)
 	}
 }
 
+/* A flow that is decided: its packets, too, and once a second is enough. */
+static void a_decided_flow_keeps_it_alive(void **state)
+{
+	struct rig *r = with_ann(true);
+	from(r, ANN);
+	assert_int_equal(syn(r, ann, 4000), VERDICT_PENDING);
+	assert_int_equal(hello(r, ann, 4000, "news.example"), VERDICT_HEARD);
+	for (int i = 0; i < 3; i++) {
+		wait_ms(r, 20000);
+		assert_int_equal(data(r, ann, 4000, 0, "x", 0), VERDICT_PASS);
+		assert_int_equal(last_seen(r), r->source.now);
+	}
+	int64_t seen = last_seen(r);
+	data(r, ann, 4000, 0, "x", 0);
+	assert_int_equal(last_seen(r), seen);
+	wait_ms(r, 2000);
+	from(r, BOB);
+	data(r, ann, 4000, 0, "x", 0);
+	assert_int_equal(last_seen(r), seen);
+	from(r, ANN);
+	data(r, ann, 4000, 0, "x", 0);
+	assert_int_equal(last_seen(r), r->source.now);
+	rig_free(r);
+}
+
 /* Another's packets in a flow, undecided or not, are as if they had not come. */
 static void anothers_packets_touch_nothing(void **state)
 {
@@ -265,6 +290,7 @@ int main(void)
 		cmocka_unit_test(so_it_does_at_an_address_that_was_forgotten),
 		cmocka_unit_test(a_segments_tier_is_everybodys),
 		cmocka_unit_test(only_its_host_keeps_a_session_alive),
+		cmocka_unit_test(a_decided_flow_keeps_it_alive),
 		cmocka_unit_test(anothers_packets_touch_nothing),
 		cmocka_unit_test(a_routers_mac_address_is_nobodys),
 		cmocka_unit_test(a_hosts_addresses_share_what_it_may_hold),

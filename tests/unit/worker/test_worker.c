@@ -533,6 +533,32 @@ static void a_quota_is_told_again(void **state)
 	rig_free(r);
 }
 
+/* What is kept of a tier between packets is of one policy: in the next another one has its number.
+ */
+static void tiers_change_places(void **state)
+{
+	struct rig *r = rig_new("");
+	syn(r, guest, 4000);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+	struct config *c =
+		config_of("tiers = ( { name = \"press\"; }, { name = \"guest\"; } );\n"
+			  "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"
+			  "sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"
+			  "          { name = \"social\"; hosts = [ \"social.example\" ]; } );\n"
+			  "allow = ( { tiers = [ \"guest\" ]; sites = [ \"news\" ]; },\n"
+			  "          { tiers = [ \"press\" ]; sites = [ \"social\" ]; } );\n");
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	syn(r, guest, 4001);
+	assert_int_equal(hello(r, guest, 4001, "news.example"), VERDICT_HEARD);
+	syn(r, guest, 4002);
+	assert_int_equal(hello(r, guest, 4002, "social.example"), VERDICT_DENIED);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_PASS); /* as it was */
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
 #define ADS_OBSERVED                                                                               \
 	"tiers = ( { name = \"guest\"; } );\n"                                                     \
 	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
@@ -1330,6 +1356,7 @@ int main(void)
 		cmocka_unit_test(a_tier_is_observed),
 		cmocka_unit_test(a_quota_is_told_and_cuts),
 		cmocka_unit_test(a_quota_is_told_again),
+		cmocka_unit_test(tiers_change_places),
 		cmocka_unit_test(a_line_is_observed),
 		cmocka_unit_test(a_login_counts_at_once),
 		cmocka_unit_test(a_reload_touches_only_what_changed),
