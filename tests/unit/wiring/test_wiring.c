@@ -1,6 +1,7 @@
 /* Loading, removing and checking the rules, with tools of the test's own: which program is run with
  * which text in which order, what is said, when the epoch moves, and what is left as it was. */
 #include "no_memory.h"
+#include "no_memory.h"
 #include "unit.h"
 #include "source/conntrack.h"
 #include "wiring/links.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -272,6 +274,22 @@ static void rules_are_loaded_in_one_transaction(void **state)
 }
 
 /* A table that was there before stays somebody else's; one that we make says so. */
+/* Whichever allocation fails: what is half written is not given to the kernel. */
+static void without_memory_nothing_is_loaded(void **state)
+{
+	bool failed = NO_MEMORY, up = true;
+	for (long n = 0; failed; n++) {
+		happened[0] = input[0] = '\0';
+		no_memory_at(n);
+		up = wiring_up(&config, WIRING_NFT, "policy", &errors);
+		failed = no_memory_failed;
+		no_memory_end();
+		if (failed && !up && strstr(happened, "nft -f"))
+			fail_msg("allocation %ld: %s", n, happened);
+	}
+	assert_true(up);
+}
+
 static void tables_that_we_make_are_marked(void **state)
 {
 	there.set.tables[0] = 1 << 2; /* filter, of IPv4 */
@@ -452,9 +470,16 @@ static void bytes_are_counted_while_the_rules_are_there(void **state)
 
 static void down_takes_away_what_is_there(void **state)
 {
+	char path[128];
+	struct stat st;
+	mode_t mask = umask(022);
+	umask(mask);
 	assert_true(wiring_down(&config, &errors)); /* nothing */
 	did("");
 	assert_true(wiring_is_down(&config));
+	snprintf(path, sizeof path, "%s/wiring-down", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & ~(mode_t)S_IFMT, 0644 & ~mask); /* the daemon sees it, too */
 	be_loaded(WIRING_IPTABLES, "policy");
 	assert_false(wiring_is_down(&config));
 	assert_true(wiring_down(&config, &errors));
@@ -681,6 +706,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH(nft_is_taken_where_it_takes_the_rules),
 		WITH(rules_are_loaded_in_one_transaction),
+		WITH(without_memory_nothing_is_loaded),
 		WITH(tables_that_we_make_are_marked),
 		WITH(the_same_again_changes_nothing),
 		WITH(the_epoch_moves_where_marks_would_mean_something_else),
