@@ -10,6 +10,7 @@ CFLAGS  ?= -O2 -g
 TG_CFLAGS := -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wvla -D_GNU_SOURCE -Idaemon -I$B/daemon \
              -fno-strict-aliasing -fstack-protector-strong $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS    := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+CMOCKA  := $(shell pkg-config --libs cmocka 2>/dev/null)
 # of the portal alone: what reads packets is not linked with them
 PORTAL_LIBS := -Wl,--as-needed $(shell pkg-config --libs libmicrohttpd gnutls 2>/dev/null) -lpam
 
@@ -57,10 +58,12 @@ $(PORTAL_LIB): $(filter-out %/main.o,$(PORTAL_OBJ))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# A test is linked with what it uses of both (--as-needed).
-$B/unit/%: tests/unit/%.c $(PORTAL_LIB) $B/libtiergate.a
+# A test is linked with what it uses of both (--as-needed), and compiled only where it has changed itself.
+$B/tests/unit/%.o: TG_CFLAGS += -Itests/unit
+$(UNIT:$B/unit/%=$B/tests/unit/%.o): | $(DNSTAP).c
+$B/unit/%: $B/tests/unit/%.o $(PORTAL_LIB) $B/libtiergate.a
 	@mkdir -p $(@D)
-	$(CC) $(TG_CFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ $(PORTAL_LIB) $B/libtiergate.a $(LDFLAGS) $(PORTAL_LIBS) $(LIBS) $(shell pkg-config --libs cmocka 2>/dev/null)
+	$(CC) $(CFLAGS) -o $@ $(filter %.o %.a,$^) $(LDFLAGS) $(PORTAL_LIBS) $(LIBS) $(CMOCKA)
 
 unit: $(UNIT)
 $B/unit/gateway/test_machine: $B/time-machine
