@@ -25,6 +25,11 @@ static const char http4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 
 			    "64 0 0 0,21 0 1 1213486160,6 0 0 65535,6 0 0 0";
 static const char http6[] = "10,48 0 0 6,21 0 7 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
 			    "64 0 0 40,21 0 1 1213486160,6 0 0 65535,6 0 0 0";
+/* A payload that begins with 16 or an H: no other answer changes the flow's mark. */
+static const char tells4[] = "11,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
+			     "80 0 0 0,21 1 0 22,21 0 1 72,6 0 0 65535,6 0 0 0";
+static const char tells6[] = "11,48 0 0 6,21 0 8 6,48 0 0 52,84 0 0 240,116 0 0 2,7 0 0 0,"
+			     "80 0 0 40,21 1 0 22,21 0 1 72,6 0 0 65535,6 0 0 0";
 /* A payload that begins with 16: of those that are left, a HelloRetryRequest or too short. */
 static const char again4[] = "10,177 0 0 0,80 0 0 12,84 0 0 240,116 0 0 2,12 0 0 0,7 0 0 0,"
 			     "80 0 0 0,21 0 1 22,6 0 0 65535,6 0 0 0";
@@ -75,22 +80,21 @@ static const char *flow_mark(const struct file *f, char out[static 64], enum mar
 	return out;
 }
 
-/* The mark k of a flow that has the mark m. */
-static void flow_to(const struct file *f, const char *m, const char *match, enum mark_kind k)
+/* The flow gets the mark k. */
+static void flow_to(const struct file *f, const char *chain, const char *match, enum mark_kind k)
 {
-	rule(f, "-A " RULES_PREFIX "SERVER %s%s -j CONNMARK --set-xmark %#x/%#x", m, match,
+	rule(f, "-A " RULES_PREFIX "%s %s-j CONNMARK --set-xmark %#x/%#x", chain, match,
 	     f->r->value[k], f->r->mask);
 }
 
-/* The same by a program for TCP segments that are no reset and no SYN. */
-static void segment_to(const struct file *f, const char *m, const char *match, const char *program,
-		       enum mark_kind k)
+/* What a server's first bytes tell of a flow that was heard. Its mark is asked each time, as the
+ * line before may have changed it. */
+static void told(const struct file *f, const char *match, const char *program, enum mark_kind k)
 {
-	char text[640];
-	snprintf(text, sizeof text,
-		 "-p tcp -m tcp --tcp-flags SYN,RST NONE%s -m bpf --bytecode \"%s\"", match,
-		 program);
-	flow_to(f, m, text, k);
+	char text[640], m[64];
+	snprintf(text, sizeof text, "%s%s-m bpf --bytecode \"%s\" ", flow_mark(f, m, MARK_HEARD),
+		 match, program);
+	flow_to(f, "TOLD", text, k);
 }
 
 static const char *packet_mark(const struct file *f, char out[static 64], enum mark_kind k)
@@ -160,6 +164,11 @@ static const char *dropped(const struct file *f)
 	return f->c->mode == CONFIG_OBSERVE ? "RETURN" : "DROP";
 }
 
+static void reverse_path(const struct file *f, const char *chain)
+{
+	rule(f, "-A " RULES_PREFIX "%s -m rpfilter --invert -j %s", chain, dropped(f));
+}
+
 static void invalid(const struct file *f)
 {
 	if (f->c->mode != CONFIG_OBSERVE && f->c->on_deny == CONFIG_REDIRECT) {
@@ -169,26 +178,31 @@ static void invalid(const struct file *f)
 	rule(f, "-A " RULES_PREFIX "INSIDE -m conntrack --ctstate INVALID -j %s", dropped(f));
 }
 
-static void passes(const struct file *f)
+static void passes(const struct file *f, const char *chain)
 {
+	char to[64];
 	if (f->four) {
-		rule(f, "-A " RULES_PREFIX
-			"INSIDE -m addrtype --dst-type LOCAL,MULTICAST,BROADCAST -j RETURN");
+		rule(f,
+		     "-A " RULES_PREFIX
+		     "%s -m addrtype --dst-type LOCAL,MULTICAST,BROADCAST -j RETURN",
+		     chain);
 	} else { /* where the match takes a list for one address that is all of it */
-		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type LOCAL -j RETURN");
-		rule(f, "-A " RULES_PREFIX "INSIDE -m addrtype --dst-type MULTICAST -j RETURN");
+		rule(f, "-A " RULES_PREFIX "%s -m addrtype --dst-type LOCAL -j RETURN", chain);
+		rule(f, "-A " RULES_PREFIX "%s -m addrtype --dst-type MULTICAST -j RETURN", chain);
 	}
-	rule(f, "-A " RULES_PREFIX "INSIDE -d %s -j RETURN",
+	rule(f, "-A " RULES_PREFIX "%s -d %s -j RETURN", chain,
 	     f->four ? "169.254.0.0/16" : "fe80::/10");
-	each_network(f, &f->c->internal, "-A " RULES_PREFIX "INSIDE -d ", "-j RETURN");
+	snprintf(to, sizeof to, "-A " RULES_PREFIX "%s -d ", chain);
+	each_network(f, &f->c->internal, to, "-j RETURN");
 }
 
 /* Matches all ports but those of STARTTLS; a multiport takes 15. */
 static void no_starttls(struct buf *b)
 {
 	for (size_t i = 0; i < starttls_port_count; i++)
-		buf_printf(b, "%s%u", i % 15 ? "," : " -m multiport ! --sports ",
+		buf_printf(b, "%s%u", i % 15 ? "," : "-p tcp -m multiport ! --sports ",
 			   starttls_ports[i]);
+	buf_printf(b, " ");
 }
 
 /* The server's packets of a flow that an inside client opened. */
@@ -196,17 +210,22 @@ static void server(const struct file *f)
 {
 	char m[64], text[256] = "";
 	struct buf ports = BUF_OF(text);
-	flow_mark(f, m, MARK_PENDING);
-	flow_to(f, m,
-		"-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN,ACK -m conntrack --ctstate "
-		"ESTABLISHED",
-		MARK_ANSWERED);
-	flow_mark(f, m, MARK_HEARD);
+	snprintf(text, sizeof text,
+		 "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN,ACK %s-m conntrack --ctstate "
+		 "ESTABLISHED ",
+		 flow_mark(f, m, MARK_PENDING));
+	flow_to(f, "SERVER", text, MARK_ANSWERED);
+	rule(f, "-A " RULES_PREFIX "SERVER %s-g " RULES_PREFIX "HEARD",
+	     flow_mark(f, m, MARK_HEARD));
+	rule(f,
+	     "-A " RULES_PREFIX "HEARD -p tcp -m tcp --tcp-flags SYN,RST NONE -m bpf --bytecode "
+	     "\"%s\" -g " RULES_PREFIX "TOLD",
+	     f->four ? tells4 : tells6);
+	flow_to(f, "HEARD", "-p udp ", MARK_ALLOWED);
+	told(f, "", f->four ? tls4 : tls6, MARK_ALLOWED);
 	no_starttls(&ports);
-	flow_to(f, m, "-p udp", MARK_ALLOWED);
-	segment_to(f, m, "", f->four ? tls4 : tls6, MARK_ALLOWED);
-	segment_to(f, m, text, f->four ? http4 : http6, MARK_ALLOWED);
-	segment_to(f, m, "", f->four ? again4 : again6, MARK_ANSWERED);
+	told(f, text, f->four ? http4 : http6, MARK_ALLOWED);
+	told(f, "", f->four ? again4 : again6, MARK_ANSWERED);
 }
 
 /* What may open another connection on the same ports comes up even of an allowed flow: a SYN, and
@@ -216,7 +235,7 @@ static void server(const struct file *f)
  * 9000 14.1). */
 static void reopened(const struct file *f)
 {
-	rule(f, "-A " RULES_PREFIX "REOPENED -m rpfilter --invert -j %s", dropped(f));
+	reverse_path(f, "REOPENED");
 	rule(f, "-A " RULES_PREFIX "REOPENED -m conntrack --ctdir REPLY -j RETURN");
 	rule(f, "-A " RULES_PREFIX "REOPENED -p tcp -m tcp --tcp-flags SYN,ACK SYN -g " RULES_PREFIX
 		"UNDECIDED");
@@ -335,10 +354,14 @@ static void to_queue(const struct file *f, const char *chain)
 static void undecided(const struct file *f)
 {
 	char m[64];
-	put_mark(f, "FRESH", "", MARK_SENT);
-	to_queue(f, "FRESH");
+	passes(f, "OPENS");
+	for (size_t i = 0; i < 2; i++) {
+		put_mark(f, i ? "OPENS" : "FRESH", "", MARK_SENT);
+		to_queue(f, i ? "OPENS" : "FRESH");
+	}
 	rule(f, "-A " RULES_PREFIX "SAID -m bpf --bytecode \"%s\" -j RETURN",
 	     f->four ? empty4 : empty6);
+	reverse_path(f, "SAID");
 	put_mark(f, "SAID", "", MARK_SENT | MARK_ANSWERED);
 	put_mark(f, "SAID", flow_mark(f, m, MARK_HEARD), MARK_SENT | MARK_HEARD);
 	to_queue(f, "SAID");
@@ -348,24 +371,37 @@ static void undecided(const struct file *f)
 	to_queue(f, "UNDECIDED");
 }
 
-static void inside(const struct file *f)
+/* What most packets are comes early: a client's segment after its server's answer, and its first
+ * SYN. Neither is invalid, nor an answer of a resolver. */
+static void usual(const struct file *f)
 {
-	char text[64];
-	rule(f, "-A " RULES_PREFIX "INSIDE -m rpfilter --invert -j %s", dropped(f));
-	/* No flow to a resolver has this mark, and no invalid packet is of a flow: what most
-	 * packets have comes early. */
-	rule(f, "-A " RULES_PREFIX "INSIDE %s-g " RULES_PREFIX "ALLOWED",
-	     flow_mark(f, text, MARK_ALLOWED));
+	char said[64];
 	rule(f,
 	     "-A " RULES_PREFIX "INSIDE -p tcp ! --dport 53 %s-m conntrack --ctstate ESTABLISHED "
 	     "--ctdir ORIGINAL -g " RULES_PREFIX "SAID",
-	     said_mark(f, text));
+	     said_mark(f, said));
+	reverse_path(f, "INSIDE");
+	rule(f,
+	     "-A " RULES_PREFIX
+	     "INSIDE -p tcp ! --dport 53 -m connmark --mark 0x0/%#x -m conntrack "
+	     "--ctstate NEW --ctdir ORIGINAL -g " RULES_PREFIX "OPENS",
+	     f->r->mask);
+}
+
+static void inside(const struct file *f)
+{
+	char text[64];
+	usual(f);
+	/* Whose packet came with a mark of others. No flow to a resolver has this one, and no
+	 * invalid packet is of a flow. */
+	rule(f, "-A " RULES_PREFIX "INSIDE %s-g " RULES_PREFIX "ALLOWED",
+	     flow_mark(f, text, MARK_ALLOWED));
 	invalid(f);
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "dport", "-j " RULES_PREFIX "QUERIES");
 	port53(f, "-A " RULES_PREFIX "INSIDE ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
 	rule(f, "-A " RULES_PREFIX "INSIDE %s -j RETURN", packet_mark(f, text, MARK_ANSWER));
-	passes(f);
+	passes(f, "INSIDE");
 	marks(f);
 	rule(f, "-A " RULES_PREFIX "INSIDE -g " RULES_PREFIX "UNDECIDED");
 }
@@ -380,7 +416,10 @@ static void prerouting(const struct file *f)
 	     "-A " RULES_PREFIX "PREROUTING -m mark ! --mark 0x0/%#x -j MARK --set-xmark 0x0/%#x",
 	     f->r->mask, f->r->mask);
 	each_inside(f, "-A " RULES_PREFIX "PREROUTING -i ", "-g " RULES_PREFIX "INSIDE");
-	rule(f, "-A " RULES_PREFIX "PREROUTING %s-j RETURN", flow_mark(f, m, MARK_ALLOWED));
+	rule(f,
+	     "-A " RULES_PREFIX "PREROUTING -p tcp ! --sport 53 %s-m conntrack --ctdir REPLY "
+	     "-g " RULES_PREFIX "SERVER",
+	     said_mark(f, m));
 	port53(f, "-A " RULES_PREFIX "PREROUTING ", "sport",
 	       ESTABLISHED_REPLY "-j " RULES_PREFIX "ANSWERS");
 	put_mark(f, "PREROUTING", flow_mark(f, m, MARK_DENIED), MARK_DENIED);
@@ -465,9 +504,9 @@ static void forward(const struct file *f)
 static void mangle(const struct file *f)
 {
 	static const char *const chains[] = {
-		"QUERIES",  "ANSWERS",    "UNDECIDED", "ALLOWED", "ERRORS",   "SERVER",
-		"INSIDE",   "PREROUTING", "SENT",      "DECIDED", "FORWARD",  "OUTPUT",
-		"UNOPENED", "FRESH",      "SAID",      "UNSEEN",  "UNMARKED", "REOPENED"};
+		"QUERIES",    "ANSWERS", "UNDECIDED", "ALLOWED",  "ERRORS", "SERVER",   "INSIDE",
+		"PREROUTING", "SENT",    "DECIDED",   "FORWARD",  "OUTPUT", "UNOPENED", "FRESH",
+		"SAID",       "UNSEEN",  "UNMARKED",  "REOPENED", "OPENS",  "HEARD",    "TOLD"};
 	char m[64];
 	rule(f, "*mangle");
 	if (*f->r->name)

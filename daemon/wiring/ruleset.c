@@ -454,8 +454,8 @@ static enum ruleset_count counts_what(const struct line *l)
 	if (strcmp(l->chain, RULES_PREFIX "UNSEEN") == 0)
 		return has(l, "UNSEEN -j DROP") ? RULESET_UNSEEN : RULESET_COUNTS;
 	bool inside = strcmp(l->chain, nft ? "from_inside" : RULES_PREFIX "INSIDE") == 0;
-	bool reopened = strcmp(l->chain, nft ? "reopened" : RULES_PREFIX "REOPENED") == 0;
-	if ((inside || reopened) && has(l, nft ? "oif missing" : "rpfilter --invert"))
+	bool answers = strcmp(l->chain, nft ? "answers" : RULES_PREFIX "ANSWERS") == 0;
+	if (!answers && has(l, nft ? "oif missing" : "rpfilter --invert"))
 		return RULESET_REVERSE;
 	if (!inside)
 		return RULESET_COUNTS;
