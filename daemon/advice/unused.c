@@ -59,11 +59,6 @@ void unused_record(struct unused *u, const struct decision *d)
 		u->first = d->time;
 	struct outcome o = decide(u->p->snapshot, &f, d->time);
 	counted_hit(u->counted, 0, &o, &d->host, &d->server, d->time);
-	if (o.watched) { /* a deny line in observe mode is at work, too */
-		o.rule = o.watched_rule;
-		o.site = o.watched_site;
-		counted_hit(u->counted, 0, &o, &d->host, &d->server, d->time);
-	}
 }
 
 void unused_counted(struct unused *u, const struct hits *h)

@@ -289,7 +289,13 @@ static bool is_said(const struct said *said, size_t count, uint16_t site)
 	return false;
 }
 
-static void hit_names(const struct counted *c, struct cell *cells, uint32_t site,
+/* By the line that decided, and by one in observe mode that is seen at work. */
+static bool is_of(const struct entry *e, const struct outcome *o)
+{
+	return e->by_any || e->site == o->site || (o->watched && e->site == o->watched_site);
+}
+
+static void hit_names(const struct counted *c, struct cell *cells, const struct outcome *o,
 		      const struct host *host, uint32_t now)
 {
 	uint64_t names[LABELS];
@@ -301,7 +307,7 @@ static void hit_names(const struct counted *c, struct cell *cells, uint32_t site
 			const struct entry *e = &c->entry[i];
 			if (e->exact && n != count - 1)
 				continue;
-			if ((e->by_any || e->site == site) && !is_said(&said, longer, e->site))
+			if (is_of(e, o) && !is_said(&said, longer, e->site))
 				hit(&cells[c->lines + i - 1], 1, now);
 			if (said.count < SAID)
 				said.site[said.count++] = e->site;
@@ -309,13 +315,13 @@ static void hit_names(const struct counted *c, struct cell *cells, uint32_t site
 	}
 }
 
-static void hit_networks(const struct counted *c, struct cell *cells, uint32_t site,
+static void hit_networks(const struct counted *c, struct cell *cells, const struct outcome *o,
 			 const struct address *server, uint32_t now)
 {
 	uint32_t in[NETWORKS];
 	size_t count = netset_all(c->networks, server, in, NETWORKS);
 	for (size_t i = 0; i < count && i < NETWORKS; i++)
-		if (c->entry[in[i]].by_any || c->entry[in[i]].site == site)
+		if (is_of(&c->entry[in[i]], o))
 			hit(&cells[c->lines + in[i] - 1], 1, now);
 }
 
@@ -331,16 +337,20 @@ void counted_hit(struct counted *c, unsigned worker, const struct outcome *o,
 	uint32_t now = seconds(wall);
 	if (o->rule < c->lines)
 		hit(&cells[o->rule], 1, now);
+	if (o->watched && o->watched_rule < c->lines)
+		hit(&cells[o->watched_rule], 1, now);
 	if (!c->entries)
 		return;
-	hit_names(c, cells, o->site, host, now);
-	hit_networks(c, cells, o->site, server, now);
+	hit_names(c, cells, o, host, now);
+	hit_networks(c, cells, o, server, now);
 }
 
 void counted_use(struct counted *c, unsigned worker, const struct outcome *o, int64_t wall)
 {
 	if (o->rule < c->lines)
 		hit(&cells_of(c, worker)[o->rule], 0, seconds(wall));
+	if (o->watched && o->watched_rule < c->lines)
+		hit(&cells_of(c, worker)[o->watched_rule], 0, seconds(wall));
 }
 
 /* ---- what was counted ---- */

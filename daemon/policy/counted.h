@@ -3,7 +3,7 @@
  *
  * Lines and entries have a key made of what they say, not of where they stand: a policy that is
  * loaded again finds its counts by it. What a line decides is in it (tiers, sites, except, ports,
- * when, evidence, mismatch, in any order); whom it belongs to and until when it holds is not. Of
+ * when, evidence, mismatch, quota, mode, in any order); whom it belongs to and until when it holds is not. Of
  * lines that say the same each has its own. */
 #pragma once
 #include "base/decision.h"
@@ -24,7 +24,8 @@ struct hit {
 struct counted *counted_new(const struct config *c, unsigned workers, size_t entries_max);
 void counted_free(struct counted *c);
 
-/* A flow was decided: by a line and a site (RULE_NONE, SITE_NONE: by none). An entry is hit where
+/* A flow was decided: by a line and a site (RULE_NONE, SITE_NONE: by none); `watched`: a line in
+ * observe mode and its site are hit as well. An entry is hit where
  * it is its site's longest for a flow that was decided by this site; a "!name", what is shared
  * ("~") and an entry of an excepted site, by any flow to it. host may be empty. The worker's own
  * thread; no allocation. */

@@ -61,6 +61,23 @@ def test_moves(lab):
         check("not in force" in said and "by the daemon's counters since" in said, said)
 
 
+def test_observed(lab):
+    "a deny line that only observes is used where it would have denied, and so are its entries"
+    watch = {"tiers": ["guest"], "sites": ["watched"], "mode": "observe"}
+    sites = [*SITES, {"name": "watched", "hosts": ["www.allowed.example", "other.example"]}]
+    with lab.gateway(sites=sites, allow=[GOOD, TALK], deny=[watch]):
+        visit(lab, "social.example")
+        equal(unused(lab)[0], ["good", "watched"])
+        visit(lab, "allowed.example")
+        lines, entries, last = unused(lab)
+        equal((lines, last["by"]), ([], "daemon"))
+        equal(entries, ["never.example", "other.example"])
+        restart(lab)
+        equal(unused(lab)[0], [])
+        lab.reload(sites=sites, allow=[GOOD, TALK], deny=[dict(watch, mode="enforce")])
+        equal(unused(lab)[2]["unknown"], 0)
+
+
 def test_killed(lab):
     "a killed daemon loses what it counted since it saved, says so at the next start, and no more"
     with lab.gateway(sites=SITES, allow=[GOOD, TALK]):

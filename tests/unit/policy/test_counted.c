@@ -72,6 +72,38 @@ static void each_counts_its_own(void **state)
 	counted_free(k);
 }
 
+/* A deny line in observe mode, and what of its site it would be by; what both lines name, once. */
+static void watched_lines_count(void **state)
+{
+	struct config c = {0};
+	policy(&c);
+	struct counted *k = counted_new(&c, 1, 99);
+	build_free(&c);
+	const struct host h = build_host("q.x");
+	struct outcome o = {.action = ACTION_ALLOW,
+			    .rule = 0,
+			    .site = 0,
+			    .watched = true,
+			    .watched_rule = 2,
+			    .watched_site = 1};
+	counted_hit(k, 0, &o, &h, &SERVER, T0);
+	counts(k, "1 0 1 1 0 0 1 1 0 1 ");
+	o.watched_site = 0;
+	counted_hit(k, 0, &o, &h, &SERVER, T0);
+	counts(k, "2 0 2 2 0 0 2 1 0 1 ");
+	o.watched_site = SITE_NONE; /* a line for all */
+	counted_hit(k, 0, &o, &h, &SERVER, T0);
+	counts(k, "3 0 3 3 0 0 3 1 0 1 ");
+	counted_use(k, 0, &o, T0 + 9 * NS_PER_S);
+	counts(k, "3 0 3 3 0 0 3 1 0 1 ");
+	assert_int_equal(counted_sum(k, 2).last, S0 + 9);
+	o.watched_rule = RULE_NONE;
+	counted_hit(k, 0, &o, &h, &SERVER, T0);
+	counted_use(k, 0, &o, T0);
+	counts(k, "4 0 3 4 0 0 4 1 0 1 ");
+	counted_free(k);
+}
+
 /* An excepted site matters to flows that it does not decide. */
 static void of_excepted_sites_any_flow_counts(void **state)
 {
@@ -253,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_counts_its_own),
+		cmocka_unit_test(watched_lines_count),
 		cmocka_unit_test(of_excepted_sites_any_flow_counts),
 		cmocka_unit_test(entries_have_a_bound),
 		cmocka_unit_test(a_key_is_what_a_line_says),
