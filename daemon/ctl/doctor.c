@@ -212,6 +212,7 @@ static void look_at_sandbox(struct doctor *d, const json_t *status)
 static void look_at_daemon(struct doctor *d, const struct config *c, const char *digest)
 {
 	int asked;
+	char time[32];
 	json_t *status = ctl_ask("status", NULL, &asked);
 	if (!status) {
 		doctor_find(d, BAD, "daemon", "does not answer; systemctl status tiergated");
@@ -233,6 +234,10 @@ static void look_at_daemon(struct doctor *d, const struct config *c, const char 
 			    "those that were kept can't be read, what was shut may be open; shut "
 			    "it anew: "
 			    "tiergatectl lockdown, block");
+	if (*ctl_text(status, "quotas_lost"))
+		doctor_find(d, BAD, "quotas",
+			    "what was used of them can't be read, and may be had again until %s",
+			    ctl_time(ctl_text(status, "quotas_lost"), time));
 	if (*refused)
 		doctor_find(d, BAD, "reload", "the last one was refused: %s", refused);
 	else if (!*last_good && digest && strcmp(policy, digest) != 0)

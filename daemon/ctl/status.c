@@ -79,6 +79,7 @@ void ctl_trouble(const json_t *j, char out[static 512])
 	json_int_t dropped = sum(j, "full") + sum(j, "overruns");
 	json_int_t records = number(j, "log", "lost_ring") + number(j, "log", "lost_write");
 	struct buf b = {.data = out, .cap = 511};
+	char time[32];
 	out[0] = '\0';
 	told_trouble(j, &b);
 	if (strcmp(wiring, "in place") != 0)
@@ -88,6 +89,11 @@ void ctl_trouble(const json_t *j, char out[static 512])
 	if (json_object_get(j, "lockdowns_lost"))
 		buf_printf(&b, "lockdowns were lost, their state can't be read: shut anew what has "
 			       "to be shut (tiergatectl lockdown, block); ");
+	if (*ctl_text(j, "quotas_lost"))
+		buf_printf(&b,
+			   "what was used of quotas was lost, its state can't be read: it may be "
+			   "had again until %s; ",
+			   ctl_time(ctl_text(j, "quotas_lost"), time));
 	if (*refused)
 		buf_printf(&b, "the last reload was refused: %s; ", refused);
 	if (number(j, NULL, "lists_with_faults"))
@@ -217,8 +223,9 @@ int ctl_status(int argc, char **argv)
 		screen(result, before);
 	const char *wiring = json_string_value(json_object_get(result, "wiring"));
 	if ((wiring && strcmp(wiring, "in place") != 0) ||
-	    (result && (told_leak(result) || *ctl_text(result, "last_good") ||
-			json_object_get(result, "lockdowns_lost"))))
+	    (result &&
+	     (told_leak(result) || *ctl_text(result, "last_good") ||
+	      json_object_get(result, "lockdowns_lost") || *ctl_text(result, "quotas_lost"))))
 		status = 1; /* the network is not governed as it should be */
 	json_decref(before);
 	json_decref(result);

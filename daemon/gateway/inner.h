@@ -85,6 +85,7 @@ struct gateway {
 	bool spent_changed;   /* for the sweep */
 	bool usage_urgent;    /* somebody has used up a quota since it was kept */
 	uint64_t usage_saved; /* the generation that is on disk */
+	int64_t quotas_lost;  /* until then what was used, and can't be read, may be had again */
 	struct seen *seen;
 	struct copies *copies; /* of DNS packets, for dns */
 	struct dns_watch *dns;
@@ -198,6 +199,10 @@ void gateway_hits(void *ctx, size_t from, size_t max, json_t *out);
 bool quotas_open(struct gateway *g, struct errors *errors);
 void quotas_close(struct gateway *g);
 void quotas_over(struct gateway *g, struct snapshot *s);
+void quotas_load(struct gateway *g);
+/* Until when (of the wall clock) what was used before may be had again, as what was kept of it
+ * can't be read; 0: nothing was lost. */
+int64_t quotas_lost(const struct gateway *g);
 void quotas_take(struct gateway *g);
 void quotas_tick(struct gateway *g);
 void quotas_ended(struct gateway *g, const struct flow_key *key, uint64_t bytes, int64_t after);

@@ -110,10 +110,7 @@ bool state_load(struct gateway *g)
 	if (!lockdowns_over(g, g->snapshot))
 		return false;
 	hits_load(g);
-	unsigned quotas = state_load_quotas(g->store, g->usage, g->meter, now);
-	if (quotas)
-		log_info("remembered: what %u users and hosts have used of a quota", quotas);
-	quotas_over(g, g->snapshot);
+	quotas_load(g);
 	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
 	unsigned names = state_load_names(g->store, g->seen, now);
 	for (unsigned i = 0; i < g->config->queues; i++)

@@ -236,6 +236,10 @@ static void state(json_t *to, const struct gateway *g)
 	gauge(to, "tiergate_lockdowns_lost",
 	      "1: the lockdowns that were kept can't be read, and what was shut may be open",
 	      json_object(), g->lockdowns_lost);
+	gauge(to, "tiergate_quotas_lost",
+	      "1: what was used of quotas can't be read, and may be had again until they begin "
+	      "anew",
+	      json_object(), quotas_lost(g) != 0);
 	gauge(to, "tiergate_lists_with_faults", "lists of sites whose last good copy is in force",
 	      json_object(), (double)(g->latest ? g->latest : g->config)->faults);
 	gauge(to, "tiergate_rules_in_place",

@@ -141,6 +141,44 @@ void quotas_tick(struct gateway *g)
 		put_in_force(g);
 }
 
+/* ---- over restarts ---- */
+
+/* When all quotas have begun anew: nothing of before counts then. */
+static int64_t all_anew(const struct gateway *g, int64_t now)
+{
+	size_t count;
+	const struct quota *const *quota = snapshot_quotas(g->snapshot, &count);
+	int64_t start, end, last = 0;
+	for (size_t i = 0; i < count; i++) {
+		quota_period(quota[i], now, &start, &end);
+		last = end > last ? end : last;
+	}
+	return last;
+}
+
+void quotas_load(struct gateway *g)
+{
+	bool lost;
+	int error = 0;
+	unsigned count = state_load_quotas(g->store, g->usage, g->meter, clock_now(), &lost);
+	g->quotas_lost = state_load_quotas_lost(g->store);
+	if (count)
+		log_info("remembered: what %u users and hosts have used of a quota", count);
+	if (lost) { /* said by the next process, too, which finds a good file */
+		g->quotas_lost = all_anew(g, clock_wall());
+		error = state_save_quotas_lost(g->store, g->quotas_lost);
+	}
+	if (error)
+		log_warn("%s: that quotas were lost could not be kept: %s", g->config->state_dir,
+			 strerror(-error));
+	quotas_over(g, g->snapshot);
+}
+
+int64_t quotas_lost(const struct gateway *g)
+{
+	return g->quotas_lost > clock_wall() ? g->quotas_lost : 0;
+}
+
 uint64_t gateway_used(void *ctx, const struct quota *q, const struct quota_who *who)
 {
 	return usage_of(((struct gateway *)ctx)->usage, q, who, clock_wall());

@@ -144,6 +144,8 @@ static void policy_status(const struct gateway *g, json_t *out)
 		json_object_set_new(out, "last_good", json_string(g->last_good));
 	if (g->lockdowns_lost)
 		json_object_set_new(out, "lockdowns_lost", json_true());
+	if (quotas_lost(g))
+		json_object_set_new(out, "quotas_lost", time_json(quotas_lost(g)));
 	json_object_set_new(out, "epoch", json_integer(g->epoch));
 	json_object_set_new(out, "sessions", json_integer(sessions_count(g->sessions)));
 }

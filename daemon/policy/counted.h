@@ -3,8 +3,8 @@
  *
  * Lines and entries have a key made of what they say, not of where they stand: a policy that is
  * loaded again finds its counts by it. What a line decides is in it (tiers, sites, except, ports,
- * when, evidence, mismatch, quota, mode, in any order); whom it belongs to and until when it holds is not. Of
- * lines that say the same each has its own. */
+ * when, evidence, mismatch, quota, mode, in any order); whom it belongs to and until when it holds
+ * is not. Of lines that say the same each has its own. */
 #pragma once
 #include "base/decision.h"
 #include "config/config.h"

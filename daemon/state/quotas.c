@@ -8,6 +8,7 @@
 
 #define KIND    "quotas"
 #define VERSION 1
+#define LOST    "quotas-lost"
 
 static void put_account(FILE *to, const struct usage_memory *m)
 {
@@ -105,7 +106,8 @@ static void load_flows(struct cursor *c, struct usage *u, struct meter *m, int64
 	}
 }
 
-unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now)
+unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now,
+			   bool *lost)
 {
 	struct cursor c;
 	int64_t shift; /* of another clock than theirs */
@@ -124,10 +126,30 @@ unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m,
 	}
 	if (bytes && list)
 		load_flows(&c, u, m, now, list, count);
-	if (c.bad)
-		log_error("the state of quotas ends in the middle of an account; what is left of "
-			  "it counts");
+	*lost = c.bad || (bytes && !list);
+	if (*lost)
+		log_error("the state of quotas can't be read: what was used of them may be had "
+			  "again, until they begin anew");
 	free(list);
 	free(bytes);
 	return count;
+}
+
+int state_save_quotas_lost(struct store *to, int64_t until)
+{
+	struct blob b;
+	if (!blob_open(&b))
+		return -ENOMEM;
+	put_u64(b.to, (uint64_t)until);
+	return blob_save(&b, to, LOST, VERSION);
+}
+
+int64_t state_load_quotas_lost(struct store *from)
+{
+	struct cursor c;
+	int64_t shift; /* of another clock than the wall's */
+	char *bytes = blob_load(from, LOST, VERSION, &c, &shift);
+	int64_t until = bytes ? (int64_t)cursor_u64(&c) : 0;
+	free(bytes);
+	return c.bad ? 0 : until;
 }

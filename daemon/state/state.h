@@ -29,8 +29,13 @@ unsigned state_load_hits(struct store *from, struct hits *h, int64_t wall);
 
 /* What of quotas is used, and how much of the flows that count was counted; m may be NULL. */
 int state_save_quotas(struct store *to, const struct usage *u, struct meter *m);
-/* The accounts that were taken. now: of clock_now. */
-unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now);
+/* The accounts that were taken; *lost: there were more, which can't be read. now: of clock_now. */
+unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now,
+			   bool *lost);
+/* Until when (of the wall clock) it is to be said that what was used was lost; 0: nothing was. By
+ * itself, as the file of quotas is soon written anew. */
+int state_save_quotas_lost(struct store *to, int64_t until);
+int64_t state_load_quotas_lost(struct store *from);
 
 /* What is remembered of a flow: enough to know it when it is met mid-stream, to decide it again and
  * to write its end. */

@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hits_free(&hits);
 	struct usage *usage = usage_new(8);
 	require(usage);
-	state_load_quotas(&m.store, usage, NULL, 1);
+	state_load_quotas(&m.store, usage, NULL, 1, &lost);
+	state_load_quotas_lost(&m.store);
 	usage_free(usage);
 	sessions_free(sessions);
 	seen_free(seen);

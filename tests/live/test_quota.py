@@ -274,5 +274,35 @@ def test_anew(lab):
         check(reaches(lab, V4), "a clock that goes back takes nothing away, and gives nothing")
 
 
+def test_lost(lab):
+    "what was used and can't be read is said, over restarts too, until all has begun anew: status, doctor, metric"
+    clock = lab.dir / "clock"
+    clock.write_text(f"={NOON}")
+    prefix = ("env", f"WALL_CLOCK={clock}", f"LD_PRELOAD={BUILD}/live/wall_clock.so")
+    with gateway(lab, "3 MB/day"):
+        lab.stop(wire=False)
+        lab.start(wire=False, prefix=prefix)
+        equal(lab.ctl("status").returncode, 0)
+        check("tiergate_quotas_lost 0\n" in lab.ctl("metrics").stdout)
+        sign_in(lab, V4)
+        spend(lab)
+        lab.stop(wire=False)
+        kept = lab.dir / "state/quotas.state"
+        kept.write_bytes(kept.read_bytes()[:-5])
+        lab.start(wire=False, prefix=prefix)
+        for _ in range(2):
+            status = lab.ctl("status")
+            equal(status.returncode, 1)
+            check("NOT OK: what was used of quotas was lost" in status.stdout, status.stdout)
+            check("BAD   quotas" in lab.ctl("doctor", "--config", lab.config_file).stdout)
+            check("tiergate_quotas_lost 1\n" in lab.ctl("metrics").stdout)
+            check(reaches(lab, V4), "it begins anew")
+            lab.stop(wire=False)  # writes a good file
+            lab.start(wire=False, prefix=prefix)
+        clock.write_text(f"={NOON + 12 * 60 * MINUTE}")
+        wait_for(lambda: lab.ctl("status").returncode == 0, 10, "the next day")
+        check("quotas_lost" not in lab.status(), lab.status())
+
+
 if __name__ == "__main__":
     main(globals(), identity_lab)

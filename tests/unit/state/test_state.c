@@ -34,8 +34,9 @@ static const char *path_of(const char *kind)
 
 static int tear_down(void **state)
 {
-	static const char *const kinds[] = {"test",   "sessions", "lockdowns", "hits",
-					    "quotas", "names",    "flows-0",   "flows-1"};
+	static const char *const kinds[] = {"test",    "sessions", "lockdowns",
+					    "hits",    "quotas",   "names",
+					    "flows-0", "flows-1",  "quotas-lost"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
 	store->ops->free(store);
@@ -245,6 +246,31 @@ static struct meter *meter_new(void)
 	return m;
 }
 
+static void cut_file(const char *kind, off_t bytes)
+{
+	struct stat st;
+	assert_int_equal(stat(path_of(kind), &st), 0);
+	assert_int_equal(truncate(path_of(kind), st.st_size - bytes), 0);
+}
+
+static void quotas_that_cant_be_read(struct usage *u, struct meter *m)
+{
+	static const char torn[] = "too short for any";
+	bool lost = false;
+	cut_file("quotas", 1);
+	assert_int_equal(state_load_quotas(store, u, m, T0, &lost), 0);
+	assert_true(lost);
+	lost = false; /* whole, as far as the checksum tells */
+	assert_int_equal(store->ops->save(store, "quotas", 1, torn, sizeof torn), 0);
+	assert_int_equal(state_load_quotas(store, u, m, T0, &lost), 0);
+	assert_true(lost);
+	assert_int_equal(state_load_quotas_lost(store), 0);
+	assert_int_equal(state_save_quotas_lost(store, INT64_C(1234567890123456789)), 0);
+	assert_int_equal(state_load_quotas_lost(store), INT64_C(1234567890123456789));
+	cut_file("quotas-lost", 1);
+	assert_int_equal(state_load_quotas_lost(store), 0);
+}
+
 static void keeps_quotas(void **state)
 {
 	struct usage *before = usage_new(8), *after = usage_new(8);
@@ -258,14 +284,17 @@ static void keeps_quotas(void **state)
 	struct flow_key got;
 	uint32_t slot = 0, number, tag;
 	uint64_t seen;
-	assert_int_equal(state_load_quotas(store, after, n, T0), 0); /* nothing there */
+	bool lost = true;
+	assert_int_equal(state_load_quotas(store, after, n, T0, &lost), 0); /* nothing there */
+	assert_false(lost);
 	usage_hold(before, &none, T0);
 	uint32_t a = usage_restore(before, &used), h = usage_hold(before, &host, T0);
 	assert_true(meter_restore(m, &k, a, 55, T0));
 	assert_true(meter_restore(m, &l, h, 66, T0));
 	assert_int_equal(state_save_quotas(store, before, m), 0);
 	usage_restore(after, &used); /* so that accounts have other numbers */
-	assert_int_equal(state_load_quotas(store, after, n, T0), 3);
+	assert_int_equal(state_load_quotas(store, after, n, T0, &lost), 3);
+	assert_false(lost);
 	while (usage_each(after, &slot, &number, &out) && out.account.id != UINT64_MAX)
 		;
 	assert_memory_equal(&out, &used, sizeof out);
@@ -276,6 +305,7 @@ static void keeps_quotas(void **state)
 	assert_true(got.client_port == 4001 && got.transport == 17 && seen == 66);
 	assert_false(meter_each(n, &slot, &got, &tag, &seen));
 	usage_release(after, number); /* held by its flow, and else by none */
+	quotas_that_cant_be_read(after, n);
 	meter_close(m);
 	meter_close(n);
 	usage_free(before);
