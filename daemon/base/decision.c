@@ -35,6 +35,36 @@ bool user_name_valid(const char *name)
 	return true;
 }
 
+/* A character of one or two bytes, of longer ones a byte. */
+static unsigned next_char(const unsigned char **p)
+{
+	unsigned c = *(*p)++;
+	if ((c & 0xe0) == 0xc0 && (**p & 0xc0) == 0x80)
+		c = (c & 0x1f) << 6 | (*(*p)++ & 0x3f);
+	return c;
+}
+
+static unsigned small(unsigned c)
+{
+	static const struct {
+		unsigned first, last, to;
+	} capitals[] = {{'A', 'Z', 'a'},       {0xc0, 0xd6, 0xe0},    {0xd8, 0xde, 0xf8},
+			{0x391, 0x3a9, 0x3b1}, {0x400, 0x40f, 0x450}, {0x410, 0x42f, 0x430}};
+	for (size_t i = 0; i < sizeof capitals / sizeof *capitals; i++)
+		if (capitals[i].first <= c && c <= capitals[i].last)
+			return c - capitals[i].first + capitals[i].to;
+	return c;
+}
+
+bool user_name_same(const char *a, const char *b)
+{
+	const unsigned char *p = (const unsigned char *)a, *q = (const unsigned char *)b;
+	while (*p && *q)
+		if (small(next_char(&p)) != small(next_char(&q)))
+			return false;
+	return *p == *q;
+}
+
 const char *evidence_text(enum evidence e)
 {
 	static const char *const text[] = {

@@ -17,6 +17,10 @@ struct host {
  * DOMAIN\user, user@realm and host/machine.domain are names. No control character, nothing that
  * turns a line of text around or breaks it, no space at an end, and no '-' first (an option). */
 bool user_name_valid(const char *name);
+/* Whether two names may be one person's: directories and RADIUS servers mostly do not tell Anna
+ * from anna, and hand on what was typed. Latin, Greek and Cyrillic letters; for what shuts alone,
+ * as a users file tells them apart. No allocation. */
+bool user_name_same(const char *a, const char *b);
 #define TIER_MAX 32
 #define SITE_MAX 48
 #define RULE_MAX 128 /* "policy.conf:12" */

@@ -29,6 +29,7 @@ static const struct command {
 	{"lockdown", CONTROL_MANAGE, command_lockdown},
 	{"lockdowns", CONTROL_READ, command_lockdowns},
 	{"lockdown-end", CONTROL_MANAGE, command_lockdown_end},
+	{"vouchers", CONTROL_MANAGE, command_vouchers},
 };
 
 const char *command_name(size_t i)

@@ -80,3 +80,4 @@ enum done command_hits(struct request *r);
 enum done command_lockdown(struct request *r);
 enum done command_lockdowns(struct request *r);
 enum done command_lockdown_end(struct request *r);
+enum done command_vouchers(struct request *r);

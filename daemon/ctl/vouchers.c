@@ -19,6 +19,16 @@ static void tell(void *ctx, const char *code)
 		puts(code);
 }
 
+/* The daemon's log says who made them; they are good where it does not answer, too. */
+static void record(unsigned count, const char *tier, const char *lasts)
+{
+	int status;
+	json_t *members = json_pack("{si ss ss}", "count", (int)count, "tier", tier, "for", lasts);
+	json_decref(ctl_ask("vouchers", members, &status));
+	if (status != EXIT_DONE)
+		fputs("tiergatectl: the vouchers are made, and no record says by whom\n", stderr);
+}
+
 /* The codes go to standard output, once; the file has only their hashes. */
 int ctl_vouchers(int argc, char **argv)
 {
@@ -46,5 +56,7 @@ int ctl_vouchers(int argc, char **argv)
 	e = vouchers_make(file, (unsigned)n, tier, ns, tell, NULL, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
+	if (e == 0)
+		record((unsigned)n, tier, lasts);
 	return e == 0 ? EXIT_DONE : EXIT_CANNOT;
 }

@@ -41,7 +41,7 @@ const struct lockdown *lockdowns_block(const struct lockdowns *l, const char *us
 {
 	for (unsigned i = 0; i < l->count; i++)
 		if (l->item[i].of == LOCKDOWN_USER && l->item[i].site_count == 0 &&
-		    lockdown_holds(&l->item[i], now) && strcmp(l->item[i].whom, user) == 0)
+		    lockdown_holds(&l->item[i], now) && user_name_same(l->item[i].whom, user))
 			return &l->item[i];
 	return NULL;
 }
@@ -142,7 +142,7 @@ static bool concerns(const struct lockdown *l, const struct facts *f)
 	switch (l->of) {
 	case LOCKDOWN_SEGMENT: return network_has(&l->segment, &f->client);
 	case LOCKDOWN_TIER: return f->tier && strcmp(l->whom, f->tier) == 0;
-	case LOCKDOWN_USER: return f->user && strcmp(l->whom, f->user) == 0;
+	case LOCKDOWN_USER: return f->user && user_name_same(l->whom, f->user);
 	}
 	return true;
 }

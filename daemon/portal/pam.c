@@ -143,15 +143,20 @@ static bool in_group(const char *group, const gid_t *groups, int count)
 	return false;
 }
 
-static const char *tier_of(const struct portal_config *c, const char *user)
+/* Also gives the user the name that the system has for the account: a directory that does not tell
+ * Ann from ann, or knows an alias, would give one person as many sessions, blocks and quotas as
+ * there are ways to write the name. */
+static const char *tier_of(const struct portal_config *c, char user[static USER_MAX])
 {
 	char bytes[4096];
 	struct passwd p, *found = NULL;
 	gid_t groups[GROUPS_MAX];
 	int count = GROUPS_MAX;
 	/* A user that PAM knows and NSS does not is in no group. */
-	if (getpwnam_r(user, &p, bytes, sizeof bytes, &found) == 0 && found &&
-	    getgrouplist(user, p.pw_gid, groups, &count) >= 0)
+	bool known = getpwnam_r(user, &p, bytes, sizeof bytes, &found) == 0 && found;
+	if (known && user_name_valid(p.pw_name))
+		strcpy(user, p.pw_name); /* a valid one fits */
+	if (known && getgrouplist(user, p.pw_gid, groups, &count) >= 0)
 		for (size_t i = 0; i < c->pam_tier_count; i++)
 			if (in_group(c->pam_tiers[i].value, groups, count))
 				return c->pam_tiers[i].tier;

@@ -80,12 +80,12 @@ def test_block(lab):
     with gateway(lab), others(lab):
         sign_in(lab)
         goes = [Open(lab, BOTH, V4), Open(lab, SOCIAL, V4)]
-        cut(lab, "block", goes, lambda: equal(lab.ctl("block", "ann").returncode, 0))
+        cut(lab, "block", goes, lambda: equal(lab.ctl("block", "Ann").returncode, 0))
         lab.ctl("logout", "--user", "ann")
         done = lab.login(V4, "ann", "pw pw pw")
         equal(done.returncode, 1, done.stdout)
         check("blocked" in done.stderr, done.stderr)
-        equal(lab.ctl("unblock", "ann").returncode, 0)
+        equal(lab.ctl("unblock", "ANN").returncode, 0)
         equal(lab.ctl("unblock", "ann").returncode, 1)
         sign_in(lab)
         check(covered(lab, V4))

@@ -96,12 +96,38 @@ static void test_user_names(void **state)
 	assert_false(user_name_valid(longest));
 }
 
+static void names_of_one_person(void **state)
+{
+	static const char *const same[][2] = {
+		{"anna", "Anna"},
+		{"ANNA@CORP.EXAMPLE", "anna@corp.example"},
+		{"Иван", "ИВАН"},
+		{"ёлка", "Ёлка"},
+		{"Jürgen", "JÜRGEN"},
+		{"øre", "ØRE"},
+		{"Ωmega", "ωMEGA"},
+		{"", ""},
+		{"a\xf0\x9f\x98\x80", "A\xf0\x9f\x98\x80"},
+	};
+	static const char *const other[][2] = {
+		{"anna", "ann"}, {"ann", "anna"}, {"anna", "anne"},     {"Иван", "Ивам"},
+		{"a[", "a{"},    {"a@", "a`"},    {"×", "÷"},           {"a", "а"},
+		{"", "a"},       {"ð", "p"},      {"\xc3", "\xc3\xa9"},
+	};
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+		if (!user_name_same(same[i][0], same[i][1]))
+			fail_msg("%s is not %s", same[i][0], same[i][1]);
+	for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+		if (user_name_same(other[i][0], other[i][1]))
+			fail_msg("%s is %s", other[i][0], other[i][1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_user_names),  cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_evidence),    cmocka_unit_test(test_protocols),
-		cmocka_unit_test(test_zero_denies),
+		cmocka_unit_test(names_of_one_person), cmocka_unit_test(test_user_names),
+		cmocka_unit_test(test_reasons),        cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_protocols),      cmocka_unit_test(test_zero_denies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -501,6 +501,33 @@ static void shuts_for_a_while(void **state)
 	close(reader);
 }
 
+#define VOUCHERS ID "\"command\":\"vouchers\",\"tier\":\"press\""
+
+static void who_made_vouchers_is_recorded(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE), reader = connect_as(CONTROL_READ);
+	done(fd, VOUCHERS ",\"count\":12,\"for\":\"8h\"}");
+	assert_int_equal(f.acts, 1);
+	assert_int_equal(f.act.kind, DECISION_ACT);
+	assert_string_equal(f.act.act, "vouchers");
+	assert_string_equal(f.act.tier, "press");
+	assert_string_equal(f.act.detail, "12 for 8h each");
+	assert_true(f.act.by[0] && f.act.time);
+	refused(reader, VOUCHERS ",\"count\":12,\"for\":\"8h\"}", "denied");
+	refused(fd, VOUCHERS ",\"count\":0,\"for\":\"8h\"}", "bad-request");
+	refused(fd, VOUCHERS ",\"count\":10001,\"for\":\"8h\"}", "bad-request");
+	refused(fd, VOUCHERS ",\"count\":\"1\",\"for\":\"8h\"}", "bad-request");
+	refused(fd, VOUCHERS ",\"for\":\"8h\"}", "bad-request");
+	refused(fd, VOUCHERS ",\"count\":1,\"for\":\"8\"}", "bad-request");
+	refused(fd, VOUCHERS ",\"count\":1}", "bad-request");
+	refused(fd, ID "\"command\":\"vouchers\",\"count\":1,\"for\":\"8h\",\"tier\":\"boss\"}",
+		"not-found");
+	refused(fd, ID "\"command\":\"vouchers\",\"count\":1,\"for\":\"8h\"}", "not-found");
+	assert_int_equal(f.acts, 1);
+	close(fd);
+	close(reader);
+}
+
 static void who_is_blocked_can_not_sign_in(void **state)
 {
 	int fd = connect_as(CONTROL_MANAGE);
@@ -509,6 +536,10 @@ static void who_is_blocked_can_not_sign_in(void **state)
 	done(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}");
 	done(fd, LOCKDOWN ",\"user\":\"anna\"}");
 	refused(fd, LOGIN "}", "blocked");
+	refused(fd,
+		ID "\"command\":\"login\",\"address\":\"10.0.0.1\",\"user\":\"ANNA\",\"tier\":"
+		   "\"press\"}",
+		"blocked"); /* a directory takes it for the same */
 	assert_int_equal(sessions_count(f.sessions), 0);
 	done(fd, ID "\"command\":\"lockdown-end\",\"user\":\"anna\"}");
 	assert_int_equal(f.lockdowns.count, 1); /* the other stays */
@@ -1580,6 +1611,7 @@ int main(void)
 		WITH(keeps_what_the_portal_tells),
 		WITH(keeps_what_a_probe_tells),
 		WITH(shuts_for_a_while),
+		WITH(who_made_vouchers_is_recorded),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),
 		cmocka_unit_test(a_line_fits_or_is_not_taken),

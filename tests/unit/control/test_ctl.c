@@ -571,6 +571,11 @@ static void a_tier_that_the_policy_lacks_is_refused(void **state)
 	snprintf(line, sizeof line, "vouchers --tier guest --for 1h --vouchers %s",
 		 in_dir("vouchers"));
 	want(line, 0, "-");
+	assert_null(strstr(output, "no record"));
+	snprintf(line, sizeof line,
+		 "vouchers --tier guest --for 1h --vouchers %s --config %s --socket /nowhere",
+		 in_dir("vouchers"), in_dir("conf"));
+	want(line, 0, "tiergatectl: the vouchers are made, and no record says by whom\n");
 	assert_int_equal(unlink(in_dir("vouchers")), 0);
 }
 

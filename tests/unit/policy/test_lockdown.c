@@ -123,6 +123,8 @@ static void whom_it_concerns(void **state)
 	assert_int_equal(asked(s, pupil, "exam.example", NOON), REASON_LOCKDOWN);
 	assert_int_equal(asked(s, staff, "exam.example", NOON), REASON_ALLOW_LINE);
 	assert_int_equal(asked(s, nobody, "exam.example", NOON), REASON_ALLOW_LINE);
+	lock(s, lockdown_of(LOCKDOWN_USER, "ADA", ""));
+	assert_int_equal(asked(s, pupil, "exam.example", NOON), REASON_LOCKDOWN);
 	snapshot_free(s);
 }
 

@@ -69,10 +69,12 @@ const char *pam_strerror(pam_handle_t *handle, int status)
 
 static int groups_of_user; /* how many */
 static bool user_there;
+static char *system_name; /* of the account; NULL: as it was asked for */
 
 int getpwnam_r(const char *name, struct passwd *p, char *bytes, size_t size, struct passwd **found)
 {
 	p->pw_gid = 100;
+	p->pw_name = system_name ? system_name : (char *)name;
 	*found = user_there ? p : NULL;
 	return 0;
 }
@@ -109,6 +111,7 @@ static int begin(void **state)
 	memset(&pam, 0, sizeof pam);
 	pam.name = "ann";
 	user_there = true;
+	system_name = NULL;
 	groups_of_user = 2;
 	config.pam_default_tier = NULL;
 	return 0;
@@ -177,6 +180,25 @@ static void each_answer_to_an_account_has_its_meaning(void **state)
 						 : locked         ? CREDENTIAL_LOCKED
 								  : CREDENTIAL_ERROR);
 	}
+}
+
+/* However it was written, an account is one user. */
+static void the_name_is_the_accounts(void **state)
+{
+	struct credential_answer a;
+	system_name = "ann";
+	pam.name = "ANN";
+	assert_int_equal(try("ANN", &a), CREDENTIAL_OK);
+	assert_string_equal(a.user, "ann");
+	assert_string_equal(a.tier, "press");
+	system_name = "no\nname";
+	assert_int_equal(try("ANN", &a), CREDENTIAL_OK);
+	assert_string_equal(a.user, "ANN");
+	system_name = "ann";
+	user_there = false;
+	config.pam_default_tier = "guest";
+	assert_int_equal(try("ANN", &a), CREDENTIAL_OK);
+	assert_string_equal(a.user, "ANN");
 }
 
 static void the_name_that_counts_is_the_modules(void **state)
@@ -285,6 +307,7 @@ int main(void)
 		WITH(each_answer_to_a_password_has_its_meaning),
 		WITH(each_answer_to_an_account_has_its_meaning),
 		WITH(the_name_that_counts_is_the_modules),
+		WITH(the_name_is_the_accounts),
 		WITH(a_service_that_is_not_there_is_an_error),
 		WITH(the_first_group_of_the_list_says_the_tier),
 		WITH(the_password_answers_what_is_asked_without_echo_alone),
