@@ -47,6 +47,9 @@ struct control_ops {
 	/* Sets what lines and entries of the policy are used: "hits", at most max of them from the
 	 * from-th on, each [key, count, since, last], and what holds for all. */
 	void (*hits)(void *ctx, size_t from, size_t max, json_t *out);
+	/* Keeps that sessions were closed, before anybody is told; 0, or -errno: they are closed,
+	 * and a crash may bring them back. */
+	int (*ended)(void *ctx);
 	/* What is used of a quota of the policy in force, as advice/left.h wants it. */
 	uint64_t (*used)(void *ctx, const struct quota *q, const struct quota_who *who);
 };

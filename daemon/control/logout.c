@@ -1,11 +1,16 @@
 #include "control/request.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static void say_ended(const struct request *r, struct decision *act)
+/* Flows end at once; the answer waits until no crash can sign anybody in again. */
+static void say_ended(struct request *r, struct decision *act)
 {
 	const struct control_options *o = &r->control->o;
 	o->ops->sessions_changed(o->ctx, NULL);
+	int e = o->ops->ended(o->ctx);
+	if (e)
+		json_object_set_new(r->result, "unkept", json_string(strerror(-e)));
 	request_acted(r, act);
 }
 

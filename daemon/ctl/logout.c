@@ -27,6 +27,11 @@ int ctl_logout(int argc, char **argv)
 		ctl_put_json(result);
 	else if (result && ended)
 		printf("%lld session%s ended\n", (long long)ended, ended == 1 ? "" : "s");
+	if (ctl_text(result, "unkept")[0])
+		fprintf(stderr,
+			"tiergatectl: it could not be kept (%s): a crash may sign them in again; "
+			"look at state_dir\n",
+			ctl_text(result, "unkept"));
 	if (result && !ended) {
 		if (user || address)
 			fprintf(stderr, "tiergatectl: %s is not signed in\n",

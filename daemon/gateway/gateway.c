@@ -128,6 +128,7 @@ static const struct control_ops control_ops = {
 	.lock = gateway_lock,
 	.hits = gateway_hits,
 	.used = gateway_used,
+	.ended = gateway_ended,
 };
 
 /* Any secret text is good: its SHA-256 is the key. */

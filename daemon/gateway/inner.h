@@ -104,6 +104,8 @@ struct gateway {
 	struct store *store; /* NULL: nothing is kept */
 	unsigned ticks;
 	uint64_t sessions_saved; /* the table's generation that is on disk */
+	uint64_t sessions_told;  /* changes of it up to there are on disk */
+	bool ended_kept;         /* ends since then are, in a file of their own */
 	sd_event *event;
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count, epoch;
@@ -221,6 +223,8 @@ void gateway_act(struct gateway *g, const char *by, const char *act, const char 
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */
 void state_save_tick(struct gateway *g);
 void state_save_all(struct gateway *g);
+/* Sessions that have ended are on disk; 0 or -errno, as control.h has it. */
+int gateway_ended(void *ctx);
 
 /* status.c: what `tiergatectl status` shows. */
 void gateway_status(void *ctx, json_t *out);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define SAVE_TICKS 60
@@ -14,6 +15,49 @@ static void say_unsaved(const struct gateway *g, const char *what, int error)
 			    g->config->state_dir, what, strerror(-error));
 }
 
+/* Only where a new file of sessions says the same. */
+static int forget_ended(struct gateway *g)
+{
+	int error = g->ended_kept ? state_save_ended(g->store, NULL, 0, 0) : 0;
+	g->ended_kept &= error != 0;
+	return error;
+}
+
+static int keep_sessions(struct gateway *g)
+{
+	struct network changed[SESSION_CHANGES];
+	uint64_t generation = sessions_generation(g->sessions);
+	int error = state_save_sessions(g->store, g->sessions);
+	if (error)
+		return error;
+	g->sessions_saved = generation;
+	sessions_changes(g->sessions, &g->sessions_told, changed);
+	return forget_ended(g);
+}
+
+/* Whoever is told that somebody is signed out can rely on it, whatever happens next. All sessions
+ * may be many, and are kept once a second: of few ends only these are written. */
+int gateway_ended(void *ctx)
+{
+	struct gateway *g = ctx;
+	struct network changed[SESSION_CHANGES];
+	struct address gone[SESSION_CHANGES];
+	struct session there;
+	int64_t now = clock_now();
+	uint64_t told = g->sessions_told;
+	size_t changes = sessions_changes(g->sessions, &told, changed), count = 0;
+	if (!g->store)
+		return -ENOENT;
+	if (changes == SIZE_MAX)
+		return keep_sessions(g);
+	for (size_t i = 0; i < changes; i++)
+		if (changed[i].bits == 128 &&
+		    !session_at(g->sessions, &changed[i].base, now, &there))
+			gone[count++] = changed[i].base;
+	g->ended_kept = true;
+	return state_save_ended(g->store, gone, count, now);
+}
+
 /* Traffic moves no generation, and yet what is kept of it: idle times go on from when it was last
  * seen. So `traffic` saves what has not changed otherwise, too. */
 static void save_sessions(struct gateway *g, bool traffic)
@@ -22,10 +66,7 @@ static void save_sessions(struct gateway *g, bool traffic)
 	bool moved = traffic && sessions_count(g->sessions);
 	if (!g->store || (g->sessions_saved == generation && !moved))
 		return;
-	int error = state_save_sessions(g->store, g->sessions);
-	if (!error)
-		g->sessions_saved = generation;
-	say_unsaved(g, "sessions", error);
+	say_unsaved(g, "sessions", keep_sessions(g));
 }
 
 /* Every minute, and when somebody has used up a quota: that is not to be had twice. */
@@ -100,6 +141,7 @@ static void restore_flow(void *ctx, const struct flow_memory *m, bool same)
 
 bool state_load(struct gateway *g)
 {
+	struct network changed[SESSION_CHANGES];
 	unsigned flows = 0;
 	int64_t now = clock_now();
 	g->store = store_folder_new(g->config->state_dir);
@@ -112,11 +154,17 @@ bool state_load(struct gateway *g)
 	hits_load(g);
 	quotas_load(g);
 	unsigned sessions = state_load_sessions(g->store, g->sessions, now);
+	unsigned ended = state_load_ended(g->store, g->sessions, now);
 	unsigned names = state_load_names(g->store, g->seen, now);
 	for (unsigned i = 0; i < g->config->queues; i++)
 		flows += state_load_flows(g->store, i, snapshot_digest(g->snapshot), restore_flow,
 					  g->lanes[i].worker);
-	g->sessions_saved = sessions_generation(g->sessions);
+	if (ended)
+		log_info("%u addresses had been signed out when the last process ended", ended);
+	else
+		g->sessions_saved = sessions_generation(g->sessions);
+	sessions_changes(g->sessions, &g->sessions_told, changed);
+	g->ended_kept = true; /* perhaps */
 	log_info("remembered: %u sessions, %u names, %u flows", sessions, names, flows);
 	return true;
 }

@@ -61,6 +61,11 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 	json_object_set_new(out, "from", json_integer((json_int_t)from));
 }
 
+static int fake_ended(void *ctx)
+{
+	return 0;
+}
+
 static uint64_t fake_used(void *ctx, const struct quota *q, const struct quota_who *who)
 {
 	return who->user[0] ? UINT64_MAX : 0;
@@ -76,8 +81,8 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 static void set_up(void)
 {
 	static const struct control_ops ops = {
-		fake_status, NULL,           fake_snapshot, fake_changed, fake_reload,
-		fake_acted,  fake_lockdowns, fake_lock,     fake_hits,    fake_used};
+		fake_status,    NULL,      fake_snapshot, fake_changed, fake_reload, fake_acted,
+		fake_lockdowns, fake_lock, fake_hits,     fake_ended,   fake_used};
 	struct errors errors = {0};
 	char path[] = "/tmp/tiergate-fuzz-XXXXXX";
 	int fd = mkstemp(path);

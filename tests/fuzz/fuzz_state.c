@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned flows = 0;
 	require(sessions && seen);
 	require(state_load_sessions(&m.store, sessions, 1) >= sessions_count(sessions));
+	require(state_load_ended(&m.store, sessions, 1) <= 8 * SESSION_ADDRESSES);
 	state_load_names(&m.store, seen, 1);
 	require(state_load_flows(&m.store, 0, "p", each, &flows) == flows);
 	static struct lockdowns lockdowns;

@@ -542,5 +542,27 @@ def test_outlive(lab):
             become(lab, MAC)
 
 
+def test_end_outlives(lab):
+    "a kill in the very moment of the answer brings back nobody who was signed out, and ends nobody else's session"
+    kept, desk = lab.dir / "state/sessions.state", "10.77.1.4"
+    with gateway(lab, segment=None):
+        for how in (("--user", "ann"), ("--address", V4), ("--all",), ("--tier", "staff")):
+            sign_in(lab)
+            wait_for(lambda: covered(lab, V6), 10, "IPv6")
+            equal(lab.login(desk, "ann", "pw pw pw").returncode, 0)
+            wait_for(lambda: len(sessions(lab)) == 2 and kept.exists() and kept.read_bytes().count(b"ann") == 2, 10, "the kept table")
+            time.sleep(1.5)
+            equal(lab.ctl("logout", *how).returncode, 0)
+            lab.stop(signal.SIGKILL, wire=False)
+            lab.start(wire=False)
+            left = [a for s in sessions(lab) for a in s["addresses"]]
+            equal(left, [desk] if how[0] == "--address" else [], f"after logout {how}")
+            check(not covered(lab, V4) and not covered(lab, V6), how)
+            lab.stop(wire=False)  # nothing of it comes later, either
+            lab.start(wire=False)
+            equal(len(sessions(lab)), len(left))
+            lab.ctl("logout", "--all")
+
+
 if __name__ == "__main__":
     main(globals(), identity_lab)

@@ -3,6 +3,7 @@
 a restart, ends by itself, and everybody who asks is told."""
 import json
 import pathlib
+import signal
 import sys
 import time
 
@@ -81,6 +82,9 @@ def test_block(lab):
         sign_in(lab)
         goes = [Open(lab, BOTH, V4), Open(lab, SOCIAL, V4)]
         cut(lab, "block", goes, lambda: equal(lab.ctl("block", "Ann").returncode, 0))
+        lab.stop(signal.SIGKILL, wire=False)  # in the very moment of the answer
+        lab.start(wire=False)
+        check(not covered(lab, V4))
         lab.ctl("logout", "--user", "ann")
         done = lab.login(V4, "ann", "pw pw pw")
         equal(done.returncode, 1, done.stdout)

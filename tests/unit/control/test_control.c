@@ -37,6 +37,8 @@ static struct fixture {
 	int lock_fails;
 	struct decision act; /* the last */
 	unsigned acts;
+	unsigned ended; /* times */
+	int ended_fails;
 	char whose[80]; /* what is used was asked for last */
 	uint64_t used;
 } f;
@@ -87,6 +89,12 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 			json_array_append_new(json_object_get(out, "hits"), json_integer(1234567));
 }
 
+static int fake_ended(void *ctx)
+{
+	f.ended++;
+	return f.ended_fails;
+}
+
 static uint64_t fake_used(void *ctx, const struct quota *q, const struct quota_who *who)
 {
 	char text[80] = "";
@@ -104,7 +112,7 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 
 static const struct control_ops ops = {fake_status, NULL,       fake_snapshot,  fake_changed,
 				       fake_reload, fake_acted, fake_lockdowns, fake_lock,
-				       fake_hits,   fake_used};
+				       fake_hits,   fake_ended, fake_used};
 
 /* Another policy from now on. */
 static void put_policy(const char *text)
@@ -499,6 +507,28 @@ static void shuts_for_a_while(void **state)
 	assert_int_equal(f.lockdowns.count, 1);
 	close(fd);
 	close(reader);
+}
+
+/* Nobody is told before it is on disk; what could not be put there is said. */
+static void an_end_is_kept_before_it_is_said(void **state)
+{
+	int fd = connect_as(CONTROL_MANAGE);
+	done(fd, LOGIN "}");
+	assert_int_equal(f.ended, 0);
+	json_t *j = granted(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}");
+	assert_int_equal(f.ended, 1);
+	assert_null(json_object_get(j, "unkept"));
+	json_decref(j);
+	done(fd, ID "\"command\":\"logout\",\"user\":\"anna\"}");
+	assert_int_equal(f.ended, 1); /* nobody was there */
+	f.ended_fails = -ENOSPC;
+	done(fd, LOGIN "}");
+	j = granted(fd, ID "\"command\":\"logout\",\"tier\":\"press\"}");
+	assert_int_equal(f.ended, 2);
+	assert_string_equal(member(j, "unkept"), strerror(ENOSPC));
+	assert_int_equal(sessions_count(f.sessions), 0);
+	json_decref(j);
+	close(fd);
 }
 
 #define VOUCHERS ID "\"command\":\"vouchers\",\"tier\":\"press\""
@@ -1611,6 +1641,7 @@ int main(void)
 		WITH(keeps_what_the_portal_tells),
 		WITH(keeps_what_a_probe_tells),
 		WITH(shuts_for_a_while),
+		WITH(an_end_is_kept_before_it_is_said),
 		WITH(who_made_vouchers_is_recorded),
 		WITH(who_is_blocked_can_not_sign_in),
 		cmocka_unit_test_setup_teardown(listens_on_a_socket, set_up_listening, tear_down),

@@ -136,6 +136,11 @@ static void fake_hits(void *ctx, size_t from, size_t max, json_t *out)
 	json_object_set_new(out, "hits", json_array());
 }
 
+static int fake_ended(void *ctx)
+{
+	return 0;
+}
+
 static uint64_t fake_used(void *ctx, const struct quota *q, const struct quota_who *who)
 {
 	return 55;
@@ -150,8 +155,8 @@ static int fake_lock(void *ctx, const struct lockdowns *l)
 static void serve(const char *conf, const char *path, int ready)
 {
 	static const struct control_ops ops = {
-		fake_status, fake_metrics,   fake_snapshot, fake_changed, fake_reload,
-		fake_acted,  fake_lockdowns, fake_lock,     fake_hits,    fake_used};
+		fake_status,    fake_metrics, fake_snapshot, fake_changed, fake_reload, fake_acted,
+		fake_lockdowns, fake_lock,    fake_hits,     fake_ended,   fake_used};
 	struct errors errors = {0};
 	sd_event *event;
 	sd_event_source *timer;

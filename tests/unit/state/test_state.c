@@ -34,9 +34,9 @@ static const char *path_of(const char *kind)
 
 static int tear_down(void **state)
 {
-	static const char *const kinds[] = {"test",    "sessions", "lockdowns",
-					    "hits",    "quotas",   "names",
-					    "flows-0", "flows-1",  "quotas-lost"};
+	static const char *const kinds[] = {"test",        "sessions", "lockdowns", "hits",
+					    "quotas",      "names",    "flows-0",   "flows-1",
+					    "quotas-lost", "ended"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
 	store->ops->free(store);
@@ -310,6 +310,37 @@ static void keeps_quotas(void **state)
 	meter_close(n);
 	usage_free(before);
 	usage_free(after);
+}
+
+/* What was ended after sessions were kept stays out: the addresses that it says, of sessions that
+ * were there by then. */
+static void keeps_ends(void **state)
+{
+	struct sessions *s = sessions_new(64);
+	struct address at[4] = {addr(1), addr(2), addr(3), addr(4)};
+	struct session anna = {.user = "anna", .tier = "press", .since = T0},
+		       bob = {.user = "bob", .tier = "press", .since = T0 + 10},
+		       carl = {.user = "carl", .tier = "press", .since = T0 + 11}, out;
+	assert_int_equal(state_load_ended(store, s, T0), 0); /* nothing there */
+	session_open(s, &at[0], &anna, T0);
+	assert_true(session_at(s, &at[0], T0, &out));
+	session_add_address(s, out.id, &at[3]);
+	session_open(s, &at[1], &bob, T0);
+	session_open(s, &at[2], &carl, T0);
+	assert_int_equal(state_save_ended(store, at, 3, T0 + 10), 0);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 2);
+	assert_false(session_at(s, &at[0], T0 + 20, &out));
+	assert_true(session_at(s, &at[3], T0 + 20, &out)); /* anna's other address was not ended */
+	assert_false(session_at(s, &at[1], T0 + 20, &out));
+	assert_true(session_at(s, &at[2], T0 + 20, &out)); /* who signed in later */
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
+	assert_int_equal(state_save_ended(store, at, 4, T0 + 99), 0);
+	cut_file("ended", 1);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
+	assert_int_equal(state_save_ended(store, NULL, 0, 0), 0);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
+	assert_int_equal(sessions_count(s), 2);
+	sessions_free(s);
 }
 
 static void keeps_sessions(void **state)
@@ -654,6 +685,7 @@ int main(void)
 		WITH(refuses_another_kind_or_version),
 		WITH(refuses_what_is_cut_or_changed),
 		WITH(a_folder_that_is_gone_is_an_error),
+		WITH(keeps_ends),
 		WITH(keeps_sessions),
 		WITH(keeps_lockdowns),
 		WITH(keeps_quotas),

@@ -1,0 +1,44 @@
+#include "state/encode.h"
+#include "state/state.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define KIND    "ended"
+#define VERSION 1
+
+int state_save_ended(struct store *to, const struct address *at, size_t count, int64_t now)
+{
+	struct blob b;
+	if (!blob_open(&b))
+		return -ENOMEM;
+	put_u64(b.to, (uint64_t)now);
+	for (size_t i = 0; i < count; i++)
+		put_address(b.to, &at[i]);
+	return blob_save(&b, to, KIND, VERSION);
+}
+
+unsigned state_load_ended(struct store *from, struct sessions *s, int64_t now)
+{
+	struct cursor c;
+	struct session there;
+	struct address a;
+	int64_t shift, ended;
+	unsigned count = 0;
+	char *bytes = blob_load(from, KIND, VERSION, &c, &shift);
+	ended = bytes ? clock_add((int64_t)cursor_u64(&c), shift) : 0;
+	while (cursor_left(&c)) {
+		take_address(&c, &a);
+		if (!c.bad && session_at(s, &a, now, &there) && there.since <= ended)
+			count += session_drop_address(s, &a);
+	}
+	if (c.bad)
+		log_error("the state of sessions that were ended can't be read: who was signed out "
+			  "in the last second before the end may be signed in again; tiergatectl "
+			  "sessions");
+	free(bytes);
+	return count;
+}
