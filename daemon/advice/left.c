@@ -41,13 +41,19 @@ static void set_words(json_t *to, const struct quota *q, uint64_t left)
 	json_object_set_new(to, "amount_text", json_string(text[1]));
 }
 
-static json_t *sites_of(const struct snapshot *s, const struct quota *q)
+/* An answer has a bound, and a line any number of sites. */
+static void set_sites(json_t *to, const struct snapshot *s, const struct quota *q)
 {
 	json_t *list = json_array();
 	const char *site;
-	for (size_t i = 0; (site = snapshot_line_site(s, q->line, i)); i++)
-		json_array_append_new(list, json_string(site));
-	return list;
+	size_t count = 0;
+	for (; (site = snapshot_line_site(s, q->line, count)); count++)
+		if (count < LEFT_SITES)
+			json_array_append_new(list, json_string(site));
+	json_object_set_new(to, "sites", list);
+	if (count > LEFT_SITES)
+		json_object_set_new(to, "more_sites",
+				    json_integer((json_int_t)(count - LEFT_SITES)));
 }
 
 json_t *left_of(const struct left_from *from, const struct snapshot *s, const struct quota *q,
@@ -63,10 +69,10 @@ json_t *left_of(const struct left_from *from, const struct snapshot *s, const st
 	clock_format(&u, end);
 	uint64_t used = from->used(from->ctx, q, &who),
 		 left = used < q->amount ? q->amount - used : 0;
-	json_t *j = json_pack("{ss so ss sI sI ss ss ss}", "rule", snapshot_rule_name(s, q->line),
-			      "sites", sites_of(s, q), "of", whose, "left", (json_int_t)left,
-			      "amount", (json_int_t)q->amount, "unit", q->bytes ? "B" : "min",
-			      "per", q->week ? "week" : "day", "until", until);
+	json_t *j =
+		json_pack("{ss ss sI sI ss ss ss}", "rule", snapshot_rule_name(s, q->line), "of",
+			  whose, "left", (json_int_t)left, "amount", (json_int_t)q->amount, "unit",
+			  q->bytes ? "B" : "min", "per", q->week ? "week" : "day", "until", until);
 	set_words(j, q, left);
 	return j;
 }
@@ -78,7 +84,10 @@ json_t *left_all(const struct left_from *from, const struct snapshot *s, const s
 	size_t count =
 		snapshot_has_quotas(s) ? snapshot_tier_quotas(s, f->tier, now, quota, QUOTAS) : 0;
 	json_t *list = count ? json_array() : NULL;
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, left_of(from, s, quota[i], f, now));
+	for (size_t i = 0; i < count; i++) {
+		json_t *one = left_of(from, s, quota[i], f, now);
+		set_sites(one, s, quota[i]);
+		json_array_append_new(list, one);
+	}
 	return list;
 }

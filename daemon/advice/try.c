@@ -3,6 +3,7 @@
 #include "advice/limits.h"
 #include "base/array.h"
 #include "policy/decide.h"
+#include "policy/quota.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,8 @@ static enum try_change change_of(const struct asked *a, bool was_allowed)
 static void set_quotas(const struct trial *t, struct asked *a, int64_t now)
 {
 	struct facts f = a->facts;
+	if (!snapshot_has_quotas(t->policy[0]) && !snapshot_has_quotas(t->policy[1]))
+		return; /* most policies; this is asked of each record */
 	for (int p = 0; p < 2; p++) {
 		f.tier = a->tier[p];
 		a->quota[p] = limits_of(t->limits, t->policy[p], &f, now);

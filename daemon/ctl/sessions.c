@@ -68,6 +68,8 @@ static char *left_of(const json_t *row)
 		fputs(i ? "; " : "", f);
 		json_array_foreach(json_object_get(q, "sites"), k, site)
 			fprintf(f, "%s%s", k ? ", " : "", json_string_value(site));
+		if (json_object_get(q, "more_sites"))
+			fputs(" ...", f);
 		fprintf(f, " %s of %s until %s", ctl_text(q, "left_text"),
 			ctl_text(q, "amount_text"), ctl_time(ctl_text(q, "until"), space));
 	}

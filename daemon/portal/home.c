@@ -69,11 +69,13 @@ static void left(struct request *r, const json_t *quota)
 	html(r, "</span>");
 }
 
+#define QUOTAS_SAID 64
+
 /* What `reach` said: sites, until when, and what is left. */
 static void reach(struct request *r, const json_t *who)
 {
 	const json_t *may = json_object_get(who, "may"), *site, *quota;
-	size_t i, k;
+	size_t i, k, said = 0; /* a page has a bound */
 	html_element(r, "h2", say(r, TEXT_REACH));
 	if (json_array_size(may) == 0) {
 		html_element(r, "p", say(r, TEXT_REACH_NOTHING));
@@ -88,7 +90,11 @@ static void reach(struct request *r, const json_t *who)
 		html_text(r, strcmp(name, "*") == 0 ? say(r, TEXT_EVERYTHING) : name);
 		html(r, "</span> <span class=\"when\">");
 		when(r, site);
-		json_array_foreach(json_object_get(site, "quotas"), k, quota) left(r, quota);
+		json_array_foreach(json_object_get(site, "quotas"), k, quota)
+		{
+			if (said++ < QUOTAS_SAID)
+				left(r, quota);
+		}
 		html(r, "</span></li>\n");
 	}
 	html(r, "</ul>\n<p class=\"small\">");

@@ -964,6 +964,31 @@ static void tells_what_is_left(void **state)
 	close(fd);
 }
 
+/* A line with any number of sites: an answer has a bound. */
+static void tells_the_first_sites_of_a_quota(void **state)
+{
+	char text[4096] = "tiers = ( { name = \"press\"; } );\nsites = ( ", sites[1024] = "";
+	int fd = connect_as(CONTROL_MANAGE);
+	for (int i = 0; i < 18; i++) {
+		sprintf(text + strlen(text), "%s{ name = \"s%d\"; hosts = [ \"s%d.example\" ]; }",
+			i ? ", " : "", i, i);
+		sprintf(sites + strlen(sites), "%s\"s%d\"", i ? ", " : "", i);
+	}
+	sprintf(text + strlen(text),
+		" );\nallow = ( { tiers = [ \"press\" ]; sites = [ %s ]; quota = \"2 h/day\"; } "
+		");\n",
+		sites);
+	put_policy(text);
+	done(fd, LOGIN "}");
+	json_t *row = session_row(fd);
+	const json_t *q = only(json_object_get(row, "quotas"));
+	assert_int_equal(json_array_size(json_object_get(q, "sites")), 16);
+	assert_int_equal(json_integer_value(json_object_get(q, "more_sites")), 2);
+	assert_string_equal(member(q, "left_text"), "120 min");
+	json_decref(row);
+	close(fd);
+}
+
 static void tells_what_may_be_reached(void **state)
 {
 	int fd = connect_as(CONTROL_READ), portal = connect_as(CONTROL_MANAGE);
@@ -1621,6 +1646,7 @@ int main(void)
 		WITH(a_full_table_is_said),
 		WITH(lists_sessions_by_filter),
 		WITH(tells_what_is_left),
+		WITH(tells_the_first_sites_of_a_quota),
 		WITH(tells_what_may_be_reached),
 		WITH(tells_why),
 		WITH(reload_says_every_error),

@@ -253,6 +253,32 @@ static void who_signs_in_has_a_session_and_a_cookie_that_nobody_knew_before(void
 	free(got.body);
 }
 
+/* As much as the daemon may say: the page has room for it. */
+static void the_largest_page(struct browser *b)
+{
+	char *text = calloc(1, 1 << 20);
+	strcpy(text, "{\"may\": [");
+	for (int i = 0; i < 64; i++) {
+		sprintf(text + strlen(text),
+			"%s{\"site\": \"a-name-of-a-site-that-is-as-long-as-it-may-be-%03d\", "
+			"\"now\": true, \"quotas\": [",
+			i ? ", " : "", i);
+		for (int k = 0; k < 4; k++)
+			sprintf(text + strlen(text),
+				"%s{\"left\": 1300000, \"amount\": 3000000, \"unit\": \"min\", "
+				"\"per\": \"week\", \"until\": \"2026-11-29T00:00:00Z\"}",
+				k ? ", " : "");
+		strcat(text, "]}");
+	}
+	strcat(text, "]}");
+	rig_daemon.reach = text;
+	struct rig_got got = get(b, "/", NULL);
+	assert_int_equal(got.status, 200);
+	assert_non_null(strstr(got.body, "be-063<"));
+	free(got.body);
+	free(text);
+}
+
 static void the_page_says_what_a_user_may_reach(void **state)
 {
 	struct browser b = {.from = ANN};
@@ -270,6 +296,7 @@ static void the_page_says_what_a_user_may_reach(void **state)
 		"false, "
 		"\"quotas\": [{\"left\": \"<b>\", \"unit\": \"<b>\", \"left_text\": \"<b>\"}]}]}";
 	is_page("home-quotas", get(&b, "/", NULL));
+	the_largest_page(&b);
 	rig_daemon.reach = "{\"mode\": \"observe\", \"until\": null}";
 	is_page("home-observe", get(&b, "/", NULL));
 }
