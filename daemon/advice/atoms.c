@@ -92,7 +92,7 @@ static void entries(struct atoms *a, each_entry each)
 			const struct config_site *site = &a->policy[p]->config->sites[s];
 			for (size_t l = 0; l < site->count; l++)
 				for (size_t i = 0; i < site->list[l].count; i++)
-					each(a, &site->list[l].item[i]);
+					each(a, site->list[l].item[i]);
 		}
 }
 

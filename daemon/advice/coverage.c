@@ -196,7 +196,7 @@ static bool to_site(struct search *s, const struct config_site *site)
 {
 	for (size_t l = 0; l < site->count; l++)
 		for (size_t i = 0; i < site->list[l].count && i < ENTRIES; i++)
-			if (to_entry(s, &site->list[l].item[i]))
+			if (to_entry(s, site->list[l].item[i]))
 				return true;
 	return false;
 }

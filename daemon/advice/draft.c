@@ -56,7 +56,7 @@ static struct site_list small_list(const struct site_list *from, const struct fa
 	struct site_list list = {.file = from->file, .changed = from->changed};
 	bool kept[SITE_NETWORK + 1][2] = {{false}};
 	for (size_t i = 0; i < from->count; i++) {
-		const struct site_entry *e = &from->item[i];
+		const struct site_entry *e = from->item[i];
 		bool *one = &kept[e->kind][e->shared];
 		if (*one && !entry_covers(e, f))
 			continue;
@@ -86,7 +86,7 @@ void draft_small_free(struct config *c)
 {
 	for (size_t s = 0; s < c->site_count; s++) {
 		for (size_t l = 0; l < c->sites[s].count; l++)
-			free(c->sites[s].list[l].item);
+			list_clear(&c->sites[s].list[l]);
 		free(c->sites[s].list);
 	}
 	free(c->sites);
@@ -144,7 +144,8 @@ static void add_entry(struct draft *d, struct config_site *s, enum site_kind kin
 	struct site_entry *e = copy(d, &d->flow->entry, 1, 0, sizeof *e);
 	e->kind = kind;
 	s->list = copy(d, s->list, s->count, 1, sizeof *s->list);
-	s->list[s->count++] = (struct site_list){.file = "", .item = e, .count = 1};
+	s->list[s->count++] = (struct site_list){
+		.file = "", .item = copy(d, &e, 1, 0, sizeof(struct site_entry *)), .count = 1};
 }
 
 static void remove_entry(struct draft *d, struct config_site *s, size_t list, size_t entry)

@@ -88,8 +88,8 @@ static void site_steps(const struct config *c, const struct edit_flow *flow, siz
 	const struct config_site *s = &c->sites[site];
 	for (size_t l = 0; l < s->count; l++)
 		for (size_t i = 0; i < s->list[l].count; i++)
-			if (s->list[l].item[i].kind == SITE_NOT_TREE &&
-			    entry_covers(&s->list[l].item[i], flow->f))
+			if (s->list[l].item[i]->kind == SITE_NOT_TREE &&
+			    entry_covers(s->list[l].item[i], flow->f))
 				add(all, EDIT_ENTRY_REMOVE, site, l, i);
 	add(all, EDIT_ENTRY_ADD, site, 0, 0);
 	if (flow->entry.kind != SITE_NETWORK)
@@ -248,14 +248,14 @@ static bool entry_again(const struct config *c, const struct config *small, stru
 {
 	const struct site_list *from = &small->sites[e->at].list[e->list];
 	const struct site_list *to = &c->sites[e->at].list[e->list];
-	const struct site_entry *want = &from->item[e->arg];
+	const struct site_entry *want = from->item[e->arg];
 	size_t skip = 0;
 	for (size_t i = 0; i < e->arg; i++)
-		skip += from->item[i].kind == want->kind &&
-			host_equal(&from->item[i].host, &want->host);
+		skip += from->item[i]->kind == want->kind &&
+			host_equal(&from->item[i]->host, &want->host);
 	for (size_t i = 0; i < to->count; i++)
-		if (to->item[i].kind == want->kind && host_equal(&to->item[i].host, &want->host) &&
-		    skip-- == 0) {
+		if (to->item[i]->kind == want->kind &&
+		    host_equal(&to->item[i]->host, &want->host) && skip-- == 0) {
 			e->arg = i;
 			return true;
 		}
@@ -313,7 +313,7 @@ static void new_line(const struct config *c, const struct edit_flow *flow, const
 static void quoted_entry(const char *before, const struct site_entry *from, enum site_kind kind,
 			 struct buf *b)
 {
-	struct site_entry e = *from;
+	struct site_entry e = entry_copy(from);
 	e.kind = kind;
 	buf_text(b, before);
 	entry_format(&e, b);
@@ -359,8 +359,8 @@ static struct place step_words(const struct config *c, const struct edit_flow *f
 	switch (e->kind) {
 	case EDIT_ENTRY_REMOVE: {
 		const struct site_list *l = &c->sites[e->at].list[e->list];
-		quoted_entry("leave out \"", &l->item[e->arg], SITE_NOT_TREE, b);
-		return (struct place){l->file, l->item[e->arg].line};
+		quoted_entry("leave out \"", l->item[e->arg], SITE_NOT_TREE, b);
+		return (struct place){l->file, l->item[e->arg]->line};
 	}
 	case EDIT_ENTRY_ADD:
 	case EDIT_ENTRY_EXCEPT:

@@ -66,11 +66,11 @@ static void add_source(struct known *k, const struct config_site *site,
 static void add_entries(struct known *k, const struct site_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (list->item[i].kind == SITE_NETWORK || list->item[i].shared)
+		if (list->item[i]->kind == SITE_NETWORK || list->item[i]->shared)
 			continue;
 		k->entries = array_grow(k->entries, &k->entry_count, sizeof *k->entries);
 		k->entries[k->entry_count - 1] =
-			(struct entry){&list->item[i], (uint32_t)k->source_count - 1};
+			(struct entry){list->item[i], (uint32_t)k->source_count - 1};
 	}
 }
 

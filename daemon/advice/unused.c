@@ -174,9 +174,8 @@ json_t *unused_entries(struct unused *u, int64_t since)
 			const struct site_list *list = &c->sites[s].list[l];
 			for (size_t i = 0; i < list->count; i++)
 				if (is_unused(u, at++, since, &hit))
-					json_array_append_new(rows,
-							      entry_row(&c->sites[s], list,
-									&list->item[i], &hit));
+					json_array_append_new(rows, entry_row(&c->sites[s], list,
+									      list->item[i], &hit));
 		}
 	return rows;
 }

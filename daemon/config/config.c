@@ -14,7 +14,7 @@ static void lists_free(struct site_list **lists, size_t *count)
 {
 	for (size_t i = 0; i < *count; i++) {
 		free((*lists)[i].file);
-		free((*lists)[i].item);
+		list_clear(&(*lists)[i]);
 	}
 	free(*lists);
 	*lists = NULL;

@@ -23,9 +23,9 @@ static void check_content(struct loader *l, struct site_list *list, const struct
 			   "holds no entry: what it is named for matches nothing");
 	else if (shape->words)
 		errors_add(
-			&l->c->notes, list->file, list->item[shape->first_word].line,
+			&l->c->notes, list->file, list->item[shape->first_word]->line,
 			"\"%s\" is a top-level domain, and all below it; or the page of an error",
-			list->item[shape->first_word].host.text);
+			list->item[shape->first_word]->host.text);
 	if (list->count > shape->words || shape->comments || l->use < CONFIG_FOR_RUN ||
 	    !kept_of(l, list->file, &kept))
 		return;
@@ -35,7 +35,7 @@ static void check_content(struct loader *l, struct site_list *list, const struct
 			 "or "
 			 "write a comment into it where that is meant",
 			 list->count, kept.count);
-	free(kept.item);
+	list_clear(&kept);
 }
 
 struct hearer {
@@ -74,9 +74,10 @@ static void pardon(struct loader *l, size_t before, struct site_list *list)
 	errors_add(&l->c->notes, list->file, 0,
 		   "has a fault: the last good one, of %zu entries, is in force instead",
 		   kept.count);
-	free(list->item);
+	list_clear(list);
 	list->item = kept.item;
 	list->count = kept.count;
+	list->room = kept.room;
 	list->kept = true;
 }
 

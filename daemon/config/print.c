@@ -62,7 +62,7 @@ static void put_hosts(FILE *to, const struct site_list *lists, size_t list_count
 		for (size_t j = 0; j < lists[i].count; j++) {
 			char text[HOST_MAX + 4] = "";
 			struct buf b = BUF_OF(text);
-			entry_format(&lists[i].item[j], &b);
+			entry_format(lists[i].item[j], &b);
 			put_item(to, n++, total, text);
 		}
 	fputs(n ? " ]" : "[ ]", to);

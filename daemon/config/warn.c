@@ -194,11 +194,12 @@ static void warn_of_sites(const struct config *c, struct errors *warnings)
 					   "site \"%s\": %s holds nothing", c->sites[i].name,
 					   l->file);
 			for (size_t k = 0; k < l->count; k++)
-				if (l->item[k].kind == SITE_NETWORK && is_wide(&l->item[k].network))
-					errors_add(warnings, l->file, l->item[k].line,
+				if (l->item[k]->kind == SITE_NETWORK &&
+				    is_wide(&l->item[k]->network))
+					errors_add(warnings, l->file, l->item[k]->line,
 						   "%s is half of all addresses or more: site "
 						   "\"%s\" is nearly everywhere",
-						   text_of(&l->item[k].network, text),
+						   text_of(&l->item[k]->network, text),
 						   c->sites[i].name);
 		}
 }

@@ -41,7 +41,7 @@ static void add_list(struct lists *lists, const char *path)
 		fclose(f);
 	free(text);
 	if (!good || !list.count) {
-		free(list.item);
+		list_clear(&list);
 		free(list.file);
 		return;
 	}
@@ -64,7 +64,7 @@ static void free_lists(struct lists *lists)
 {
 	for (size_t i = 0; i < lists->count; i++) {
 		free(lists->item[i].file);
-		free(lists->item[i].item);
+		list_clear(&lists->item[i]);
 	}
 	free(lists->item);
 }

@@ -2,6 +2,12 @@
 
 #include "base/host.h"
 
+size_t entry_size(const struct site_entry *e)
+{
+	return e->kind == SITE_NETWORK ? offsetof(struct site_entry, network) + sizeof e->network
+				       : offsetof(struct site_entry, host.text) + e->host.len + 1u;
+}
+
 bool entry_parse(const char *text, struct site_entry *out)
 {
 	out->kind = SITE_TREE;

@@ -42,11 +42,12 @@ bool kept_load(const char *state_dir, const char *name, struct site_list *list)
 	free(text);
 	free(path);
 	if (!good) {
-		free(copy.item);
+		list_clear(&copy);
 		return false;
 	}
 	list->item = copy.item;
 	list->count = copy.count;
+	list->room = copy.room;
 	return true;
 }
 
@@ -59,7 +60,7 @@ static int write_entries(const char *path, const struct site_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		char text[HOST_MAX + 4] = "";
 		struct buf b = BUF_OF(text);
-		entry_format(&list->item[i], &b);
+		entry_format(list->item[i], &b);
 		fprintf(f.to, "%s\n", text);
 	}
 	const struct timespec when = {list->changed / NS_PER_S, list->changed % NS_PER_S};

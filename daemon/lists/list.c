@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,10 +19,46 @@ struct reading {
 	bool good;
 };
 
+enum { ROOM_FIRST = 512, ROOM_MAX = 1 << 16 };
+
+struct list_room {
+	struct list_room *before;
+	uint32_t size, used;
+	char bytes[];
+};
+
+static void *room_take(struct site_list *list, size_t size)
+{
+	struct list_room *r = list->room;
+	size = (size + 3) & ~3ul;
+	if (!r || r->size - r->used < size) {
+		uint32_t room = r && r->size < ROOM_MAX ? r->size * 2 : r ? ROOM_MAX : ROOM_FIRST;
+		struct list_room *more = must(malloc(sizeof *more + room));
+		*more = (struct list_room){.before = r, .size = room};
+		list->room = r = more;
+	}
+	r->used += (uint32_t)size;
+	return r->bytes + r->used - size;
+}
+
 void list_add(struct site_list *list, const struct site_entry *e)
 {
-	list->item = array_grow(list->item, &list->count, sizeof *e);
-	list->item[list->count - 1] = *e;
+	struct site_entry *mine = room_take(list, entry_size(e));
+	memcpy(mine, e, entry_size(e));
+	list->item = array_grow(list->item, &list->count, sizeof(struct site_entry *));
+	list->item[list->count - 1] = mine;
+}
+
+void list_clear(struct site_list *list)
+{
+	for (struct list_room *r = list->room, *before; r; r = before) {
+		before = r->before;
+		free(r);
+	}
+	free(list->item);
+	list->room = NULL;
+	list->item = NULL;
+	list->count = 0;
 }
 
 static void complain(struct reading *r, int line, const char *format, ...)
@@ -162,7 +199,7 @@ static bool is_page(struct reading *r, const char *text)
 static void count_words(const struct site_list *list, struct list_shape *shape)
 {
 	for (size_t i = list->count; i-- > 0;)
-		if (is_word(&list->item[i]))
+		if (is_word(list->item[i]))
 			shape->words++, shape->first_word = i;
 }
 

@@ -4,8 +4,9 @@
 
 struct site_list {
 	char *file; /* as the records name it */
-	struct site_entry *item;
+	struct site_entry **item;
 	size_t count;
+	struct list_room *room; /* where its entries stand: a list has a million of them */
 	int64_t changed; /* ns since the epoch: the file's last change; 0: written in place */
 	bool kept;       /* it is the last good one, for the file has a fault */
 };
@@ -29,4 +30,6 @@ struct list_shape {
 bool list_parse(char *text, size_t len, struct site_list *list, const struct list_reader *reader,
 		struct list_shape *shape);
 
-void list_add(struct site_list *list, const struct site_entry *e);
+void list_add(struct site_list *list, const struct site_entry *e); /* a copy of it */
+/* Frees its entries; the file's name is its owner's. */
+void list_clear(struct site_list *list);

@@ -293,7 +293,7 @@ static bool compile_site(struct compile *c, uint16_t index, struct owned_network
 	copy_name(site->name, sizeof site->name, from->name);
 	for (size_t l = 0; l < from->count; l++)
 		for (size_t i = 0; i < from->list[l].count; i++) {
-			const struct site_entry *e = &from->list[l].item[i];
+			const struct site_entry *e = from->list[l].item[i];
 			bool holds = e->kind != SITE_NOT_TREE;
 			site->has_own |= holds && !e->shared;
 			site->has_shared |= e->shared;
@@ -319,7 +319,7 @@ static size_t count_networks(const struct config *c)
 	for (size_t s = 0; s < c->site_count; s++)
 		for (size_t l = 0; l < c->sites[s].count; l++)
 			for (size_t i = 0; i < c->sites[s].list[l].count; i++)
-				count += c->sites[s].list[l].item[i].kind == SITE_NETWORK;
+				count += c->sites[s].list[l].item[i]->kind == SITE_NETWORK;
 	return count;
 }
 

@@ -210,7 +210,7 @@ static bool take_entries(struct counted *c, const struct config *from, size_t ma
 		for (size_t l = 0; l < site->count; l++)
 			for (size_t i = 0; good && i < site->list[l].count; i++)
 				good = take_entry(c, site, (uint16_t)s, by_any,
-						  &site->list[l].item[i], max);
+						  site->list[l].item[i], max);
 	}
 	return good;
 }

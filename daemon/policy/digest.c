@@ -130,7 +130,7 @@ static void list(struct sha256_ctx *ctx, const struct site_list *l)
 {
 	number(ctx, l->count);
 	for (size_t i = 0; i < l->count; i++) {
-		const struct site_entry *e = &l->item[i];
+		const struct site_entry *e = l->item[i];
 		number(ctx, e->kind + (e->shared ? 16 : 0));
 		if (e->kind == SITE_NETWORK)
 			network(ctx, &e->network);

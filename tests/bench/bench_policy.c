@@ -31,11 +31,10 @@ static void add_lists(struct config *c, unsigned hosts)
 		snprintf(name, sizeof name, "site%u", l);
 		build_site(c, name, "");
 		struct site_list *list = &c->sites[l].list[0];
-		list->count = hosts / LISTS;
-		list->item = calloc(list->count, sizeof *list->item);
-		for (unsigned i = 0; i < list->count; i++) {
+		for (unsigned i = 0; i < hosts / LISTS; i++) {
 			name_of(name, l, i);
-			list->item[i].host = build_host(name);
+			struct site_entry e = build_entry(name);
+			list_add(list, &e);
 		}
 	}
 }

@@ -45,7 +45,7 @@ static char *text_of(const struct site_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		char one[HOST_MAX + 4] = "";
 		struct buf b = BUF_OF(one);
-		entry_format(&list->item[i], &b);
+		entry_format(list->item[i], &b);
 		require(!b.full && one[0]);
 		fprintf(f, "%s\n", one);
 	}
@@ -64,7 +64,7 @@ static void once_more(const struct site_list *list)
 	require(strcmp(one, other) == 0);
 	free(one);
 	free(other);
-	free(back.item);
+	list_clear(&back);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -83,6 +83,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	require(list.count && list.count <= 2 * lines);
 	once_more(&list);
-	free(list.item);
+	list_clear(&list);
 	return 0;
 }

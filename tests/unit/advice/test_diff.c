@@ -277,6 +277,12 @@ static void usual_ports(struct config *c)
 }
 
 /* One thing is otherwise. */
+static void add_entry(struct config_site *s, const char *word)
+{
+	struct site_entry e = build_entry(word);
+	list_add(&s->list[0], &e);
+}
+
 static void mutate(struct config *c)
 {
 	struct config_line *l = c->allow_count ? &c->allow[random_below(c->allow_count)] : NULL;
@@ -287,8 +293,8 @@ static void mutate(struct config *c)
 	switch (random_below(14)) {
 	case 0: random_line(c, ALLOW); break;
 	case 1: random_line(c, DENY); break;
-	case 2: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(hosts)); break;
-	case 3: *GROW(s->list[0].item, s->list[0].count) = build_entry(PICK(networks)); break;
+	case 2: add_entry(s, PICK(hosts)); break;
+	case 3: add_entry(s, PICK(networks)); break;
 	case 4: c->schedules[0].hours[0].to = 1000; break;
 	case 5:
 		if (l)
@@ -505,9 +511,8 @@ static void press_until_summer(struct config *c)
 
 static void a_name_more(struct config *c)
 {
-	*GROW(c->sites[0].list[0].item, c->sites[0].list[0].count) =
-		build_entry("bad.instagram.com");
-	*GROW(c->sites[0].list[0].item, c->sites[0].list[0].count) = build_entry("youtube.com");
+	add_entry(&c->sites[0], "bad.instagram.com");
+	add_entry(&c->sites[0], "youtube.com");
 }
 
 /* ---- dates ---- */

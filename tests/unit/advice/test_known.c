@@ -27,7 +27,8 @@ static void by_the_longest(void **state)
 	build_line(&c, DENY, "t", "denied", "");
 	free(c.sites[4].list[0].file);
 	c.sites[4].list[0].file = strdup("rules/l.sites");
-	struct site_entry entries[] = {build_entry("list.org"), build_entry("same.org")};
+	struct site_entry list = build_entry("list.org"), same = build_entry("same.org"),
+			  *entries[] = {&list, &same};
 	struct site_list lists[] = {{.file = "/etc/l.sites", .item = &entries[0], .count = 1},
 				    {.file = "/etc/m.sites", .item = &entries[1], .count = 1}};
 	struct known *k = known_new(&c, lists, 2);

@@ -60,7 +60,7 @@ static void take_entries(struct config *c, const json_t *rows)
 			for (size_t i = 0; i < list->count; i++) {
 				const json_t *j = json_array_get(rows, row);
 				if (j && json_integer_value(json_object_get(j, "line")) ==
-						 list->item[i].line) {
+						 list->item[i]->line) {
 					row++;
 					entries_out++;
 				} else {
@@ -78,7 +78,7 @@ static void number_entries(struct config *c)
 	for (size_t s = 0; s < c->site_count; s++)
 		for (size_t l = 0; l < c->sites[s].count; l++)
 			for (size_t i = 0; i < c->sites[s].list[l].count; i++)
-				c->sites[s].list[l].item[i].line = ++number;
+				c->sites[s].list[l].item[i]->line = ++number;
 }
 
 static void check(struct policy *p)

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void alike_is_kept_once(void **state)
 {
@@ -45,6 +46,29 @@ static void bounds(void **state)
 	unique_free(u);
 }
 
+/* Each length has a place of its own, and what it gives back is whole for the next. */
+static void any_length(void **state)
+{
+	struct unique *u = unique_new(UNIQUE_MAX + 1, UNIQUE_MAX);
+	const char *at[UNIQUE_MAX + 1];
+	char text[UNIQUE_MAX];
+	for (int round = 0; round < 3; round++) {
+		for (size_t len = 0; len <= UNIQUE_MAX; len++) {
+			memset(text, (int)len + round, len);
+			assert_non_null(at[len] = unique_get(u, text, len));
+		}
+		for (size_t len = 0; len <= UNIQUE_MAX; len++) {
+			memset(text, (int)len + round, len);
+			assert_memory_equal(at[len], text, len);
+			assert_ptr_equal(unique_get(u, text, len), at[len]);
+			unique_put(u, at[len]);
+			unique_put(u, at[len]);
+		}
+		assert_int_equal(unique_count(u), 0);
+	}
+	unique_free(u);
+}
+
 /* Against a plain array of counts. */
 static void agrees_with_a_naive_twin(void **state)
 {
@@ -81,6 +105,7 @@ int main(void)
 		cmocka_unit_test(alike_is_kept_once),
 		cmocka_unit_test(length_counts),
 		cmocka_unit_test(bounds),
+		cmocka_unit_test(any_length),
 		cmocka_unit_test(agrees_with_a_naive_twin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,8 @@ static void check_list(const void *bytes, size_t len, const char *want)
 	assert_non_null(c);
 	const struct site_list *list = &c->sites[0].list[0];
 	for (size_t i = 0; i < list->count; i++) {
-		buf_printf(&b, "%d:", list->item[i].line);
-		entry_format(&list->item[i], &b);
+		buf_printf(&b, "%d:", list->item[i]->line);
+		entry_format(list->item[i], &b);
 		buf_char(&b, ' ');
 	}
 	assert_string_equal(text, want);
@@ -182,7 +182,7 @@ static void check_start(const char *before, const char *list, size_t faults, con
 	struct config *c = files_load_for("main.conf", CONFIG_FOR_START);
 	assert_non_null(c);
 	for (size_t i = 0; i < c->sites[0].list[0].count; i++) {
-		entry_format(&c->sites[0].list[0].item[i], &b);
+		entry_format(c->sites[0].list[0].item[i], &b);
 		buf_char(&b, ' ');
 	}
 	assert_string_equal(text, want);

@@ -165,8 +165,8 @@ static void lines_are_those_written(void **state)
 	assert_string_equal(c->tiers[0].place.file, "all.conf");
 	assert_int_equal(c->tiers[0].place.line, 7);
 	assert_int_equal(c->tiers[1].place.line, 8);
-	assert_int_equal(c->sites[0].list[0].item[0].line, 13);
-	assert_int_equal(c->sites[0].list[0].item[1].line, 14);
+	assert_int_equal(c->sites[0].list[0].item[0]->line, 13);
+	assert_int_equal(c->sites[0].list[0].item[1]->line, 14);
 	assert_int_equal(c->allow[0].place.line, 16);
 	assert_int_equal(c->deny[0].place.line, 19);
 	assert_int_equal(c->expects[1].place.line, 22);

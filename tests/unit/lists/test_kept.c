@@ -48,12 +48,12 @@ static void comes_back(void **state)
 	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_true(kept_load(folder, list.file, &back));
 	assert_int_equal(back.count, 2);
-	assert_int_equal(back.item[0].kind, SITE_EXACT);
-	assert_string_equal(back.item[0].host.text, "one.example");
-	assert_int_equal(back.item[1].kind, SITE_NETWORK);
-	assert_true(back.item[1].shared);
-	free(back.item);
-	free(list.item);
+	assert_int_equal(back.item[0]->kind, SITE_EXACT);
+	assert_string_equal(back.item[0]->host.text, "one.example");
+	assert_int_equal(back.item[1]->kind, SITE_NETWORK);
+	assert_true(back.item[1]->shared);
+	list_clear(&back);
+	list_clear(&list);
 }
 
 /* Of the same time of change it is not written again; another time, and it is. */
@@ -65,13 +65,13 @@ static void is_written_where_it_changed(void **state)
 	assert_int_equal(kept_save(folder, &list), 0);
 	assert_true(kept_load(folder, list.file, &back));
 	assert_int_equal(back.count, 2);
-	free(back.item);
+	list_clear(&back);
 	list.changed++;
 	assert_int_equal(kept_save(folder, &list), 0);
 	assert_true(kept_load(folder, list.file, &back));
 	assert_int_equal(back.count, 1);
-	free(back.item);
-	free(list.item);
+	list_clear(&back);
+	list_clear(&list);
 }
 
 static void nothing_is_kept_of_what_is_no_file(void **state)
@@ -89,7 +89,7 @@ static void nothing_is_kept_of_what_is_no_file(void **state)
 	rmdir(path);
 	fclose(fopen(path, "w")); /* a file where the folder should be */
 	assert_int_equal(kept_save(folder, &list), -ENOTDIR);
-	free(list.item);
+	list_clear(&list);
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

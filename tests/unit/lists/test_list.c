@@ -25,12 +25,12 @@ static bool parse(const char *text, size_t len, char out[static 4096])
 	said[0] = out[0] = 0;
 	bool good = list_parse(copy, len, &list, &reader, &shape);
 	for (size_t i = 0; i < list.count; i++) {
-		buf_printf(&b, "%d ", list.item[i].line);
-		entry_format(&list.item[i], &b);
+		buf_printf(&b, "%d ", list.item[i]->line);
+		entry_format(list.item[i], &b);
 		buf_char(&b, '\n');
 	}
 	free(copy);
-	free(list.item);
+	list_clear(&list);
 	return good;
 }
 

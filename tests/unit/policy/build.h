@@ -82,8 +82,8 @@ static inline void build_site(struct config *c, const char *name, const char *en
 			*GROW(s->list, s->count) = (struct site_list){.file = strdup("u.sites")};
 			continue;
 		}
-		struct site_list *l = &s->list[s->count - 1];
-		*GROW(l->item, l->count) = build_entry(words.item[i]);
+		struct site_entry e = build_entry(words.item[i]);
+		list_add(&s->list[s->count - 1], &e);
 	}
 	build_words_free(&words);
 }
@@ -190,7 +190,7 @@ static inline void build_free(struct config *c)
 		free(c->sites[i].name);
 		for (size_t l = 0; l < c->sites[i].count; l++) {
 			free(c->sites[i].list[l].file);
-			free(c->sites[i].list[l].item);
+			list_clear(&c->sites[i].list[l]);
 		}
 		free(c->sites[i].list);
 	}

@@ -253,7 +253,7 @@ static void test_digest(void **state)
 		case 4: c.mode = CONFIG_OBSERVE; break;
 		case 5: build_network(&c.internal, "10.0.0.0/8"); break;
 		case 6: build_site(&c, "more", ""); break;
-		case 7: c.sites[0].list[0].item[0].kind = SITE_EXACT; break;
+		case 7: c.sites[0].list[0].item[0]->kind = SITE_EXACT; break;
 		case 8: c.tiers[0].mismatch = CONFIG_MISMATCH_DENY; break;
 		}
 		assert_int_equal(strcmp(digest(&c), base) == 0, change == 0);

@@ -49,7 +49,7 @@ static const struct site_entry *best_name(const struct config_site *s, const str
 	const struct site_entry *best = NULL;
 	for (size_t l = 0; l < s->count; l++)
 		for (size_t i = 0; i < s->list[l].count; i++) {
-			const struct site_entry *e = &s->list[l].item[i];
+			const struct site_entry *e = s->list[l].item[i];
 			if (entry_covers(e, h) && (!best || rank(e) > rank(best)))
 				best = e;
 		}
@@ -76,7 +76,7 @@ static bool site_by_address(const struct config_site *s, const struct address *a
 	const struct site_entry *best = NULL;
 	for (size_t l = 0; l < s->count; l++)
 		for (size_t i = 0; i < s->list[l].count; i++) {
-			const struct site_entry *e = &s->list[l].item[i];
+			const struct site_entry *e = s->list[l].item[i];
 			if (e->kind == SITE_NETWORK && network_has(&e->network, a) &&
 			    (!best || width(e) > width(best)))
 				best = e;
