@@ -131,12 +131,12 @@ struct facts {
 #define SITE_NONE     UINT32_MAX
 
 struct outcome {
-	enum action action; /* ACTION_DENY is zero: what nobody decides is denied */
-	enum reason reason;
-	uint32_t rule; /* index of the line in the snapshot, RULE_LOCKDOWN or RULE_NONE */
-	uint32_t site; /* index of the site in the snapshot, or SITE_NONE */
+	enum action action : 8; /* ACTION_DENY is zero: what nobody decides is denied */
+	enum reason reason : 8;
 	/* of what is allowed: a deny line in observe mode matches. Else all of it is zero. */
 	bool watched;
+	uint32_t rule; /* index of the line in the snapshot, RULE_LOCKDOWN or RULE_NONE */
+	uint32_t site; /* index of the site in the snapshot, or SITE_NONE */
 	uint32_t watched_rule, watched_site;
 };
 

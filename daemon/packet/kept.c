@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 enum { RINGS = 16, DIGEST_WORDS = 64 };
+#define KEPT_FEW 2048 /* bytes: nearly all hellos; close together, that they touch few pages */
 
 /* Before its bytes each piece has a head. */
 struct piece {
@@ -15,7 +16,8 @@ struct piece {
 
 struct keeper {
 	struct kept_flow *owner; /* NULL: free */
-	uint8_t *room;           /* KEPT_MAX bytes: pieces, oldest first */
+	uint8_t *room;           /* pieces, oldest first: KEPT_FEW bytes, or KEPT_MAX */
+	bool many;               /* it is the larger one */
 	uint32_t used, last;     /* last: where the newest piece's head stands */
 	uint64_t gone;           /* pieces before this offset went for want of room */
 };
@@ -24,9 +26,17 @@ struct kept {
 	struct hash_key key;
 	uint32_t ring_size, next[RINGS]; /* next: who goes next */
 	struct keeper *keeper;
-	uint8_t *room;
-	size_t size;
+	uint8_t *few, *many; /* of each keeper, in their order */
+	uint32_t count;
 };
+
+/* Touched on use, by small pages. NULL where memory ran out. */
+static uint8_t *rooms(uint32_t count, size_t size)
+{
+	void *p = mmap(NULL, count * size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
 
 struct kept *kept_new(uint32_t count)
 {
@@ -35,25 +45,24 @@ struct kept *kept_new(uint32_t count)
 		return NULL;
 	k->ring_size = (count + RINGS - 1) / RINGS;
 	count = k->ring_size * RINGS;
-	k->size = (size_t)count * KEPT_MAX;
+	k->count = count;
 	k->keeper = calloc(count, sizeof *k->keeper);
-	k->room = mmap(NULL, k->size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (k->room == MAP_FAILED || !k->keeper || !hash_key_random(&k->key)) {
-		kept_free(k);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		k->keeper[i].room = k->room + (size_t)i * KEPT_MAX;
-	return k;
+	k->few = rooms(count, KEPT_FEW);
+	k->many = rooms(count, KEPT_MAX);
+	if (k->few && k->many && k->keeper && hash_key_random(&k->key))
+		return k;
+	kept_free(k);
+	return NULL;
 }
 
 void kept_free(struct kept *k)
 {
 	if (!k)
 		return;
-	if (k->room != MAP_FAILED)
-		munmap(k->room, k->size);
+	if (k->few)
+		munmap(k->few, (size_t)k->count * KEPT_FEW);
+	if (k->many)
+		munmap(k->many, (size_t)k->count * KEPT_MAX);
 	free(k->keeper);
 	free(k);
 }
@@ -102,10 +111,21 @@ static struct keeper *take(struct kept *k, struct kept_flow *f, const struct add
 	struct keeper *r = &k->keeper[ring * k->ring_size + k->next[ring]];
 	k->next[ring] = (k->next[ring] + 1) % k->ring_size;
 	drive_out(k, r);
-	*r = (struct keeper){.owner = f, .room = r->room};
+	*r = (struct keeper){.owner = f, .room = k->few + (size_t)(r - k->keeper) * KEPT_FEW};
 	f->keeper = r;
 	f->whole = 0;
 	return r;
+}
+
+/* Where `need` bytes more do not fit into the smaller room, the larger one is taken. */
+static void make_larger(const struct kept *k, struct keeper *r, size_t need)
+{
+	if (r->many || r->used + need <= KEPT_FEW)
+		return;
+	uint8_t *many = k->many + (size_t)(r - k->keeper) * KEPT_MAX;
+	memcpy(many, r->room, r->used);
+	r->room = many;
+	r->many = true;
 }
 
 /* The oldest pieces go until `need` bytes fit. */
@@ -148,6 +168,7 @@ void kept_add(struct kept *k, struct kept_flow *f, const struct address *client,
 	struct keeper *r = f->keeper ? f->keeper : take(k, f, client);
 	if (resumes)
 		r->gone = end;
+	make_larger(k, r, n + sizeof(struct piece));
 	if (extend(r, offset, bytes))
 		return;
 	if (n + sizeof(struct piece) > KEPT_MAX) {

@@ -31,7 +31,8 @@ void flow_tally(struct worker *w, const struct flow *f)
 		COUNT(w->counters.allowed);
 	else
 		COUNT(w->counters.denied);
-	histogram_add(&w->counters.hellos, f->held.since ? w->now - f->held.since : 0, 1);
+	histogram_add(&w->counters.hellos, flow_held(f)->since ? w->now - flow_held(f)->since : 0,
+		      1);
 }
 
 size_t worker_tiers(const struct worker *w)

@@ -30,8 +30,8 @@ struct flow {
 	bool touch : 1;       /* its session is to be told that it is not idle */
 	bool has_mac : 1;
 	uint8_t mac[6];
-	int64_t first, last; /* its first packet, its last */
-	struct held_flow held;
+	int64_t first, last;     /* its first packet, its last */
+	struct holding *holding; /* NULL: it holds nothing, and nothing of it is waited for */
 	const struct who *who; /* of all that have it in common; NULL: nobody was looked for yet */
 	/* what was decided, for repeats, for deciding again, and for the end record */
 	struct outcome outcome;
@@ -39,6 +39,18 @@ struct flow {
 	uint32_t repeats;     /* packets met again with the same denial since the last record */
 	uint32_t repeat_said; /* s of clock_now: when that was */
 };
+
+/* What few flows have at a time. */
+struct holding {
+	struct held_flow held; /* first */
+	struct flow *flow;
+};
+
+static inline const struct held_flow *flow_held(const struct flow *f)
+{
+	static const struct held_flow none;
+	return f->holding ? &f->holding->held : &none;
+}
 
 static inline const struct flow_key *flow_key_of(const struct flow *f)
 {

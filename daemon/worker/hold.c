@@ -23,22 +23,49 @@ static bool loses_packets(const struct worker *w, const struct flow *f)
 {
 	bool hole;
 	naming_joined(&f->named, &hole);
-	return hole || (f->held.since ? f->held.since : w->now) - f->first >= NS_PER_S;
+	int64_t since = flow_held(f)->since;
+	return hole || (since ? since : w->now) - f->first >= NS_PER_S;
+}
+
+static struct held_flow *hold_begin(struct worker *w, struct flow *f)
+{
+	if (!f->holding && (f->holding = pool_take(w->holdings)))
+		f->holding->flow = f;
+	return f->holding ? &f->holding->held : NULL;
+}
+
+void flow_hold_end(struct worker *w, struct flow *f)
+{
+	if (!f->holding || f->holding->held.since || f->holding->held.count)
+		return;
+	pool_give(w->holdings, f->holding);
+	f->holding = NULL;
+}
+
+void flow_hold_done(struct worker *w, struct flow *f)
+{
+	if (f->holding)
+		held_done(w->held, &f->holding->held);
+	flow_hold_end(w, f);
 }
 
 void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id)
 {
-	f->held.lossy = loses_packets(w, f);
+	bool lossy = loses_packets(w, f);
+	struct held_flow *held = hold_begin(w, f);
+	if (held)
+		held->lossy = lossy;
 	f->shows_part = n->hello.name == HELLO_NAME_PART;
 	f->unfit |= shows_unfit(w, f, &n->hello) || (w->packet->tcp_flags & TCP_FIN);
-	if (held_late(w->held, &f->held, w->now, w->o.config->hello_timeout))
+	if (held && held_late(w->held, held, w->now, w->o.config->hello_timeout))
 		flow_deny(w, f, REASON_HELLO_UNFINISHED, id);
-	else if (held_add(w->held, &f->held, &f->named.owner, id, w->now))
+	else if (held && held_add(w->held, held, &f->named.owner, id, w->now))
 		COUNT(w->counters.held);
 	else if (naming_comes_again(&f->named))
 		give(w, id, VERDICT_DROP);
 	else
 		flow_deny(w, f, REASON_HELD_FULL, id);
+	flow_hold_end(w, f);
 }
 
 static bool wants_care(struct worker *w, const struct flow *f)
@@ -57,7 +84,7 @@ bool flow_let_go(struct worker *w, struct flow *f, bool again)
 	    (f->state != FLOW_ALLOWED && flow_ask(w, f, true).action != ACTION_WAIT) ||
 	    (!again && wants_care(w, f)))
 		return false;
-	while (held_take(w->held, &f->held, &f->named.owner, &id))
+	while (f->holding && held_take(w->held, &f->holding->held, &f->named.owner, &id))
 		give(w, id, VERDICT_PASS);
 	if (f->state == FLOW_HOLDING)
 		f->state = FLOW_NEW;
@@ -71,9 +98,10 @@ bool flow_let_go(struct worker *w, struct flow *f, bool again)
 /* Bytes that wait come again. */
 void flow_hold_repeat(struct worker *w, struct flow *f, const struct packet *p, uint64_t id)
 {
-	f->held.lossy |= !f->held.count; /* else it repeats what we keep from its server */
+	if (f->holding) /* else it repeats what we keep from its server */
+		f->holding->held.lossy |= !flow_held(f)->count;
 	bool from_first = p->seq - f->named.isn == (uint32_t)f->named.next;
-	if (!f->held.count || flow_let_go(w, f, from_first))
+	if (!flow_held(f)->count || flow_let_go(w, f, from_first))
 		flow_pass(w, f, p, id);
 	else
 		give(w, id, VERDICT_DROP);

@@ -23,6 +23,7 @@ struct worker {
 	const struct snapshot *snapshot; /* of this burst */
 	struct flow_table *flows;
 	struct held *held;
+	struct pool *holdings; /* of struct holding */
 	struct unique *people; /* of struct who, one a flow */
 	struct dns_watch *dns;
 	struct namer namer;
@@ -33,6 +34,7 @@ struct worker {
 	uint64_t again_sessions, again_locks, again_spent;
 	int64_t again_edge, again_names, again_ahead; /* edge: of the wall clock */
 	uint32_t again_slot;
+	int64_t again_walked; /* when its last portion was */
 	bool again;
 	bool untold; /* a flow's use of a quota: the walk comes back to it */
 	struct worker_counters counters;
@@ -149,6 +151,10 @@ void flow_forget(struct worker *w, struct flow *f);
 bool flow_count_use(struct worker *w, struct flow *f, bool young);
 
 /* hold.c */
+/* Nothing of a flow is waited for any more; what it holds still is. */
+void flow_hold_done(struct worker *w, struct flow *f);
+/* Where it holds nothing either, its place goes to others. */
+void flow_hold_end(struct worker *w, struct flow *f);
 /* Holds a packet whose flow's hello is not whole, or denies the flow at a bound. */
 void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_t id);
 /* A packet brings again what is held. */

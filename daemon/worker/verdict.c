@@ -312,7 +312,7 @@ enum verdict flow_record(struct worker *w, struct flow *f, struct outcome o, boo
 		flow_told(w, f, REASON_NO_RECORD);
 	}
 	flow_tally(w, f);
-	held_done(w->held, &f->held);
+	flow_hold_done(w, f);
 	w->untold |= !flow_count_use(w, f, !f->passed);
 	f->passed |= f->state == FLOW_ALLOWED;
 	f->named.live = f->named.live && f->state == FLOW_ALLOWED;
@@ -351,12 +351,13 @@ void flow_pass(struct worker *w, struct flow *f, const struct packet *p, uint64_
 void flow_give_held(struct worker *w, struct flow *f, enum verdict v)
 {
 	uint64_t id;
-	held_done(w->held, &f->held);
-	while (held_take(w->held, &f->held, &f->named.owner, &id)) {
+	flow_hold_done(w, f);
+	while (f->holding && held_take(w->held, &f->holding->held, &f->named.owner, &id)) {
 		give(w, id, v);
 		if (v == VERDICT_DENIED)
 			v = VERDICT_DROP;
 	}
+	flow_hold_end(w, f);
 }
 
 static void tell_server(struct worker *w, const struct flow *f)
@@ -418,7 +419,7 @@ struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming 
 
 void flow_give(struct worker *w, struct flow *f, enum verdict v, uint64_t id)
 {
-	bool had_held = f->held.count > 0;
+	bool had_held = flow_held(f)->count > 0;
 	flow_give_held(w, f, v);
 	give(w, id, had_held && v == VERDICT_DENIED ? VERDICT_DROP : v);
 	if (v == VERDICT_DENIED || (v == VERDICT_DROP_DENIED && flow_answer_request(w, f)))
@@ -452,9 +453,9 @@ void flow_conclude(struct worker *w, struct flow *f)
 		flow_identify(w, f);
 		naming_weigh(&w->namer, &f->named, &n, w->now);
 		flow_record(w, f, flow_judge(w, f, &n), false);
-	} else if (f->held.count && naming_comes_again(&f->named)) {
+	} else if (flow_held(f)->count && naming_comes_again(&f->named)) {
 		flow_give_held(w, f, VERDICT_DROP);
-	} else if (f->held.count || f->held.since) {
+	} else if (flow_held(f)->count || flow_held(f)->since) {
 		f->named.live = false;
 		f->named.evidence = EVIDENCE_ADDRESS;
 		struct outcome o = {.action = ACTION_DENY,
@@ -465,12 +466,13 @@ void flow_conclude(struct worker *w, struct flow *f)
 		tell_server(w, f);
 	}
 	flow_record_repeats(w, f);
-	held_done(w->held, &f->held);
+	flow_hold_done(w, f);
 	naming_drop(&w->namer, &f->named);
 }
 
 void flow_end(struct worker *w, struct flow *f)
 {
+	flow_hold_done(w, f);
 	naming_end(&w->namer, &f->named);
 	unique_put(w->people, f->who);
 	f->who = NULL;

@@ -264,7 +264,7 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 		return false;
 	case SYN_OPENS: break;
 	}
-	if (f->state != FLOW_DENIED || f->held.count)
+	if (f->state != FLOW_DENIED || flow_held(f)->count)
 		flow_conclude(w, f);
 	if (f->passed && !f->ended)
 		flow_record_ended(w, f, &(struct flow_ended){.last = f->last});
@@ -334,7 +334,7 @@ static struct flow_key packet_key(const struct packet *p, bool whole)
 
 static bool flow_stays(const void *flow)
 {
-	return ((const struct flow *)flow)->held.count > 0;
+	return flow_held(flow)->count > 0;
 }
 
 static void flow_evicted(void *ctx, void *flow)
@@ -400,7 +400,7 @@ static void undecided(struct worker *w, struct flow *f, const struct packet *p, 
 {
 	take_mac(f, w->at);
 	flow_identify(w, f);
-	if (!f->named.stream && !f->held.count)
+	if (!f->named.stream && !flow_held(f)->count)
 		f->named.owner = worker_whose(w, &flow_key_of(f)->client);
 	if (cursor_left(&p->payload) && flow_ask_segment(w, f, id))
 		return;
@@ -555,7 +555,7 @@ int worker_turn(struct worker *w)
 	}
 	w->at = NULL;
 	worker_take_ended(w);
-	s->soon = held_waits(w->held);
+	s->soon = held_waits(w->held) || w->again;
 	rcu_read_unlock();
 	s->ops->flush(s);
 	time_burst(w, (uint64_t)n, w->counters.held - held);
@@ -593,13 +593,14 @@ struct worker *worker_new(const struct worker_options *o)
 	w->namer.seen = o->seen;
 	w->namer.shares = shares_new(o->config->streams, o->config->streams / STREAMS_EACH);
 	w->held = held_new(o->config->held, o->config->held_per_client);
+	w->holdings = pool_new(2 * o->config->held + 1, sizeof(struct holding)); /* see held_new */
 	if (!o->copies)
 		w->dns = dns_watch_new(DNS_QUESTIONS, DNS_CONNECTIONS, o->seen);
 	w->namer.quic = quic_new();
 	w->namer.kept = kept_new(o->config->streams);
 	if (!(w->dns || o->copies) || !w->flows || !w->namer.streams || !w->namer.shares ||
-	    !w->held || !w->namer.quic || !w->namer.kept || !w->people || !w->namer.hosts ||
-	    !w->namer.quics) {
+	    !w->held || !w->holdings || !w->namer.quic || !w->namer.kept || !w->people ||
+	    !w->namer.hosts || !w->namer.quics) {
 		worker_free(w);
 		return NULL;
 	}
@@ -614,6 +615,7 @@ void worker_free(struct worker *w)
 	stream_pool_free(w->namer.streams);
 	shares_free(w->namer.shares);
 	held_free(w->held);
+	pool_free(w->holdings);
 	dns_watch_free(w->dns);
 	quic_free(w->namer.quic);
 	kept_free(w->namer.kept);

@@ -559,6 +559,39 @@ static void tiers_change_places(void **state)
 	rig_free(r);
 }
 
+/* However long the table, who comes meanwhile waits for a portion; what comes late has more. */
+static void a_long_table_is_decided_again_in_portions(void **state)
+{
+	enum { FLOWS = 800, LEAST = 64, OF_1_MS = 250 };
+	struct rig *r = rig_new("");
+	struct config *c =
+		config_of("tiers = ( { name = \"guest\"; } );\n"
+			  "segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n");
+	r->full = true;
+	for (unsigned i = 0; i < FLOWS; i++) {
+		syn(r, guest, 4000 + i);
+		assert_int_equal(hello(r, guest, 4000 + i, "news.example"), VERDICT_HEARD);
+	}
+	struct snapshot *old = r->snapshot;
+	r->snapshot = snapshot_of(c);
+	assert_false(r->source.source.soon);
+	for (unsigned turn = 1; turn < 4; turn++) {
+		wait_ms(r, 0);
+		assert_int_equal(r->source.remarks, turn * LEAST);
+		assert_true(r->source.source.soon);
+	}
+	for (int ms = 1; ms < 3; ms++) {
+		wait_ms(r, 1);
+		assert_int_equal(r->source.remarks, 3 * LEAST + ms * OF_1_MS);
+	}
+	assert_int_equal(hello(r, guest, 4000 + FLOWS - 1, "news.example"), VERDICT_DENIED);
+	assert_int_equal(r->source.remarks, FLOWS);
+	assert_false(r->source.source.soon);
+	snapshot_free(old);
+	config_free(c);
+	rig_free(r);
+}
+
 #define ADS_OBSERVED                                                                               \
 	"tiers = ( { name = \"guest\"; } );\n"                                                     \
 	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
@@ -1357,6 +1390,7 @@ int main(void)
 		cmocka_unit_test(a_quota_is_told_and_cuts),
 		cmocka_unit_test(a_quota_is_told_again),
 		cmocka_unit_test(tiers_change_places),
+		cmocka_unit_test(a_long_table_is_decided_again_in_portions),
 		cmocka_unit_test(a_line_is_observed),
 		cmocka_unit_test(a_login_counts_at_once),
 		cmocka_unit_test(a_reload_touches_only_what_changed),
