@@ -207,6 +207,7 @@ bench-full: all $B/bench/bench_worker $B/live/hello_load $B/live/nfq_limit $B/li
 	@scripts/install-deps bench
 	@TIERGATE_BUILD=$B tests/bench/offline --full
 	@scripts/bench-full
+	@TIERGATE_BUILD=$B scripts/bench-reload
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
