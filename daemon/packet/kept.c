@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 
 enum { RINGS = 16, DIGEST_WORDS = 64 };
-#define KEPT_FEW 2048 /* bytes: nearly all hellos; close together, that they touch few pages */
+#define KEPT_FEW                                                                                   \
+	2048 /* bytes: what most say first; close together, so that few pages are touched */
 
 /* Before its bytes each piece has a head. */
 struct piece {
