@@ -551,7 +551,10 @@ static void keeps_flows(void **state)
 	const struct flow_memory kept[] = {
 		{.key = {addr(1), addr(2), 40000, 443, IPPROTO_TCP},
 		 .allowed = true,
-		 .outcome = {ACTION_ALLOW, REASON_ALLOW_LINE, 3, 2},
+		 .outcome = {.action = ACTION_ALLOW,
+			     .reason = REASON_ALLOW_LINE,
+			     .rule = 3,
+			     .site = 2},
 		 .evidence = EVIDENCE_SNI_DNS,
 		 .protocol = PROTOCOL_TLS,
 		 .syn_seen = true,

@@ -8,7 +8,10 @@ static struct flow_memory memory_of(uint16_t port)
 	struct flow_memory m = {
 		.key = guest_key(IPPROTO_TCP, port, 443),
 		.allowed = true,
-		.outcome = {ACTION_ALLOW, REASON_ALLOW_LINE, 1, 1},
+		.outcome = {.action = ACTION_ALLOW,
+			    .reason = REASON_ALLOW_LINE,
+			    .rule = 1,
+			    .site = 1},
 		.evidence = EVIDENCE_SNI_DNS,
 		.protocol = PROTOCOL_TLS,
 		.syn_seen = true,
