@@ -94,6 +94,7 @@ bool quotas_each_spent(struct gateway *g, uint32_t *slot, struct flow_key *key)
 
 static struct gateway *g;
 static struct config config;
+static long held;
 
 static int set_up(void **state)
 {
@@ -105,6 +106,7 @@ static int set_up(void **state)
 	wall = 1000;
 	edge = 0;
 	g = calloc(1, sizeof *g);
+	held = memory_held();
 	config.queues = 2;
 	g->config = &config;
 	g->sweep = sweep_new();
@@ -116,6 +118,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	sweep_free(g->sweep);
+	assert_int_equal(memory_held(), held); /* as before it was made */
 	free(g);
 	sweep_free(NULL);
 	return 0;
