@@ -64,7 +64,7 @@ int conntrack_list(struct conntrack *c, void (*flow)(void *ctx, const struct flo
 {
 	lists++;
 	for (size_t i = 0; i < flows; i++)
-		flow(ctx, &table[i]);
+		flow(ctx, &table[i % (sizeof table / sizeof *table)]);
 	return list_fails ? list_fails : (int)flows;
 }
 
@@ -304,6 +304,7 @@ static void a_walk_that_finds_nothing_is_over(void **state)
 	change("10.0.0.7");
 	sweep_tick(g);
 	assert_int_equal(lists, 1);
+	assert_int_equal(complaints, 0);
 	assert_null(g->lanes[0].lookup);
 	assert_false(g->sweep->out);
 	sweep_tick(g);
@@ -340,6 +341,38 @@ static void a_round_has_room_for_all(void **state)
 	sweep_count(g->sweep, &c);
 	assert_int_equal(c.left, 0);
 	assert_int_equal(complaints, 0);
+}
+
+static void a_round_has_a_bound(void **state)
+{
+	add_table_flow("10.0.0.7", "203.0.113.1", 1);
+	for (unsigned i = 1; i < 4096; i++)
+		table[i] = table[0];
+	flows = (1 << 20) + 5;
+	change("10.0.0.7");
+	sweep_tick(g);
+	assert_int_equal(g->sweep->lookup.count, 1 << 20);
+	struct sweep_counters c;
+	sweep_count(g->sweep, &c);
+	assert_int_equal(c.left, 5);
+	assert_int_equal(complaints, 1);
+}
+
+/* Who was concerned the last time is not concerned again. */
+static void a_round_is_over_when_it_is_over(void **state)
+{
+	add_table_flow("10.0.0.7", "203.0.113.1", 1);
+	add_table_flow("10.0.0.8", "203.0.113.1", 2);
+	add_table_flow("10.0.0.9", "203.0.113.1", 3);
+	change("10.0.0.7");
+	change("10.0.0.8");
+	sweep_tick(g);
+	assert_int_equal(workers_answer(-1), 2);
+	ends = 0;
+	change("10.0.0.9");
+	sweep_tick(g);
+	assert_int_equal(workers_answer(-1), 1);
+	assert_int_equal(ended[0].client_port, 3);
 }
 
 static void without_memory_a_walk_is_done_again(void **state)
@@ -379,6 +412,8 @@ int main(void)
 		WITH(a_walk_that_finds_nothing_is_over),
 		WITH(spent_quotas_flows_are_taken_as_they_are),
 		WITH(a_round_has_room_for_all),
+		WITH(a_round_has_a_bound),
+		WITH(a_round_is_over_when_it_is_over),
 		WITH(without_memory_a_walk_is_done_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
