@@ -64,7 +64,7 @@ static void save_sessions(struct gateway *g, bool traffic)
 {
 	uint64_t generation = sessions_generation(g->sessions);
 	bool moved = traffic && sessions_count(g->sessions);
-	if (!g->store || (g->sessions_saved == generation && !moved))
+	if (g->sessions_saved == generation && !moved)
 		return;
 	say_unsaved(g, "sessions", keep_sessions(g));
 }
@@ -73,7 +73,7 @@ static void save_sessions(struct gateway *g, bool traffic)
 static void save_quotas(struct gateway *g, bool now)
 {
 	uint64_t generation = usage_generation(g->usage);
-	if (!g->store || (!now && !g->usage_urgent) || g->usage_saved == generation)
+	if ((!now && !g->usage_urgent) || g->usage_saved == generation)
 		return;
 	int error = state_save_quotas(g->store, g->usage, g->meter);
 	if (!error)
@@ -96,9 +96,9 @@ static void save_flows(struct gateway *g, unsigned i)
 void state_save_tick(struct gateway *g)
 {
 	bool minute = ++g->ticks % SAVE_TICKS == 0;
-	save_sessions(g, minute);
 	if (!g->store)
 		return;
+	save_sessions(g, minute);
 	save_quotas(g, minute);
 	for (unsigned i = 0; i < g->config->queues; i++)
 		if (g->lanes[i].memory_count && !g->lanes[i].remember)

@@ -330,6 +330,7 @@ static void without_a_store_nothing_is_kept(void **state)
 static void flows_are_asked_for_and_written_when_they_are_whole(void **state)
 {
 	g->lanes[0].memory_slot = 7;
+	g->lanes[2].memory_count = 7; /* of no queue of ours */
 	ticks(60);
 	did("names hits ");
 	assert_true(g->lanes[0].remember && g->lanes[1].remember);
@@ -363,6 +364,8 @@ static void a_stop_keeps_all(void **state)
 	g->lanes[0].memory = memory;
 	g->lanes[0].worker = (struct worker *)11;
 	g->lanes[1].memory = memory;
+	g->lanes[2].memory = memory; /* of no queue of ours */
+	g->lanes[2].worker = (struct worker *)13;
 	state_save_all(g);
 	did("sessions quotas names hits-last flows0:11 ");
 	g->lanes[1].worker = (struct worker *)12;
