@@ -921,6 +921,7 @@ static void nothing_else_is_answered(void **state)
 	http_syn(r, 4000);
 	assert_int_equal(request(r, 4000, 0, BAD), VERDICT_DROP_DENIED);
 	assert_int_equal(r->source.redirects, 0);
+	assert_int_equal(r->source.resets, 0); /* nobody hears of it */
 	rig_free(r);
 }
 
