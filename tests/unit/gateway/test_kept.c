@@ -348,7 +348,7 @@ static void flows_are_asked_for_and_written_when_they_are_whole(void **state)
 	did("names hits ");
 	assert_true(g->lanes[1].remember);
 	assert_int_equal(g->lanes[0].memory_slot, 3); /* it goes on where it was */
-	g->lanes[1].memory_slot = 9; /* and has found none so far */
+	g->lanes[1].memory_slot = 9;                  /* and has found none so far */
 	ticks(60);
 	did("names hits ");
 	assert_int_equal(g->lanes[1].memory_slot, 9);
