@@ -1321,12 +1321,35 @@ static void a_revocation_waits_for_room(void **state)
 	rig_free(r);
 }
 
+/* A quiet QUIC connection comes back: for five minutes after its last packet it is the flow that it
+ * was, whatever the kernel has forgotten; after that it is another one, and decided anew. */
+static void a_quiet_flow_is_remembered_for_five_minutes(void **state)
+{
+	const int64_t grace = 300 * NS_PER_S;
+	struct rig *r = rig_new("internal = [ \"203.0.113.0/24\" ];\n");
+	struct flow_ended e = {.key = guest_key(IPPROTO_UDP, 4000, 5000), .after = INT64_MAX};
+	struct wire w;
+	wire_udp(&w, guest, 4000, site, 5000, "x", 1);
+	assert_int_equal(packet(r, &w), VERDICT_HEARD);
+	r->source.now += 2 * grace; /* the kernel has not forgotten it */
+	packet(r, &w);
+	assert_int_equal(r->logged, 1);
+	for (int late = 0; late < 2; late++) {
+		worker_flow_ended(r->worker, &e);
+		unsigned logged = r->logged;
+		r->source.now += grace - NS_PER_MS + late;
+		packet(r, &w);
+		assert_int_equal(r->logged, logged + (unsigned)late);
+	}
+	rig_free(r);
+}
+
 /* A UDP flow that the kernel forgot and its client goes on with lives again: it can be revoked. */
 static void a_flow_that_goes_on_after_its_end_is_revoked(void **state)
 {
 	struct rig *r = rig_new("internal = [ \"203.0.113.0/24\" ];\n");
 	struct config *c = config_of(POLICY);
-	struct flow_ended e = {.key = guest_key(IPPROTO_UDP, 4000, 5000)};
+	struct flow_ended e = {.key = guest_key(IPPROTO_UDP, 4000, 5000), .after = INT64_MAX};
 	struct wire w;
 	wire_udp(&w, guest, 4000, site, 5000, "x", 1);
 	assert_int_equal(packet(r, &w), VERDICT_HEARD);
@@ -1428,6 +1451,7 @@ int main(void)
 		cmocka_unit_test(a_later_request_out_of_order_is_held),
 		cmocka_unit_test(an_empty_packet_moves_no_bytes),
 		cmocka_unit_test(a_revocation_waits_for_room),
+		cmocka_unit_test(a_quiet_flow_is_remembered_for_five_minutes),
 		cmocka_unit_test(a_flow_that_goes_on_after_its_end_is_revoked),
 		cmocka_unit_test(a_reload_to_observe_frees_what_is_held),
 	};
