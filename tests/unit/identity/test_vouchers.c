@@ -140,6 +140,25 @@ static void the_file_has_no_code_and_is_nobody_else_s(void **state)
 	assert_int_equal(strlen(text), 3 * (64 + strlen(":guest:28800\n")));
 }
 
+/* Root makes them, and the portal writes the file again: it is whose its folder is, unless it was
+ * there. Nobody else can give a file away. */
+static void a_new_file_belongs_to_whom_its_folder_does(void **state)
+{
+	struct stat st;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(folder, 4321, 1234), 0);
+	assert_int_equal(make(1), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 4321);
+	assert_int_equal(st.st_gid, 1234);
+	assert_int_equal(chown(file, 77, 78), 0);
+	assert_int_equal(make(1), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 77);
+	assert_int_equal(st.st_gid, 78);
+}
+
 /* Bad lines are said and kept, comments kept; the good ones go on working. */
 static void bad_lines_do_no_harm(void **state)
 {
@@ -276,6 +295,7 @@ int main(void)
 		TEST(a_code_is_read_as_people_write_it),
 		TEST(what_is_no_code_is_wrong),
 		TEST(the_file_has_no_code_and_is_nobody_else_s),
+		TEST(a_new_file_belongs_to_whom_its_folder_does),
 		TEST(bad_lines_do_no_harm),
 		TEST(a_code_of_any_length_is_read),
 		TEST(bad_lines_do_no_harm),

@@ -243,6 +243,20 @@ static void what_is_stuck_has_bounds(void **state)
 		assert_int_equal(r->source.verdict[first], at < 12000 ? VERDICT_PASS : -1);
 	}
 	rig_free(r);
+
+	for (uint32_t last = 14600; last <= 14601; last++) { /* ten segments, and a byte */
+		r = rig_new("");
+		syn(r, guest, 4000);
+		for (uint32_t at = 0; at < last; at += 1460) {
+			uint32_t len = last - at < 1460 || at + 1460 == 14600 ? last - at : 1460;
+			first = r->source.next_id;
+			data(r, guest, 4000, at, bytes + at, len);
+			at = len > 1460 ? last : at;
+		}
+		wait_ms(r, 100);
+		assert_int_equal(r->source.verdict[first], last == 14600 ? VERDICT_PASS : -1);
+		rig_free(r);
+	}
 }
 
 static void an_unfinished_hello_is_denied_in_time(void **state)
