@@ -320,6 +320,20 @@ static void a_session_moves_with_its_host(void **state)
 	assert_int_equal(sessions_count(f.sessions), 1);
 }
 
+/* Who was given a second address by the portal has not moved there from the first. */
+static void an_address_of_the_session_itself_is_no_move(void **state)
+{
+	struct session s;
+	struct address first = addr("10.0.0.1"), second = addr("10.0.0.2");
+	is_here("10.0.0.1", MACA);
+	sign_in("anna", "10.0.0.1");
+	assert_true(session_at(f.sessions, &first, T0, &s));
+	assert_int_equal(session_add_address(f.sessions, s.id, &second), 0);
+	is_here("10.0.0.2", MACA);
+	assert_string_equal(who("10.0.0.1"), "anna");
+	assert_string_equal(who("10.0.0.2"), "anna");
+}
+
 static void other_links_and_states_are_not_taken(void **state)
 {
 	_Alignas(struct nlmsghdr) char bytes[256];
@@ -817,6 +831,8 @@ int main(void)
 		TEST(an_ipv4_address_that_was_left_counts_no_more),
 		TEST(two_sessions_of_a_host_stay_apart),
 		TEST(the_least_used_address_makes_room),
+		cmocka_unit_test_setup_teardown(an_address_of_the_session_itself_is_no_move,
+						set_up_moving, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_moves_with_its_host, set_up_moving,
 						tear_down),
 		TEST(other_links_and_states_are_not_taken),
