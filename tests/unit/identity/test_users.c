@@ -238,6 +238,25 @@ static enum parse parse(const char *line)
 	return users_parse(line, strlen(line), &l);
 }
 
+/* Each byte, first and behind another; and how long it may be. */
+static void a_tiers_name_is_letters_digits_and_two_signs(void **state)
+{
+	static const char good[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	char longest[TIER_MAX + 1];
+	for (int c = 1; c < 256; c++) {
+		const char first[] = {(char)c, 'x', '\0'}, behind[] = {'x', (char)c, '\0'};
+		assert_int_equal(tier_name_valid(behind), strchr(good, c) != NULL);
+		assert_int_equal(tier_name_valid(first), strchr(good, c) && c != '-');
+	}
+	assert_false(tier_name_valid(""));
+	for (size_t len = 1; len <= TIER_MAX; len++) {
+		memset(longest, 'x', len);
+		longest[len] = '\0';
+		assert_int_equal(tier_name_valid(longest), len < TIER_MAX);
+	}
+}
+
 static void parses_lines(void **state)
 {
 	char big[1024];
@@ -275,6 +294,7 @@ int main(void)
 		IN_DIR(says_what_is_wrong_with_the_file),
 		IN_DIR(the_first_line_of_a_name_counts),
 		IN_DIR(takes_other_modern_hashes),
+		cmocka_unit_test(a_tiers_name_is_letters_digits_and_two_signs),
 		cmocka_unit_test(parses_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
