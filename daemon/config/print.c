@@ -1,6 +1,7 @@
 #include "config/schema.h"
 #include "config/value.h"
 #include "base/clock.h"
+#include "base/memstream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -231,11 +232,12 @@ char *option_text(const struct option *o, const void *row)
 {
 	char *text = NULL;
 	size_t len;
-	FILE *to = open_memstream(&text, &len);
+	FILE *to = memstream_open(&text, &len);
 	if (!to)
 		abort();
 	put_option(to, o, row, "");
-	fclose(to);
+	if (fclose(to) != 0)
+		abort();
 	return text;
 }
 

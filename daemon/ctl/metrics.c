@@ -1,6 +1,8 @@
 /* metrics: what the daemon counts, in the text format of Prometheus (exposition format 0.0.4). */
 #include "ctl/ctl.h"
 
+#include "base/memstream.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +85,7 @@ static void serve(const json_t *result)
 	char *body = NULL;
 	size_t len = 0;
 	bool get = take_request();
-	FILE *to = open_memstream(&body, &len);
+	FILE *to = memstream_open(&body, &len);
 	if (to) {
 		put_families(to, result);
 		fclose(to);

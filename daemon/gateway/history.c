@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memstream.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -81,7 +82,7 @@ static char *text_of(const struct config *c)
 {
 	char *body = NULL;
 	size_t len = 0;
-	FILE *to = open_memstream(&body, &len);
+	FILE *to = memstream_open(&body, &len);
 	if (!to)
 		return NULL;
 	config_print(c, to);

@@ -1,6 +1,7 @@
 #include "portal/cookie.h"
 
 #include "base/clock.h"
+#include "base/memstream.h"
 #include "state/store.h"
 
 #include <errno.h>
@@ -226,7 +227,7 @@ int cookies_save(struct cookies *c, struct store *s)
 	struct clock_mark mark;
 	pthread_mutex_lock(&c->lock);
 	bool changed = c->changed;
-	FILE *f = changed ? open_memstream(&bytes, &len) : NULL;
+	FILE *f = changed ? memstream_open(&bytes, &len) : NULL;
 	clock_mark(&mark);
 	if (f)
 		fwrite(&mark, sizeof mark, 1, f);

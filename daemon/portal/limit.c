@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/cursor.h"
+#include "base/memstream.h"
 #include "state/store.h"
 
 #include <errno.h>
@@ -199,7 +200,7 @@ int limit_save(struct limit *l, struct store *s)
 	struct clock_mark mark;
 	pthread_mutex_lock(&l->lock);
 	bool changed = l->changed;
-	FILE *f = changed ? open_memstream(&bytes, &len) : NULL;
+	FILE *f = changed ? memstream_open(&bytes, &len) : NULL;
 	clock_mark(&mark);
 	if (f) {
 		fwrite(&mark, sizeof mark, 1, f);

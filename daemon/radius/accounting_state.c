@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memstream.h"
 #include "state/encode.h"
 #include "state/store.h"
 
@@ -256,7 +257,7 @@ int accounting_save(struct accounting *a, struct store *to, int64_t now)
 	size_t len = 0;
 	if (!a->changed)
 		return 0;
-	FILE *f = open_memstream(&bytes, &len);
+	FILE *f = memstream_open(&bytes, &len);
 	if (!f)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < a->used_to; i++)

@@ -1,6 +1,7 @@
 #include "state/encode.h"
 
 #include "base/clock.h"
+#include "base/memstream.h"
 #include "state/store.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ static int64_t take_mark(struct cursor *c)
 bool blob_open(struct blob *b)
 {
 	*b = (struct blob){0};
-	b->to = open_memstream(&b->bytes, &b->len);
+	b->to = memstream_open(&b->bytes, &b->len);
 	if (b->to)
 		put_mark(b->to);
 	return b->to != NULL;

@@ -1,6 +1,7 @@
 #include "wiring/loaded.h"
 
 #include "base/log.h"
+#include "base/memstream.h"
 #include "wiring/tool.h"
 
 #include <linux/netfilter.h>
@@ -223,7 +224,7 @@ char *loaded_replace(const struct loaded *l, int family, const char *text)
 	const char *save = l->save[family == 6];
 	char line[LINE_MAX_LEN], *whole = NULL;
 	size_t len = 0;
-	FILE *to = open_memstream(&whole, &len);
+	FILE *to = memstream_open(&whole, &len);
 	if (!to)
 		return NULL;
 	for (const char *at = text; next_line(&at, line);) {
@@ -318,7 +319,7 @@ static char *only_ours(const char *listing, bool nft)
 {
 	char line[LINE_MAX_LEN], *text = NULL;
 	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
+	FILE *f = memstream_open(&text, &len);
 	if (!f)
 		return NULL;
 	while (next_line(&listing, line))

@@ -1,5 +1,7 @@
 #include "wiring/wiring.h"
 
+#include "base/memstream.h"
+
 #include "source/conntrack.h"
 #include "source/nfqueue.h"
 #include "wiring/links.h"
@@ -39,7 +41,7 @@ static char *text_of(const struct rules *r, enum wiring_backend b, int family)
 {
 	char *text = NULL;
 	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
+	FILE *f = memstream_open(&text, &len);
 	if (!f)
 		return NULL;
 	if (b == WIRING_NFT)
@@ -58,7 +60,7 @@ static bool digest_of(const struct config *c, enum wiring_backend b, char out[st
 	size_t len = 0;
 	if (!rules_init(&r, c, 0, errors))
 		return false;
-	FILE *f = open_memstream(&text, &len);
+	FILE *f = memstream_open(&text, &len);
 	if (!f)
 		return false;
 	if (b == WIRING_NFT) {
@@ -152,7 +154,7 @@ static char *with_marks(const char *text, const struct loaded *l, int family)
 	uint8_t nf = family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
 	char *whole = NULL, table[32];
 	size_t len = 0;
-	FILE *to = open_memstream(&whole, &len);
+	FILE *to = memstream_open(&whole, &len);
 	for (size_t n; to && *text; text += n) {
 		n = strcspn(text, "\n");
 		n += text[n] == '\n';
@@ -174,7 +176,7 @@ static bool wake(const struct loaded *l, struct errors *errors)
 {
 	char *script = NULL;
 	size_t len = 0;
-	FILE *to = open_memstream(&script, &len);
+	FILE *to = memstream_open(&script, &len);
 	if (!to)
 		return false;
 	ruleset_wake(&l->set, to);
@@ -188,7 +190,7 @@ static bool remove_old(const struct loaded *l, int family, const char *text, str
 {
 	char *script = NULL;
 	size_t len = 0;
-	FILE *to = open_memstream(&script, &len);
+	FILE *to = memstream_open(&script, &len);
 	if (!to)
 		return false;
 	ruleset_removal(&l->set, family == 6 ? NFPROTO_IPV6 : NFPROTO_IPV4, text, to);
