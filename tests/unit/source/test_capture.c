@@ -631,6 +631,20 @@ static void malformed_packets_are_said_once_a_flow(void **state)
 	assert_int_equal(r.counters.not_ip, 1);
 }
 
+/* What the world sends, broken or not, is no flow of a client's. */
+static void what_is_malformed_outside_is_no_clients(void **state)
+{
+	struct run r = {0};
+	struct wire_file f;
+	wire_open(&f, DLT_RAW);
+	wire_packet(&f, wire_ip(S, C, IPPROTO_UDP, 0, "shrt", 4));
+	wire_packet(&f, wire_ip(C, S, IPPROTO_UDP, 0, "shrt", 4));
+	play(&r, &f, NULL, "10.0.0.0/24");
+	assert_string_equal(r.text, "kernel packet-malformed 17 " C ":0 " S ":0\n");
+	assert_int_equal(r.counters.malformed, 2);
+	assert_int_equal(r.counters.flows, 1);
+}
+
 static void cut_packets_come_as_they_are(void **state)
 {
 	struct run r = {0};
@@ -846,6 +860,7 @@ int main(void)
 		cmocka_unit_test(lost_fragments_are_said),
 		cmocka_unit_test(datagrams_in_flight_are_bounded),
 		cmocka_unit_test(malformed_packets_are_said_once_a_flow),
+		cmocka_unit_test(what_is_malformed_outside_is_no_clients),
 		cmocka_unit_test(cut_packets_come_as_they_are),
 		cmocka_unit_test(what_could_not_be_read_is_counted),
 		cmocka_unit_test(cut_fragment_is_counted),
