@@ -215,7 +215,8 @@ static void times_that_cannot_be_counted_are_zero(void **state)
 	for (uint32_t i = 0; i < 4; i++)
 		enhanced(&f, i, 99000000, 0, 0);
 	enhanced(&f, 2, UINT64_MAX, 0, 0);
-	assert_read(&f, "1 0 0/0 \n1 0 0/0 \n1 0 0/0 \n1 0 0/0 \n1 0 0/0 \nend");
+	enhanced(&f, 0, UINT64_MAX, 0, 0);
+	assert_read(&f, "1 0 0/0 \n1 0 0/0 \n1 0 0/0 \n1 0 0/0 \n1 0 0/0 \n1 0 0/0 \nend");
 }
 
 static void other_blocks(struct file *f)
