@@ -72,6 +72,33 @@ uint32_t sessions_count(const struct sessions *s)
 	return session_count;
 }
 
+static struct network changed_of[SESSION_CHANGES];
+static size_t changes; /* since they were kept */
+static struct address still_there;
+
+size_t sessions_changes(const struct sessions *s, uint64_t *since,
+			struct network out[static SESSION_CHANGES])
+{
+	if (changes != SIZE_MAX)
+		memcpy(out, changed_of, changes * sizeof *out);
+	++*since;
+	return changes;
+}
+
+bool session_at(struct sessions *s, const struct address *a, int64_t now, struct session *out)
+{
+	return address_equal(a, &still_there);
+}
+
+static struct address gone[SESSION_CHANGES];
+
+int state_save_ended(struct store *to, const struct address *list, size_t count, int64_t now)
+{
+	note("ended%zu ", count);
+	memcpy(gone, list, count * sizeof *gone);
+	return fails;
+}
+
 uint64_t usage_generation(const struct usage *u)
 {
 	return usage_at;
@@ -146,15 +173,17 @@ void hits_load(struct gateway *of)
 	note("hits? ");
 }
 
-unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m, int64_t now)
+void quotas_load(struct gateway *of)
 {
 	note("quotas? ");
-	return 1;
 }
 
-void quotas_over(struct gateway *of, struct snapshot *s)
+static unsigned ended_before;
+
+unsigned state_load_ended(struct store *from, struct sessions *s, int64_t now)
 {
-	note("quotas ");
+	note("ended? ");
+	return ended_before;
 }
 
 unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now)
@@ -240,6 +269,7 @@ static int set_up(void **state)
 	happened[0] = '\0';
 	fails = 0;
 	sessions_at = usage_at = session_count = 0;
+	changes = 0;
 	warnings = complaints = locks_freed = rcu_waits = 0;
 	locks_fail = locked_before = false;
 	wall = 1000;
@@ -375,6 +405,42 @@ static void a_stop_keeps_all(void **state)
 	did("sessions names hits-last flows1:12 ");
 }
 
+/* Who was told that somebody is signed out relies on it: their addresses are written at once, and
+ * of more than are remembered all sessions. */
+static void who_is_signed_out_stays_so(void **state)
+{
+	assert_true(network_parse("10.0.0.7", &changed_of[0]));
+	assert_true(network_parse("10.0.0.8", &changed_of[1])); /* signed in */
+	assert_true(network_parse("2001:db8::/64", &changed_of[2]));
+	assert_true(network_parse("10.0.0.9", &changed_of[3]));
+	still_there = changed_of[1].base;
+	changes = 4;
+	assert_int_equal(gateway_ended(g), 0);
+	did("ended2 ");
+	assert_true(address_equal(&gone[0], &changed_of[0].base));
+	assert_true(address_equal(&gone[1], &changed_of[3].base));
+	sessions_at = 1;
+	ticks(1);
+	did("sessions ended0 ");
+	ticks(1);
+	did("");
+	sessions_at = 2;
+	ticks(1);
+	did("sessions "); /* there is no list any more */
+	changes = SIZE_MAX;
+	assert_int_equal(gateway_ended(g), 0);
+	did("sessions ");
+	changes = 1;
+	fails = -ENOSPC;
+	assert_int_equal(gateway_ended(g), -ENOSPC); /* and whoever asked is told */
+	did("ended1 ");
+	fails = 0;
+	g->store = NULL;
+	assert_int_equal(gateway_ended(g), -ENOENT);
+	did("");
+	still_there = (struct address){0};
+}
+
 /* ---- lockdowns ---- */
 
 /* It is kept before it is in force: a crash in between shuts too much. */
@@ -428,11 +494,20 @@ static void a_start_remembers_lockdowns_first(void **state)
 	g->lanes[1].worker = (struct worker *)12;
 	g->store = NULL;
 	assert_true(state_load(g));
-	did("lockdowns? lock1 hits? quotas? quotas sessions? names? flows0? flow flows1? flow ");
+	did("lockdowns? lock1 hits? quotas? sessions? ended? names? flows0? flow flows1? flow ");
 	assert_non_null(g->store);
 	assert_true(g->lockdowns_lost);
 	ticks(1);
 	did("");
+	ended_before = 1; /* whom the sessions' file still has */
+	assert_true(state_load(g));
+	happened[0] = '\0';
+	sessions_at = 6;
+	ticks(1);
+	did("sessions ended0 "); /* and which then needs no list beside it */
+	ticks(1);
+	did("");
+	ended_before = 0;
 	locks_fail = true;
 	assert_false(state_load(g));
 	did("lockdowns? lock1 ");
@@ -477,6 +552,7 @@ int main(void)
 		WITH(without_a_store_nothing_is_kept),
 		WITH(flows_are_asked_for_and_written_when_they_are_whole),
 		WITH(a_stop_keeps_all),
+		WITH(who_is_signed_out_stays_so),
 		WITH(a_lockdown_is_kept_before_it_is_in_force),
 		WITH(a_lockdown_that_cannot_be_in_force_ends_the_process),
 		WITH(an_older_lock_goes_when_no_worker_reads_it),
