@@ -14,7 +14,6 @@
 static void sign_out(unsigned host)
 {
 	school.seat[host].live = false;
-	school.seated = sim_ticks();
 }
 
 /* ---- sessions ---- */
@@ -87,8 +86,10 @@ static void login(const struct event *e)
 		broken("u%d can't sign in: the table is full, of %u", e->a, taken);
 	if (answer == 0 && strcmp(code, "blocked") == 0 && !shut)
 		broken("u%d can't sign in: blocked, and is not", e->a);
-	if (answer == 0 && !strcmp(code, "full") && there)
+	if (answer == 0 && !strcmp(code, "full") && there) {
 		sign_out((unsigned)e->b);
+		school.seated = sim_ticks();
+	}
 	school_changed("login");
 }
 
@@ -284,11 +285,25 @@ static void wait_down(int seconds)
 	school_wait(school.elapsed + seconds * NS_PER_S);
 }
 
-/* Sessions are saved with the next tick: one that began or ended since is as it was before. */
+/* In the very moment of a kill. */
+static void sign_somebody_out(void)
+{
+	for (unsigned i = 0; i < HOSTS; i++) {
+		const struct event e = {.kind = EVENT_LOGOUT, .a = school.seat[i].user};
+		if (!school.seat[i].live)
+			continue;
+		logout(&e);
+		return;
+	}
+}
+
+/* Sessions are saved with the next tick: one that began since, or ended by its time or by idling,
+ * is as it was before. Who was signed out is so on disk when the answer comes. */
 static void kill_daemon(void)
 {
 	while (sim_ticks() - school.seated < 2)
 		school_step(NS_PER_S);
+	sign_somebody_out();
 	connect_doubted();
 	daemon_stop(true);
 }

@@ -59,7 +59,7 @@ struct school {
 	uint64_t changed, changes; /* the tick of the last change; how many there were */
 	int64_t down_since;
 	uint64_t edges;  /* what held at the last step, as bits */
-	uint64_t seated; /* the tick of the last sign-in or sign-out */
+	uint64_t seated; /* the tick of the last sign-in, or end that nobody asked for */
 	bool rotated;    /* the log has been renamed */
 	uint64_t records;
 	int answer_fd;
