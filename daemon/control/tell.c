@@ -67,13 +67,13 @@ static bool is_result(const json_t *what, const char *key)
 	return strcmp(t, "ok") == 0 || strcmp(t, "wrong") == 0 || strcmp(t, "none") == 0;
 }
 
-/* The place of a tier, else a free one, else NULL. What is old has gone from the policy. */
-static struct told_item *place(struct told *t, const char *tier, int64_t now)
+/* The place of a tier, else a free one, else NULL. Tiers that have gone from the policy leave. */
+static struct told_item *place(struct told *t, const char *tier, const struct snapshot *policy)
 {
 	struct told_item *free_one = NULL;
 	for (size_t i = 0; i < TOLD_TIERS; i++) {
 		struct told_item *item = &t->tier[i];
-		if (item->what && now - item->at > TOLD_FORGET)
+		if (item->what && !snapshot_has_tier(policy, text(item->what, "tier")))
 			keep(item, NULL, 0);
 		if (item->what && strcmp(text(item->what, "tier"), tier) == 0)
 			return item;
@@ -85,11 +85,15 @@ static struct told_item *place(struct told *t, const char *tier, int64_t now)
 
 static enum done take_probe(struct request *r, json_t *what)
 {
+	const struct control_options *o = &r->control->o;
+	const struct snapshot *policy = o->ops->snapshot(o->ctx);
+	const char *tier = text(what, "tier");
 	struct told_item *item = NULL;
-	if (!*text(what, "tier") || !is_result(what, "allowed") || !is_result(what, "denied"))
-		request_fail(r, "bad-request",
-			     "probe wants tier, and allowed and denied: ok, wrong or none");
-	else if (!(item = place(&r->control->told, text(what, "tier"), r->now)))
+	if (!is_result(what, "allowed") || !is_result(what, "denied"))
+		request_fail(r, "bad-request", "allowed and denied of probe are ok, wrong or none");
+	else if (!snapshot_has_tier(policy, tier))
+		request_fail(r, "not-found", "the policy has no tier of that name");
+	else if (!(item = place(&r->control->told, tier, policy)))
 		request_fail(r, "full", "no more than %d tiers are probed", TOLD_TIERS);
 	if (item)
 		keep(item, what, r->now);
@@ -133,18 +137,13 @@ static json_t *with_age(const struct told_item *item, int64_t now)
 	return out;
 }
 
-static bool fresh(const struct told_item *item, int64_t now)
-{
-	return item->what && now - item->at <= TOLD_FORGET;
-}
-
 void told_status(const struct told *t, int64_t now, json_t *out)
 {
 	json_t *probe = json_array();
 	if (t->portal.what)
 		json_object_set_new(out, "portal", with_age(&t->portal, now));
 	for (size_t i = 0; i < TOLD_TIERS; i++)
-		if (fresh(&t->tier[i], now))
+		if (t->tier[i].what)
 			json_array_append_new(probe, with_age(&t->tier[i], now));
 	if (json_array_size(probe))
 		json_object_set(out, "probe", probe);
@@ -167,39 +166,39 @@ static void sample(json_t *samples, json_t *labels, double value)
 	json_array_append_new(samples, json_pack("{s:o, s:f}", "labels", labels, "value", value));
 }
 
-static void probe_family(const struct told *t, int64_t now, json_t *to, const char *name,
-			 const char *key, const char *help)
+static void probe_family(const struct told *t, json_t *to, const char *name, const char *key,
+			 const char *help)
 {
 	json_t *samples = family(to, name, "gauge", help);
 	for (size_t i = 0; i < TOLD_TIERS; i++) {
 		const json_t *what = t->tier[i].what;
-		if (fresh(&t->tier[i], now) && strcmp(text(what, key), "none") != 0)
+		if (what && strcmp(text(what, key), "none") != 0)
 			sample(samples, json_pack("{s:s}", "tier", text(what, "tier")),
 			       strcmp(text(what, key), "ok") == 0);
 	}
 }
 
-static bool any_probe(const struct told *t, int64_t now)
+static bool any_probe(const struct told *t)
 {
 	for (size_t i = 0; i < TOLD_TIERS; i++)
-		if (fresh(&t->tier[i], now))
+		if (t->tier[i].what)
 			return true;
 	return false;
 }
 
-static void probe_metrics(const struct told *t, int64_t now, int64_t ahead, json_t *to)
+static void probe_metrics(const struct told *t, int64_t ahead, json_t *to)
 {
-	if (!any_probe(t, now))
+	if (!any_probe(t))
 		return;
-	probe_family(t, now, to, "tiergate_probe_allowed", "allowed",
+	probe_family(t, to, "tiergate_probe_allowed", "allowed",
 		     "1: what the tier is allowed went through when it was probed last");
-	probe_family(t, now, to, "tiergate_probe_denied", "denied",
+	probe_family(t, to, "tiergate_probe_denied", "denied",
 		     "1: what the tier is denied was denied when it was probed last; 0: it went "
 		     "through");
 	json_t *times = family(to, "tiergate_probe_time_seconds", "gauge",
 			       "when the tier was probed last, since 1970");
 	for (size_t i = 0; i < TOLD_TIERS; i++)
-		if (fresh(&t->tier[i], now))
+		if (t->tier[i].what)
 			sample(times, json_pack("{s:s}", "tier", text(t->tier[i].what, "tier")),
 			       (double)((t->tier[i].at + ahead) / NS_PER_S));
 }
@@ -226,5 +225,5 @@ static void portal_metrics(const struct told_item *p, int64_t now, json_t *to)
 void told_metrics(const struct told *t, int64_t now, int64_t ahead, json_t *out)
 {
 	portal_metrics(&t->portal, now, out);
-	probe_metrics(t, now, ahead, out);
+	probe_metrics(t, ahead, out);
 }

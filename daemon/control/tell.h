@@ -5,9 +5,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define TOLD_TIERS   64                    /* that a probe tells of */
-#define TOLD_SILENCE INT64_C(30000000000)  /* ns: a portal tells more often */
-#define TOLD_FORGET  INT64_C(600000000000) /* ns: a tier is probed no more */
+#define TOLD_TIERS   64                   /* that a probe tells of */
+#define TOLD_SILENCE INT64_C(30000000000) /* ns: a portal tells more often */
 
 struct told_item {
 	json_t *what; /* members that are known, each of its type; NULL: nothing was told */

@@ -24,6 +24,7 @@ int ctl_history(int argc, char **argv);
 int ctl_rollback(int argc, char **argv);
 int ctl_doctor(int argc, char **argv);
 int ctl_metrics(int argc, char **argv);
+int ctl_probe(int argc, char **argv);
 int ctl_sessions(int argc, char **argv);
 int ctl_login(int argc, char **argv);
 int ctl_logout(int argc, char **argv);

@@ -41,7 +41,11 @@ static void look_at_probe(struct doctor *d, const json_t *status)
 		}
 	}
 	struct buf b = BUF_OF(text);
-	if (told_probe_words(status, &b) && !bad)
+	if (told_probe_silent(status))
+		doctor_find(d, LOOK, "probe",
+			    "%s: it tries each minute; systemctl status tiergate-probe",
+			    told_probe_words(status, &b) ? text : "");
+	else if (told_probe_words(status, &b) && !bad)
 		doctor_find(d, GOOD, "probe", "%s", text);
 }
 

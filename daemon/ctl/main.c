@@ -16,6 +16,8 @@ static const struct command {
 	{"status", ctl_status, "what the daemon does and counts"},
 	{"doctor", ctl_doctor, "look at all that a gateway needs, and say what is wrong"},
 	{"metrics", ctl_metrics, "all that it counts, as Prometheus reads it"},
+	{"probe", ctl_probe,
+	 "send packets of each tier through the gateway: is denied still denied?"},
 	{"sessions", ctl_sessions, "who is signed in, where, until when"},
 	{"login", ctl_login, "sign a user in at an address"},
 	{"logout", ctl_logout, "sign a user or an address out"},

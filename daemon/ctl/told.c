@@ -96,19 +96,34 @@ void told_trouble(const json_t *status, struct buf *b)
 			   (intmax_t)number(json_object_get(status, "portal"), "age"));
 }
 
+static json_int_t oldest(const json_t *status)
+{
+	json_int_t age = 0;
+	size_t i;
+	json_t *tier;
+	json_array_foreach(json_object_get(status, "probe"), i, tier)
+	{
+		if (number(tier, "age") > age)
+			age = number(tier, "age");
+	}
+	return age;
+}
+
+bool told_probe_silent(const json_t *status)
+{
+	return oldest(status) > PROBE_SILENT_S;
+}
+
 bool told_probe_words(const json_t *status, struct buf *b)
 {
-	const json_t *probe = json_object_get(status, "probe");
-	json_int_t oldest = 0;
 	size_t i, bad = 0;
 	json_t *tier;
-	json_array_foreach(probe, i, tier)
+	json_array_foreach(json_object_get(status, "probe"), i, tier)
 	{
 		bad += wrong(tier, "denied") || wrong(tier, "allowed");
-		if (number(tier, "age") > oldest)
-			oldest = number(tier, "age");
 	}
-	buf_printf(b, "%zu tiers tried, %zu wrong, the oldest %" PRIdMAX " s ago", i, bad,
-		   (intmax_t)oldest);
-	return json_array_size(probe);
+	buf_printf(b, "%zu tier%s tried, %zu wrong, %sthe last time %" PRIdMAX " s ago", i,
+		   i == 1 ? "" : "s", bad, told_probe_silent(status) ? "SILENT: " : "",
+		   (intmax_t)oldest(status));
+	return i;
 }

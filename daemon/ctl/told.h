@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define TOLD_SILENT_S 30 /* a portal that runs tells every 5 s */
+#define TOLD_SILENT_S  30  /* a portal that runs tells every 5 s */
+#define PROBE_SILENT_S 300 /* a probe, each minute */
 
 /* UNKNOWN: the daemon has not heard of one since its own start. SILENT: it ended without a word, or
  * hangs. */
@@ -17,6 +18,8 @@ void told_portal_error(const json_t *status, struct buf *b);
 
 /* All tiers that are probed, in a line; false where none is. */
 bool told_probe_words(const json_t *status, struct buf *b);
+/* Whether one is, and none was of late. */
+bool told_probe_silent(const json_t *status);
 /* What is wrong with a tier of "probe"; false where nothing is. */
 bool told_probe_bad(const json_t *tier, struct buf *b);
 

@@ -2,6 +2,7 @@
 
 #include "advice/top.h"
 #include "base/clock.h"
+#include "base/probe.h"
 #include "decision/read.h"
 #include "decision/record.h"
 
@@ -65,7 +66,7 @@ static bool take_line(struct feed *f, const char *line, size_t len)
 	json_int_t lost = json_integer_value(json_object_get(answer, "lost"));
 	char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
 	bool refused = json_is_false(json_object_get(answer, "ok"));
-	if (text && record_read(text, strlen(text), &d) == RECORD_GOOD)
+	if (text && record_read(text, strlen(text), &d) == RECORD_GOOD && !decision_is_probe(&d))
 		top_record(f->top, &d);
 	if (lost > 0)
 		top_lost(f->top, (uint64_t)lost);

@@ -1,6 +1,7 @@
 #include "decision/records.h"
 
 #include "base/array.h"
+#include "base/probe.h"
 #include "decision/read.h"
 
 #include <errno.h>
@@ -222,6 +223,8 @@ bool records_next(struct records *r, struct decision *out)
 	for (;;) {
 		if (r->in && next_of_one(r, out)) {
 			r->counted.good++;
+			if (decision_is_probe(out))
+				continue;
 			return true;
 		}
 		close_one(r);

@@ -23,7 +23,7 @@ struct records *records_open(const char *const *paths, size_t count, struct erro
 /* A log file with what logrotate made of it: FILE, FILE.1, FILE.2.gz, FILE-20261124.gz. */
 struct records *records_open_log(const char *file, struct errors *errors);
 
-/* The next record; false at the end. */
+/* The next record that is not of `tiergatectl probe`; false at the end. */
 bool records_next(struct records *r, struct decision *out) __attribute__((warn_unused_result));
 
 const struct records_count *records_counted(const struct records *r);

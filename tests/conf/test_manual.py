@@ -16,7 +16,7 @@ from tap import Skip, check, equal, main  # noqa: E402
 BUILD = pathlib.Path(os.environ.get("TIERGATE_BUILD", ROOT / "build")).resolve()
 PAGES = sorted((ROOT / "packaging/man").glob("*.[1-9]"))
 # Pages of others that ours may name.
-OTHERS = {"crypt 5", "logrotate 8", "nft 8", "rsyslogd 8", "systemd 1", "unbound.conf 5"}
+OTHERS = {"crypt 5", "ip 8", "logrotate 8", "nft 8", "rsyslogd 8", "systemd 1", "unbound.conf 5"}
 # Whether a page is on this machine says nothing of the page that names it: names_are_there looks instead.
 ELSEWHERE = re.compile(r"STYLE: referenced manual not found: Xr |^mandoc: outdated mandoc\.db lacks ")
 

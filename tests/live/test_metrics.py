@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -99,11 +100,26 @@ def test_lists(lab):
         equal(total(now, "tiergate_list_entries", part), 2)
 
 
+def tell(lab, **what):
+    """As the portal and the probe do."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(lab.control))
+        s.sendall(json.dumps({"id": 1, "v": 1, "command": "tell", **what}).encode() + b"\n")
+        answer = json.loads(s.makefile().readline())
+    check(answer["ok"], answer)
+
+
+def told(lab):
+    tell(lab, portal={"url": "https://gate.example", "signed_in": 3, "failed": 1})
+    tell(lab, probe={"tier": "guest", "allowed": "ok", "denied": "wrong"})
+
+
 def test_promtool(lab):
     "promtool check metrics has nothing to say"
     if not shutil.which("promtool"):
         raise Skip("needs promtool")
     with lab.gateway():
+        told(lab)
         done = subprocess.run(["promtool", "check", "metrics"], input=lab.ctl("metrics").stdout, text=True,
                               capture_output=True)
         equal((done.returncode, done.stdout + done.stderr), (0, ""))
@@ -129,6 +145,7 @@ def test_alerts(lab):
     equal(alerts, set(re.findall(r"alertname: (\w+)", (folder / "tiergate.rules.test.yml").read_text())), "alerts tried")
     check(len(used()) > 10, used())
     with lab.gateway(sites=listed(lab)):
+        told(lab)
         equal(used() - {name for name, _ in read(lab)}, set(), "metrics that nobody tells")
 
 

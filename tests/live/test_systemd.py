@@ -115,6 +115,24 @@ def test_reload_bad(s):
     s.configure()
 
 
+def test_probe(s):
+    "the probe's service, with the few rights it has, tries each tier; its links go with it"
+    s.configure(inside=["lan0", "tgprobe"])
+    equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+    done = s.systemctl("start", "tiergate-probe")
+    equal(done.returncode, 0, f"{done.stderr} {s.machine.journal('tiergate-probe')}")
+    rows = lambda: {(r["allowed"], r["denied"]) for r in  # noqa: E731
+                    json.loads(s.run("tiergatectl", "status", "--json").stdout).get("probe", [])}
+    wait_for(rows, 30, "a word of the probe")
+    equal(rows(), {("ok", "ok")}, s.machine.journal("tiergate-probe"))
+    status = s.run("cat", f"/proc/{s.systemctl('show', '-P', 'MainPID', 'tiergate-probe').stdout.strip()}/status").stdout
+    equal(set(re.findall(r"Cap(?:Eff|Prm):\t(\w+)", status)), {"0" * 16})
+    s.systemctl("stop", "tiergate-probe")
+    wait_for(lambda: "tgprobe" not in s.run("ip", "link").stdout, 20, "its links to go")
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0)
+
+
 def test_metrics(s):
     "the metrics socket answers curl by HTTP, with what is counted now, and says 503 while the daemon is away"
     ask_for = lambda: s.run("curl", "-sS", "-i", "--unix-socket", "/run/tiergate-metrics.sock", "http://localhost/metrics")  # noqa: E731

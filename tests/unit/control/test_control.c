@@ -406,6 +406,32 @@ static void keeps_what_the_portal_tells(void **state)
 	close(reader);
 }
 
+/* A snapshot of a policy (the caller's). */
+static struct snapshot *policy_of(const char *text)
+{
+	FILE *out = fopen(f.file, "w");
+	fputs(text, out);
+	fclose(out);
+	struct config *c = config_load(f.file, CONFIG_FOR_CHECK, &f.errors);
+	assert_non_null(c);
+	struct snapshot *s = snapshot_compile(c, &f.errors);
+	assert_non_null(s);
+	config_free(c);
+	return s;
+}
+
+static char *many_tiers(int count)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	for (int i = 0; i < count; i++)
+		fprintf(out, "%s { name = \"t%d\"; }", i ? "," : "tiers = (", i);
+	fputs(" );\n", out);
+	fclose(out);
+	return text;
+}
+
 #define PROBE TELL "\"probe\":{\"tier\":\"press\",\"allowed\":\"ok\",\"denied\":"
 
 static void keeps_what_a_probe_tells(void **state)
@@ -414,7 +440,7 @@ static void keeps_what_a_probe_tells(void **state)
 	char line[160];
 	refused(fd, PROBE "\"\"}}", "bad-request");
 	refused(fd, PROBE "\"fine\"}}", "bad-request");
-	refused(fd, TELL "\"probe\":{\"allowed\":\"ok\",\"denied\":\"ok\"}}", "bad-request");
+	refused(fd, TELL "\"probe\":{\"allowed\":\"ok\",\"denied\":\"ok\"}}", "not-found");
 	done(fd, PROBE "\"wrong\",\"why\":\"its hello came out\"}}");
 	done(fd, PROBE "\"ok\"}}");
 	done(fd, TELL "\"probe\":{\"tier\":\"guest\",\"allowed\":\"none\",\"denied\":\"wrong\"}}");
@@ -429,19 +455,31 @@ static void keeps_what_a_probe_tells(void **state)
 	assert_true(metric(m, "tiergate_probe_denied", "guest") == 0);
 	assert_true(metric(m, "tiergate_probe_time_seconds", "guest") > 1.7e9);
 	json_decref(m);
-	f.control->told.tier[0].at -= TOLD_FORGET + NS_PER_S; /* the policy has it no more */
+	struct snapshot *before = f.snapshot; /* another policy, without guest */
+	f.snapshot = policy_of("tiers = ( { name = \"press\"; }, { name = \"t7\"; } );\n");
+	refused(fd, TELL "\"probe\":{\"tier\":\"guest\",\"allowed\":\"ok\",\"denied\":\"ok\"}}",
+		"not-found");
+	done(fd, TELL "\"probe\":{\"tier\":\"t7\",\"allowed\":\"ok\",\"denied\":\"ok\"}}");
 	m = granted(fd, ID "\"command\":\"metrics\"}");
-	assert_true(metric(m, "tiergate_probe_denied", "press") == -1);
+	assert_true(metric(m, "tiergate_probe_denied", "press") == 1);
+	assert_true(metric(m, "tiergate_probe_denied", "guest") == -1);
+	assert_true(metric(m, "tiergate_probe_denied", "t7") == 1);
 	json_decref(m);
-	for (int i = 0; i < TOLD_TIERS; i++) {
+	snapshot_free(f.snapshot);
+	char *q = many_tiers(TOLD_TIERS + 1);
+	f.snapshot = policy_of(q);
+	free(q);
+	for (int i = 0; i <= TOLD_TIERS; i++) {
 		snprintf(line, sizeof line,
 			 TELL "\"probe\":{\"tier\":\"t%d\",\"allowed\":\"ok\",\"denied\":\"ok\"}}",
 			 i);
-		if (i < TOLD_TIERS - 1)
+		if (i < TOLD_TIERS)
 			done(fd, line);
 		else
 			refused(fd, line, "full");
 	}
+	snapshot_free(f.snapshot);
+	f.snapshot = before;
 	close(fd);
 }
 

@@ -296,12 +296,51 @@ static void a_file_that_goes_is_counted(void **state)
 	records_free(NULL);
 }
 
+/* A person of that name is told of, and whoever is at the probe's address later. */
+static void a_probe_is_left_out(void **state)
+{
+	static const struct {
+		const char *user, *client;
+		bool probe;
+	} made[] = {{"tiergate-probe", "198.18.255.2", true},
+		    {"tiergate-probe", "2001:2:0:ff10::2", true},
+		    {"tiergate-probe", "198.18.255.3", false},
+		    {"ann", "198.18.255.2", false},
+		    {"", "2001:2:0:ff10::2", false}};
+	struct errors errors = {0};
+	char line[RECORD_MAX];
+	FILE *f = fopen(in_dir("log"), "w");
+	assert_non_null(f);
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+		struct decision d = {.time = (int64_t)(i + 1) * NS_PER_S, .reason = REASON_NO_LINE};
+		struct buf b = BUF_OF(line);
+		strcpy(d.user, made[i].user);
+		assert_true(address_parse(made[i].client, &d.client));
+		record_write(&b, &d, NULL);
+		fwrite(line, 1, b.len, f);
+	}
+	fclose(f);
+	const char *const path[] = {in_dir("log")};
+	struct records *r = records_open(path, 1, &errors);
+	struct decision d;
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+		if (made[i].probe)
+			continue;
+		assert_true(records_next(r, &d));
+		assert_int_equal(d.time / NS_PER_S, i + 1);
+	}
+	assert_false(records_next(r, &d));
+	assert_int_equal(records_counted(r)->good, 5);
+	records_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_log_and_what_was_rotated, start, stop),
 		cmocka_unit_test_setup_teardown(what_is_no_record_is_counted, start, stop),
 		cmocka_unit_test_setup_teardown(the_last_line, start, stop),
+		cmocka_unit_test_setup_teardown(a_probe_is_left_out, start, stop),
 		cmocka_unit_test_setup_teardown(a_line_has_a_bound, start, stop),
 		cmocka_unit_test_setup_teardown(files_are_read_in_the_order_of_their_first_records,
 						start, stop),

@@ -100,6 +100,8 @@ static void packets_arrive_by_an_interfaces_own_name(void **state)
 {
 	says("lan0", NULL);
 	says("br0", NULL);
+	says("tgprobe", NULL); /* it is there while a probe runs */
+	says("tgprobe2", "no interface is called \"tgprobe2\"");
 	says("eth2", NULL); /* of a VRF: its own name is met first */
 	says("enp3s0-of-the-office",
 	     "inside: \"enp3s0-of-the-office\" is another name of \"lan0\", and rules match that "
