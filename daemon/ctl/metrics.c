@@ -1,62 +1,12 @@
-/* metrics: what the daemon counts, in the text format of Prometheus (exposition format 0.0.4). */
+/* metrics: what the daemon counts, as Prometheus reads it. */
 #include "ctl/ctl.h"
 
 #include "base/memstream.h"
+#include "control/exposition.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Backslashes and ends of lines, and in a label's value quotes, are escaped. */
-static void put_escaped(FILE *to, const char *text, bool quotes)
-{
-	for (; *text; text++) {
-		if (*text == '\n')
-			fputs("\\n", to);
-		else if (*text == '\\' || (quotes && *text == '"'))
-			fprintf(to, "\\%c", *text);
-		else
-			putc(*text, to);
-	}
-}
-
-static void put_labels(FILE *to, const json_t *labels)
-{
-	const char *key, *before = "{";
-	json_t *value;
-	json_object_foreach((json_t *)labels, key, value)
-	{
-		fprintf(to, "%s%s=\"", before, key);
-		put_escaped(to, json_string_value(value), true);
-		fputs("\"", to);
-		before = ",";
-	}
-	if (json_object_size(labels))
-		fputs("}", to);
-}
-
-static void put_family(FILE *to, const json_t *family)
-{
-	const char *name = ctl_text(family, "name");
-	size_t i;
-	json_t *s;
-	fprintf(to, "# HELP %s ", name);
-	put_escaped(to, ctl_text(family, "help"), false);
-	fprintf(to, "\n# TYPE %s %s\n", name, ctl_text(family, "type"));
-	json_array_foreach(json_object_get(family, "samples"), i, s)
-	{
-		fprintf(to, "%s%s", name, ctl_text(s, "end"));
-		put_labels(to, json_object_get(s, "labels"));
-		fprintf(to, " %.17g\n", json_number_value(json_object_get(s, "value")));
-	}
-}
-
-static void put_families(FILE *to, const json_t *result)
-{
-	size_t i;
-	json_t *family;
-	json_array_foreach(json_object_get(result, "families"), i, family) put_family(to, family);
-}
 
 /* One request of HTTP/1 on standard input, as systemd hands over a connection (Accept=yes): its
  * head is read, since a connection that is closed with bytes unread is reset. False: it is not a
@@ -73,7 +23,7 @@ static bool take_request(void)
 
 static void answer(const char *status, const char *body, size_t len)
 {
-	printf("HTTP/1.1 %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+	printf("HTTP/1.1 %s\r\nContent-Type: " EXPOSITION_TYPE "\r\n"
 	       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
 	       status, len);
 	fwrite(body, 1, len, stdout);
@@ -87,7 +37,7 @@ static void serve(const json_t *result)
 	bool get = take_request();
 	FILE *to = memstream_open(&body, &len);
 	if (to) {
-		put_families(to, result);
+		exposition_put(to, result);
 		fclose(to);
 	}
 	if (!get)
@@ -112,7 +62,7 @@ int ctl_metrics(int argc, char **argv)
 	else if (result && ctl.json)
 		ctl_put_json(result);
 	else
-		put_families(stdout, result);
+		exposition_put(stdout, result);
 	json_decref(result);
 	return status;
 }

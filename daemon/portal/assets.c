@@ -1,6 +1,7 @@
 #include "portal/assets.h"
 
 #include "base/file.h"
+#include "portal/metrics.h"
 
 #include <nettle/sha2.h>
 #include <pthread.h>
@@ -72,6 +73,8 @@ struct assets *assets_load(const struct portal_config *c, struct errors *errors)
 	a->texts = texts_load(c->texts, c->language, errors);
 	if (c->logo)
 		load_logo(a, c->logo, errors);
+	if (c->metrics.port)
+		a->metrics_token = metrics_token(c->metrics_token, errors);
 	if (a->texts && errors->count == before)
 		return a;
 	assets_free(a);
@@ -84,5 +87,8 @@ void assets_free(struct assets *a)
 		return;
 	texts_free(a->texts);
 	free(a->logo);
+	if (a->metrics_token)
+		explicit_bzero(a->metrics_token, strlen(a->metrics_token));
+	free(a->metrics_token);
 	free(a);
 }

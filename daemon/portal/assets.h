@@ -10,6 +10,7 @@ struct assets {
 	char *logo; /* or NULL */
 	size_t logo_len;
 	const char *logo_type;
+	char *metrics_token; /* or NULL: nobody reads metrics */
 };
 
 /* style.css, which is part of the program, and a word that changes when it does. */

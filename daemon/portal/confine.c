@@ -32,6 +32,8 @@ bool portal_confine(const struct portal *p, struct errors *errors)
 	sandbox_allow_around(c->certificate, SANDBOX_READ);
 	sandbox_allow_around(c->key, SANDBOX_READ);
 	sandbox_allow_around(c->users_file, SANDBOX_READ);
+	if (c->metrics.port)
+		sandbox_allow_around(c->metrics_token, SANDBOX_READ);
 	sandbox_allow(c->texts, SANDBOX_READ);
 	if (c->logo)
 		sandbox_allow_around(c->logo, SANDBOX_READ);
@@ -63,6 +65,8 @@ bool portal_outside(const struct portal *p, const struct portal_config *c, struc
 	look(c->key, SANDBOX_READ, errors);
 	look(c->texts, SANDBOX_READ, errors);
 	look(c->logo, SANDBOX_READ, errors);
+	if (c->metrics.port)
+		look(c->metrics_token, SANDBOX_READ, errors);
 	if (c->credentials & CREDENTIALS_USERS)
 		look(c->users_file, SANDBOX_READ, errors);
 	if (c->credentials & CREDENTIALS_VOUCHERS)

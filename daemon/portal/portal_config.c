@@ -80,6 +80,18 @@ static const struct option portal_options[] = {
 	 .help = "Where the pages are served; \"[::]\" takes IPv4 as well."},
 	{"http", OPTION_ENDPOINT, AT(http), .fallback = "\"[::]:80\"", .at_start = true,
 	 .help = "Where plain HTTP is sent to url."},
+	{"metrics", OPTION_ENDPOINT, AT(metrics), .at_start = true,
+	 .help = "Where Prometheus reads metrics, such as \"[::]:9834\", by HTTPS at /metrics with "
+		 "the "
+		 "token; without it nowhere."},
+	{"metrics_token", OPTION_PATH, AT(metrics_token), .max = 4000,
+	 .fallback = "\"/etc/tiergate/metrics.token\"",
+	 .help = "A file with the token, one word of 16 characters or more: who shows it reads "
+		 "metrics. "
+		 "Read again on SIGHUP."},
+	{"metrics_clients", OPTION_NETWORKS, AT(metrics_clients),
+	 .fallback = "[ \"127.0.0.0/8\", \"::1\" ]",
+	 .help = "Who may ask for metrics; connections of others are closed at once."},
 	{"clients", OPTION_NETWORKS, AT(clients),
 	 .fallback = "[ \"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\", \"fd00::/8\" ]",
 	 .help = "Whom the portal serves; connections of others are closed at once."},

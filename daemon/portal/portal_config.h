@@ -16,6 +16,9 @@ struct portal_config {
 	char *url;          /* "https://gate.example", without a slash at its end */
 	struct endpoint https, http;
 	char *certificate, *key;
+	struct endpoint metrics; /* port 0: none */
+	char *metrics_token;     /* its file */
+	struct networks metrics_clients;
 	struct networks clients; /* who is served; others are closed at once */
 	char *control_socket, *state_dir;
 

@@ -25,6 +25,8 @@ static size_t list(const struct portal_config *c, struct file out[static FILES])
 	size_t n = 0;
 	out[n++] = (struct file){.path = c->certificate, .mode = R_OK};
 	out[n++] = (struct file){.path = c->key, .mode = R_OK};
+	if (c->metrics.port)
+		out[n++] = (struct file){.path = c->metrics_token, .mode = R_OK};
 	if (c->credentials & CREDENTIALS_USERS)
 		out[n++] = (struct file){.path = c->users_file, .mode = R_OK};
 	if (c->credentials & CREDENTIALS_VOUCHERS) { /* replaced as a whole, in its folder */

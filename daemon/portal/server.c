@@ -6,6 +6,7 @@
 #include "portal/checker.h"
 #include "portal/deadline.h"
 #include "portal/listen.h"
+#include "portal/metrics.h"
 #include "portal/redirect.h"
 #include "portal/tls.h"
 
@@ -32,7 +33,7 @@
 
 struct server {
 	struct portal *portal;
-	struct MHD_Daemon *https, *http;
+	struct MHD_Daemon *https, *http, *metrics; /* metrics: or NULL */
 	struct MHD_Daemon *leaving[LEAVING]; /* replaced by a reload; they serve whom they have */
 	sd_event_source *sweep;
 };
@@ -344,11 +345,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	return answer(connection, r);
 }
 
-/* ---- its two listeners ---- */
+/* ---- its listeners ---- */
 
 #define FLAGS (MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC)
 
-static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
+enum listener { PAGES, REDIRECTS, METRICS };
+
+static struct MHD_Daemon *start(struct server *s, int fd, enum listener l)
 {
 	const struct portal_config *c = s->portal->config;
 	const struct MHD_OptionItem secure[] = {
@@ -357,16 +360,19 @@ static struct MHD_Daemon *start(struct server *s, int fd, bool tls)
 		{MHD_OPTION_END, 0, NULL},
 	};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	MHD_AccessHandlerCallback handler = l == PAGES     ? on_request
+					    : l == METRICS ? metrics_request
+							   : redirect_request;
 	return MHD_start_daemon(
-		FLAGS | (tls ? MHD_USE_TLS : 0), 0, on_accept, s->portal,
-		tls ? on_request : redirect_request, tls ? (void *)s : s->portal,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, tls ? THREADS : 1,
-		MHD_OPTION_CONNECTION_LIMIT, c->connections + SLACK,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, c->connections_per_client,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
+		FLAGS | (l == REDIRECTS ? 0 : MHD_USE_TLS), 0,
+		l == METRICS ? metrics_accept : on_accept, s->portal, handler,
+		l == PAGES ? (void *)s : s->portal, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_THREAD_POOL_SIZE, l == PAGES ? THREADS : 1, MHD_OPTION_CONNECTION_LIMIT,
+		c->connections + SLACK, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		c->connections_per_client, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(c->request_time / NS_PER_S),
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, s, MHD_OPTION_ARRAY, tls ? secure : none, MHD_OPTION_END);
+		on_completed, s, MHD_OPTION_ARRAY, l == REDIRECTS ? none : secure, MHD_OPTION_END);
 }
 
 /* A listener that is replaced goes with its last connection. */
@@ -395,18 +401,24 @@ static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static bool start_both(struct server *s, struct errors *errors)
+static struct MHD_Daemon *start_at(struct server *s, const struct endpoint *at, enum listener l,
+				   struct errors *errors)
+{
+	int fd = listen_at(at, errors);
+	struct MHD_Daemon *d = fd >= 0 ? start(s, fd, l) : NULL;
+	if (fd >= 0 && !d)
+		errors_add(errors, NULL, 0, "the web server of port %u cannot be started", at->port);
+	return d;
+}
+
+static bool start_all(struct server *s, struct errors *errors)
 {
 	const struct portal_config *c = s->portal->config;
-	int https = listen_at(&c->https, errors);
-	int http = listen_at(&c->http, errors);
-	if (https >= 0)
-		s->https = start(s, https, true);
-	if (http >= 0)
-		s->http = start(s, http, false);
-	if ((https >= 0 && !s->https) || (http >= 0 && !s->http))
-		errors_add(errors, NULL, 0, "the web server cannot be started");
-	return s->https && s->http;
+	s->https = start_at(s, &c->https, PAGES, errors);
+	s->http = start_at(s, &c->http, REDIRECTS, errors);
+	if (c->metrics.port)
+		s->metrics = start_at(s, &c->metrics, METRICS, errors);
+	return s->https && s->http && (s->metrics || !c->metrics.port);
 }
 
 struct server *server_new(struct portal *p, struct errors *errors)
@@ -418,9 +430,8 @@ struct server *server_new(struct portal *p, struct errors *errors)
 	}
 	s->portal = p;
 	p->server = s;
-	if (start_both(s, errors) &&
-	    sd_event_add_time_relative(p->event, &s->sweep, CLOCK_MONOTONIC, 500000, 100000,
-				       on_sweep, s) >= 0)
+	if (start_all(s, errors) && sd_event_add_time_relative(p->event, &s->sweep, CLOCK_MONOTONIC,
+							       500000, 100000, on_sweep, s) >= 0)
 		return s;
 	server_free(s);
 	p->server = NULL;
@@ -441,14 +452,14 @@ static void stop(struct MHD_Daemon *d)
 
 /* MHD takes its bounds at the start alone: another that has the new ones takes the place of `old`,
  * which is left those that it serves. */
-static struct MHD_Daemon *replace(struct server *s, struct MHD_Daemon *old, bool tls)
+static struct MHD_Daemon *replace(struct server *s, struct MHD_Daemon *old, enum listener l)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(old, MHD_DAEMON_INFO_LISTEN_FD);
 	size_t i = 0;
 	while (i < LEAVING && s->leaving[i])
 		i++;
 	int fd = info && i < LEAVING ? fcntl(info->listen_fd, F_DUPFD_CLOEXEC, 0) : -1;
-	struct MHD_Daemon *d = fd >= 0 ? start(s, fd, tls) : NULL;
+	struct MHD_Daemon *d = fd >= 0 ? start(s, fd, l) : NULL;
 	if (!d && fd >= 0)
 		close(fd);
 	if (!d)
@@ -465,10 +476,14 @@ bool server_reload(struct server *s, const struct portal_config *before)
 	if (before->connections == c->connections && before->request_time == c->request_time &&
 	    before->connections_per_client == c->connections_per_client)
 		return true;
-	struct MHD_Daemon *https = replace(s, s->https, true), *http = replace(s, s->http, false);
+	struct MHD_Daemon *https = replace(s, s->https, PAGES),
+			  *http = replace(s, s->http, REDIRECTS),
+			  *metrics = s->metrics ? replace(s, s->metrics, METRICS) : NULL;
+	bool all = https && http && (metrics || !s->metrics);
 	s->https = https ? https : s->https;
 	s->http = http ? http : s->http;
-	return https && http;
+	s->metrics = metrics ? metrics : s->metrics;
+	return all;
 }
 
 void server_free(struct server *s)
@@ -478,6 +493,7 @@ void server_free(struct server *s)
 	sd_event_source_disable_unref(s->sweep);
 	stop(s->https);
 	stop(s->http);
+	stop(s->metrics);
 	for (size_t i = 0; i < LEAVING; i++)
 		if (s->leaving[i])
 			MHD_stop_daemon(s->leaving[i]); /* its socket was taken back before */

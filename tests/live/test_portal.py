@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -601,6 +602,67 @@ def portal_line(lab):
     text = lab.ctl("status").stdout.partition("\nportal ")[2]
     lines = [line.strip() for line in text.split("\n")]
     return lines[0], lines[1] if text.split("\n")[1].startswith(" ") else ""
+
+
+def scrape(lab, *options, path="/metrics", host="gateway", to="10.77.1.1"):
+    """(status, headers, body) of the metrics' port."""
+    done = lab.run(host, "curl", "-sS", "-i", "--max-time", "10", "--cacert", lab.ca, "--resolve",
+                   f"gate.example:9834:{to}", *options, f"https://gate.example:9834{path}", check_exit=False)
+    head, _, body = done.stdout.replace("\r\n", "\n").partition("\n\n")
+    return (int(head.split()[1]) if head else 0), head.lower(), body
+
+
+@shared
+def test_metrics(lab):
+    "metrics at a port of their own: off until asked for, by HTTPS, to who has the token, and to nobody else"
+    equal(scrape(lab)[0], 0, "it listens unasked")
+    token, other = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+    file = lab.dir / "metrics.token"
+    file.write_text(token + "\n")
+    file.chmod(0o600)
+    lab.portal.stop()
+    on = {"metrics": "[::]:9834", "metrics_token": str(file), "metrics_clients": ["10.77.1.1", "10.77.1.3"]}
+    lab.portal.start(**on)
+    good = ("-H", f"Authorization: Bearer {token}")
+    status, head, body = scrape(lab, *good)
+    equal((status, "content-type: text/plain; version=0.0.4" in head), (200, True), head)
+    check("\ntiergate_rules_in_place 1\n" in body and "\ntiergate_portal_up 1\n" in body, body[:2000])
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=body, text=True, capture_output=True)
+        equal((done.returncode, done.stdout + done.stderr), (0, ""))
+    for what, options, path in (("none", (), "/metrics"), ("another", ("-H", f"Authorization: Bearer {other}"), "/metrics"),
+                                ("a longer one", ("-H", f"Authorization: Bearer {token}0"), "/metrics"),
+                                ("by a password", ("-u", f"x:{token}"), "/metrics"),
+                                ("in the URL", (), f"/metrics?token={token}"), ("none, elsewhere", (), "/"),
+                                ("none, with a body", ("-d", "x" * 5000), "/metrics")):
+        status, head, body = scrape(lab, *options, path=path)
+        equal((status, 'www-authenticate: bearer' in head), (401, True), what)
+        check("tiergate_" not in body, what, body)
+    equal(scrape(lab, *good, path="/")[0], 404)
+    equal(scrape(lab, *good, "-X", "DELETE")[0], 405)
+    equal(scrape(lab, *good, "-I")[0], 200)
+    equal(scrape(lab, *good, "--interface", "10.77.1.3", host="client")[0], 200, "of a client that may")
+    equal(scrape(lab, *good, "--interface", "10.77.1.2", host="client")[0], 0, "of a client that may not")
+    done = lab.run("gateway", "curl", "-sS", "--max-time", "5", *good, "http://10.77.1.1:9834/metrics", check_exit=False)
+    check("tiergate_" not in done.stdout, "without TLS", done.stdout)
+    equal(Browser(lab).get("/metrics").status, 404, "on the pages' port")
+    file.write_text(other)
+    equal(scrape(lab, *good)[0], 200, "until a reload")
+    lab.portal.reload(**on)
+    equal((scrape(lab, *good)[0], scrape(lab, "-H", f"Authorization: Bearer {other}")[0]), (401, 200))
+    file.write_text("short")
+    lab.portal.reload(good=False, **on)
+    equal(scrape(lab, "-H", f"Authorization: Bearer {other}")[0], 200, "after a refused reload")
+    lab.stop(wire=False)
+    equal(scrape(lab, "-H", f"Authorization: Bearer {other}")[0], 503, "without the daemon")
+    lab.start(wire=False)
+    check(token not in lab.portal.log() and other not in lab.portal.log(), "a token is in the log")
+    file.chmod(0o644)
+    file.write_text(token)
+    lab.portal.reload(good=False, **on)
+    check("open to others" in lab.portal.log(), lab.portal.log())
+    lab.portal.stop()
+    lab.portal.start()
 
 
 @shared
