@@ -43,13 +43,25 @@ def install(s, *options):
 def test_install(s):
     "installed, nothing is enabled, nothing runs, no rule is there, and the shipped configuration is good"
     install(s)
-    for unit in ("tiergated", "tiergate-wiring", "tiergate-portal", "tiergate-portal.socket", "tiergate-metrics.socket"):
+    for unit in ("tiergated", "tiergate-wiring", "tiergate-portal", "tiergate-portal.socket", "tiergate-metrics.socket",
+                 "tiergate-probe"):
         equal(s.systemctl("is-enabled", unit).stdout.strip(), "disabled", unit)
         equal(s.systemctl("is-active", unit).stdout.strip(), "inactive", unit)
     equal(s.run("nft", "list", "ruleset").stdout, "")
     equal(s.run("tiergated", "check").returncode, 0)
     equal(s.run("stat", "-c", "%U %a", "/var/lib/tiergate").stdout.strip(), "tiergate 700")
     check(s.lab.curl("https://www.denied.example/").ok, "the network is cut")
+
+
+def test_autopkgtest(s):
+    "the source package's own tests pass, with nothing on standard error, as autopkgtest runs them"
+    where = s.machine.root / "autopkgtest"
+    shutil.copytree(ROOT / "packaging/debian/tests", where)
+    names = re.findall(r"^Tests: (.*)", (where / "control").read_text(), re.M)
+    equal(names, ["smoke"])
+    for name in names:
+        done = s.run("sh", "-c", f"cd / && exec /autopkgtest/{name}")
+        equal((done.returncode, done.stderr), (0, ""), name + ": " + done.stdout)
 
 
 def test_upgrade(s):
