@@ -183,8 +183,9 @@ static bool set_landlock(enum sandbox_program program, struct errors *errors)
 {
 	int version = sandbox_landlock();
 	if (!version) {
-		sandbox.lacks = "this kernel has no Landlock, or its lsm= does not name it: which "
-				"files may be opened is not bounded";
+		sandbox.lacks = "this kernel has no Landlock, its lsm= does not name it, or the "
+				"unit's SystemCallFilter= keeps it away: which files may be opened "
+				"is not bounded";
 		log_warn("%s", sandbox.lacks);
 		return true;
 	}
@@ -202,8 +203,9 @@ static bool set_calls(enum sandbox_program program, bool log, struct errors *err
 {
 	int e = sandbox_calls(program, log);
 	if (e == -EINVAL || e == -ENOSYS || e == -EOPNOTSUPP) {
-		sandbox.lacks = "this kernel has no seccomp: which system calls are made is not "
-				"bounded";
+		sandbox.lacks =
+			"this kernel has no seccomp, or the unit's SystemCallFilter= keeps it "
+			"away: which system calls are made is not bounded";
 		log_warn("%s", sandbox.lacks);
 		return true;
 	}

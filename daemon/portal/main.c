@@ -3,6 +3,7 @@
 #include "base/exit.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "portal/asked.h"
 #include "portal/assets.h"
 #include "portal/checker.h"
 #include "portal/confine.h"
@@ -30,27 +31,32 @@
 #define DAY_USEC       UINT64_C(86400000000)
 #define USER           "tiergate-portal"
 
-static const char usage_text[] = "usage: tiergate-portal [--config FILE] [--check]\n"
+static const char usage_text[] = "usage: tiergate-portal [--config FILE] [--check | --reload PID]\n"
 				 "       tiergate-portal --version\n"
 				 "FILE is " CONFIG_DEFAULT " unless given.\n";
 
 struct arguments {
 	const char *config;
+	long reload; /* a process, or 0 */
 	bool check, help, version;
 };
 
 static bool parse(int argc, char **argv, struct arguments *a)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-						{"check", no_argument, NULL, 'k'},
-						{"help", no_argument, NULL, 'h'},
-						{"version", no_argument, NULL, 'v'},
-						{0}};
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+		{"reload", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},      {0}};
 	int c;
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'c': a->config = optarg; break;
 		case 'k': a->check = true; break;
+		case 'r':
+			a->reload = strtol(optarg, NULL, 10);
+			if (a->reload <= 1)
+				return false;
+			break;
 		case 'h': a->help = true; break;
 		case 'v': a->version = true; break;
 		default: return false;
@@ -100,7 +106,9 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, vo
 {
 	struct errors errors = {0};
 	sd_notify(0, "RELOADING=1");
-	bool done = portal_reload(ctx, &errors);
+	struct portal *p = ctx;
+	bool done = portal_reload(p, &errors);
+	asked_answer(p->config->state_dir, done, &errors);
 	errors_print(&errors, stderr);
 	if (!done)
 		take_errors(ctx, "the last reload was refused", &errors);
@@ -273,6 +281,8 @@ int main(int argc, char **argv)
 		printf("%s: good\n", a.config);
 	else if (p.config && a.check)
 		status = EXIT_NO;
+	else if (p.config && a.reload)
+		status = asked_reload(p.config->state_dir, a.reload, &errors) ? EXIT_DONE : EXIT_NO;
 	else if (p.config)
 		status = run(&p, &errors);
 	errors_print(&errors, stderr);

@@ -407,7 +407,8 @@ static struct MHD_Daemon *start_at(struct server *s, const struct endpoint *at, 
 	int fd = listen_at(at, errors);
 	struct MHD_Daemon *d = fd >= 0 ? start(s, fd, l) : NULL;
 	if (fd >= 0 && !d)
-		errors_add(errors, NULL, 0, "the web server of port %u cannot be started", at->port);
+		errors_add(errors, NULL, 0, "the web server of port %u cannot be started",
+			   at->port);
 	return d;
 }
 

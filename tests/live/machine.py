@@ -72,8 +72,9 @@ class Machine:
             self.boot = subprocess.Popen(
                 ["sh", "-c", enter + 'exec "$@"', "boot", "systemd-nspawn", "--quiet", "--register=no",
                  "--keep-unit", "--console=pipe", f"--network-namespace-path=/run/netns/{self.namespace}",
-                 "--capability=CAP_NET_ADMIN,CAP_NET_RAW", "-M", self.name, "-b", "-D", str(self.root),
-                 "systemd.unit=multi-user.target"],
+                 "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+                 "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+                 "-M", self.name, "-b", "-D", str(self.root), "systemd.unit=multi-user.target"],
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
                      "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)

@@ -91,6 +91,12 @@ def test_rights(s):
         check("NoNewPrivs:\t1" in text and "Seccomp:\t2" in text, text)
 
 
+def test_sandbox(s):
+    "as a service, too, it shuts itself in: the unit's own filter lets it"
+    equal(json.loads(s.run("tiergatectl", "status", "--json").stdout).get("sandbox_lacks"), None, s.machine.journal("tiergated"))
+    check("is not bounded" not in s.machine.journal("tiergated"), s.machine.journal("tiergated"))
+
+
 def test_reload_good(s):
     "a good reload is taken, without a restart"
     pid = s.show("MainPID")
@@ -103,6 +109,27 @@ def test_reload_good(s):
     equal(s.systemctl("reload", "tiergated").returncode, 0)
     s.works()
     equal(s.show("MainPID"), pid, "process")
+
+
+def test_reload_outside(s):
+    "what the check can read and the sandboxed daemon can't fails the reload too, says what to do, and changes nothing"
+    more = s.machine.root / "srv/more.sites"
+    more.write_text("www.social.example\n")
+    before = s.run("tiergatectl", "status", "--json").stdout
+    s.configure(sites=[{"name": "good", "lists": ["/srv/more.sites"]}], allow=[{"tiers": ["guest"], "sites": ["good"]}])
+    equal(s.run("tiergated", "check").returncode, 0)
+    done = s.systemctl("reload", "tiergated")
+    check(done.returncode != 0, "the reload says it is good", s.machine.journal("tiergated"))
+    check("restart lets it in" in s.machine.journal("tiergated"), s.machine.journal("tiergated"))
+    now = s.run("tiergatectl", "status", "--json").stdout
+    equal(json.loads(now)["policy"], json.loads(before)["policy"])
+    check("/srv/more.sites" in json.loads(now)["reload_refused"], now)
+    s.works()
+    equal(s.systemctl("restart", "tiergated").returncode, 0)
+    check(s.lab.curl("https://www.social.example/", GUEST).ok, "what a restart takes")
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+    s.works()
 
 
 def test_reload_bad(s):

@@ -116,6 +116,11 @@ def test_start(s):
     check(score and float(re.search(r"[0-9.]+", score[-1].split(":")[1])[0]) <= 1.5, "exposure:", *score[-1:])
 
 
+def test_sandbox(s):
+    "as a service, too, it shuts itself in: the unit's own filter lets it"
+    check("is not bounded" not in s.log(), s.log())
+
+
 def test_users_file(s):
     "signing in and out with the users file"
     b = Browser(s.lab)
@@ -231,6 +236,23 @@ def test_bad_reload(s):
     s.portal()
     good(s, "reload", "tiergate-portal")
     check(Browser(s.lab).get("/").ok, s.log())
+
+
+def test_reload_outside(s):
+    "what the check can read and the sandboxed portal can't fails the reload, says what to do, and changes nothing"
+    logo = s.machine.root / "srv/logo.svg"
+    logo.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    s.portal(logo="/srv/logo.svg")
+    equal(s.run("tiergate-portal", "--check").returncode, 0)
+    done = s.systemctl("reload", "tiergate-portal")
+    check(done.returncode != 0, "the reload says it is good", s.log())
+    check("the running portal refused the reload" in s.log() and "systemctl restart tiergate-portal" in s.log(), s.log())
+    check(Browser(s.lab).get("/").ok and Browser(s.lab).get("/logo").status == 404, s.log())
+    good(s, "restart", "tiergate-portal")
+    equal(Browser(s.lab).get("/logo").status, 200)
+    s.portal()
+    good(s, "reload", "tiergate-portal")
+    equal(Browser(s.lab).get("/logo").status, 404)
 
 
 def test_bad_start(s):
