@@ -253,9 +253,9 @@ def test_restart_loses_nothing(s):
 
 
 def hold(s):
-    """A connection whose hello is half sent, and held."""
-    s.configure(held="until-whole")
-    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    """A connection whose hello is half sent, and held, for longer than a busy machine takes for what follows."""
+    s.configure(held="until-whole", bounds={"hello_timeout": "60s"})
+    equal(s.systemctl("restart", "tiergated").returncode, 0)
     hello = client_hello("www.allowed.example")
     c = s.lab.connect("198.51.100.10", 443, timeout=20)
     c.sendall(hello[:100])
@@ -269,7 +269,7 @@ def is_served(s, c, rest):
     c.close()
     wait_for(lambda: sum(q["waiting"] for q in queues(s)) == 0, what="an empty queue")
     s.configure()
-    equal(s.systemctl("reload", "tiergated").returncode, 0)
+    equal(s.systemctl("restart", "tiergated").returncode, 0)
 
 
 @contextlib.contextmanager
@@ -292,11 +292,12 @@ def test_restart_while_held(s):
 
 def test_reload_while_held(s):
     "a reload drops nothing that waits in a queue"
-    c, rest = hold(s)
-    for _ in range(2):
-        equal(s.run("tiergatectl", "wiring", "up").returncode, 0)
-        equal(sum(q["waiting"] for q in queues(s)), 1, "held packets")
-    is_served(s, c, rest)
+    with slow_to_repeat(s):
+        c, rest = hold(s)
+        for _ in range(2):
+            equal(s.run("tiergatectl", "wiring", "up").returncode, 0)
+            equal(sum(q["waiting"] for q in queues(s)), 1, "held packets")
+        is_served(s, c, rest)
 
 
 def test_kill(s):
