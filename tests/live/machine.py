@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 
+import groups
 from lab import Skip, wait_for
 
 SANITIZER = [f"{k}={v}" for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")]  # how tests/run has it
@@ -64,6 +65,7 @@ class Machine:
             manager.write_text(f"[Manager]\nDefaultEnvironment={' '.join(SANITIZER)}\n")
 
     def _boot(self):
+        groups.remove_left()
         for c in CGROUPS:
             (c / self.name).mkdir()
         enter = "".join(f"echo $$ >{c / self.name}/cgroup.procs; " for c in CGROUPS)
@@ -106,10 +108,7 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self.boot.send_signal(signal.SIGKILL)
                 self.boot.wait()
-        for c in CGROUPS:
-            if (c / self.name).is_dir():
-                for d, _, _ in os.walk(c / self.name, topdown=False):
-                    os.rmdir(d)
+        groups.remove(self.name)
         subprocess.run(["umount", str(self.root)], capture_output=True)
         subprocess.run(["umount", str(self.dir)], capture_output=True)
         shutil.rmtree(self.dir, ignore_errors=True)

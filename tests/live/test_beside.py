@@ -13,6 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import groups  # noqa: E402
 from box import Box  # noqa: E402
 from lab import ROOT, Skip, lab as Lab, v6, wait_for  # noqa: E402
 from tap import check, equal, main  # noqa: E402
@@ -320,13 +321,14 @@ banaction = nftables-multiport
 class Docker(Program):
     """dockerd of Debian, with a container that publishes a port."""
     needs = ("/usr/sbin/dockerd", "/usr/bin/docker", "busybox")
+    group = f"tgb{os.getpid()}"
 
     def docker(self, *argv):
         return self.box.run(f"/usr/bin/docker {' '.join(argv)}").strip()
 
     def prepare(self):
         self.box.run("mkdir -p /run/image/bin && cp $(which busybox) /run/image/bin/busybox")
-        self.group = f"tgb{os.getpid()}"
+        groups.remove_left()
 
     def start(self):
         self.process = self.box.spawn("dockerd", "--data-root", "/run/docker-data", "--exec-root", "/run/docker-exec",
@@ -366,10 +368,7 @@ class Docker(Program):
                 ("stop, which leaves its rules", self.stop)]
 
     def tidy(self):
-        for d in pathlib.Path("/sys/fs/cgroup").glob(f"**/{self.group}"):
-            for folder, _, _ in os.walk(d, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+        check(groups.remove(self.group), "control groups stay:", groups.folders(self.group))
 
 
 @contextlib.contextmanager
