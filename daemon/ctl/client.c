@@ -37,8 +37,11 @@ struct call *ctl_connect(void)
 		return NULL;
 	struct call *c = call_open(path, 0);
 	if (!c)
-		fprintf(stderr, "tiergatectl: the daemon does not answer at %s: %s\n", path,
-			strerror(errno));
+		fprintf(stderr, "tiergatectl: the daemon does not answer at %s: %s; %s\n", path,
+			strerror(errno),
+			errno == EACCES || errno == EPERM
+				? "run it as root, or as a member of the group tiergate"
+				: "systemctl status tiergated");
 	return c;
 }
 

@@ -252,8 +252,30 @@ static void put_all(const struct seen *s, const struct example *e, FILE *to)
 
 /* ---- the command ---- */
 
+/* Names of --inside that are none, each with those that are there; true where there is one. */
+static bool say_unknown(const struct seen *s)
+{
+	struct if_nameindex *all = if_nameindex();
+	bool any = false;
+	for (size_t i = 0; i < s->inside_count; i++) {
+		if (if_nametoindex(s->inside[i]))
+			continue;
+		any = true;
+		fprintf(stderr, "tiergatectl: no interface is called %s; there are:", s->inside[i]);
+		for (struct if_nameindex *k = all; k && k->if_index; k++)
+			if (strcmp(k->if_name, "lo") != 0)
+				fprintf(stderr, " %s", k->if_name);
+		fputc('\n', stderr);
+	}
+	if (all)
+		if_freenameindex(all);
+	return any;
+}
+
 static bool complete(struct seen *s)
 {
+	if (say_unknown(s))
+		return false;
 	if (!s->inside_count) {
 		ask(s, "interfaces of the clients, such as lan0", add_inside);
 		find_networks(s);
@@ -261,7 +283,15 @@ static bool complete(struct seen *s)
 	if (!s->resolver_count)
 		ask(s, "addresses of the resolvers that clients ask", add_resolver);
 	if (s->inside_count && s->net_count)
-		return true;
+		return !say_unknown(s);
+	if (s->inside_count) {
+		fprintf(stderr,
+			"tiergatectl: %s has no address: give it one first (ip addr add), its "
+			"network is "
+			"what init writes of\n",
+			s->inside[0]);
+		return false;
+	}
 	fputs("tiergatectl: no interface of clients was found (one that is up, has an address, and "
 	      "is not the default route's): name it with --inside\n",
 	      stderr);

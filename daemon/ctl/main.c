@@ -2,6 +2,7 @@
 #include "ctl/wiring.h"
 
 #include "base/version.h"
+#include "config/suggest.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -59,6 +60,20 @@ static void usage(FILE *to)
 	      to);
 }
 
+static int unknown(const char *word)
+{
+	const char *names[sizeof commands / sizeof *commands];
+	size_t count = sizeof commands / sizeof *commands;
+	for (size_t i = 0; i < count; i++)
+		names[i] = commands[i].name;
+	const char *near = nearest(word, names, count);
+	fprintf(stderr, "tiergatectl: there is no command %s", word);
+	if (near)
+		fprintf(stderr, "; did you mean %s?", near);
+	fputs("\n`tiergatectl --help` names them all\n", stderr);
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct ctl_option none[] = {{0}};
@@ -74,7 +89,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[next], commands[i].name) == 0)
 			return commands[i].run(argc - next, argv + next);
 	if (next < argc)
-		fprintf(stderr, "tiergatectl: there is no command %s\n", argv[next]);
+		return unknown(argv[next]);
 	usage(stderr);
 	return EXIT_USAGE;
 }

@@ -1,5 +1,7 @@
 #include "ctl/ctl.h"
 
+#include "config/suggest.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +20,25 @@ static const struct ctl_option *find(const struct ctl_option *list, const char *
 	return NULL;
 }
 
+/* value: it is one, and takes none. */
+static void say_unknown(const struct ctl_option *options, const char *name, size_t len, bool value)
+{
+	enum { NAMES = 32 };
+	const char *names[NAMES], *near = NULL;
+	char word[64];
+	size_t count = 0;
+	snprintf(word, sizeof word, "%.*s", (int)len, name);
+	for (; options->name && count < NAMES; options++)
+		names[count++] = options->name;
+	for (size_t i = 0; common[i].name && count < NAMES; i++)
+		names[count++] = common[i].name;
+	if (!value)
+		near = nearest(word, names, count);
+	fprintf(stderr, "tiergatectl: there is no option --%s%s%s%s%s\n", word,
+		value ? " with a value" : "", near ? "; did you mean --" : "", near ? near : "",
+		near ? "?" : "");
+}
+
 /* "--name=value", "--name value" or "--name"; moves *i past what it took. */
 static bool take(const struct ctl_option *options, int argc, char **argv, int *i)
 {
@@ -27,8 +48,7 @@ static bool take(const struct ctl_option *options, int argc, char **argv, int *i
 	if (!o)
 		o = find(common, name, len);
 	if (!o || (o->flag && equals)) {
-		fprintf(stderr, "tiergatectl: there is no option --%.*s%s\n", (int)len, name,
-			o ? " with a value" : "");
+		say_unknown(options, name, len, o);
 		return false;
 	}
 	if (o->flag) {

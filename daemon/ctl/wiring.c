@@ -142,6 +142,8 @@ int ctl_wiring(int argc, char **argv)
 	while (ok && i < count && strcmp(argv[optind], verbs[i].name) != 0)
 		i++;
 	if (!ok || i == count) {
+		if (ok)
+			fprintf(stderr, "tiergatectl: wiring has no %s\n", argv[optind]);
 		fputs(usage, stderr);
 		return USAGE;
 	}

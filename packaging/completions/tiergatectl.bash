@@ -10,17 +10,21 @@ _tiergatectl() {
 		[[ $verbs == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} && break
 	done
 	local words
+	[[ $cur == -* ]] && prev=''
 	case $prev in
 	--tier) words=$(tiergatectl names tiers "$cur" 2>/dev/null) ;;
 	--only) words=$(tiergatectl names sites "$cur" 2>/dev/null) ;;
 	--user | block | unblock) words=$(tiergatectl names users "$cur" 2>/dev/null) ;;
 	--backend) words='nft iptables' ;;
 	--action) words='allow deny end act' ;;
+	--example) words='school office runners' ;;
+	--evidence) words='none address ech-outer dns host sni host+dns sni+dns' ;;
 	--for | --until | --at | --since | --address | --segment | --to | --port) return ;;
 	*)
 		[[ -n $verb ]] && words=$(tiergatectl "$verb" --help 2>&1 | grep -oE -- '--[a-z-]+|\b(list|end|show|up|down|check|print|tiers|sites|users)\b')
 		[[ -z $verb ]] && words="$verbs --socket --config --json --help --version"
-		[[ $cur != -* && -n $verb ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		# files, for those that take some
+		[[ $cur != -* && ( $verb == @(diff|try|suggest|unused|coverage|report|backup|restore) || $prev == --@(config|socket|out|users|vouchers|html|against|root|allow-change) ) ]] && mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	esac
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -23,3 +23,7 @@ complete -c tiergatectl -n '__tiergatectl_verb >/dev/null' -a '(__tiergatectl_wo
 complete -c tiergatectl -n '__tiergatectl_after --tier' -f -a '(tiergatectl names tiers 2>/dev/null)'
 complete -c tiergatectl -n '__tiergatectl_after --only' -f -a '(tiergatectl names sites 2>/dev/null)'
 complete -c tiergatectl -n '__tiergatectl_after --user block unblock' -f -a '(tiergatectl names users 2>/dev/null)'
+complete -c tiergatectl -n '__tiergatectl_after --example' -f -a 'school office runners'
+complete -c tiergatectl -n '__tiergatectl_after --evidence' -f -a 'none address ech-outer dns host sni host+dns sni+dns'
+complete -c tiergatectl -n '__tiergatectl_after --action' -f -a 'allow deny end act'
+complete -c tiergatectl -n '__tiergatectl_after --backend' -f -a 'nft iptables'

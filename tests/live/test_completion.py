@@ -67,12 +67,25 @@ def each(lab, shell):
         check({"--segment", "--only", "--until"} <= shell(lab, "tiergatectl lockdown --"), "options")
         check({"guest", "staff"} <= shell(lab, "tiergatectl sessions --tier "), "tiers")
         check({"good", "social"} <= shell(lab, "tiergatectl lockdown --only "), "sites")
+        check({"school", "office", "runners"} <= shell(lab, "tiergatectl init --example "), "examples")
+        check({"nft", "iptables"} <= shell(lab, "tiergatectl wiring up --backend "), "backends")
         check("staff" not in shell(lab, "tiergatectl lockdown --only "), "a tier is no site")
 
 
+def options(command):
+    text = subprocess.run([BUILD / "tiergatectl", command, "--help"], capture_output=True, text=True).stdout
+    return set(re.findall(r"--[a-z-]+", text))
+
+
 def test_bash(lab):
-    "bash"
+    "bash; each option of each command, and files only where a command takes some"
     each(lab, bash)
+    for command in sorted(commands()):
+        check(options(command) <= bash(lab, f"tiergatectl {command} --"), command, options(command))
+    equal(bash(lab, "tiergatectl wiring u") - {""}, {"up"})
+    for line, files in (("status ", False), ("wiring ", False), ("why --to ", False), ("report ", True), ("restore ", True),
+                        ("status --config ", True), ("diff ", True)):
+        equal("etc" in bash(lab, "tiergatectl " + line), files, line)
 
 
 def test_fish(lab):

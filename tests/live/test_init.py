@@ -62,7 +62,15 @@ def test_nothing(lab):
     equal(done.returncode, 1, done.stdout)
     check("--inside" in done.stderr, done.stderr)
     check(not path.exists(), "it wrote something")
-    equal(init(lab, "--out", path, "--inside", "lan7").returncode, 1)
+    for names in ("lan7", "lan0,lan7"):
+        done = init(lab, "--out", path, "--inside", names)
+        equal(done.returncode, 1)
+        check("no interface is called lan7; there are: " in done.stderr and " lan0" in done.stderr, done.stderr)
+        check("--inside" not in done.stderr, done.stderr)
+    lab.run("gateway", "ip", "link", "add", "bare0", "type", "veth", "peer", "name", "bare1")
+    done = init(lab, "--out", path, "--inside", "bare0")
+    lab.run("gateway", "ip", "link", "del", "bare0")
+    check(done.returncode == 1 and "bare0 has no address" in done.stderr, done.stderr)
     equal(init(lab, "--example", "prison").returncode, 2)
     ours, its = pty.openpty()
     p = subprocess.Popen(["ip", "netns", "exec", lab.ns("gateway"), BUILD / "tiergatectl", "init", "--out", path],

@@ -248,7 +248,14 @@ static void says_how_it_is_called(void **state)
 {
 	want("", 2, "usage: tiergatectl");
 	want("--help", 0, "wiring");
-	want("dance", 2, "there is no command dance");
+	want("dance", 2, "tiergatectl: there is no command dance\n`tiergatectl --help` names them");
+	want("statsu", 2, "there is no command statsu; did you mean status?\n");
+	want("reprot --day", 2, "there is no command reprot; did you mean report?\n");
+	want("status --al", 2,
+	     "there is no option --al; did you mean --all?\nusage: tiergatectl status");
+	want("watch --tiers x", 2, "there is no option --tiers; did you mean --tier?\n");
+	want("sessions --jsno", 2, "there is no option --jsno; did you mean --json?\n");
+	want("wiring upp", 2, "wiring has no upp\nusage: ");
 	want("status --nonsense", 2, "there is no option --nonsense");
 	want("status extra", 2, "extra is no option");
 	want("login --user", 2, "--user wants a value");
