@@ -220,6 +220,11 @@ lint: all
 		--suppress=missingIncludeSystem --suppress=uninitvar --suppress=unknownMacro \
 		--suppress=comparePointers --suppress=nullPointerRedundantCheck:daemon/state/names.c --suppress=returnDanglingLifetime:daemon/state/encode.c -D_GNU_SOURCE -Idaemon daemon
 
+# What an administrator sees, as text and pictures, in $B/pictures: to be looked at.
+pictures: all
+	@scripts/install-deps build test browser
+	@TIERGATE_BUILD=$B scripts/pictures $B/pictures
+
 # --- demo and installation ---
 demo:
 	@scripts/install-deps build test
@@ -301,5 +306,5 @@ clean:
 	rm -rf $B
 
 .PHONY: all unit tests check mutate golden golden-update live conf live-qemu differential adversary honest browser fuzz fuzz-replay asan ubsan tsan \
-	soak soak-login time-machine cover bench bench-full format lint demo install uninstall dist deb rpm packages-twice packages-test clean
+	soak soak-login time-machine cover bench bench-full format lint pictures demo install uninstall dist deb rpm packages-twice packages-test clean
 -include $(shell find $B \( -path $B/deb -o -path $B/mutate \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -158,6 +158,12 @@ static json_t *row(const char *key, const struct count *c)
 	return j;
 }
 
+/* What an operator did, or a flow without a byte that ended, makes no row. */
+static bool is_nothing(const struct count *c)
+{
+	return !(c->allowed | c->denied | c->would | c->bytes);
+}
+
 static json_t *rows_of(const struct table *t, enum by b, size_t top)
 {
 	static const struct count none;
@@ -166,7 +172,7 @@ static json_t *rows_of(const struct table *t, enum by b, size_t top)
 	struct count others = t->others;
 	size_t n = 0;
 	for (size_t i = 0; order && i < SLOTS; i++)
-		if (t->slot[i].key)
+		if (t->slot[i].key && !is_nothing(&t->slot[i]))
 			order[n++] = &t->slot[i];
 	if (order)
 		qsort(order, n, sizeof *order, b == BY_TIME ? by_key : by_denials);

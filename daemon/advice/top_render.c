@@ -112,13 +112,31 @@ static void put_header(const struct top *t, const struct top_view *v, struct pag
 
 /* ---- tables ---- */
 
+/* How many characters put_clean makes of a text. */
+static size_t utf8_count(const char *text)
+{
+	size_t n = 0;
+	for (size_t left = strlen(text), len; left; left -= len, text += len, n++) {
+		len = utf8_len(text, left);
+		len = len ? len : 1;
+	}
+	return n;
+}
+
 static void put_table_line(struct page *p, enum top_look look, const char *key, const char *more,
 			   const char *numbers)
 {
 	char line[TOP_WIDTH];
 	struct buf b = BUF_OF(line);
 	size_t right = strlen(numbers), room = p->width > right ? p->width - right : 0, n;
-	n = put_clean(&b, key, room);
+	/* what stands behind a long name is not pushed out: the name is cut, and it is seen */
+	size_t behind = more[0] ? strlen(more) + 2 : 0;
+	bool cut = behind && behind < room / 2 && utf8_count(key) + behind > room;
+	n = put_clean(&b, key, cut ? room - behind - 2 : room);
+	if (cut) {
+		buf_text(&b, "..");
+		n += 2;
+	}
 	if (more[0] && n + 2 < room) {
 		buf_text(&b, "  ");
 		n += 2 + put_clean(&b, more, room - n - 2);
@@ -138,16 +156,19 @@ static void put_table(struct top *t, const struct top_view *v, enum top_by by, s
 	const struct top_row *row[TOP_LINES];
 	char numbers[96];
 	bool bytes = by == TOP_USERS || by == TOP_SITES; /* an end has no reason */
+	bool allowed = by != TOP_DENIALS;
 	size_t n = top_rows(t, by, v->sort, row, lines - 1);
-	snprintf(numbers, sizeof numbers, " %9s %9s %12s", "allowed", "denied",
+	snprintf(numbers, sizeof numbers, " %9s %9s %12s", allowed ? "allowed" : "", "denied",
 		 bytes ? "bytes" : "");
 	put_table_line(p, TOP_TITLE, title[by], more[by], numbers);
 	for (size_t i = 0; i < n; i++) {
-		char count[24] = "";
+		char count[24] = "", passed[24] = "";
+		if (allowed)
+			snprintf(passed, sizeof passed, "%" PRIu64, row[i]->allowed);
 		if (bytes)
 			snprintf(count, sizeof count, "%" PRIu64, row[i]->bytes);
-		snprintf(numbers, sizeof numbers, " %9" PRIu64 " %9" PRIu64 " %12s",
-			 row[i]->allowed, row[i]->denied, count);
+		snprintf(numbers, sizeof numbers, " %9s %9" PRIu64 " %12s", passed, row[i]->denied,
+			 count);
 		put_table_line(p, TOP_PLAIN, row[i]->key, row[i]->more, numbers);
 	}
 }

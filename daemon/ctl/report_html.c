@@ -1,6 +1,8 @@
 #include "ctl/ctl.h"
 #include "ctl/report.h"
 
+#include "base/decision.h"
+
 #include <string.h>
 
 static const char head[] =
@@ -13,12 +15,17 @@ static const char head[] =
 	"@media print{:root{--ink:#000;--paper:#fff;--line:#bbb}section{break-inside:avoid}}\n"
 	"body{font:15px/1.45 sans-serif;color:var(--ink);background:var(--paper);max-width:56rem;"
 	"margin:2rem auto;padding:0 1rem}\n"
-	"table{border-collapse:collapse;width:100%}td,th{padding:.25rem .6rem;border-bottom:1px "
+	"table{border-collapse:collapse;width:100%;table-layout:fixed}th{width:6.5rem}"
+	"th:first-child{width:auto}small{display:block;opacity:.75}"
+	"td,th{padding:.25rem .6rem;border-bottom:1px "
 	"solid "
 	"var(--line);text-align:right}\n"
 	"td:first-child,th:first-child{text-align:left;overflow-wrap:anywhere}h2{margin:1.8rem 0 "
 	".4rem}"
 	"svg{width:100%;height:auto}svg text{fill:var(--ink);font-size:11px}\n"
+	".key span{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}"
+	".key .ok{background:var(--ok)}.key .no{background:var(--no)}.key "
+	".would{background:var(--would)}\n"
 	".ok{fill:var(--ok)}.no{fill:var(--no)}.would{fill:var(--would)}</style>\n";
 
 static void put(FILE *to, const char *text)
@@ -51,15 +58,28 @@ static json_int_t most(const json_t *rows)
 	return max;
 }
 
-#define HIGH 120.0
-#define WIDE 720.0
+#define HIGH     120.0
+#define WIDE     720.0
+#define BARS_MIN 12 /* a few hours make no wall */
 
-/* A bar an hour: allowed below, what would be and what was denied above. */
+/* What colours mean, and how many the highest bar has. */
+static void put_key(const json_t *rows, bool would, FILE *to)
+{
+	fputs("<p class=\"key\">Connections by time:<span class=\"ok\"></span>allowed"
+	      "<span class=\"no\"></span>denied",
+	      to);
+	if (would)
+		fputs("<span class=\"would\"></span>would be denied", to);
+	fprintf(to, "; the highest bar is %lld</p>\n", (long long)most(rows));
+}
+
+/* A bar an hour or day: allowed below, what would be and what was denied above. */
 static void put_bars(const json_t *rows, FILE *to)
 {
 	static const char *const parts[] = {"allowed", "would", "denied"};
 	static const char *const classes[] = {"ok", "would", "no"};
-	double step = WIDE / (double)(json_array_size(rows) ? json_array_size(rows) : 1);
+	size_t count = json_array_size(rows);
+	double step = WIDE / (double)(count < BARS_MIN ? BARS_MIN : count);
 	double scale = HIGH / (double)most(rows);
 	size_t i;
 	json_t *r;
@@ -87,32 +107,56 @@ static void put_bars(const json_t *rows, FILE *to)
 	if (json_array_size(rows)) {
 		fprintf(to, "<text x=\"0\" y=\"%g\">", HIGH + 14);
 		put(to, ctl_text(json_array_get(rows, 0), "key"));
-		fprintf(to, "</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">", WIDE, HIGH + 14);
-		put(to, ctl_text(json_array_get(rows, json_array_size(rows) - 1), "key"));
+		fputs("</text>", to);
+	}
+	if (count > 1) {
+		double end = (double)count * step - step * .1;
+		bool room = count > 2 || step > WIDE / 3;
+		fprintf(to, "<text x=\"%g\" y=\"%g\" text-anchor=\"%s\">",
+			room ? end : end + step * .2, HIGH + 14, room ? "end" : "start");
+		put(to, ctl_text(json_array_get(rows, count - 1), "key"));
 		fputs("</text>\n", to);
 	}
 	fputs("</svg>\n", to);
 }
 
-static void put_table(const json_t *rows, const char *title, FILE *to)
+/* What a word of the records means, or nothing. */
+static void put_meaning(const char *reason, FILE *to)
 {
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (strcmp(reason_text(r), reason) == 0) {
+			fputs("<small>", to);
+			put(to, reason_help(r));
+			fputs("</small>", to);
+		}
+}
+
+static void put_row(const json_t *r, bool reasons, bool would, FILE *to)
+{
+	fputs("<tr><td>", to);
+	put(to, ctl_text(r, "key"));
+	if (reasons)
+		put_meaning(ctl_text(r, "key"), to);
+	fprintf(to, "</td><td>%lld</td><td>%lld</td>", (long long)number(r, "allowed"),
+		(long long)number(r, "denied"));
+	if (would)
+		fprintf(to, "<td>%lld</td>", (long long)number(r, "would"));
+	fprintf(to, "<td>%.1f</td></tr>\n", (double)number(r, "bytes") / 1e6);
+}
+
+/* would: a column of what would be denied, which is empty where nothing is observed. */
+static void put_table(const json_t *by, const char *key, const char *title, bool would, FILE *to)
+{
+	const json_t *rows = json_object_get(by, key);
 	size_t i;
 	json_t *r;
 	if (!json_array_size(rows))
 		return;
 	fprintf(to,
-		"<section><h2>%s</h2><table><tr><th></th><th>allowed</th><th>denied</th><th>would "
-		"be "
-		"denied</th><th>MB</th></tr>\n",
-		title);
-	json_array_foreach(rows, i, r)
-	{
-		fputs("<tr><td>", to);
-		put(to, ctl_text(r, "key"));
-		fprintf(to, "</td><td>%lld</td><td>%lld</td><td>%lld</td><td>%.1f</td></tr>\n",
-			(long long)number(r, "allowed"), (long long)number(r, "denied"),
-			(long long)number(r, "would"), (double)number(r, "bytes") / 1e6);
-	}
+		"<section><h2>%s</h2><table><tr><th></th><th>allowed</th><th>denied</th>%s"
+		"<th>MB</th></tr>\n",
+		title, would ? "<th>would be denied</th>" : "");
+	json_array_foreach(rows, i, r) put_row(r, strcmp(key, "reason") == 0, would, to);
 	fputs("</table></section>\n", to);
 }
 
@@ -132,11 +176,13 @@ void report_html(const json_t *report, FILE *to)
 			(long long)number(report, "would"));
 	fprintf(to, "; %.1f MB in connections that ended.</p>\n",
 		(double)number(report, "bytes") / 1e6);
+	bool would = number(report, "would");
+	put_key(json_object_get(by, "time"), would, to);
 	put_bars(json_object_get(by, "time"), to);
-	put_table(json_object_get(by, "name"), "Most denied names", to);
-	put_table(json_object_get(by, "reason"), "Why", to);
-	put_table(json_object_get(by, "tier"), "By tier", to);
-	put_table(json_object_get(by, "user"), "By user", to);
-	put_table(json_object_get(by, "site"), "By site of the policy", to);
+	put_table(by, "name", "Most denied names", would, to);
+	put_table(by, "reason", "Why", would, to);
+	put_table(by, "tier", "By tier", would, to);
+	put_table(by, "user", "By user", would, to);
+	put_table(by, "site", "By site of the policy", would, to);
 	fputs("</html>\n", to);
 }

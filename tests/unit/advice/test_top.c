@@ -239,8 +239,8 @@ static void a_screen_has_a_header_and_four_tables(void **state)
 	line_is(s, 5, TOP_PLAIN, "anna  staff                         2         0            0");
 	line_is(s, 6, TOP_PLAIN, "bob  staff                          0         1            0");
 	line_is(s, 7, TOP_TITLE, "SITE                          allowed    denied        bytes");
-	line_is(s, 10, TOP_TITLE, "DENIED  reason                allowed    denied             ");
-	line_is(s, 11, TOP_PLAIN, "bad.example  no-line                0         1             ");
+	line_is(s, 10, TOP_TITLE, "DENIED  reason                           denied             ");
+	line_is(s, 11, TOP_PLAIN, "bad.example  no-line                          1             ");
 	line_is(s, 12, TOP_TITLE, "REASON                        allowed    denied             ");
 	assert_int_equal(s->count, 15);
 	tell(t, "a", 0, 1);
@@ -253,6 +253,24 @@ static void a_screen_has_a_header_and_four_tables(void **state)
 		"7 records were lost");
 	top_gone(t, "why");
 	line_is(render(t, 60, 20, ""), 0, TOP_BAD, "tiergate  no daemon: why");
+	top_free(t);
+}
+
+static void a_long_name_leaves_room_for_what_stands_behind_it(void **state)
+{
+	struct top *t = some();
+	add(t, "bob", "a-rather-long-name.of-a-host.example", REASON_NO_LINE);
+	struct top_screen *s = render(t, 60, 40, "");
+	bool seen = false;
+	for (size_t i = 0; i < s->count; i++)
+		seen |= strncmp(s->line[i].text, "a-rather-long-na..  no-line ", 28) == 0;
+	assert_true(seen);
+	s = render(t, 90, 40, "");
+	seen = false;
+	for (size_t i = 0; i < s->count; i++)
+		seen |= strncmp(s->line[i].text, "a-rather-long-name.of-a-host.example  no-line ",
+				46) == 0;
+	assert_true(seen);
 	top_free(t);
 }
 
@@ -327,6 +345,7 @@ int main(void)
 		cmocka_unit_test(rates_are_of_two_looks_at_one_daemon),
 		cmocka_unit_test(a_screen_has_a_header_and_four_tables),
 		cmocka_unit_test(latency_is_of_late),
+		cmocka_unit_test(a_long_name_leaves_room_for_what_stands_behind_it),
 		cmocka_unit_test(no_screen_is_too_small_or_obeyed),
 		cmocka_unit_test(what_an_operator_does_is_no_flow),
 	};

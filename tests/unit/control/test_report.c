@@ -147,6 +147,11 @@ static void a_page_has_no_markup_of_others(void **state)
 	has("<td>&lt;script&gt;&quot;&amp;</td>");
 	assert_null(strstr(output, "<script"));
 	assert_null(strstr(output, "http")); /* nothing from elsewhere */
+	has("<th>would be denied</th>");
+	has("</span>would be denied; the highest bar is ");
+	has("<td>no-line<small>");
+	assert_null(
+		strstr(output, "<td>0</td><td>0</td><td>0</td><td>0.0</td>")); /* says nothing */
 	has("prefers-color-scheme:dark");
 	has("@media print");
 	has("<rect class=\"no\"");
