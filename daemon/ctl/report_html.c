@@ -16,6 +16,7 @@ static const char head[] =
 	"body{font:15px/1.45 sans-serif;color:var(--ink);background:var(--paper);max-width:56rem;"
 	"margin:2rem auto;padding:0 1rem}\n"
 	"table{border-collapse:collapse;width:100%;table-layout:fixed}th{width:6.5rem}"
+	"@media (max-width:40rem){th{width:3.6rem}td,th{padding:.25rem .2rem}}"
 	"th:first-child{width:auto}small{display:block;opacity:.75}"
 	"td,th{padding:.25rem .6rem;border-bottom:1px "
 	"solid "
@@ -156,7 +157,13 @@ static void put_table(const json_t *by, const char *key, const char *title, bool
 		"<section><h2>%s</h2><table><tr><th></th><th>allowed</th><th>denied</th>%s"
 		"<th>MB</th></tr>\n",
 		title, would ? "<th>would be denied</th>" : "");
-	json_array_foreach(rows, i, r) put_row(r, strcmp(key, "reason") == 0, would, to);
+	json_array_foreach(rows, i, r)
+	{
+		/* a few bytes of nobody's, and nothing decided: a row of zeros */
+		if (number(r, "allowed") + number(r, "denied") + number(r, "would") ||
+		    number(r, "bytes") >= 50000)
+			put_row(r, strcmp(key, "reason") == 0, would, to);
+	}
 	fputs("</table></section>\n", to);
 }
 

@@ -111,7 +111,7 @@ static void has_said(const char *text)
 static void arguments_are_those_of_the_manual(void **state)
 {
 	assert_int_equal(RUN("--help"), EXIT_DONE);
-	has_said("usage: tiergate-portal [--config FILE] [--check]\n");
+	has_said("usage: tiergate-portal [--config FILE] [--check | --reload PID]\n");
 	assert_int_equal(RUN("-h"), EXIT_DONE);
 	assert_int_equal(RUN("--version"), EXIT_DONE);
 	has_said("tiergate-portal ");
