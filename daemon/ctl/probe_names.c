@@ -57,7 +57,7 @@ static void try_site(struct search *s, const struct config_site *site)
 	unsigned tried = 0;
 	for (size_t l = 0; l < site->count; l++)
 		for (size_t i = 0; i < site->list[l].count && tried < 3; i++) {
-			const struct site_entry *e = &site->list[l].item[i];
+			const struct site_entry *e = site->list[l].item[i];
 			if (e->shared || (e->kind != SITE_TREE && e->kind != SITE_EXACT))
 				continue;
 			memcpy(name, e->host.text, e->host.len);
