@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memstream.h"
 #include "control/exposition.h"
 #include "portal/assets.h"
 #include "portal/deadline.h"
@@ -98,7 +99,7 @@ static char *numbers(struct portal *p, size_t *len)
 	struct gate g = gate_of(c);
 	json_t *result = gate_ask(&g, "metrics", NULL);
 	char *text = NULL;
-	FILE *to = result ? open_memstream(&text, len) : NULL;
+	FILE *to = result ? memstream_open(&text, len) : NULL;
 	if (to) {
 		exposition_put(to, result);
 		fclose(to);
