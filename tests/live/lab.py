@@ -29,7 +29,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "golden")]
 from pcapgen import client_hello  # noqa: E402
 from tap import Skip, check  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("TIERGATE_BUILD", ROOT / "build"))
+BUILD = pathlib.Path(os.environ.get("TIERGATE_BUILD", ROOT / "build")).resolve()  # a test may change folder
 HOSTS = ("client", "gateway", "inside", "outside")
 SITES = {  # two names share .12, as on a content network
     "allowed.example": "198.51.100.10", "www.allowed.example": "198.51.100.10",
