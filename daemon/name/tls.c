@@ -176,10 +176,38 @@ static enum parse read_extension(uint16_t type, struct part ext, struct extras *
 	return PARSE_OK;
 }
 
+static bool is_read(uint32_t type)
+{
+	switch (type) {
+	case EXT_SERVER_NAME:
+	case EXT_ALPN:
+	case EXT_SUPPORTED_VERSIONS:
+	case EXT_EARLY_DATA:
+	case EXT_ESNI:
+	case EXT_ECH: return true;
+	}
+	return false;
+}
+
+/* Three in four extensions tell nothing: those that are wholly there are passed over, up to the
+ * next that has to be looked at. */
+HOT void skip_unread(struct part *list)
+{
+	for (;;) {
+		struct cursor next = list->at;
+		uint32_t header = cursor_u32(&next);
+		size_t len = header & 0xffff;
+		if (!cursor_skip(&next, len) || next.bad || is_read(header >> 16))
+			return;
+		list->left -= 4 + len; /* at least what is there */
+		list->at = next;
+	}
+}
+
 static enum parse read_extensions(struct part list, struct extras *x, struct hello *out)
 {
 	enum parse answer = PARSE_OK;
-	while (part_more(&list) && answer != PARSE_BAD) {
+	for (skip_unread(&list); part_more(&list) && answer != PARSE_BAD; skip_unread(&list)) {
 		uint16_t type = part_u16(&list);
 		uint16_t len = part_u16(&list);
 		if (!list.at.bad && !list.bad)

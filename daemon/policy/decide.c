@@ -231,6 +231,16 @@ static struct outcome by_reason(enum action action, enum reason reason)
 		.action = action, .reason = reason, .rule = RULE_NONE, .site = SITE_NONE};
 }
 
+/* What no name that may still come could undo. Nothing is, where nothing is found at all: so it is
+ * asked for second. */
+static struct found find_firm(const struct snapshot *s, const struct tier *t, const struct facts *f,
+			      const struct asked *a, bool denying)
+{
+	struct asked firm = *a;
+	firm.firm = true;
+	return denying ? find_denying(s, t, f, &firm) : find(s, &t->allow, &firm);
+}
+
 /* A name may still come, and any name may: only what the address alone decides, and no name undoes,
  * is final. What it would be allowed by must hold even where the name turns out not to agree with
  * the address. */
@@ -240,17 +250,18 @@ static struct outcome decide_waiting(const struct snapshot *s, const struct tier
 	a->named = false;
 	a->mismatch = true;
 	a->host_set = 0;
-	a->firm = true;
 	struct found denied = find_denying(s, t, f, a), allowed = find(s, &t->allow, a);
-	if (denied.rule != RULE_NONE)
-		return by_rule(ACTION_DENY, &t->deny, &denied);
-	a->firm = false;
-	denied = find_denying(s, t, f, a);
+	const struct found firm_denied =
+		denied.rule == RULE_NONE ? denied : find_firm(s, t, f, a, true);
+	if (firm_denied.rule != RULE_NONE)
+		return by_rule(ACTION_DENY, &t->deny, &firm_denied);
 	/* what a line in observe mode is waited for is what it would be waited for in earnest */
 	if (allowed.rule != RULE_NONE && denied.rule == RULE_NONE && !name_could_deny(s, t, f, a) &&
-	    !name_could_match(&t->watch, a))
-		return watch(s, t, a, by_rule(ACTION_ALLOW, &t->allow, &allowed));
-	allowed = find(s, &t->allow, a);
+	    !name_could_match(&t->watch, a)) {
+		const struct found firm = find_firm(s, t, f, a, false);
+		if (firm.rule != RULE_NONE)
+			return watch(s, t, a, by_rule(ACTION_ALLOW, &t->allow, &firm));
+	}
 	if (allowed.rule != RULE_NONE || allowed.mismatched || name_could_match(&t->allow, a))
 		return by_reason(ACTION_WAIT, REASON_NO_NAME);
 	if (denied.rule != RULE_NONE)

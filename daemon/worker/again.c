@@ -118,7 +118,8 @@ static bool flow_again(struct worker *w, struct flow *f)
 	if (f->state != FLOW_ALLOWED && f->state != FLOW_DENIED)
 		return true;
 	flow_identify(w, f);
-	struct outcome o = flow_ask(w, f, false);
+	const struct facts facts = flow_facts(w, f, false);
+	struct outcome o = flow_ask(w, f, &facts);
 	bool overlooked = flow_overlooks(w, f, o);
 	bool allow = o.action == ACTION_ALLOW || overlooked;
 	if (f->state == FLOW_ALLOWED && !allow) {

@@ -68,6 +68,12 @@ void flow_hold(struct worker *w, struct flow *f, const struct naming *n, uint64_
 	flow_hold_end(w, f);
 }
 
+static bool awaits_name(struct worker *w, struct flow *f)
+{
+	const struct facts facts = flow_facts(w, f, true);
+	return flow_ask(w, f, &facts).action == ACTION_WAIT;
+}
+
 static bool wants_care(struct worker *w, const struct flow *f)
 {
 	const struct facts facts = flow_facts(w, f, true);
@@ -80,8 +86,7 @@ bool flow_let_go(struct worker *w, struct flow *f, bool again)
 	bool hole, stuck = snapshot_settings(w->snapshot)->held_until == CONFIG_HELD_UNTIL_STUCK;
 	uint64_t joined = naming_joined(&f->named, &hole);
 	if (!stuck || f->unfit || flow_key_of(f)->transport != IPPROTO_TCP || hole ||
-	    joined > FIRST_WINDOW ||
-	    (f->state != FLOW_ALLOWED && flow_ask(w, f, true).action != ACTION_WAIT) ||
+	    joined > FIRST_WINDOW || (f->state != FLOW_ALLOWED && !awaits_name(w, f)) ||
 	    (!again && wants_care(w, f)))
 		return false;
 	while (f->holding && held_take(w->held, &f->holding->held, &f->named.owner, &id))

@@ -108,8 +108,9 @@ void flow_tally(struct worker *w, const struct flow *f);
 
 /* verdict.c: from a name to what becomes of the flow. */
 struct facts flow_facts(struct worker *w, const struct flow *f, bool waiting);
-/* The policy's answer to what is known; of several names that DNS told the deciding one is kept. */
-struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting);
+/* The policy's answer to what is known, of flow_facts; of several names that DNS told the deciding
+ * one is kept. */
+struct outcome flow_ask(struct worker *w, struct flow *f, const struct facts *known);
 /* The policy's answer to a flow whose first bytes are read. */
 struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming *n);
 /* Makes an outcome the flow's and says it once. `again`: the same denial as the last time. */

@@ -79,9 +79,9 @@ static bool forbids(enum reason r)
 
 /* Where DNS alone names the flow, each name may be meant that its client was told for the address,
  * whatever was told last: what forbids one denies, else an allow line for one allows. */
-struct outcome flow_ask(struct worker *w, struct flow *f, bool waiting)
+struct outcome flow_ask(struct worker *w, struct flow *f, const struct facts *known)
 {
-	struct facts facts = flow_facts(w, f, waiting);
+	struct facts facts = *known;
 	struct outcome best = decide(w->snapshot, &facts, wall(w));
 	size_t count = 0, meant = NAMES;
 	if (f->named.evidence == EVIDENCE_DNS)
@@ -392,7 +392,8 @@ static bool must_be_whole(struct worker *w, const struct flow *f, enum reason br
  * takes the address or the DNS answer for it and denies no name. */
 struct outcome flow_judge(struct worker *w, struct flow *f, const struct naming *n)
 {
-	struct outcome o = flow_ask(w, f, false);
+	const struct facts facts = flow_facts(w, f, false);
+	struct outcome o = flow_ask(w, f, &facts);
 	enum reason broken = broken_by(n);
 	if (f->named.evidence > EVIDENCE_DNS || o.reason == REASON_INTERNAL ||
 	    o.reason == REASON_NO_TIER || forbids(o.reason))

@@ -26,6 +26,8 @@ const struct who *flow_who(const struct flow *f)
 void flow_set_who(struct worker *w, struct flow *f, const struct who *who)
 {
 	const struct who *before = f->who;
+	if (before && memcmp(before, who, sizeof *who) == 0)
+		return; /* nearly always, once it was asked */
 	f->who = unique_get(w->people, who, sizeof *who);
 	unique_put(w->people, before);
 }

@@ -119,16 +119,15 @@ static void first_bytes(struct worker *w, struct flow *f, const struct packet *p
 }
 
 /* Where agreement is strict, what DNS told of the address may already be enough to deny. */
-static struct outcome ask_early(struct worker *w, struct flow *f)
+static struct outcome ask_early(struct worker *w, struct flow *f, const struct facts *facts)
 {
 	size_t count = 0;
-	const struct facts facts = flow_facts(w, f, true);
-	if (decide_wants_agreement(w->snapshot, &facts, wall(w)))
+	if (decide_wants_agreement(w->snapshot, facts, wall(w)))
 		count = seen_names(w->o.seen, &flow_key_of(f)->client, &flow_key_of(f)->server,
 				   w->now, w->names, NAMES);
 	if (count == NAMES) /* perhaps not all of them */
 		count = 0;
-	struct outcome o = decide_early(w->snapshot, &facts, w->names, count, wall(w));
+	struct outcome o = decide_early(w->snapshot, facts, w->names, count, wall(w));
 	if (o.action == ACTION_DENY) {
 		naming_set_host(&w->namer, &f->named, &w->names[0]);
 		f->named.evidence = EVIDENCE_DNS;
@@ -152,10 +151,11 @@ static void first_packet(struct worker *w, struct flow *f, uint64_t id,
 			 const struct outcome *before)
 {
 	f->named.evidence = EVIDENCE_ADDRESS;
-	struct outcome o = flow_ask(w, f, true);
+	const struct facts facts = flow_facts(w, f, true);
+	struct outcome o = flow_ask(w, f, &facts);
 	bool overlooked = flow_overlooks(w, f, o);
 	if (o.action == ACTION_WAIT && !overlooked)
-		o = ask_early(w, f);
+		o = ask_early(w, f, &facts);
 	if (o.action == ACTION_WAIT || overlooked) {
 		COUNT(w->counters.waiting);
 		give(w, id, w->at->entry == ENTRY_NONE ? VERDICT_PENDING : VERDICT_PASS);
