@@ -45,6 +45,7 @@ struct watch {
 	int64_t last_back, next_look, next_links;
 	int64_t due;    /* what waits for a pause to be put back; 0: nothing does */
 	bool seen_loss; /* said and counted */
+	bool seen_setting;
 	uint64_t last[RULESET_COUNTS], before[RULESET_COUNTS];
 
 	pthread_mutex_t lock; /* what follows */
@@ -206,6 +207,23 @@ static void look_at_rules(struct watch *w, struct watch_state *to, int64_t now)
 		close(lock);
 }
 
+/* What the kernel is set to is another program's, or an administrator's: it is said, and not set
+ * back, for which a daemon has no right in its sandbox. */
+static void look_at_settings(struct watch *w, struct watch_state *to)
+{
+	char fault[sizeof to->rules];
+	bool good = wiring_settings(fault);
+	if (!good && !w->seen_setting)
+		log_error("%s", fault);
+	if (good && w->seen_setting)
+		log_info("conntrack is set as the rules need it again");
+	w->seen_setting = !good;
+	if (!good && to->rules_good) {
+		snprintf(to->rules, sizeof to->rules, "%s", fault);
+		to->rules_good = false;
+	}
+}
+
 /* --- the interfaces ------------------------------------------------------------------------ */
 
 static void look_at_links(struct watch *w, struct watch_state *to)
@@ -246,6 +264,7 @@ static void look(struct watch *w, bool links)
 	pthread_mutex_unlock(&w->lock);
 	pthread_mutex_lock(&w->using);
 	look_at_rules(w, &state, began);
+	look_at_settings(w, &state);
 	if (links || began >= w->next_links) {
 		look_at_links(w, &state);
 		w->next_links = began + LINKS_EACH;

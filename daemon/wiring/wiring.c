@@ -251,6 +251,23 @@ static bool is_on(const char *path)
 	return c == '1';
 }
 
+/* An entry counts as answered by a SYN-ACK whose numbers conntrack has checked. */
+bool wiring_settings(char out[static 256])
+{
+	if (is_on(liberal_path))
+		snprintf(out, 256,
+			 "nf_conntrack_tcp_be_liberal is on: conntrack takes answers that no "
+			 "server gave; `sysctl net.netfilter.nf_conntrack_tcp_be_liberal=0`");
+	else if (!is_on(acct_path))
+		snprintf(out, 256,
+			 "nf_conntrack_acct is off: no bytes are counted, for quotas neither; "
+			 "`sysctl net.netfilter.nf_conntrack_acct=1`, and flows that are open then "
+			 "stay uncounted");
+	else
+		return true;
+	return false;
+}
+
 static bool set_acct(bool on, struct errors *errors)
 {
 	if (is_on(acct_path) == on)
@@ -539,14 +556,9 @@ static void check_whole(const struct config *c, const struct loaded *l, struct e
 	if (!l->nft && ip6_here())
 		compare(&r, l, 6, errors);
 	check_set(&r, l, errors);
-	if (!is_on(acct_path))
-		errors_add(errors, NULL, 0,
-			   "nf_conntrack_acct is off: ends of flows have no byte counts");
-	/* An entry counts as answered by a SYN-ACK whose numbers conntrack has checked. */
-	if (is_on(liberal_path))
-		errors_add(errors, NULL, 0,
-			   "nf_conntrack_tcp_be_liberal is on: conntrack takes answers that no "
-			   "server gave; `sysctl net.netfilter.nf_conntrack_tcp_be_liberal=0`");
+	char setting[256];
+	if (!wiring_settings(setting))
+		errors_add(errors, NULL, 0, "%s", setting);
 }
 
 bool wiring_loaded(const struct config *c, struct errors *errors)

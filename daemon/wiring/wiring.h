@@ -82,6 +82,10 @@ enum wiring_state {
 enum wiring_state wiring_judge(const struct config *c, const struct ruleset *r,
 			       uint64_t counts[static RULESET_COUNTS], char out[static 256]);
 
+/* Whether conntrack is set as the rules and quotas need it; else what is wrong, in one sentence.
+ * Another program may set it at any time, and the kernel tells nobody. */
+bool wiring_settings(char out[static 256]);
+
 /* One at a time works on the rules: a descriptor to close, -EWOULDBLOCK where another does and
  * `wait` is false; -errno. Without the runtime folder there is no daemon to wait for either. */
 int wiring_lock(const struct config *c, bool wait);

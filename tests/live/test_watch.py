@@ -98,6 +98,21 @@ def test_report(lab):
         closed(lab)
 
 
+def test_settings(lab):
+    "conntrack set by another program is said while the daemon runs, whatever the rules are"
+    with gateway(lab):
+        for name, good, bad in (("acct", 1, 0), ("tcp_be_liberal", 0, 1)):
+            gw(lab, f"sysctl -qw net.netfilter.nf_conntrack_{name}={bad}")
+            done = wait_for(lambda: (d := lab.ctl("status")).returncode and d, 5, f"{name}: status")
+            check(f"nf_conntrack_{name} is o" in done.stdout, done.stdout)
+            check(f"nf_conntrack_{name} is o" in lab.log(), lab.log())
+            wait_for(lambda: lab.told(f"STATUS=nf_conntrack_{name} is o"), 5, "the service manager's word")
+            gw(lab, f"sysctl -qw net.netfilter.nf_conntrack_{name}={good}")
+            wait_for(lambda: lab.ctl("status").returncode == 0, 5, f"{name}: status is good again")
+        equal(lab.status()["rules"]["put_back"], 0, "no rule was touched")
+        closed(lab)
+
+
 def test_down(lab):
     "what `wiring down` took away stays away, also when the daemon is started again"
     with gateway(lab):

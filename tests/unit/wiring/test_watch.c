@@ -54,6 +54,14 @@ enum wiring_state wiring_judge(const struct config *c, const struct ruleset *r,
 	return found;
 }
 
+static const char *setting; /* the fault of one */
+
+bool wiring_settings(char out[static 256])
+{
+	snprintf(out, 256, "%s", setting ? setting : "");
+	return !setting;
+}
+
 bool wiring_restore(const struct config *c, enum wiring_backend b, const struct rules_name *name,
 		    struct errors *errors)
 {
@@ -108,6 +116,7 @@ static int begin(void **s)
 	memset(counted, 0, sizeof counted);
 	restores = 0;
 	restore_fails = down = links_unknown = false;
+	setting = NULL;
 	link_fault = NULL;
 	lock_says = -ENOENT;
 	config = (struct config){.when_flushed = CONFIG_RESTORE};
@@ -154,6 +163,30 @@ static void a_loss_is_put_back_at_once(void **s)
 		assert_int_equal(restored_name.epoch, 3);
 		assert_string_equal(restored_name.rules, "0123abcd");
 	}
+}
+
+/* Said as long as it is so, and nothing is loaded for it; a loss of rules goes before. */
+static void settings_of_others_are_said(void **s)
+{
+	look_at(1000 * S);
+	setting = "nf_conntrack_acct is off";
+	look_at_settings(w, &state);
+	assert_false(state.rules_good);
+	assert_string_equal(state.rules, setting);
+	look_at(1001 * S);
+	look_at_settings(w, &state);
+	assert_false(state.rules_good);
+	assert_int_equal(restores, 0);
+	assert_int_equal(state.counters.lost, 0);
+	found = after = WIRING_GONE;
+	look_at(1002 * S);
+	look_at_settings(w, &state);
+	assert_string_equal(state.rules, "sentence 3");
+	found = after = WIRING_GOOD;
+	setting = NULL;
+	look_at(1003 * S);
+	look_at_settings(w, &state);
+	assert_true(state.rules_good);
 }
 
 static void what_was_never_good_is_not_put_back(void **s)
@@ -441,6 +474,7 @@ int main(void)
 #define WITH(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
 		WITH(a_loss_is_put_back_at_once),
+		WITH(settings_of_others_are_said),
 		WITH(what_was_never_good_is_not_put_back),
 		WITH(what_is_damaged_at_the_first_look_is_known_by_its_name),
 		WITH(other_rules_are_another_commands),
