@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { LOOK = 64 /* accounts from which one is chosen to go */ };
+/* Time goes on by a second from tick to tick: a period that begins with more was gone to. */
+#define SET (60 * NS_PER_S)
 
 struct account {
 	struct usage_memory is;
@@ -142,31 +144,44 @@ void usage_free(struct usage *u)
 
 /* ---- periods ---- */
 
-/* A clock that was set back does not begin anew what is used, one that goes on does. */
+/* What is used stays used where the clock is set back, and where it is set right again: a machine
+ * without a clock of its own begins each start in the past, with the accounts of a later day. A
+ * period that comes by itself is another one, whatever was used when the clock was ahead. */
 static void roll(struct usage *u, struct account *a, int64_t now)
 {
-	int64_t start;
-	if (!a->quota || (a->is.start <= now && now < a->is.end))
+	struct usage_memory *m = &a->is;
+	int64_t start = m->start, end = m->end;
+	if (!a->quota || (start <= now && now < end))
 		return;
-	start = a->is.start;
-	quota_period(a->quota, now, &a->is.start, &a->is.end);
+	quota_period(a->quota, now, &m->start, &m->end);
 	u->changed |= is_spent(a);
-	if (a->is.start <= start)
+	if (m->start == start)
 		return;
-	a->is.used = 0;
 	u->generation++;
+	if (m->start < start) {
+		if (start >= m->before) {
+			m->before = start;
+			m->used_before = m->used;
+		}
+		return;
+	}
+	bool returns = m->start == m->before && now - end > SET;
+	m->used = returns ? m->used_before : 0;
+	if (m->start >= m->before)
+		m->before = 0;
+	u->changed |= is_spent(a);
 }
 
 void usage_tick(struct usage *u, int64_t now)
 {
 	for (uint32_t i = 0; i < u->fresh; i++) {
 		struct account *a = &u->item[i];
+		bool over = a->there && now >= a->is.end;
 		if (!a->there || (a->is.start <= now && now < a->is.end))
 			continue;
-		if (!a->held && now >= a->is.end)
+		roll(u, a, now);
+		if (over && !a->held && !(a->quota && (a->is.used || a->is.before)))
 			forget(u, i);
-		else
-			roll(u, a, now);
 	}
 }
 

@@ -24,7 +24,8 @@ void usage_release(struct usage *u, uint32_t account);
 #define USAGE_STIR 4096
 void usage_add(struct usage *u, uint32_t account, uint64_t bytes, int64_t now);
 
-/* Begins anew what is due, and forgets what is over; once a second or so. */
+/* Begins anew what is due, and forgets what is over; once a second or so. What was used stays used
+ * where a clock is set back, and where it is then set right. */
 void usage_tick(struct usage *u, int64_t now);
 
 /* Whether who has used up what may be another than when usage_spent was last asked. */
@@ -45,6 +46,9 @@ struct usage_memory {
 	uint64_t used;
 	int64_t minute; /* since 1970, the last one in which something moved */
 	uint64_t moved; /* bytes in it */
+	/* the latest period that the clock was set back from, and what was used in it; 0: none */
+	int64_t before;
+	uint64_t used_before;
 };
 /* The first at or after *slot (0 at first), which moves past it; false at the end. */
 bool usage_each(const struct usage *u, uint32_t *slot, uint32_t *account, struct usage_memory *out);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define KIND    "quotas"
-#define VERSION 1
+#define VERSION 2
 #define LOST    "quotas-lost"
 
 static void put_account(FILE *to, const struct usage_memory *m)
@@ -21,6 +21,8 @@ static void put_account(FILE *to, const struct usage_memory *m)
 	put_u64(to, m->used);
 	put_u64(to, (uint64_t)m->minute);
 	put_u64(to, m->moved);
+	put_u64(to, (uint64_t)m->before);
+	put_u64(to, m->used_before);
 }
 
 static void take_account(struct cursor *c, struct usage_memory *m)
@@ -35,6 +37,8 @@ static void take_account(struct cursor *c, struct usage_memory *m)
 	m->used = cursor_u64(c);
 	m->minute = (int64_t)cursor_u64(c);
 	m->moved = cursor_u64(c);
+	m->before = (int64_t)cursor_u64(c);
+	m->used_before = cursor_u64(c);
 }
 
 static void put_flow(FILE *to, const struct flow_key *k, uint32_t account, uint64_t seen)
@@ -141,14 +145,14 @@ int state_save_quotas_lost(struct store *to, int64_t until)
 	if (!blob_open(&b))
 		return -ENOMEM;
 	put_u64(b.to, (uint64_t)until);
-	return blob_save(&b, to, LOST, VERSION);
+	return blob_save(&b, to, LOST, 1);
 }
 
 int64_t state_load_quotas_lost(struct store *from)
 {
 	struct cursor c;
 	int64_t shift; /* of another clock than the wall's */
-	char *bytes = blob_load(from, LOST, VERSION, &c, &shift);
+	char *bytes = blob_load(from, LOST, 1, &c, &shift);
 	int64_t until = bytes ? (int64_t)cursor_u64(&c) : 0;
 	free(bytes);
 	return c.bad ? 0 : until;

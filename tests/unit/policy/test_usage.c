@@ -165,6 +165,64 @@ static void a_clock_is_set(void **state)
 	snapshot_free(s);
 }
 
+/* Set back and set right again, as at each start of a machine without a clock of its own: nobody
+ * has anew what was used, held by a flow or not, over a restart in between. */
+static void a_clock_is_set_right_again(void **state)
+{
+	struct snapshot *s = policy("1000 kB/day", NULL);
+	struct quota_account ada = account(s, 0, "ada");
+	for (int held = 0; held < 2; held++) {
+		struct usage *u = usage_new(16), *later = usage_new(16);
+		struct usage_memory m;
+		uint32_t slot = 0, number;
+		usage_policy(u, s, NOON);
+		uint32_t a = usage_hold(u, &ada, NOON);
+		usage_add(u, a, 1000000, NOON);
+		if (!held)
+			usage_release(u, a);
+		usage_tick(u, NOON - 300 * DAY);
+		assert_true(told(u, s, "ada", NOON - 300 * DAY));
+		for (int days = 299; days > 297; days--) { /* it goes on there for a while */
+			usage_tick(u, NOON - days * DAY - DAY / 2);
+			assert_false(told(u, s, "ada", NOON - days * DAY - DAY / 2));
+		}
+		assert_true(usage_each(u, &slot, &number, &m));
+		assert_int_equal(usage_restore(later, &m), 0);
+		usage_policy(later, s, NOON - 297 * DAY);
+		usage_tick(later, NOON);
+		assert_true(told(later, s, "ada", NOON));
+		usage_tick(u, NOON);
+		assert_true(told(u, s, "ada", NOON));
+		usage_tick(u, NOON + DAY / 2);
+		assert_false(told(u, s, "ada", NOON + DAY / 2));
+		usage_free(u);
+		usage_free(later);
+	}
+	snapshot_free(s);
+}
+
+/* What was used while the clock was ahead is used once. */
+static void a_day_that_comes_by_itself_is_another(void **state)
+{
+	struct snapshot *s = policy("1000 kB/day", NULL);
+	struct usage *u = usage_new(16);
+	struct quota_account ada = account(s, 0, "ada");
+	struct usage_counters c;
+	usage_policy(u, s, NOON + DAY);
+	uint32_t a = usage_hold(u, &ada, NOON + DAY);
+	usage_add(u, a, 1000000, NOON + DAY);
+	usage_tick(u, NOON);
+	assert_true(told(u, s, "ada", NOON));
+	usage_tick(u, NOON + DAY / 2);
+	assert_false(told(u, s, "ada", NOON + DAY / 2));
+	usage_release(u, a);
+	usage_tick(u, NOON + DAY / 2 + DAY);
+	usage_count(u, &c);
+	assert_int_equal(c.accounts, 0); /* none is kept for ever */
+	usage_free(u);
+	snapshot_free(s);
+}
+
 static void a_full_table_makes_room(void **state)
 {
 	struct snapshot *s = policy("1000 kB/day", NULL);
@@ -244,6 +302,8 @@ int main(void)
 		cmocka_unit_test(minutes_are_those_in_which_something_moves),
 		cmocka_unit_test(a_policy_changes_amounts_and_keeps_use),
 		cmocka_unit_test(a_clock_is_set),
+		cmocka_unit_test(a_clock_is_set_right_again),
+		cmocka_unit_test(a_day_that_comes_by_itself_is_another),
 		cmocka_unit_test(a_full_table_makes_room),
 		cmocka_unit_test(what_is_kept_counts_on),
 	};

@@ -261,7 +261,7 @@ static void quotas_that_cant_be_read(struct usage *u, struct meter *m)
 	assert_int_equal(state_load_quotas(store, u, m, T0, &lost), 0);
 	assert_true(lost);
 	lost = false; /* whole, as far as the checksum tells */
-	assert_int_equal(store->ops->save(store, "quotas", 1, torn, sizeof torn), 0);
+	assert_int_equal(store->ops->save(store, "quotas", 2, torn, sizeof torn), 0);
 	assert_int_equal(state_load_quotas(store, u, m, T0, &lost), 0);
 	assert_true(lost);
 	assert_int_equal(state_load_quotas_lost(store), 0);
@@ -278,7 +278,8 @@ static void keeps_quotas(void **state)
 	const struct quota_account none = {.id = 9, .who.user = "x"},
 				   ada = {.id = UINT64_MAX, .who.user = "ada"},
 				   host = {.id = 7, .who.host = {{1, UINT64_MAX}}};
-	const struct usage_memory used = {ada, -5, INT64_MAX, 1234567890123, 77, 4096};
+	const struct usage_memory used = {ada, -5,   INT64_MAX, 1234567890123,
+					  77,  4096, INT64_MAX, UINT64_MAX};
 	struct usage_memory out;
 	struct flow_key k = {addr(1), addr(2), 4000, 443, 6}, l = {addr(1), addr(2), 4001, 443, 17};
 	struct flow_key got;
