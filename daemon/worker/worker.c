@@ -433,8 +433,9 @@ static void decide_packet(struct worker *w, struct flow *f, const struct arrival
 		return;
 	}
 	f->answered |= a->entry >= ENTRY_ANSWERED;
-	/* once a second is enough */
-	f->touch |= f->last == f->first || f->last / NS_PER_S != w->now / NS_PER_S;
+	/* once a second is enough, unless the first packet told nothing for sure */
+	f->touch |= f->last == f->first && (w->now == f->first || f->unconfirmed);
+	f->touch |= f->last / NS_PER_S != w->now / NS_PER_S;
 	f->last = w->now;
 	if (f->ended)
 		w->untold |= !flow_count_use(w, f, true);

@@ -170,7 +170,13 @@ static void only_its_host_keeps_a_session_alive(void **state)
 		syn(r, ann, 4002);
 		assert_int_equal(last_seen(r), began);
 		is_at(r, ann, ANN);
+		hello(r, ann, 4002, "news.example"); /* in the same second: now it is told */
+		assert_int_equal(last_seen(r), r->source.now);
+		wait_ms(r, 20000);
 		syn(r, ann, 4003);
+		assert_int_equal(last_seen(r), r->source.now);
+		wait_ms(r, 20000);
+		data(r, ann, 4004, 0, "x", 0); /* a flow that is met without its SYN */
 		assert_int_equal(last_seen(r), r->source.now);
 		rig_free(r);
 	}
