@@ -521,6 +521,14 @@ static void test_h2c_bad(void **state)
 	expect_h2(PARSE_BAD, 1, 0, 1, "\x82", 1); /* goes on with another frame */
 	expect_h2(PARSE_BAD, 0, 0, 1, "data", 4);
 	expect_h2(PARSE_BAD, 4, 0, 0, large, sizeof large);
+	b.len = 0;
+	put_preface(&b);
+	put_frame(&b, 4, 0, 0, large, sizeof large); /* by itself: nothing else is wrong */
+	assert_int_equal(request(b.at, b.len), PARSE_BAD);
+	b.len = 0;
+	put_preface(&b);
+	put_frame(&b, 4, 0, 0, large, sizeof large - 1);
+	assert_int_equal(request(b.at, b.len), PARSE_MORE);
 	expect_h2(PARSE_OK, 1, 4, 1, "\x82\x86\x84", 3);
 	assert_int_equal(request("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 24), PARSE_BAD);
 }

@@ -427,6 +427,11 @@ static void test_no_second_hello(void **state)
 {
 	assert_int_equal(next("\x14\3\3\0\1\1\x17\3\3\0\5hello", 16), PARSE_ABSENT);
 	assert_int_equal(next("\x17\3\3\0\0", 5), PARSE_ABSENT);
+	/* no record begins so: nothing more is waited for */
+	assert_int_equal(next("\x13", 1), PARSE_BAD);
+	assert_int_equal(next("\x18\3", 2), PARSE_BAD);
+	assert_int_equal(next("\x16\4", 2), PARSE_BAD);
+	assert_int_equal(next("\x14\3\3", 3), PARSE_MORE);
 	/* ClientKeyExchange: TLS 1.2 it became */
 	assert_int_equal(next("\x16\3\3\0\5\x10", 6), PARSE_ABSENT);
 	/* an encrypted Finished, and what looks like a hello so far */

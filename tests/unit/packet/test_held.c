@@ -100,6 +100,26 @@ static void who_lost_packets_has_longer(void **state)
 	held_free(h);
 }
 
+/* Flows that let go what they held are waited for, too: they take room of the list, if none of the
+ * slots. */
+static void many_who_wait_have_no_longer(void **state)
+{
+	struct held *h = held_new(8, 8);
+	struct flow a = flow_from(1), other[8];
+	uint64_t id;
+	assert_true(add(h, &a, 1, 1000));
+	a.held.lossy = true;
+	for (uint8_t i = 0; i < 8; i++) {
+		assert_null(held_overdue(h, 1100, 100)); /* up to half of the list */
+		other[i] = flow_from((uint8_t)(2 + i));
+		assert_true(add(h, &other[i], 2, 1090));
+		assert_true(take(h, &other[i], &id));
+	}
+	assert_int_equal(held_count(h), 1);
+	assert_ptr_equal(held_overdue(h, 1100, 100), &a.held);
+	held_free(h);
+}
+
 /* Against a naive twin: counts for each client, whatever the order of adds and takes. */
 static void counts_hold_under_random_use(void **state)
 {
@@ -134,6 +154,7 @@ int main(void)
 		cmocka_unit_test(one_client_cannot_take_all),
 		cmocka_unit_test(overdue_is_by_the_first_packet),
 		cmocka_unit_test(who_lost_packets_has_longer),
+		cmocka_unit_test(many_who_wait_have_no_longer),
 		cmocka_unit_test(counts_hold_under_random_use),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -381,6 +381,27 @@ static void nothing_is_lost_while_the_daemon_is_away(void **state)
 	assert_true(accounting_answered(ACCOUNTING_OLD) && accounting_answered(ACCOUNTING_STALE));
 }
 
+/* Who is another, or of another tier, is said again until the daemon knows of it. */
+static void a_change_waits_for_the_daemon(void **state)
+{
+	struct accounting_report r = report(RADIUS_INTERIM, 1, "ann", "10.0.0.1", NULL, 1);
+	assert_int_equal(START(1, "ann", "10.0.0.1", NULL, 0), ACCOUNTING_DONE);
+	strcpy(r.tier, "guest");
+	d.away = true;
+	assert_int_equal(take(r), ACCOUNTING_AWAY);
+	d.away = false;
+	assert_string_equal(d.at[0].tier, "staff");
+	assert_int_equal(take(r), ACCOUNTING_DONE);
+	assert_string_equal(d.at[0].tier, "guest");
+	strcpy(r.user, "bob");
+	d.away = true;
+	assert_int_equal(take(r), ACCOUNTING_AWAY);
+	d.away = false;
+	assert_string_equal(who("10.0.0.1"), "ann");
+	assert_int_equal(take(r), ACCOUNTING_DONE);
+	assert_string_equal(who("10.0.0.1"), "bob");
+}
+
 static void sessions_of_before_are_taken_over(void **state)
 {
 	struct accounting_report old = report(0, 0, "ann", "10.0.0.1", "fd00::1", 0);
@@ -874,6 +895,7 @@ int main(void)
 		SESSION_TEST(a_lost_stop_is_bounded),
 		SESSION_TEST(a_restart_ends_what_was_before_it),
 		SESSION_TEST(nothing_is_lost_while_the_daemon_is_away),
+		SESSION_TEST(a_change_waits_for_the_daemon),
 		SESSION_TEST(sessions_of_before_are_taken_over),
 		SESSION_TEST(a_full_table_refuses_and_forgets_what_ended),
 		SESSION_TEST(any_order_ends_the_same),

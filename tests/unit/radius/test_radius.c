@@ -440,6 +440,46 @@ static void what_a_report_leaves_out_is_not_told(void **state)
 	assert_int_equal(report_of(&m, "10.77.3.2").lasts, 1800 * NS_PER_S);
 }
 
+static void report_names(const char *name, size_t len, const char *want)
+{
+	struct made m;
+	make(&m, RADIUS_ACCOUNTING_REQUEST);
+	put(&m, 1, name, len);
+	struct accounting_report r = report_of(&m, "10.77.3.2");
+	assert_true(r.user_told);
+	assert_string_equal(r.user, want);
+}
+
+/* Nobody is signed in under a part of what was said, or under what a log can't bear. */
+static void what_is_no_user_name_names_nobody(void **state)
+{
+	char longest[USER_MAX];
+	memset(longest, 'a', sizeof longest);
+	report_names(longest, USER_MAX, "");
+	longest[USER_MAX - 1] = '\0';
+	report_names(longest, USER_MAX - 1, longest);
+	report_names("ann", 3, "ann");
+	report_names("ann\0admin", 9, "");
+	report_names("ann\nbob", 7, "");
+	report_names("-ann", 4, "");
+	report_names("ann ", 4, "");
+	report_names("ann\xff", 4, "");
+}
+
+/* As many values of the tier's attribute as there is room for: the first. */
+static void a_request_has_no_more_values_than_room(void **state)
+{
+	struct radius_request r;
+	struct made m;
+	make(&m, RADIUS_ACCOUNTING_REQUEST);
+	for (char i = 0; i < 40; i++)
+		put(&m, 25, (char[]){'a' + i % 26}, 1);
+	assert_int_equal(parse(m.bytes, m.len, &r), PARSE_OK);
+	assert_int_equal(r.values, RADIUS_VALUES);
+	assert_text(r.value[0], "a");
+	assert_text(r.value[RADIUS_VALUES - 1], "d");
+}
+
 /* Where a map is written, its values alone stand for tiers. */
 static void a_value_that_the_map_lacks_is_no_tier(void **state)
 {
@@ -527,6 +567,8 @@ int main(void)
 		cmocka_unit_test(the_tier_s_attribute_is_found),
 		cmocka_unit_test(a_nas_is_told_by_all_that_it_says),
 		cmocka_unit_test(what_a_report_leaves_out_is_not_told),
+		cmocka_unit_test(what_is_no_user_name_names_nobody),
+		cmocka_unit_test(a_request_has_no_more_values_than_room),
 		cmocka_unit_test(a_value_that_the_map_lacks_is_no_tier),
 		cmocka_unit_test(a_clock_that_is_not_set_says_nothing_of_ends),
 	};
