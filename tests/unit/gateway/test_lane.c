@@ -1,0 +1,108 @@
+/* A queue's thread: what it remembers for the state file is all that there is, and a record that
+ * can't be kept lets nothing pass where that is asked for. */
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define worker_remember   remembers
+#define sink_count        sink_counts
+#define snapshot_settings settings_of
+#include "gateway/lane.c"
+
+static size_t flows, told; /* in the worker's table; of them copied */
+static struct settings settings;
+static bool sink_fails;
+
+size_t remembers(struct worker *w, uint32_t *slot, bool waiting, struct flow_memory *out,
+		 size_t max)
+{
+	assert_false(waiting);
+	size_t n = flows - told < max ? flows - told : max;
+	for (size_t i = 0; i < n; i++)
+		out[i].isn = (uint32_t)(told + i);
+	told += n;
+	*slot = told == flows && n < max ? UINT32_MAX : (uint32_t)told;
+	return n;
+}
+
+void sink_counts(const struct sink *s, struct sink_counters *out)
+{
+	*out = (struct sink_counters){.failing = sink_fails};
+}
+
+const struct settings *settings_of(const struct snapshot *s)
+{
+	return &settings;
+}
+
+/* Takes turns until the worker is done; how many. */
+static unsigned turns_for(size_t there, uint32_t room)
+{
+	static struct flow_memory memory[3 * MEMORY_PORTION];
+	struct config c = {.flows = room};
+	struct gateway g = {.config = &c};
+	struct lane l = {.gateway = &g, .memory = memory};
+	unsigned turns = 0;
+	flows = there;
+	told = 0;
+	atomic_init(&l.remember, true);
+	while (atomic_load(&l.remember) && turns < 10) {
+		lane_remember(&l);
+		turns++;
+	}
+	assert_int_equal(l.memory_count, there < room ? there : room);
+	for (size_t i = 0; i < l.memory_count; i++)
+		assert_int_equal(memory[i].isn, i);
+	return turns;
+}
+
+/* A portion a turn: what stands behind the first is not forgotten by a restart. */
+static void all_flows_are_remembered(void **state)
+{
+	assert_int_equal(turns_for(0, 3 * MEMORY_PORTION), 1);
+	assert_int_equal(turns_for(5, 3 * MEMORY_PORTION), 1);
+	assert_int_equal(turns_for(2 * MEMORY_PORTION + 5, 3 * MEMORY_PORTION), 3);
+}
+
+static void no_more_are_remembered_than_room(void **state)
+{
+	assert_int_equal(turns_for(2 * MEMORY_PORTION, MEMORY_PORTION + 5), 3);
+}
+
+/* ---- records ---- */
+
+static bool record_is_kept(enum config_audit audit, bool fails, struct ring *records)
+{
+	struct gateway g = {0};
+	struct lane l = {.gateway = &g, .records = records};
+	struct decision d = {0};
+	settings.audit = audit;
+	sink_fails = fails;
+	return lane_record(&l, &d);
+}
+
+static void strict_audit_wants_a_sink_that_writes(void **state)
+{
+	struct ring *r = ring_new(2, sizeof(struct decision));
+	assert_non_null(r);
+	assert_true(record_is_kept(CONFIG_AUDIT_STRICT, false, r));
+	ring_release((assert_non_null(ring_peek(r)), r));
+	assert_false(record_is_kept(CONFIG_AUDIT_STRICT, true, r));
+	assert_non_null(ring_peek(r)); /* written once the disk has room again */
+	ring_release(r);
+	assert_true(record_is_kept(!CONFIG_AUDIT_STRICT, true, r));
+	assert_true(record_is_kept(!CONFIG_AUDIT_STRICT, false, r));
+	assert_false(record_is_kept(!CONFIG_AUDIT_STRICT, false, r)); /* no room */
+	ring_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_flows_are_remembered),
+		cmocka_unit_test(no_more_are_remembered_than_room),
+		cmocka_unit_test(strict_audit_wants_a_sink_that_writes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
