@@ -525,6 +525,23 @@ static void ech_parameter(struct build *b, const struct build *configs)
 	raw(b, configs->bytes, configs->len);
 }
 
+static size_t prefix_of(const char *wire, size_t len)
+{
+	struct dns_name n = {.len = (uint8_t)len};
+	memcpy(n.wire, wire, len);
+	return dns_name_service(&n);
+}
+
+static void test_a_prefix_has_two_labels_of_two_bytes(void **state)
+{
+	assert_int_equal(prefix_of("\2_a\2_b\7example", 15), 6);
+	assert_int_equal(prefix_of("\1_\2_b\7example", 14), 0);
+	assert_int_equal(prefix_of("\2_a\1_\7example", 14), 0);
+	assert_int_equal(prefix_of("\2_a\2b_\7example", 15), 0);
+	assert_int_equal(prefix_of("\2_a", 4), 0);
+	assert_int_equal(prefix_of("", 1), 0);
+}
+
 static void test_ech_public_names(void **state)
 {
 	static struct build configs;
@@ -777,6 +794,7 @@ int main(void)
 		cmocka_unit_test(test_srv_and_naptr_lead),
 		cmocka_unit_test(test_where_a_chain_ends),
 		cmocka_unit_test(test_service_names_lose_their_prefix),
+		cmocka_unit_test(test_a_prefix_has_two_labels_of_two_bytes),
 		cmocka_unit_test(test_ech_public_names),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_other_opcodes),

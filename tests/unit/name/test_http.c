@@ -533,6 +533,37 @@ static void test_h2c_bad(void **state)
 	assert_int_equal(request("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 24), PARSE_BAD);
 }
 
+/* A header block's frames are joined in a room of their own: 32 KiB, and no byte more. */
+static void test_h2c_block_bound(void **state)
+{
+	static struct bytes b;
+	static char part[16384];
+	b.len = 0;
+	put_preface(&b);
+	put_frame(&b, 1, 0, 1, part, sizeof part);
+	put_frame(&b, 9, 0, 1, part, sizeof part);
+	assert_int_equal(request(b.at, b.len), PARSE_MORE);
+	size_t full = b.len;
+	put_frame(&b, 9, 0, 1, part, 1);
+	assert_int_equal(request(b.at, b.len), PARSE_BAD);
+	b.len = full;
+	put_frame(&b, 9, 0, 1, part, sizeof part);
+	assert_int_equal(request(b.at, b.len), PARSE_BAD);
+}
+
+/* Frames of other kinds are not waited through for ever. */
+static void test_h2c_head_bound(void **state)
+{
+	static struct bytes b;
+	static char part[16384];
+	b.len = 0;
+	put_preface(&b);
+	for (int i = 0; i < 5; i++)
+		put_frame(&b, 0x20, 0, 1, part, sizeof part);
+	assert_int_equal(request(b.at, HTTP_HEAD_MAX), PARSE_MORE);
+	assert_int_equal(request(b.at, HTTP_HEAD_MAX + 1), PARSE_BAD);
+}
+
 /* Fields that take more memory than a request may: refused, not believed in part. */
 static void test_h2c_memory(void **state)
 {
@@ -596,6 +627,7 @@ int main(void)
 		cmocka_unit_test(test_empty_line),      cmocka_unit_test(test_half_a_line),
 		cmocka_unit_test(test_follow_bad),      cmocka_unit_test(test_h2c),
 		cmocka_unit_test(test_h2c_frames),      cmocka_unit_test(test_h2c_bad),
+		cmocka_unit_test(test_h2c_block_bound), cmocka_unit_test(test_h2c_head_bound),
 		cmocka_unit_test(test_h2c_memory),      cmocka_unit_test(test_h2c_real),
 		cmocka_unit_test(test_follow_upgrade),  cmocka_unit_test(test_follow_h2c),
 		cmocka_unit_test(test_h2c_server_next),

@@ -141,6 +141,22 @@ static void what_cannot_be_read_is_left(void **state)
 		assert_true(taken == names || (failed && taken == 0)); /* sorting needs none */
 		assert_int_equal(memory_held(), held);
 	}
+	static const struct usage_memory used = {.account = {.id = 7, .who.user = "ada"},
+						 .used = 9};
+	assert_int_not_equal(usage_restore(usage, &used), USAGE_NONE);
+	assert_int_equal(state_save_quotas(&store, usage, NULL), 0);
+	failed = NO_MEMORY;
+	for (long n = 0; failed; n++) {
+		long held = memory_held();
+		lost = false;
+		no_memory_at(n);
+		unsigned taken = state_load_quotas(&store, usage, NULL, NS_PER_S, &lost);
+		failed = no_memory_failed;
+		no_memory_end();
+		assert_int_equal(taken, !failed);
+		assert_true(n == 0 || lost == failed); /* read, and no room for it */
+		assert_int_equal(memory_held(), held);
+	}
 	assert_int_equal(save_lockdowns(), 0);
 	no_memory_at(0); /* what was shut is open then, and that has to be said */
 	state_load_lockdowns(&store, lockdowns, &lost);

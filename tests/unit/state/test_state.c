@@ -284,6 +284,7 @@ static void keeps_quotas(void **state)
 	struct flow_key k = {addr(1), addr(2), 4000, 443, 6}, l = {addr(1), addr(2), 4001, 443, 17};
 	struct flow_key got;
 	uint32_t slot = 0, number, tag;
+	struct usage_counters c;
 	uint64_t seen;
 	bool lost = true;
 	assert_int_equal(state_load_quotas(store, after, n, T0, &lost), 0); /* nothing there */
@@ -306,6 +307,13 @@ static void keeps_quotas(void **state)
 	assert_true(got.client_port == 4001 && got.transport == 17 && seen == 66);
 	assert_false(meter_each(n, &slot, &got, &tag, &seen));
 	usage_release(after, number); /* held by its flow, and else by none */
+	usage_tick(after, T0);
+	usage_count(after, &c);
+	assert_int_equal(c.accounts, 2); /* the host's is over, and a flow holds it */
+	usage_release(after, tag);
+	usage_tick(after, T0);
+	usage_count(after, &c);
+	assert_int_equal(c.accounts, 1);
 	quotas_that_cant_be_read(after, n);
 	meter_close(m);
 	meter_close(n);
