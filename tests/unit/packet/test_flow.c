@@ -58,6 +58,27 @@ static struct flow *add(struct flow_table *t, uint16_t port)
 	return flow_add(t, &key, &host);
 }
 
+/* In a table of one chain every key meets every other: no host has another's flow for its own. */
+static void each_part_of_a_key_tells_flows_apart(void **state)
+{
+	struct flow_table *t = table_of(1, NULL);
+	struct flow_key other[5];
+	assert_non_null(add(t, 1000));
+	for (int i = 0; i < 5; i++)
+		other[i] = key_of(1000);
+	other[0].client = address_from4((const uint8_t[]){10, 0, 0, 2});
+	other[1].server = address_from4((const uint8_t[]){192, 0, 2, 2});
+	other[2].client_port = 1001;
+	other[3].server_port = 444;
+	other[4].transport = 17;
+	for (int i = 0; i < 5; i++) {
+		assert_null(flow_find(t, &other[i]));
+		assert_false(flow_known(t, &other[i]));
+	}
+	assert_non_null(find(t, 1000));
+	flow_table_free(t);
+}
+
 /* To be asked is no use: the least recently used stays so. */
 static void known_is_not_used(void **state)
 {
@@ -276,6 +297,7 @@ int main(void)
 		cmocka_unit_test(what_a_heavy_host_holds_stays),
 		cmocka_unit_test(flows_that_hold_packets_stay),
 		cmocka_unit_test(walk_is_in_slot_order),
+		cmocka_unit_test(each_part_of_a_key_tells_flows_apart),
 		cmocka_unit_test(known_is_not_used),
 		cmocka_unit_test(agrees_with_a_naive_twin),
 	};
