@@ -65,6 +65,24 @@ bool user_name_same(const char *a, const char *b)
 	return *p == *q;
 }
 
+void user_name_fold(const char *name, char *out)
+{
+	const unsigned char *p = (const unsigned char *)name;
+	size_t n = 0;
+	memset(out, 0, USER_MAX);
+	while (*p) {
+		const unsigned char *first = p;
+		unsigned c = next_char(&p);
+		bool two = p - first == 2;
+		if (n + (two ? 2 : 1) >= USER_MAX)
+			return;
+		c = two || c < 0x80 ? small(c) : c;
+		if (two)
+			out[n++] = (char)(0xc0 | c >> 6);
+		out[n++] = (char)(two ? 0x80 | (c & 0x3f) : c);
+	}
+}
+
 const char *evidence_text(enum evidence e)
 {
 	static const char *const text[] = {

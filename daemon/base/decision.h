@@ -21,6 +21,8 @@ bool user_name_valid(const char *name);
  * from anna, and hand on what was typed. Latin, Greek and Cyrillic letters; for what shuts alone,
  * as a users file tells them apart. No allocation. */
 bool user_name_same(const char *a, const char *b);
+/* Into USER_MAX bytes: one spelling of all names that are the same so; zeros behind it. */
+void user_name_fold(const char *name, char *out);
 #define TIER_MAX 32
 #define SITE_MAX 48
 #define RULE_MAX 128 /* "policy.conf:12" */

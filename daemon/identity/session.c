@@ -489,7 +489,7 @@ unsigned session_close_user(struct sessions *s, const char *user)
 		if (!slot_used(s, slot))
 			continue;
 		slot_read(s, slot, &session);
-		if (strcmp(session.user, user) == 0) {
+		if (user_name_same(session.user, user)) {
 			close_slot(s, slot);
 			closed++;
 		}

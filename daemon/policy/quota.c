@@ -16,7 +16,7 @@ void quota_whose(const struct quota *q, const struct facts *f, struct quota_who 
 	if (q->together)
 		return;
 	if (f->user && f->user[0])
-		memcpy(out->user, f->user, strnlen(f->user, sizeof out->user - 1));
+		user_name_fold(f->user, out->user);
 	else
 		out->host = f->whose ? *f->whose : host_key_address(&f->client);
 }

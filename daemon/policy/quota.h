@@ -24,8 +24,9 @@ struct quota {
 	const char *words;
 };
 
-/* Whose use is counted: a user with all the addresses that are the user's, else a host; all zero:
- * all together. Zeros behind the text, so that alike is alike byte for byte. */
+/* Whose use is counted: a user with all the addresses that are the user's, however the name was
+ * written (a RADIUS server hands on what was typed), else a host; all zero: all together. Zeros
+ * behind the text, so that alike is alike byte for byte. */
 struct quota_who {
 	char user[USER_MAX];
 	struct host_key host;

@@ -114,20 +114,46 @@ static void names_of_one_person(void **state)
 		{"a[", "a{"},    {"a@", "a`"},    {"×", "÷"},           {"a", "а"},
 		{"", "a"},       {"ð", "p"},      {"\xc3", "\xc3\xa9"},
 	};
-	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+	char a[USER_MAX], b[USER_MAX];
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
 		if (!user_name_same(same[i][0], same[i][1]))
 			fail_msg("%s is not %s", same[i][0], same[i][1]);
-	for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+		user_name_fold(same[i][0], a);
+		user_name_fold(same[i][1], b);
+		assert_memory_equal(a, b, sizeof a);
+	}
+	for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
 		if (user_name_same(other[i][0], other[i][1]))
 			fail_msg("%s is %s", other[i][0], other[i][1]);
+		user_name_fold(other[i][0], a);
+		user_name_fold(other[i][1], b);
+		assert_memory_not_equal(a, b, sizeof a);
+	}
+}
+
+static void a_folded_name_is_whole(void **state)
+{
+	char longest[USER_MAX], out[USER_MAX];
+	memset(longest, 'A', sizeof longest);
+	longest[USER_MAX - 1] = '\0';
+	user_name_fold(longest, out);
+	memset(longest, 'a', USER_MAX - 1);
+	assert_memory_equal(out, longest, sizeof out);
+	memcpy(longest + USER_MAX - 3, "\xd0\x98", 2); /* a letter of two bytes at the end */
+	user_name_fold(longest, out);
+	memcpy(longest + USER_MAX - 3, "\xd0\xb8", 2);
+	assert_memory_equal(out, longest, sizeof out);
+	user_name_fold("Анна/\xf0\x9f\x98\x80/ÉVA", out);
+	assert_string_equal(out, "анна/\xf0\x9f\x98\x80/éva");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_of_one_person), cmocka_unit_test(test_user_names),
-		cmocka_unit_test(test_reasons),        cmocka_unit_test(test_evidence),
-		cmocka_unit_test(test_protocols),      cmocka_unit_test(test_zero_denies),
+		cmocka_unit_test(names_of_one_person), cmocka_unit_test(a_folded_name_is_whole),
+		cmocka_unit_test(test_user_names),     cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_evidence),       cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_zero_denies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

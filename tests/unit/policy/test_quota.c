@@ -159,6 +159,11 @@ static void hosts_and_all_together(void **state)
 	assert_int_equal(decide(s, &one, NOON).action, ACTION_ALLOW);
 	spend(s, &one, NOON + HOUR);
 	assert_int_equal(decide(s, &two, NOON).reason, REASON_QUOTA_SPENT);
+	spend(s, &ada, NOON + HOUR);
+	ada.user = "ADA"; /* as a RADIUS server takes it, and tells it */
+	assert_int_equal(decide(s, &ada, NOON).reason, REASON_QUOTA_SPENT);
+	ada.user = "adb";
+	assert_int_equal(decide(s, &ada, NOON).action, ACTION_ALLOW);
 	spend(t, &one, NOON + HOUR);
 	assert_int_equal(decide(t, &ada, NOON).reason, REASON_QUOTA_SPENT);
 	quota_whose(snapshot_quotas(s, &count)[0], &one, &who);
