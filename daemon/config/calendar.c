@@ -217,8 +217,11 @@ static bool shape_of(struct ics *c, const struct event *e, struct shape *s)
 	if (!ics_time(c, &e->end, e->end.value, &end, &over))
 		return false;
 	s->length = over - s->first;
-	if (end.date == s->start.date && s->length >= 0)
+	if (end.date == s->start.date && s->length >= 0) {
+		/* Of one day some programs write that it ends when it begins, and all show it. */
+		s->days = end.date && s->length == 0;
 		return true;
+	}
 	ics_complain(c, e->end.line, "DTEND:%.30s is %s", e->end.value,
 		     s->length < 0 ? "before its DTSTART"
 				   : "a day and DTSTART an hour, or the other way");
