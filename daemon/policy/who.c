@@ -1,5 +1,7 @@
 #include "policy/who.h"
 
+#include "policy/quota.h"
+
 /* What is known of an address's host. */
 struct sender {
 	const uint8_t *mac; /* NULL: none that counts */
@@ -65,6 +67,7 @@ static void set(struct who *who, const char *user, const char *tier)
 	text_copy(who->tier, sizeof who->tier, tier ? tier : "");
 }
 
+/* Who has a tier by the network alone has a quota as a host: which one is waited for, too. */
 void who_at(const struct who_from *from, const struct address *a, const uint8_t *frame, bool narrow,
 	    int64_t now, struct who_at *out)
 {
@@ -77,7 +80,8 @@ void who_at(const struct who_from *from, const struct address *a, const uint8_t 
 	}
 	const uint8_t *mac = out->another ? NULL : sender.mac;
 	const char *tier = snapshot_static(from->snapshot, a, mac, &user);
-	out->unconfirmed &= tier != snapshot_static(from->snapshot, a, NULL, &nobody);
+	bool other = tier != snapshot_static(from->snapshot, a, NULL, &nobody);
+	out->unconfirmed &= other || (!user[0] && snapshot_has_quotas(from->snapshot));
 	set(&out->who, user, tier);
 }
 

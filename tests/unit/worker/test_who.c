@@ -147,6 +147,29 @@ static void a_segments_tier_is_everybodys(void **state)
 	rig_free(r);
 }
 
+#define QUOTAS                                                                                     \
+	"tiers = ( { name = \"guest\"; } );\n"                                                     \
+	"segments = ( { network = \"10.9.0.0/16\"; tier = \"guest\"; } );\n"                       \
+	"sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; } );\n"                        \
+	"allow = ( { tiers = [ \"*\" ]; sites = [ \"news\" ]; quota = \"3 MB/day\"; } );\n"
+
+/* But where the policy has quotas: each host has its own, and which one it is decides. */
+static void a_quota_is_a_hosts_that_is_known(void **state)
+{
+	struct rig *r = rig_on(QUOTAS, true);
+	struct network n;
+	assert_true(network_parse("10.9.0.0/16", &n));
+	onlink_route(r->onlink, &n, 1, true);
+	from(r, BOB);
+	assert_int_equal(syn(r, guest, 4000), VERDICT_PENDING);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_DROP);
+	assert_int_equal(r->asks, 1);
+	is_at(r, guest, BOB);
+	assert_int_equal(hello(r, guest, 4000, "news.example"), VERDICT_HEARD);
+	assert_true(host_key_is_mac(&r->use.account.who.host));
+	rig_free(r);
+}
+
 static int64_t last_seen(struct rig *r)
 {
 	struct address a = addr(ann);
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test(data_waits_for_the_segments_word),
 		cmocka_unit_test(so_it_does_at_an_address_that_was_forgotten),
 		cmocka_unit_test(a_segments_tier_is_everybodys),
+		cmocka_unit_test(a_quota_is_a_hosts_that_is_known),
 		cmocka_unit_test(only_its_host_keeps_a_session_alive),
 		cmocka_unit_test(a_decided_flow_keeps_it_alive),
 		cmocka_unit_test(anothers_packets_touch_nothing),
