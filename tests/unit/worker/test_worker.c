@@ -395,6 +395,20 @@ static void mid_stream_is_forgotten(void **state)
 	rig_free(r);
 }
 
+/* It went on, and its end never came: that is a decision, and has a record. */
+static void half_a_hello_that_was_observed_has_its_record(void **state)
+{
+	struct rig *r = rig_new("mode = \"observe\";\n");
+	uint8_t bytes[2048];
+	wire_hello(bytes, "social.example", 900);
+	syn(r, nobody, 4000);
+	assert_int_equal(data(r, nobody, 4000, 0, bytes, 500), VERDICT_PASS);
+	worker_finish(r->worker);
+	assert_int_equal(r->logged, 1);
+	assert_true(r->log[0].would_deny);
+	rig_free(r);
+}
+
 static void observe_denies_nothing(void **state)
 {
 	struct rig *r = rig_new("mode = \"observe\";\n");
@@ -1423,6 +1437,7 @@ int main(void)
 		cmocka_unit_test(a_syn_with_data_decides_or_falls_back),
 		cmocka_unit_test(bytes_without_a_name),
 		cmocka_unit_test(mid_stream_is_forgotten),
+		cmocka_unit_test(half_a_hello_that_was_observed_has_its_record),
 		cmocka_unit_test(observe_denies_nothing),
 		cmocka_unit_test(a_tier_is_observed),
 		cmocka_unit_test(a_quota_is_told_and_cuts),
