@@ -113,7 +113,7 @@ bool endpoint_parse(const char *text, struct endpoint *out)
 	const char *colon = strrchr(text, ':');
 	struct endpoint e;
 	bool six = *text == '[';
-	if (!colon || (six && (colon == text || colon[-1] != ']')))
+	if (!colon || (six && colon[-1] != ']'))
 		return false;
 	const char *start = text + six, *end = colon - six;
 	if (end < start || (size_t)(end - start) >= sizeof host)

@@ -52,13 +52,6 @@ static unsigned shared(struct key a, struct key b)
 	return 128;
 }
 
-static struct key cut(struct key k, unsigned bits)
-{
-	if (bits <= 64)
-		return (struct key){bits ? k.high & ~UINT64_C(0) << (64 - bits) : 0, 0};
-	return (struct key){k.high, k.low & ~UINT64_C(0) << (128 - bits)};
-}
-
 struct netset *netset_new(void)
 {
 	struct netset *s = calloc(1, sizeof *s);
@@ -92,7 +85,7 @@ static bool reserve(void **items, uint32_t count, uint32_t *cap, uint32_t more, 
 static uint32_t node_add(struct netset *s, struct key key, unsigned bits)
 {
 	s->nodes[s->node_count] = (struct node){
-		.key = cut(key, bits),
+		.key = key,
 		.child = {NO_NODE, NO_NODE},
 		.first = NO_LINK,
 		.last = NO_LINK,

@@ -244,8 +244,6 @@ static int64_t over_at(const struct shape *s, int64_t begin)
 static void put(struct ics *c, const struct shape *s, int64_t begin)
 {
 	int64_t over = over_at(s, begin);
-	if (begin >= UNTIL || over <= FROM || over <= begin)
-		return;
 	int64_t most = s->start.date ? UNTIL : UNTIL - 1; /* as it can be written */
 	struct span span = {begin > FROM ? begin : FROM, over < most ? over : most};
 	if (span.from >= span.to)

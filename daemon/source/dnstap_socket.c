@@ -195,7 +195,7 @@ static void *work(void *arg)
 		if (wait[CONNECTIONS + 1].revents)
 			return NULL;
 		for (int i = 0; i < CONNECTIONS; i++)
-			if (wait[i].fd >= 0 && wait[i].revents)
+			if (wait[i].revents)
 				listen_to(s, &s->connection[i]);
 		if (wait[CONNECTIONS].revents)
 			welcome(s);

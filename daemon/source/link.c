@@ -213,7 +213,7 @@ static enum link_parse ppi(struct cursor c, struct link_frame *out)
 static enum link_parse nflog(struct cursor c, struct link_frame *out)
 {
 	cursor_skip(&c, 4);
-	while (!c.bad && cursor_left(&c)) {
+	while (cursor_left(&c)) {
 		uint16_t len = __builtin_bswap16(cursor_u16(&c));
 		uint16_t type = __builtin_bswap16(cursor_u16(&c));
 		if (c.bad || len < 4)

@@ -48,7 +48,7 @@ static bool interface_ok(const char *name)
 
 static bool mask_ok(uint32_t mask)
 {
-	return mask && __builtin_popcount(mask) >= MARK_BITS &&
+	return __builtin_popcount(mask) >= MARK_BITS &&
 	       mask >> __builtin_ctz(mask) ==
 		       (uint32_t)((UINT64_C(1) << __builtin_popcount(mask)) - 1);
 }

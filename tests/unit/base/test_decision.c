@@ -59,6 +59,8 @@ static void test_user_names(void **state)
 					   "\xf0\x9f\x90\x81",
 					   "\xc2\xa0",
 					   "\xe2\x80\x94",
+					   "\xe3\x80\x8e\xe3\x81\xa6", /* not E2 */
+					   "\xf1\x80\xa8\x80",
 					   "a\"<&>'%s"};
 	static const char *const bad[] = {"",
 					  "-x",
@@ -147,13 +149,33 @@ static void a_folded_name_is_whole(void **state)
 	assert_string_equal(out, "анна/\xf0\x9f\x98\x80/éva");
 }
 
+/* Names come out of state files and other programs' requests: one that is longer than any may be is
+ * cut at a whole character, and nothing behind the room for it is touched. */
+static void a_name_that_is_too_long_is_cut(void **state)
+{
+	char name[3 * USER_MAX + 1] = "", out[USER_MAX + 8];
+	memset(name, 'A', sizeof name - 1);
+	memset(out, '#', sizeof out);
+	user_name_fold(name, out);
+	assert_int_equal(strlen(out), USER_MAX - 1);
+	assert_memory_equal(out + USER_MAX, "########", 8);
+	memcpy(name + USER_MAX - 2, "\xd0\x98", 2); /* one byte too many */
+	user_name_fold(name, out);
+	assert_int_equal(strlen(out), USER_MAX - 2);
+	assert_int_equal(out[USER_MAX - 1], '\0');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_of_one_person), cmocka_unit_test(a_folded_name_is_whole),
-		cmocka_unit_test(test_user_names),     cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_evidence),       cmocka_unit_test(test_protocols),
+		cmocka_unit_test(names_of_one_person),
+		cmocka_unit_test(a_folded_name_is_whole),
+		cmocka_unit_test(test_user_names),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_evidence),
+		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_zero_denies),
+		cmocka_unit_test(a_name_that_is_too_long_is_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

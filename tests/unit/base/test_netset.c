@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include "base/netset.h"
+#include "no_memory.h"
 #include "random.h"
 
 #include <stdlib.h>
@@ -157,12 +158,33 @@ static void test_twin(void **state)
 	}
 }
 
+/* A set that could not take a network says so and is as it was; and one that is freed leaves
+ * nothing: each reload builds them anew. */
+static void what_is_not_taken_is_said(void **state)
+{
+	long held = memory_held();
+	struct netset *s = netset_new();
+	struct network n;
+	assert_true(network_parse("10.0.0.0/8", &n));
+	for (long at = 0; NO_MEMORY && at < 2; at++) {
+		no_memory_at(at);
+		bool added = netset_add(s, &n, 7);
+		no_memory_end();
+		assert_false(added);
+		assert_int_equal(find(s, "10.0.0.1"), NETSET_NONE);
+	}
+	for (uint32_t i = 0; i < 100; i++)
+		assert_true(netset_add(s, &n, i));
+	netset_free(s);
+	assert_int_equal(memory_held(), held);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty), cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_all),   cmocka_unit_test(test_versions_apart),
-		cmocka_unit_test(test_twin),
+		cmocka_unit_test(test_twin),  cmocka_unit_test(what_is_not_taken_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

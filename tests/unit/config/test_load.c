@@ -250,6 +250,19 @@ static void a_zero_byte_is_an_error(void **state)
 	free(errors);
 }
 
+/* Wherever it stands: the last word of a file, too. */
+static void an_include_at_the_end_is_said(void **state)
+{
+	static const char *const text[] = {"@include", "@include ", "@include \"a.conf\""};
+	for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+		files_write("main.conf", text[i]);
+		char *errors = files_errors("main.conf", CONFIG_FOR_CHECK);
+		assert_string_equal(errors, "main.conf:1: @include is not taken; name the file in "
+					    "policy = [ \"file.conf\" ]\n");
+		free(errors);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +277,7 @@ int main(void)
 		cmocka_unit_test(a_bad_file_hides_no_errors_and_makes_none),
 		cmocka_unit_test(a_loop_of_files_ends),
 		cmocka_unit_test(a_zero_byte_is_an_error),
+		cmocka_unit_test(an_include_at_the_end_is_said),
 	};
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

@@ -443,6 +443,9 @@ static void keeps_what_a_probe_tells(void **state)
 	refused(fd, TELL "\"probe\":{\"allowed\":\"ok\",\"denied\":\"ok\"}}", "not-found");
 	done(fd, PROBE "\"wrong\",\"why\":\"its hello came out\"}}");
 	done(fd, PROBE "\"ok\"}}");
+	json_t *one = granted(fd, ID "\"command\":\"metrics\"}"); /* of a single tier, too */
+	assert_true(metric(one, "tiergate_probe_denied", "press") == 1);
+	json_decref(one);
 	done(fd, TELL "\"probe\":{\"tier\":\"guest\",\"allowed\":\"none\",\"denied\":\"wrong\"}}");
 	json_t *s = granted(fd, ID "\"command\":\"status\"}");
 	assert_int_equal(json_array_size(json_object_get(s, "probe")), 2);
@@ -500,6 +503,10 @@ static void shuts_for_a_while(void **state)
 	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"only\":[7]}", "not-found");
 	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":\"soon\"}", "bad-request");
 	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":7}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":\"0s\"}", "bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"for\":\"1h\",\"until\":4102444800}",
+		"bad-request");
+	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":9223372037}", "bad-request");
 	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":7}", "bad-request");
 	refused(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":\"noon\"}", "bad-request");
 	assert_int_equal(f.lockdowns.count, 0);
@@ -541,6 +548,9 @@ static void shuts_for_a_while(void **state)
 	refused(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":\"1\"}", "bad-request");
 	done(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":9}");
 	assert_int_equal(f.lockdowns.count, 2);
+	done(fd, LOCKDOWN ",\"user\":\"ann\",\"until\":4102444800}"); /* a time to come */
+	assert_true(f.lockdowns.item[2].until == 4102444800 * NS_PER_S);
+	done(fd, ID "\"command\":\"lockdown-end\",\"user\":\"ann\"}");
 	done(fd, ID "\"command\":\"lockdown-end\",\"lockdown\":1}");
 	assert_int_equal(f.lockdowns.count, 1);
 	close(fd);
@@ -623,8 +633,11 @@ static void who_is_blocked_can_not_sign_in(void **state)
 	done(fd, ID "\"command\":\"logout\",\"user\":\"nobody\"}");
 	assert_int_equal(f.acts, 1); /* nothing was done */
 	done(fd, ID "\"command\":\"logout\",\"address\":\"10.0.0.1\"}");
+	struct address whose;
+	assert_true(address_parse("10.0.0.1", &whose));
 	assert_int_equal(f.acts, 2);
 	assert_string_equal(f.act.act, "logout");
+	assert_true(address_equal(&f.act.client, &whose)); /* the record says whose */
 	done(fd, LOGIN "}");
 	done(fd, ID "\"command\":\"logout\",\"tier\":\"press\"}");
 	assert_int_equal(f.acts, 4);

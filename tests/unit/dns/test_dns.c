@@ -185,6 +185,11 @@ static void test_dname(void **state)
 	alias(&B, "example.com", DNS_DNAME, 50, "example.net");
 	a(&B, "www.anexample.com", 60, 1);
 	assert_string_equal(addresses(&B), "192.0.2.1/60");
+	/* whose target can't be read: what else the message says is not believed */
+	head(&B, 0x8180, 2, "www.example.com", DNS_A);
+	alias(&B, "example.com", DNS_DNAME, 50, "@999");
+	a(&B, "@12", 60, 1);
+	assert_string_equal(addresses(&B), "!");
 	/* where a digit looks like the length of a label: '0' is 48 */
 #define LABEL48 "abcdefghijklmnopqrstuvwxabcdefghijklmnopqrstuvwx"
 	head(&B, 0x8180, 2, "www.a0" LABEL48 ".com", DNS_A);

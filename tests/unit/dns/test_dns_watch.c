@@ -539,6 +539,40 @@ static void test_empty_messages(void **state)
 	assert_int_equal(counters(b).answers, 1);
 }
 
+/* An alias whose addresses came with it is no name that leads elsewhere: what its end resolves to
+ * for others, later, is not evidence for it. */
+static void test_an_alias_with_addresses_is_no_target(void **state)
+{
+	struct bed *b = *state;
+	struct seen_counters c;
+	ask(b, 4000, 7, "www.example.com");
+	head(&M, 0x8180, 2, "www.example.com", DNS_A);
+	M.bytes[0] = 0;
+	M.bytes[1] = 7;
+	alias(&M, "@12", DNS_CNAME, 60, "edge.example");
+	a(&M, "edge.example", 60, 1);
+	udp(b, &b->resolver, 53, &b->client, 4000, &M, 0);
+	assert_true(agrees(b, "www.example.com"));
+	seen_count(b->seen, &c);
+	assert_int_equal(c.entries, 2);
+}
+
+/* A keep-alive repeats a byte that was acknowledged long ago: no message begins there. */
+static void test_tcp_not_taken_up_by_a_keepalive(void **state)
+{
+	static const struct sent none;
+	struct bed *b = *state;
+	pipelined(1, 0);
+	uint32_t q = (uint32_t)Q.len, r = (uint32_t)R.len;
+	later(b, false, 1000, 1, 500, &R, 0);
+	later(b, true, 1, 1000 + r, 5000, &none, 0);
+	later(b, true, 0, 1000 + r, 5000, &none, 9 * S);
+	later(b, true, 1, 1000 + r, 5000, &Q, 10 * S);
+	later(b, false, 1000 + r, 1 + q, 500, &R, 10 * S);
+	assert_int_equal(counters(b).answers, 1);
+	assert_true(agrees(b, "n0.example"));
+}
+
 #define WATCH_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -567,6 +601,8 @@ int main(void)
 		WATCH_TEST(test_tcp_taken_up_mid_stream),
 		WATCH_TEST(test_tcp_not_taken_up_in_an_answer),
 		WATCH_TEST(test_empty_messages),
+		WATCH_TEST(test_an_alias_with_addresses_is_no_target),
+		WATCH_TEST(test_tcp_not_taken_up_by_a_keepalive),
 	};
 	return cmocka_run_group_tests_name("dns_watch", tests, NULL, NULL);
 }

@@ -82,12 +82,46 @@ static void bad_ones_and_gaps_are_passed_over(void **state)
 	last_good(0, 0);
 }
 
+/* Where nothing can be kept the daemon goes on without. */
+static void a_history_that_cannot_be_written_stops_nobody(void **state)
+{
+	char was[256], aside[256];
+	snprintf(was, sizeof was, "%s", files_path("history"));
+	snprintf(aside, sizeof aside, "%s", files_path("aside"));
+	assert_int_equal(rename(was, aside), 0);
+	files_write("history", "no folder");
+	start_with(POLICY);
+	last_good(0, 0);
+	assert_int_equal(remove(was), 0);
+	assert_int_equal(rename(aside, was), 0);
+}
+
+/* What was decided, and by whom, is nobody else's to read. */
+static void a_kept_policy_is_its_owner_s(void **state)
+{
+	struct stat st;
+	remove(files_path("history/000001.conf"));
+	start_with(POLICY);
+	assert_int_equal(stat(files_path("history"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	char path[300];
+	unsigned found = 0;
+	for (int n = 1; n < 20; n++) {
+		snprintf(path, sizeof path, "%s/history/%06d.conf", files_folder, n);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 300 && ++found)
+			assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	assert_true(found > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_history_there_is_none),
 		cmocka_unit_test(a_start_keeps_its_policy_once),
 		cmocka_unit_test(bad_ones_and_gaps_are_passed_over),
+		cmocka_unit_test(a_history_that_cannot_be_written_stops_nobody),
+		cmocka_unit_test(a_kept_policy_is_its_owner_s),
 	};
 	return cmocka_run_group_tests(tests, setup, files_teardown);
 }

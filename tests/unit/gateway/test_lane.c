@@ -97,12 +97,45 @@ static void strict_audit_wants_a_sink_that_writes(void **state)
 	ring_free(r);
 }
 
+/* ---- a thread that hangs, and one that has failed ---- */
+
+static void a_queue_without_a_turn_is_stuck(void **state)
+{
+	struct lane l = {0};
+	atomic_init(&l.turns, 7);
+	assert_true(lane_check(&l));
+	for (unsigned i = 1; i < STUCK_TICKS; i++)
+		assert_true(lane_check(&l));
+	assert_false(lane_check(&l));
+	assert_false(lane_check(&l));
+	atomic_store(&l.turns, 8); /* it goes on */
+	assert_true(lane_check(&l));
+}
+
+/* A queue that nobody reads would let nothing pass, or all, for ever. */
+static void a_failed_queue_ends_the_daemon(void **state)
+{
+	static struct config c;
+	static struct gateway g;
+	g.config = &c;
+	assert_true(sd_event_new(&g.event) >= 0);
+	g.lanes[0].gateway = g.lanes[1].gateway = &g;
+	lane_check(&g.lanes[0]);
+	assert_int_equal(g.status, 0);
+	g.lanes[1].failed = EIO;
+	lane_check(&g.lanes[1]);
+	assert_int_equal(g.status, 3);
+	sd_event_unref(g.event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_flows_are_remembered),
 		cmocka_unit_test(no_more_are_remembered_than_room),
 		cmocka_unit_test(strict_audit_wants_a_sink_that_writes),
+		cmocka_unit_test(a_queue_without_a_turn_is_stuck),
+		cmocka_unit_test(a_failed_queue_ends_the_daemon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,6 +175,22 @@ static void a_reader_sees_one_or_the_other(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A route that went is not found again in what it left behind, and one that comes back is one. */
+static void a_route_that_comes_back_counts(void **state)
+{
+	uint8_t mac[6];
+	struct address a = addr("10.7.0.1");
+	struct network n;
+	assert_true(network_parse("10.7.0.0/24", &n));
+	for (int i = 0; i < 3; i++) {
+		route("10.7.0.0/24", 4, true);
+		assert_int_equal(onlink_at(o, &a, mac), ONLINK_UNCONFIRMED);
+		assert_int_equal(onlink_link(o, &a), 4);
+		onlink_route_gone(o, &n, 4);
+		assert_int_equal(onlink_at(o, &a, mac), ONLINK_ELSEWHERE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +200,7 @@ int main(void)
 		TEST(forgets_all),
 		TEST(a_full_table_tells_nothing_wrong),
 		TEST(a_reader_sees_one_or_the_other),
+		TEST(a_route_that_comes_back_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,6 +259,9 @@ static void lines_are_exact(void **state)
 	assert_int_equal(LINE("%s:guest:", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:0", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:-1", hash), PARSE_BAD);
+	assert_int_equal(LINE("%s:guest:60s", hash), PARSE_BAD);
+	assert_int_equal(LINE("%s:guest:+60", hash), PARSE_BAD);
+	assert_int_equal(LINE("%s:guest: 60", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:gue st:60", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s::60", hash), PARSE_BAD);
 	assert_int_equal(LINE("%s:guest:60:x", hash), PARSE_BAD);

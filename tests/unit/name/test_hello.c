@@ -164,6 +164,16 @@ static void test_proxy_lines(void **state)
 	expect_header(PARSE_BAD, "PROXY UNKNOWN \0\r\n", 17);
 }
 
+/* A line without its end is waited for up to the longest that there may be, and no byte longer. */
+static void test_proxy_line_without_end(void **state)
+{
+	char line[107];
+	memset(line, 'x', sizeof line);
+	memcpy(line, "PROXY UNKNOWN ", 14);
+	assert_int_equal(tcp(line, sizeof line - 1), PARSE_MORE);
+	assert_int_equal(tcp(line, sizeof line), PARSE_BAD);
+}
+
 #define V2(command, family, len) "\r\n\r\n\0\r\nQUIT\n" command family "\0" len
 #define TWELVE                   "\1\2\3\4\1\2\3\4\0\1\0\2"
 #define HEADER(want, text)       expect_header(want, text, sizeof text - 1)
@@ -385,11 +395,12 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_protocols),   cmocka_unit_test(test_first_byte),
-		cmocka_unit_test(test_others),      cmocka_unit_test(test_proxy_line),
-		cmocka_unit_test(test_proxy_lines), cmocka_unit_test(test_proxy_binary),
-		cmocka_unit_test(test_prelude_max), cmocka_unit_test(test_starttls),
-		cmocka_unit_test(test_no_starttls), cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_protocols),    cmocka_unit_test(test_first_byte),
+		cmocka_unit_test(test_others),       cmocka_unit_test(test_proxy_line),
+		cmocka_unit_test(test_proxy_lines),  cmocka_unit_test(test_proxy_line_without_end),
+		cmocka_unit_test(test_proxy_binary), cmocka_unit_test(test_prelude_max),
+		cmocka_unit_test(test_starttls),     cmocka_unit_test(test_no_starttls),
+		cmocka_unit_test(test_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

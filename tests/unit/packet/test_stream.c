@@ -208,6 +208,20 @@ static void kept_ones_go_when_no_other_is_free(void **state)
 	stream_put(pool, third);
 }
 
+/* Bytes that were forgotten are not there, whatever was kept of them. */
+static void what_is_forgotten_is_not_there(void **state)
+{
+	struct stream *s = *state;
+	assert_int_equal(stream_add(s, 0, "ab", 2), STREAM_OK);
+	assert_int_equal(stream_add(s, 10, "kl", 2), STREAM_OK);
+	assert_true(stream_has(s, 10, 2));
+	assert_false(stream_has(s, 10, 3));
+	assert_false(stream_has(s, 9, 2));
+	stream_forget(s, 12);
+	for (uint64_t at = 0; at < 12; at++)
+		assert_false(stream_has(s, at, 1));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -221,6 +235,7 @@ int main(void)
 		TEST(agrees_with_a_naive_twin),
 		TEST(what_is_forgotten_leaves_the_rest_in_place),
 		TEST(kept_ones_go_when_no_other_is_free),
+		TEST(what_is_forgotten_is_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

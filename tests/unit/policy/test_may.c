@@ -129,6 +129,29 @@ static void quotas_of_lines_that_stand_alone(void **state)
 	config_free(c);
 }
 
+/* A line without an end is not hidden by one that ends, whichever stands first. */
+static void what_never_ends_beats_what_does(void **state)
+{
+	for (int first = 0; first < 2; first++) {
+		struct config *c = calloc(1, sizeof *c);
+		struct may may[4];
+		build_tier(c, "guest", "", 0, 0);
+		build_site(c, "reading", "reading.example");
+		build_schedule(c, "office", 31, 480, 1080, "UTC");
+		for (int i = 0; i < 2; i++) {
+			struct config_line *l = build_line(c, ALLOW, "guest", "reading", "tcp/443");
+			if (i == first)
+				l->when = strdup("office");
+		}
+		struct snapshot *s = compile(c);
+		assert_int_equal(snapshot_may(s, "guest", MONDAY_10, may, 4), 1);
+		assert_true(may[0].now);
+		assert_int_equal(may[0].edge, 0);
+		snapshot_free(s);
+		config_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +159,7 @@ int main(void)
 		cmocka_unit_test(what_is_over_or_denied_is_left_out),
 		cmocka_unit_test(of_several_lines_the_best_is_told),
 		cmocka_unit_test(quotas_of_lines_that_stand_alone),
+		cmocka_unit_test(what_never_ends_beats_what_does),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

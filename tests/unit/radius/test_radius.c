@@ -548,6 +548,20 @@ static void the_tier_s_attribute_is_found(void **state)
 		assert_false(radius_attribute_parse(*p, &none));
 }
 
+/* ::1, a multicast address and one of a link are of many: as good as none. */
+static void an_address_that_many_have_tells_no_nas(void **state)
+{
+	static const uint8_t many[][16] = {{[15] = 1}, {0xff, 2, [15] = 1}, {0xfe, 0x80, [15] = 1}};
+	struct made none = nas("ap-1", NULL, 0, false);
+	for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+		struct made m;
+		make(&m, RADIUS_ACCOUNTING_REQUEST);
+		put(&m, 32, "ap-1", 4);
+		put(&m, 95, many[i], 16);
+		assert_true(same_nas(&m, "10.77.3.2", &none, "10.77.3.2"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +585,7 @@ int main(void)
 		cmocka_unit_test(a_request_has_no_more_values_than_room),
 		cmocka_unit_test(a_value_that_the_map_lacks_is_no_tier),
 		cmocka_unit_test(a_clock_that_is_not_set_says_nothing_of_ends),
+		cmocka_unit_test(an_address_that_many_have_tells_no_nas),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,10 +153,41 @@ static void another_report_under_the_same_identifier_is_another(void **state)
 	sd_event_unref(event);
 }
 
+/* RFC 2866 5.5: a report of a session says which; one that does not is dropped and is
+ * nobody's. */
+static void a_report_of_no_session_is_malformed(void **state)
+{
+	static struct radius_client client = {.secret = (char *)SECRET, .network = {.bits = 128}};
+	static const struct radius_settings settings = {.clients = &client,
+							.client_count = 1,
+							.attribute = (char *)"Class",
+							.interim = 600 * NS_PER_S,
+							.window = 300 * NS_PER_S,
+							.missed = 3,
+							.sessions = 8,
+							.repeats = 4};
+	struct errors errors = {0};
+	sd_event *event = NULL;
+	assert_true(address_parse("192.0.2.1", &client.network.base));
+	coming = taken = answers = 0;
+	log_text[0] = '\0';
+	start_of("", 5);
+	assert_true(sd_event_new(&event) >= 0);
+	struct radius_server *s = radius_server_new(&settings, "", "/nonexistent", event, &errors);
+	assert_non_null(s);
+	assert_true(sd_event_run(event, 0) >= 0);
+	assert_int_equal(taken, 1);
+	assert_string_equal(log_text, ""); /* nobody was let in */
+	assert_int_equal(answers, 0);
+	radius_server_free(s);
+	sd_event_unref(event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(another_report_under_the_same_identifier_is_another),
+		cmocka_unit_test(a_report_of_no_session_is_malformed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
