@@ -82,5 +82,5 @@ struct ics_rule {
 	bool has_until;
 	struct ics_time until;
 };
-bool ics_rule(struct ics *c, const struct prop *rule, const struct ics_time *start,
+void ics_rule(struct ics *c, const struct prop *rule, const struct ics_time *start,
 	      struct ics_rule *as, ics_visit *visit, void *ctx);

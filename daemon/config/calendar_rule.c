@@ -277,20 +277,18 @@ static bool read_rule(struct ics *c, const struct prop *p, struct ics_rule *as,
 	return read_until(c, p, as);
 }
 
-bool ics_rule(struct ics *c, const struct prop *p, const struct ics_time *start,
+void ics_rule(struct ics *c, const struct prop *p, const struct ics_time *start,
 	      struct ics_rule *as, ics_visit *visit, void *ctx)
 {
 	struct walk w = {.c = c};
 	int64_t day = floor_div(start->local, DAY_S);
 	if (!read_rule(c, p, as, &w.rule))
-		return false;
+		return;
 	w.start = day_of(day);
 	w.second = start->local - day * DAY_S;
-	if (follow(&w, visit, ctx))
-		return true;
-	ics_complain(c, p->line,
-		     "with this rule the file's events recur more than %d times, or over too many "
-		     "years; give them an UNTIL",
-		     CALENDAR_OCCURRENCES);
-	return false;
+	if (!follow(&w, visit, ctx))
+		ics_complain(c, p->line,
+			     "with this rule the file's events recur more than %d times, or over "
+			     "too many years; give them an UNTIL",
+			     CALENDAR_OCCURRENCES);
 }
