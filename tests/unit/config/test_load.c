@@ -263,6 +263,26 @@ static void an_include_at_the_end_is_said(void **state)
 	}
 }
 
+/* A name of a file that no record could say is refused where it stands. */
+static void a_name_of_a_file_has_a_bound(void **state)
+{
+	static char text[2000], name[1000];
+	static const char *const forms[] = {
+		"policy = [ \"%s\" ];",
+		"sites = ( { name = \"s\"; lists = [ \"%s\" ]; } );",
+		"schedules = ( { name = \"s\"; calendar = \"%s\"; } );",
+	};
+	memset(name, 'x', sizeof name - 1);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		snprintf(text, sizeof text, forms[i], name);
+		files_write("main.conf", text);
+		char *errors = files_errors("main.conf", CONFIG_FOR_CHECK);
+		if (!strstr(errors, "main.conf:1: "))
+			fail_msg("%s", errors);
+		free(errors);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +298,7 @@ int main(void)
 		cmocka_unit_test(a_loop_of_files_ends),
 		cmocka_unit_test(a_zero_byte_is_an_error),
 		cmocka_unit_test(an_include_at_the_end_is_said),
+		cmocka_unit_test(a_name_of_a_file_has_a_bound),
 	};
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

@@ -122,7 +122,7 @@ static void a_failed_queue_ends_the_daemon(void **state)
 	g.lanes[0].gateway = g.lanes[1].gateway = &g;
 	lane_check(&g.lanes[0]);
 	assert_int_equal(g.status, 0);
-	g.lanes[1].failed = EIO;
+	g.lanes[1].failed = -EIO;
 	lane_check(&g.lanes[1]);
 	assert_int_equal(g.status, 3);
 	sd_event_unref(g.event);
