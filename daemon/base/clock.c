@@ -99,15 +99,14 @@ static void two_digits(char *at, int value)
  */
 static const char *second_text(int64_t second)
 {
-	static _Thread_local char text[64];
+	static _Thread_local char text[96];
 	static _Thread_local int64_t kept = INT64_MIN;
 	time_t seconds = (time_t)second;
 	struct tm tm;
 	if (kept == second)
 		return text;
 	kept = INT64_MIN;
-	if (!gmtime_r(&seconds, &tm) || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 0)
-		return "0000-00-00T00:00:00";
+	gmtime_r(&seconds, &tm); /* 64 bits of ns are of the years 1677 to 2262 */
 	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
 		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	kept = second;

@@ -37,6 +37,8 @@ static void test_format(void **state)
 	assert_string_equal(format(INT64_C(1782129600999999999)), "2026-06-22T12:00:00.999999Z");
 	assert_string_equal(format(INT64_C(1709164800000000000)), "2024-02-29T00:00:00.000000Z");
 	assert_string_equal(format(-1), "1969-12-31T23:59:59.999999Z");
+	assert_string_equal(format(INT64_MAX), "2262-04-11T23:47:16.854775Z");
+	assert_string_equal(format(INT64_MIN), "1677-09-21T00:12:43.145224Z");
 	assert_string_equal(format(-NS_PER_S), "1969-12-31T23:59:59.000000Z");
 	assert_string_equal(format(INT64_MAX), "2262-04-11T23:47:16.854775Z");
 	assert_string_equal(format(INT64_MIN), "1677-09-21T00:12:43.145224Z");

@@ -129,11 +129,21 @@ static void test_not_of_another_process(void **state)
 	assert_int_equal(heir_of("1"), 0);
 }
 
+/* Without a service manager nothing is waited for; one that does not listen is an error. */
+static void test_waiting(void **state)
+{
+	unsetenv("NOTIFY_SOCKET");
+	assert_int_equal(handover_wait(), 0);
+	setenv("NOTIFY_SOCKET", "/nonexistent/notify", 1);
+	assert_true(handover_wait() < 0);
+	unsetenv("NOTIFY_SOCKET");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_kept), cmocka_unit_test(test_what_is_taken),
-		cmocka_unit_test(test_not_of_another_process),
+		cmocka_unit_test(test_what_is_kept),           cmocka_unit_test(test_what_is_taken),
+		cmocka_unit_test(test_not_of_another_process), cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_without_a_manager), /* last: it asks in this process */
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -111,13 +111,30 @@ static void test_equal(void **state)
 	assert_false(host_equal(&a, &b));
 }
 
+/* What would be read as a number of an address is none of a name, and nothing else is. */
+static void test_numbers(void **state)
+{
+	static const char *const number[] = {"0",    "7", "017", "0x", "0x7f", "0xabcdef0123456789",
+					     "99999"};
+	static const char *const name[] = {"a",   "0f",  "1f",  "f0", "0xg",
+					   "x7f", "0y7", "1x7", "0-", "7a"};
+	for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+		if (!host_label_is_number(number[i], strlen(number[i])))
+			fail_msg("%s is a number", number[i]);
+	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+		if (host_label_is_number(name[i], strlen(name[i])))
+			fail_msg("%s is no number", name[i]);
+	assert_true(host_label_is_number("0x7f", 2)); /* its length is its end */
+	assert_true(host_label_is_number("0xg", 2));
+	assert_true(host_label_is_number("7a", 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_examples), cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_lengths),  cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -420,14 +420,21 @@ static void a_session_is_as_long_as_both_the_voucher_and_the_portal_allow(void *
 /* What the daemon refuses is told, and a voucher that was used up for it is good again. */
 static void a_session_that_is_refused_is_no_sign_in(void **state)
 {
-	static const char *const codes[][2] = {
-		{"full", "full"}, {"blocked", "blocked-user"}, {"not-found", "no-tier"}};
+	static const char *const codes[][3] = {
+		{"full", "full", "raise bounds.sessions"},
+		{"blocked", "blocked-user", NULL},
+		{"not-found", "no-tier", "tier is not in the policy"}};
 	struct browser b = {.from = ANN};
 	char fields[64];
 	snprintf(fields, sizeof fields, "&voucher=%s", code);
 	for (size_t i = 0; i < 3; i++) {
 		rig_daemon.refuse = codes[i][0];
+		rig_portal.tally.error[0] = '\0';
 		is_page(codes[i][1], post(&b, "/sign-in", fields));
+		/* and what an administrator can mend is told: status shows it */
+		const char *told = rig_portal.tally.error;
+		if (codes[i][2] ? !strstr(told, codes[i][2]) : *told)
+			fail_msg("%s: told \"%s\"", codes[i][0], told);
 	}
 	rig_daemon.refuse = NULL;
 	struct rig_got got = post(&b, "/sign-in", fields);
