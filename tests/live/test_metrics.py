@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import ROOT, lab, wait_for  # noqa: E402
+from lab import BUILD, ROOT, lab, wait_for  # noqa: E402
+from prometheus import prometheus  # noqa: E402
 from tap import Skip, check, equal, main  # noqa: E402
 
 
@@ -147,6 +148,24 @@ def test_alerts(lab):
     with lab.gateway(sites=listed(lab)):
         told(lab)
         equal(used() - {name for name, _ in read(lab)}, set(), "metrics that nobody tells")
+
+
+def test_dashboard(lab):
+    "a real Prometheus has an answer for every query of the dashboard, and understands every alert"
+    board = json.loads((ROOT / "packaging/grafana/tiergate.json").read_text())
+    alerts = re.findall(r"expr: (.*)", (ROOT / "packaging/prometheus/tiergate.rules.yml").read_text())
+    queries = [(p["title"], t["expr"]) for p in board["panels"] for t in p["targets"]]
+    check(len(queries) > 10 and len(alerts) > 10, "nothing to ask")
+    with lab.gateway(sites=listed(lab)), prometheus(lab, [BUILD / "tiergatectl", "--socket", lab.control]) as it:
+        def answers(expr):
+            told(lab)
+            lab.curl("https://www.denied.example/")
+            # no number: nothing was divided by nothing
+            return [v for _, v in it.now(expr) if v == v]
+        for title, expr in queries:
+            wait_for(lambda: answers(expr), 60, f"data of {title}: {expr}")
+        for expr in alerts:
+            it.now(expr)
 
 
 sys.exit(main(globals(), lab))
