@@ -435,15 +435,6 @@ static bool line_ports(struct compile *c, struct line *l, const struct config_li
 	return true;
 }
 
-/* Two lines that say the same but for how much of it there is count apart. */
-static uint64_t quota_id(const struct snapshot *s, const struct config_line *from)
-{
-	uint64_t id = digest_quota(from);
-	while (snapshot_quota_by_id(s, id))
-		id++;
-	return id;
-}
-
 static bool line_quota(struct compile *c, struct line *l, const struct config_line *from)
 {
 	struct snapshot *s = c->snapshot;
@@ -453,7 +444,7 @@ static bool line_quota(struct compile *c, struct line *l, const struct config_li
 	struct quota *to = snapshot_take(s, 1, sizeof *to);
 	if (!to)
 		return false;
-	*to = (struct quota){.id = quota_id(s, from),
+	*to = (struct quota){.id = digest_quota(from),
 			     .amount = q->amount,
 			     .bytes = q->bytes,
 			     .week = q->week,
@@ -461,7 +452,8 @@ static bool line_quota(struct compile *c, struct line *l, const struct config_li
 			     .day = q->day,
 			     .minute = q->minute,
 			     .line = (uint32_t)(l - s->lines)};
-	s->quotas[s->quota_count++] = l->quota = to;
+	s->quotas[s->quota_count++] = to;
+	l->quota = to;
 	to->zone_name = snapshot_text(s, q->zone[0] ? q->zone : "UTC");
 	char *words = quota_words(from);
 	to->words = snapshot_text(s, words);
@@ -490,6 +482,46 @@ static bool compile_line(struct compile *c, struct line *l, const struct config_
 	       line_ports(c, l, from) && line_quota(c, l, from);
 }
 
+/* A quota, as it is told from those whose lines are alike but for what is no part of its id. */
+struct told_apart {
+	struct quota *quota;
+	const struct config_line *line;
+};
+
+/* In whatever order the lines stand; those that are alike in all, in theirs. */
+static int by_content(const void *a, const void *b)
+{
+	const struct told_apart *x = a, *y = b;
+	const struct config_line *l = x->line, *m = y->line;
+	if (x->quota->id != y->quota->id)
+		return x->quota->id < y->quota->id ? -1 : 1;
+	if (l->evidence != m->evidence)
+		return l->evidence < m->evidence ? -1 : 1;
+	if (l->mismatch != m->mismatch)
+		return l->mismatch < m->mismatch ? -1 : 1;
+	if (l->quota.amount != m->quota.amount)
+		return l->quota.amount < m->quota.amount ? -1 : 1;
+	return x->quota->line < y->quota->line ? -1 : 1;
+}
+
+/* Lines that say the same but for how much of it there is count apart: the first by content has
+ * the id that it has alone. */
+static bool quota_ids(struct compile *c)
+{
+	const struct snapshot *s = c->snapshot;
+	struct told_apart *list = calloc(s->quota_count + 1, sizeof *list);
+	if (!list)
+		return false;
+	for (size_t i = 0; i < s->quota_count; i++)
+		list[i] = (struct told_apart){s->quotas[i], &c->config->allow[s->quotas[i]->line]};
+	qsort(list, s->quota_count, sizeof *list, by_content);
+	for (size_t i = 1; i < s->quota_count; i++)
+		if (list[i].quota->id <= list[i - 1].quota->id)
+			list[i].quota->id = list[i - 1].quota->id + 1;
+	free(list);
+	return true;
+}
+
 static bool compile_lines(struct compile *c)
 {
 	struct snapshot *s = c->snapshot;
@@ -507,7 +539,7 @@ static bool compile_lines(struct compile *c)
 		if (!compile_line(c, &s->lines[i], from))
 			return false;
 	}
-	return true;
+	return quota_ids(c);
 }
 
 static bool compile_networks(struct compile *c)

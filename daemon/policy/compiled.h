@@ -131,7 +131,7 @@ struct snapshot {
 	size_t schedule_count;
 	struct named_zone *zones;
 	size_t zone_count;
-	const struct quota **quotas; /* of the lines that have one, in their order */
+	struct quota **quotas; /* of the lines that have one, in their order */
 	size_t quota_count;
 	struct siteset *sets;
 	struct hostset *hosts;

@@ -105,7 +105,7 @@ bool snapshot_has_quotas(const struct snapshot *s)
 const struct quota *const *snapshot_quotas(const struct snapshot *s, size_t *count)
 {
 	*count = s->quota_count;
-	return s->quotas;
+	return (const struct quota *const *)s->quotas;
 }
 
 /* ---- spent ---- */

@@ -10,7 +10,8 @@
 
 /* A line's, as it is compiled. */
 struct quota {
-	/* What it is told by, over reloads and restarts: the line's content without the amount. */
+	/* What it is told by, over reloads and restarts: the line's content without the amount. Of
+	 * lines that are alike so far evidence, mismatch, amount, and then their order tell. */
 	uint64_t id;
 	uint64_t amount; /* bytes, or minutes */
 	bool bytes, week, together;

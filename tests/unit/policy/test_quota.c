@@ -296,6 +296,66 @@ static void a_line_is_told_by_its_content(void **state)
 	assert_int_not_equal(id, id_of("a b", "s", "90 min/day", "tcp/22"));
 }
 
+struct alike {
+	const char *quota;
+	uint8_t evidence;
+	uint64_t id; /* of the last policy with it */
+};
+
+static void compile_alike(struct alike *const *list, size_t count)
+{
+	struct config c = {0};
+	size_t quotas;
+	build_tier(&c, "a", "", CONFIG_EVIDENCE_UNSET, CONFIG_MISMATCH_UNSET);
+	build_site(&c, "s", "s.example");
+	build_line(&c, ALLOW, "a", "*", "tcp/22");
+	for (size_t i = 0; i < count; i++) {
+		struct config_line *l = build_line(&c, ALLOW, "a", "s", "");
+		give(l, list[i]->quota);
+		l->evidence = list[i]->evidence;
+	}
+	struct snapshot *s = build_snapshot(&c);
+	const struct quota *const *q = snapshot_quotas(s, &quotas);
+	assert_int_equal(quotas, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_ptr_equal(snapshot_quota_by_id(s, q[i]->id), q[i]);
+		list[i]->id = q[i]->id;
+	}
+	snapshot_free(s);
+}
+
+/* Lines for the same tiers and sites, in each order: each keeps what was used of it. Those that are
+ * alike but for the quota are refused: one of them says again what another says. */
+static void lines_may_change_places(void **state)
+{
+	struct alike line[] = {{"90 min/day", 0, 0},
+			       {"60 min/day", CONFIG_EVIDENCE_DNS, 0},
+			       {"60 min/day", CONFIG_EVIDENCE_ANY, 0},
+			       {"60 min/week", CONFIG_EVIDENCE_NAME_ADDRESS, 0}};
+	enum { N = sizeof line / sizeof *line };
+	struct alike *order[N];
+	uint64_t id[N];
+	for (unsigned i = 0; i < N; i++)
+		order[i] = &line[i];
+	compile_alike(order, N);
+	for (unsigned i = 0; i < N; i++)
+		id[i] = line[i].id;
+	for (unsigned turn = 0; turn < 24; turn++) {
+		unsigned left = turn;
+		for (unsigned i = N; i > 1; left /= i--) {
+			struct alike *was = order[i - 1];
+			order[i - 1] = order[left % i];
+			order[left % i] = was;
+		}
+		compile_alike(order, N);
+		for (unsigned i = 0; i < N; i++)
+			assert_int_equal(line[i].id, id[i]);
+	}
+	struct alike alone = line[0], *only = &alone;
+	compile_alike(&only, 1);
+	assert_int_equal(alone.id, id[0]); /* others take nothing from the first */
+}
+
 static void lines_that_say_the_same_count_apart(void **state)
 {
 	struct config c = {0};
@@ -347,6 +407,7 @@ int main(void)
 		cmocka_unit_test(why_says_until_when),
 		cmocka_unit_test(periods),
 		cmocka_unit_test(a_line_is_told_by_its_content),
+		cmocka_unit_test(lines_may_change_places),
 		cmocka_unit_test(lines_that_say_the_same_count_apart),
 		cmocka_unit_test(many_are_found),
 	};
