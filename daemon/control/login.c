@@ -40,7 +40,7 @@ static bool limits(struct request *r, struct session *s)
 enum done command_login(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
-	struct session s = {.since = r->now}, opened;
+	struct session s = {.since = r->now}, opened, before;
 	struct address a;
 	if (!request_take_address(r, "address", &a))
 		return request_fail(r, "bad-request", NO_ADDRESS);
@@ -64,12 +64,15 @@ enum done command_login(struct request *r)
 	if (!limits(r, &s))
 		return request_fail(r, "bad-request",
 				    "for is no duration; \"8h\" would be accepted");
+	bool another = session_at(o->sessions, &a, r->now, &before);
 	if (session_open(o->sessions, &a, &s, r->now) < 0)
 		return request_fail(r, "full", "the session table is full");
 	if (session_at(o->sessions, &a, r->now, &opened))
 		json_object_set_new(r->result, "session", json_integer((json_int_t)opened.id));
 	request_set_time(r->result, "until", s.until, r->ahead);
 	o->ops->sessions_changed(o->ctx, &a);
+	if (another) /* has ended, or has another tier now */
+		request_ended(r);
 	struct decision act = {.client = a};
 	strcpy(act.user, s.user);
 	strcpy(act.tier, s.tier);

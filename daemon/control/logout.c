@@ -8,9 +8,7 @@ static void say_ended(struct request *r, struct decision *act)
 {
 	const struct control_options *o = &r->control->o;
 	o->ops->sessions_changed(o->ctx, NULL);
-	int e = o->ops->ended(o->ctx);
-	if (e)
-		json_object_set_new(r->result, "unkept", json_string(strerror(-e)));
+	request_ended(r);
 	request_acted(r, act);
 }
 

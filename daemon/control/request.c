@@ -113,6 +113,14 @@ void request_answer(struct request *r)
 	json_decref(a);
 }
 
+void request_ended(struct request *r)
+{
+	const struct control_options *o = &r->control->o;
+	int e = o->ops->ended(o->ctx);
+	if (e)
+		json_object_set_new(r->result, "unkept", json_string(strerror(-e)));
+}
+
 void who_asks(const struct client *cl, char *out, size_t room)
 {
 	struct ucred peer;

@@ -48,6 +48,10 @@ void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead);
 /* "root", or "uid 7": who is at the other end of the socket, and cannot lie about it. */
 void who_asks(const struct client *cl, char *out, size_t room);
 
+/* A session has lost an address, or ended: that is on disk before the answer, which says so where
+ * it could not be kept ("unkept"). */
+void request_ended(struct request *r);
+
 /* Records that what the request asked for was done. d: whom it was done to (client, user, tier) and
  * detail, the rest zero; who did it, and when, is filled in. */
 void request_acted(const struct request *r, struct decision *d);

@@ -36,12 +36,13 @@ static int keep_sessions(struct gateway *g)
 }
 
 /* Whoever is told that somebody is signed out can rely on it, whatever happens next. All sessions
- * may be many, and are kept once a second: of few ends only these are written. */
+ * may be many, and are kept once a second: of few ends only these are written. An address that is
+ * another's now has left its session, too. */
 int gateway_ended(void *ctx)
 {
 	struct gateway *g = ctx;
 	struct network changed[SESSION_CHANGES];
-	struct address gone[SESSION_CHANGES];
+	struct state_end gone[SESSION_CHANGES];
 	struct session there;
 	int64_t now = clock_now();
 	uint64_t told = g->sessions_told;
@@ -50,12 +51,17 @@ int gateway_ended(void *ctx)
 		return -ENOENT;
 	if (changes == SIZE_MAX)
 		return keep_sessions(g);
-	for (size_t i = 0; i < changes; i++)
-		if (changed[i].bits == 128 &&
-		    !session_at(g->sessions, &changed[i].base, now, &there))
-			gone[count++] = changed[i].base;
+	for (size_t i = 0; i < changes; i++) {
+		const struct address *at = &changed[i].base;
+		if (changed[i].bits != 128)
+			continue;
+		bool taken = session_at(g->sessions, at, now, &there);
+		gone[count++] = (struct state_end){*at, taken ? there.since : 0};
+	}
 	g->ended_kept = true;
-	return state_save_ended(g->store, gone, count, now);
+	int error = state_save_ended(g->store, gone, count, now);
+	say_unsaved(g, "who was signed out", error);
+	return error;
 }
 
 /* Traffic moves no generation, and yet what is kept of it: idle times go on from when it was last

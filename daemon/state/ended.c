@@ -8,16 +8,18 @@
 #include <stdlib.h>
 
 #define KIND    "ended"
-#define VERSION 1
+#define VERSION 2 /* 1: without who is there now */
 
-int state_save_ended(struct store *to, const struct address *at, size_t count, int64_t now)
+int state_save_ended(struct store *to, const struct state_end *list, size_t count, int64_t now)
 {
 	struct blob b;
 	if (!blob_open(&b))
 		return -ENOMEM;
 	put_u64(b.to, (uint64_t)now);
-	for (size_t i = 0; i < count; i++)
-		put_address(b.to, &at[i]);
+	for (size_t i = 0; i < count; i++) {
+		put_address(b.to, &list[i].at);
+		put_u64(b.to, (uint64_t)list[i].since);
+	}
 	return blob_save(&b, to, KIND, VERSION);
 }
 
@@ -28,11 +30,14 @@ unsigned state_load_ended(struct store *from, struct sessions *s, int64_t now)
 	struct address a;
 	int64_t shift, ended;
 	unsigned count = 0;
-	char *bytes = blob_load(from, KIND, VERSION, &c, &shift);
+	uint32_t version = from->ops->version(from, KIND) == 1 ? 1 : VERSION;
+	char *bytes = blob_load(from, KIND, version, &c, &shift);
 	ended = bytes ? clock_add((int64_t)cursor_u64(&c), shift) : 0;
 	while (cursor_left(&c)) {
 		take_address(&c, &a);
-		if (!c.bad && session_at(s, &a, now, &there) && there.since <= ended)
+		int64_t after = version == 1 ? 0 : (int64_t)cursor_u64(&c);
+		if (!c.bad && session_at(s, &a, now, &there) && there.since <= ended &&
+		    (!after || there.since != clock_add(after, shift)))
 			count += session_drop_address(s, &a);
 	}
 	if (c.bad)

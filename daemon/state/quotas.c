@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define KIND    "quotas"
-#define VERSION 2
+#define VERSION 2 /* 1: without what was used before the clock was set back */
 #define LOST    "quotas-lost"
 
 static void put_account(FILE *to, const struct usage_memory *m)
@@ -25,7 +25,7 @@ static void put_account(FILE *to, const struct usage_memory *m)
 	put_u64(to, m->used_before);
 }
 
-static void take_account(struct cursor *c, struct usage_memory *m)
+static void take_account(struct cursor *c, uint32_t version, struct usage_memory *m)
 {
 	memset(m, 0, sizeof *m); /* zeros behind the text */
 	m->account.id = cursor_u64(c);
@@ -37,6 +37,8 @@ static void take_account(struct cursor *c, struct usage_memory *m)
 	m->used = cursor_u64(c);
 	m->minute = (int64_t)cursor_u64(c);
 	m->moved = cursor_u64(c);
+	if (version == 1)
+		return;
 	m->before = (int64_t)cursor_u64(c);
 	m->used_before = cursor_u64(c);
 }
@@ -115,7 +117,8 @@ unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m,
 {
 	struct cursor c;
 	int64_t shift; /* of another clock than theirs */
-	char *bytes = blob_load(from, KIND, VERSION, &c, &shift);
+	uint32_t version = from->ops->version(from, KIND) == 1 ? 1 : VERSION;
+	char *bytes = blob_load(from, KIND, version, &c, &shift);
 	struct usage_memory account;
 	struct renumbered *list = calloc(cursor_left(&c) / 60 + 1, sizeof *list);
 	unsigned count = 0;
@@ -123,7 +126,7 @@ unsigned state_load_quotas(struct store *from, struct usage *u, struct meter *m,
 		uint32_t then = cursor_u32(&c);
 		if (c.bad || then == USAGE_NONE)
 			break;
-		take_account(&c, &account);
+		take_account(&c, version, &account);
 		uint32_t number = c.bad ? USAGE_NONE : usage_restore(u, &account);
 		if (number != USAGE_NONE)
 			list[count++] = (struct renumbered){then, number};

@@ -14,10 +14,14 @@ int state_save_sessions(struct store *to, struct sessions *s);
 /* Sessions that have ended meanwhile stay out; idle times go on from when traffic was last seen. */
 unsigned state_load_sessions(struct store *from, struct sessions *s, int64_t now);
 
-/* Addresses whose sessions have ended since sessions were kept: a small file, for what has to be on
+/* Addresses that a session has lost since sessions were kept: a small file, for what has to be on
  * disk at once. load, after state_load_sessions, takes them from the sessions that were there by
- * now, as it was saved; how many. */
-int state_save_ended(struct store *to, const struct address *at, size_t count, int64_t now);
+ * now, as it was saved, but for the one that came in their place; how many. */
+struct state_end {
+	struct address at;
+	int64_t since; /* of the session that is there now; 0: there is none */
+};
+int state_save_ended(struct store *to, const struct state_end *list, size_t count, int64_t now);
 unsigned state_load_ended(struct store *from, struct sessions *s, int64_t now);
 
 int state_save_names(struct store *to, struct seen *s);

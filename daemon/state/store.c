@@ -111,6 +111,19 @@ static char *folder_load(struct store *s, const char *kind, uint32_t version, si
 	return file;
 }
 
+static uint32_t folder_version(struct store *s, const char *kind)
+{
+	char path[PATH_MAX], *file = NULL;
+	size_t size = 0;
+	struct header h = {0};
+	if (path_of(s, kind, path) < 0 || file_read(path, STATE_MAX, &file, &size) < 0)
+		return 0;
+	struct cursor c = cursor_of(file, size), version = cursor_of(h.version, sizeof h.version);
+	cursor_copy(&c, &h, sizeof h);
+	free(file);
+	return c.bad ? 0 : cursor_u32(&version);
+}
+
 static void folder_free(struct store *s)
 {
 	free(s);
@@ -118,7 +131,7 @@ static void folder_free(struct store *s)
 
 struct store *store_folder_new(const char *folder)
 {
-	static const struct store_ops ops = {folder_save, folder_load, folder_free};
+	static const struct store_ops ops = {folder_save, folder_load, folder_version, folder_free};
 	struct folder *f = malloc(sizeof *f + strlen(folder) + 1);
 	if (!f)
 		return NULL;

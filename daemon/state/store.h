@@ -19,6 +19,9 @@ struct store_ops {
 	/* What was last kept (the caller's, free); NULL where there is nothing good: *len is 0 then
 	 * where nothing was kept, 1 where what was kept can't be used. */
 	char *(*load)(struct store *s, const char *kind, uint32_t version, size_t *len);
+	/* Of which version what was last kept says it is; 0: it says none. Whoever has read an
+	 * older one asks before it loads. */
+	uint32_t (*version)(struct store *s, const char *kind);
 	void (*free)(struct store *s);
 };
 

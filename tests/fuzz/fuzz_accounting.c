@@ -113,7 +113,7 @@ static char *give(struct store *s, const char *kind, uint32_t version, size_t *l
 	return copy;
 }
 
-static const struct store_ops store_ops = {keep, give, NULL};
+static const struct store_ops store_ops = {.save = keep, .load = give};
 static struct store store = {&store_ops};
 
 static void one_packet(struct accounting *a, const struct radius_settings *c, struct cursor *in,

@@ -26,6 +26,28 @@ static void require(bool holds)
 		abort();
 }
 
+/* The present one, whatever the bytes: and once more an older one of each that has one. */
+static uint32_t of_version;
+
+static void older(struct store *s)
+{
+	struct sessions *sessions = sessions_new(8);
+	struct usage *usage = usage_new(8);
+	bool lost;
+	require(sessions && usage);
+	of_version = 1;
+	state_load_ended(s, sessions, 1);
+	state_load_quotas(s, usage, NULL, 1, &lost);
+	of_version = 0;
+	usage_free(usage);
+	sessions_free(sessions);
+}
+
+static uint32_t version(struct store *s, const char *kind)
+{
+	return of_version;
+}
+
 static void each(void *ctx, const struct flow_memory *m, bool same)
 {
 	require(m->outcome.reason < REASON_COUNT && m->evidence < EVIDENCE_COUNT);
@@ -35,7 +57,7 @@ static void each(void *ctx, const struct flow_memory *m, bool same)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct store_ops ops = {.load = load};
+	static const struct store_ops ops = {.load = load, .version = version};
 	struct memory m = {{&ops}, data, size};
 	struct sessions *sessions = sessions_new(8);
 	struct seen *seen = seen_new(8, 0, false);
@@ -56,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(usage);
 	state_load_quotas(&m.store, usage, NULL, 1, &lost);
 	state_load_quotas_lost(&m.store);
+	older(&m.store);
 	usage_free(usage);
 	sessions_free(sessions);
 	seen_free(seen);

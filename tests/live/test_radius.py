@@ -296,6 +296,30 @@ def test_user_names(lab):
     wait_for(lambda: nas.send("Stop", "n", NAMES[6], wait=2), 30, "an answer")
 
 
+def test_end_outlives(lab):
+    "a kill of the daemon in the very moment of the NAS's answer brings back no address that a session left, and nobody whose place another took"
+    six, kept, nas = "fd77:9::7", lab.dir / "state/sessions.state", Nas(lab)
+
+    def there(user, count):
+        return kept.exists() and kept.read_bytes().count(user.encode()) == count
+    for i, (update, now) in enumerate((
+            (("Interim-Update", "k", "kate", HERE, {"Framed_IPv6_Address": "fd77:9::8"}), {HERE: "kate", six: None}),
+            (("Start", "l", "lea", HERE, {}), {HERE: None}),
+            (("Stop", "k", "kate", HERE, {}), {HERE: None, six: None}))):
+        check(nas.send("Start", f"k{i}", "kate", Framed_IPv6_Address=six))
+        equal((who(lab), who(lab, six)), ("kate", "kate"))
+        wait_for(lambda: there("kate", 1), 10, "the kept table")
+        kind, session, user, address, more = update
+        check(nas.send(kind, f"{session}{i}", user, address, **more))
+        lab.stop(signal.SIGKILL, wire=False)
+        lab.start(wire=False)
+        for at, want in now.items():
+            found = who(lab, at)
+            check(found == want or (found == "lea" and user == "lea"), at, found, kind)
+        lab.ctl("logout", "--all")
+        wait_for(lambda: there("kate", 0), 10, "the table without her")
+
+
 def test_names_that_are_none(lab):
     "a name with control characters, no UTF-8 or too long signs nobody in, and is counted"
     before = lab.portal.counts("no-user")

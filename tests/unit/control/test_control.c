@@ -557,6 +557,43 @@ static void shuts_for_a_while(void **state)
 	close(reader);
 }
 
+/* However a session ends, and whoever asks: also where another takes its address, or it another
+ * tier. */
+static void whatever_ends_is_kept_before_it_is_said(void **state)
+{
+	static const struct {
+		const char *request;
+		bool ends;
+	} step[] = {
+		{LOGIN "}", false},
+		{LOGIN "}", true},
+		{ID "\"command\":\"add\",\"address\":\"10.0.0.2\",\"with\":\"10.0.0.1\"}", false},
+		{ID "\"command\":\"add\",\"address\":\"10.0.0.2\",\"with\":\"10.0.0.1\"}", false},
+		{ID "\"command\":\"login\",\"address\":\"10.0.0.3\",\"user\":\"bob\","
+		    "\"tier\":\"press\"}",
+		 false},
+		{ID "\"command\":\"add\",\"address\":\"10.0.0.2\",\"with\":\"10.0.0.3\"}", true},
+		{LOGIN "}", false}, /* her session ended with its one address */
+		{ID "\"command\":\"login\",\"address\":\"10.0.0.1\",\"user\":\"bob\","
+		    "\"tier\":\"press\"}",
+		 true},
+		{ID "\"command\":\"drop\",\"address\":\"10.0.0.9\"}", false},
+		{ID "\"command\":\"drop\",\"address\":\"10.0.0.2\"}", true},
+		{ID "\"command\":\"drop\",\"address\":\"10.0.0.3\"}", true},
+	};
+	int fd = connect_as(CONTROL_MANAGE);
+	unsigned times = 0;
+	for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+		f.ended_fails = i % 2 ? -ENOSPC : 0;
+		json_t *j = granted(fd, step[i].request);
+		times += step[i].ends;
+		assert_int_equal(f.ended, times);
+		assert_int_equal(json_object_get(j, "unkept") != NULL, step[i].ends && i % 2);
+		json_decref(j);
+	}
+	close(fd);
+}
+
 /* Nobody is told before it is on disk; what could not be put there is said. */
 static void an_end_is_kept_before_it_is_said(void **state)
 {
@@ -1718,6 +1755,7 @@ int main(void)
 		WITH(keeps_what_the_portal_tells),
 		WITH(keeps_what_a_probe_tells),
 		WITH(shuts_for_a_while),
+		WITH(whatever_ends_is_kept_before_it_is_said),
 		WITH(an_end_is_kept_before_it_is_said),
 		WITH(who_made_vouchers_is_recorded),
 		WITH(who_is_blocked_can_not_sign_in),

@@ -87,12 +87,13 @@ size_t sessions_changes(const struct sessions *s, uint64_t *since,
 
 bool session_at(struct sessions *s, const struct address *a, int64_t now, struct session *out)
 {
+	out->since = 1234;
 	return address_equal(a, &still_there);
 }
 
-static struct address gone[SESSION_CHANGES];
+static struct state_end gone[SESSION_CHANGES];
 
-int state_save_ended(struct store *to, const struct address *list, size_t count, int64_t now)
+int state_save_ended(struct store *to, const struct state_end *list, size_t count, int64_t now)
 {
 	note("ended%zu ", count);
 	memcpy(gone, list, count * sizeof *gone);
@@ -410,15 +411,18 @@ static void a_stop_keeps_all(void **state)
 static void who_is_signed_out_stays_so(void **state)
 {
 	assert_true(network_parse("10.0.0.7", &changed_of[0]));
-	assert_true(network_parse("10.0.0.8", &changed_of[1])); /* signed in */
+	assert_true(network_parse("10.0.0.8", &changed_of[1])); /* another's now */
 	assert_true(network_parse("2001:db8::/64", &changed_of[2]));
 	assert_true(network_parse("10.0.0.9", &changed_of[3]));
 	still_there = changed_of[1].base;
 	changes = 4;
 	assert_int_equal(gateway_ended(g), 0);
-	did("ended2 ");
-	assert_true(address_equal(&gone[0], &changed_of[0].base));
-	assert_true(address_equal(&gone[1], &changed_of[3].base));
+	did("ended3 ");
+	const int64_t since[] = {0, 1234, 0};
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(address_equal(&gone[i].at, &changed_of[i == 2 ? 3 : i].base));
+		assert_int_equal(gone[i].since, since[i]);
+	}
 	sessions_at = 1;
 	ticks(1);
 	did("sessions ended0 ");

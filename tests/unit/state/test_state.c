@@ -291,6 +291,70 @@ static void quotas_that_cant_be_read(struct usage *u, struct meter *m)
 	assert_int_equal(state_load_quotas_lost(store), 0);
 }
 
+/* As the version before wrote it: without what was used before the clock was set back. */
+static void quotas_of_an_older_version_are_read(void **state)
+{
+	struct usage *u = usage_new(8), *v = usage_new(8);
+	struct meter *m = meter_new();
+	const struct quota_account ada = {.id = UINT64_MAX, .who.user = "ada"};
+	const struct usage_memory used = {.account = ada,
+					  .start = -5,
+					  .end = INT64_MAX,
+					  .used = 1234567890123,
+					  .minute = 77,
+					  .moved = 4096};
+	struct usage_memory out;
+	struct flow_key k = {addr(1), addr(2), 4000, 443, 6}, got;
+	uint32_t slot = 0, number, tag;
+	uint64_t seen;
+	size_t len;
+	bool lost = true;
+	uint32_t account = usage_restore(u, &used);
+	usage_hold_again(u, account);
+	assert_true(meter_restore(m, &k, account, 55, T0));
+	assert_int_equal(state_save_quotas(store, u, m), 0);
+	char *bytes = store->ops->load(store, "quotas", 2, &len);
+	assert_non_null(bytes);
+	char *end = bytes + 60 + 4 + 8 + 1 + 3 + 16 + 40; /* mark, number, account: then two more */
+	memmove(end, end + 16, len - (size_t)(end + 16 - bytes));
+	assert_int_equal(store->ops->save(store, "quotas", 1, bytes, len - 16), 0);
+	free(bytes);
+	meter_close(m);
+	m = meter_new();
+	assert_int_equal(state_load_quotas(store, v, m, T0, &lost), 1);
+	assert_false(lost);
+	assert_true(usage_each(v, &slot, &number, &out));
+	assert_memory_equal(&out, &used, sizeof out);
+	slot = 0;
+	assert_true(meter_each(m, &slot, &got, &tag, &seen));
+	assert_true(got.client_port == 4000 && seen == 55 && tag == number);
+	assert_int_equal(store->ops->save(store, "quotas", 3, "", 0), 0); /* one to come */
+	assert_int_equal(state_load_quotas(store, v, m, T0, &lost), 0);
+	assert_true(lost);
+	meter_close(m);
+	usage_free(u);
+	usage_free(v);
+}
+
+/* Who was signed out as the version before wrote it, which knew of none in their place. */
+static void ends_of_an_older_version_are_read(void **state)
+{
+	struct sessions *s = sessions_new(8);
+	struct address at = addr(1);
+	struct session anna = {.user = "anna", .tier = "press", .since = T0}, out;
+	const struct state_end list = {at, T0};
+	size_t len;
+	session_open(s, &at, &anna, T0);
+	assert_int_equal(state_save_ended(store, &list, 1, T0 + 9), 0);
+	char *bytes = store->ops->load(store, "ended", 2, &len);
+	assert_non_null(bytes);
+	assert_int_equal(store->ops->save(store, "ended", 1, bytes, len - 8), 0);
+	free(bytes);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 1);
+	assert_false(session_at(s, &at, T0 + 20, &out));
+	sessions_free(s);
+}
+
 static void keeps_quotas(void **state)
 {
 	struct usage *before = usage_new(8), *after = usage_new(8);
@@ -361,14 +425,21 @@ static void keeps_ends(void **state)
 	session_add_address(s, out.id, &at[3]);
 	session_open(s, &at[1], &bob, T0);
 	session_open(s, &at[2], &carl, T0);
-	assert_int_equal(state_save_ended(store, at, 3, T0 + 10), 0);
+	const struct state_end list[] = {{at[0], 0}, {at[1], 0}, {at[2], 0}, {at[3], T0}};
+	assert_int_equal(state_save_ended(store, list, 3, T0 + 10), 0);
 	assert_int_equal(state_load_ended(store, s, T0 + 20), 2);
 	assert_false(session_at(s, &at[0], T0 + 20, &out));
 	assert_true(session_at(s, &at[3], T0 + 20, &out)); /* anna's other address was not ended */
 	assert_false(session_at(s, &at[1], T0 + 20, &out));
 	assert_true(session_at(s, &at[2], T0 + 20, &out)); /* who signed in later */
 	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
-	assert_int_equal(state_save_ended(store, at, 4, T0 + 99), 0);
+	assert_int_equal(state_save_ended(store, &list[3], 1, T0 + 99), 0);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 0); /* who came in its place: anna */
+	const struct state_end another = {at[3], T0 + 1};
+	assert_int_equal(state_save_ended(store, &another, 1, T0 + 99), 0);
+	assert_int_equal(state_load_ended(store, s, T0 + 20), 1); /* she had been there before */
+	session_open(s, &at[3], &anna, T0);
+	assert_int_equal(state_save_ended(store, list, 4, T0 + 99), 0);
 	cut_file("ended", 1);
 	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
 	assert_int_equal(state_save_ended(store, NULL, 0, 0), 0);
@@ -726,6 +797,8 @@ int main(void)
 		WITH(keeps_sessions),
 		WITH(keeps_lockdowns),
 		WITH(keeps_quotas),
+		WITH(quotas_of_an_older_version_are_read),
+		WITH(ends_of_an_older_version_are_read),
 		WITH(doubts_lockdowns),
 		WITH(keeps_hits),
 		WITH(says_what_hits_are_lost),

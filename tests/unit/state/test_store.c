@@ -129,9 +129,13 @@ static void a_folder_keeps_each_kind_by_itself(void **state)
 	assert_int_equal(len, 1);
 	assert_null(store->ops->load(store, "names", 1, &len));
 	assert_int_equal(len, 0);
+	assert_int_equal(store->ops->version(store, "flows"), 1);
+	assert_int_equal(store->ops->version(store, "names"), 0);
 	assert_int_equal(truncate(path, HEAD), 0);
 	assert_null(store->ops->load(store, "flows", 1, &len));
 	assert_int_equal(len, 1);
+	assert_int_equal(truncate(path, HEAD - 1), 0);
+	assert_int_equal(store->ops->version(store, "flows"), 0);
 }
 
 /* A name of 15 bytes has room for its end in the header. */
