@@ -223,6 +223,8 @@ void gateway_act(struct gateway *g, const char *by, const char *act, const char 
 bool state_load(struct gateway *g); /* true: what is missing or damaged counts as empty */
 void state_save_tick(struct gateway *g);
 void state_save_all(struct gateway *g);
+/* What was used of quotas is on disk, or will be tried again with the next tick. */
+void quotas_keep(struct gateway *g);
 /* Sessions that have ended are on disk; 0 or -errno, as control.h has it. */
 int gateway_ended(void *ctx);
 

@@ -75,7 +75,8 @@ static void save_sessions(struct gateway *g, bool traffic)
 	say_unsaved(g, "sessions", keep_sessions(g));
 }
 
-/* Every minute, and when somebody has used up a quota: that is not to be had twice. */
+/* Every minute, and when somebody has used up a quota: that is not to be had twice. Where it could
+ * not be kept then, the next second tries again. */
 static void save_quotas(struct gateway *g, bool now)
 {
 	uint64_t generation = usage_generation(g->usage);
@@ -84,8 +85,15 @@ static void save_quotas(struct gateway *g, bool now)
 	int error = state_save_quotas(g->store, g->usage, g->meter);
 	if (!error)
 		g->usage_saved = generation;
-	g->usage_urgent = false;
+	g->usage_urgent &= error != 0;
 	say_unsaved(g, "quotas", error);
+}
+
+void quotas_keep(struct gateway *g)
+{
+	g->usage_urgent = true;
+	if (g->store)
+		save_quotas(g, false);
 }
 
 static void save_flows(struct gateway *g, unsigned i)

@@ -94,7 +94,8 @@ static void say_failed(void)
 		    "not enough memory for those who have used up a quota; they go on");
 }
 
-/* Tried again with the next tick where memory ran out. */
+/* Tried again with the next tick where memory ran out. What was used up is on disk before any flow
+ * ends by it: no kill gives it anew to who was cut. */
 static void put_in_force(struct gateway *g)
 {
 	bool failed;
@@ -103,12 +104,12 @@ static void put_in_force(struct gateway *g)
 		say_failed();
 		return;
 	}
+	quotas_keep(g);
 	struct spent *old = snapshot_spend(g->snapshot, p);
 	if (old)
 		synchronize_rcu();
 	spent_free(old);
 	g->spent_changed = true;
-	g->usage_urgent = true;
 }
 
 void quotas_over(struct gateway *g, struct snapshot *s)

@@ -222,14 +222,15 @@ def test_outlives(lab):
     "a reload, a restart and a kill give nobody anew what is used; a larger amount does, as of the rest"
     with gateway(lab, "3 MB/day"):
         sign_in(lab, V4)
+        kept = lab.dir / "state/sessions.state"
+        wait_for(lambda: kept.exists() and b"ann" in kept.read_bytes(), 10, "the session on disk")
         spend(lab)
-        lab.reload()
-        check(not reaches(lab, V4), "after a reload")
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            time.sleep(0 if how == signal.SIGTERM else 2.5)  # kept with the next second
-            lab.stop(how, wire=False)
+        for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            lab.stop(how, wire=False)  # the first in the very moment of the cut
             lab.start(wire=False)
             check(not reaches(lab, V4), f"after {how.name}")
+            lab.reload()
+            check(not reaches(lab, V4), "after a reload")
         lab.reload(**policy(lab, "900 MB/day"))
         wait_for(lambda: reaches(lab, V4), 10, "more of it")
         f = Open(lab, SOCIAL, V4)
@@ -240,6 +241,22 @@ def test_outlives(lab):
         lab.reload(**policy(lab, "4 MB/day"))
         f.end(lab, time.monotonic())
         check(not reaches(lab, V4))
+
+
+def test_kill_at_the_cut(lab):
+    "a kill in the very moment of a cut does not give the quota anew: it is on disk before a flow ends by it"
+    with gateway(lab, "3 MB/day"):
+        for i in range(4):
+            kept = lab.dir / "state/sessions.state"
+            lab.stop(wire=False)
+            (lab.dir / "state/quotas.state").unlink(missing_ok=True)
+            lab.start(wire=False)
+            sign_in(lab, V4)
+            wait_for(lambda: kept.exists() and b"ann" in kept.read_bytes(), 10, "the session on disk")
+            spend(lab)
+            lab.stop(signal.SIGKILL, wire=False)
+            lab.start(wire=False)
+            check(not reaches(lab, V4), "it was given anew", i)
 
 
 def test_segment(lab):

@@ -339,10 +339,22 @@ static void what_could_not_be_kept_is_tried_again(void **state)
 	did("quotas ");
 	assert_int_equal(warnings, 3);
 	fails = 0;
-	ticks(54); /* up to the minute */
-	did("");
 	ticks(1);
-	did("quotas names hits ");
+	did("quotas ");
+	usage_at = 2;
+	quotas_keep(g); /* somebody is about to be cut: at once */
+	did("quotas ");
+	assert_false(g->usage_urgent);
+	usage_at = 3;
+	fails = -ENOSPC;
+	quotas_keep(g);
+	did("quotas ");
+	assert_true(g->usage_urgent);
+	fails = 0;
+	ticks(53); /* up to the minute */
+	did("quotas ");
+	ticks(1);
+	did("names hits ");
 }
 
 static void without_a_store_nothing_is_kept(void **state)
@@ -352,6 +364,7 @@ static void without_a_store_nothing_is_kept(void **state)
 	g->usage_urgent = true;
 	g->lanes[0].memory_count = 3;
 	ticks(60);
+	quotas_keep(g);
 	did("");
 	assert_false(g->lanes[0].remember);
 }
