@@ -8,17 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool known_site(const struct snapshot *s, const char *site)
-{
-	const char *name;
-	for (uint32_t i = 0; *(name = snapshot_site_name(s, i)); i++)
-		if (strcmp(name, site) == 0)
-			return true;
-	return false;
-}
-
 /* One of segment, tier and user. */
-static bool take_whom(struct request *r, const struct snapshot *s, struct lockdown *l)
+static bool take_whom(struct request *r, struct lockdown *l)
 {
 	const char *segment = request_text(r, "segment"), *tier = request_text(r, "tier");
 	const char *user = request_text(r, "user");
@@ -26,20 +17,20 @@ static bool take_whom(struct request *r, const struct snapshot *s, struct lockdo
 		request_fail(r, "bad-request", "say whom: segment, tier or user");
 	} else if (segment && !network_parse(segment, &l->segment)) {
 		request_fail(r, "bad-request", NO_NETWORK);
-	} else if (tier && !snapshot_has_tier(s, tier)) {
-		request_fail(r, "not-found", "the policy has no tier %.32s", tier);
+	} else if (tier && !request_knows_tier(r, tier, false)) {
+		return false;
 	} else if (user && !user_name_valid(user)) {
 		request_fail(r, "bad-request", "user is no user name");
 	} else {
 		l->of = segment ? LOCKDOWN_SEGMENT : tier ? LOCKDOWN_TIER : LOCKDOWN_USER;
 		if (!segment)
-			strcpy(l->whom, tier ? tier : user);
+			snprintf(l->whom, sizeof l->whom, "%s", tier ? tier : user);
 		return true;
 	}
 	return false;
 }
 
-static bool take_sites(struct request *r, const struct snapshot *s, struct lockdown *l)
+static bool take_sites(struct request *r, struct lockdown *l)
 {
 	const json_t *only = json_object_get(r->body, "only"), *one;
 	size_t i;
@@ -52,10 +43,8 @@ static bool take_sites(struct request *r, const struct snapshot *s, struct lockd
 	json_array_foreach(only, i, one)
 	{
 		const char *site = json_string_value(one);
-		if (!site || !known_site(s, site))
-			return request_fail(r, "not-found", "the policy has no site \"%.48s\"",
-					    site ? site : ""),
-			       false;
+		if (!request_knows_site(r, site ? site : ""))
+			return false;
 		strcpy(l->site[l->site_count++], site);
 	}
 	return true;
@@ -165,10 +154,9 @@ static struct decision act_of(const struct lockdown *l)
 enum done command_lockdown(struct request *r)
 {
 	const struct control_options *o = &r->control->o;
-	const struct snapshot *s = o->ops->snapshot(o->ctx);
 	struct lockdowns changed = *o->ops->lockdowns(o->ctx);
 	struct lockdown l = {0};
-	if (!take_whom(r, s, &l) || !take_sites(r, s, &l) || !take_end(r, &l))
+	if (!take_whom(r, &l) || !take_sites(r, &l) || !take_end(r, &l))
 		return DONE;
 	who_asks(r->client, l.by, sizeof l.by);
 	if (!lockdowns_add(&changed, &l, l.since))

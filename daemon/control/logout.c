@@ -29,6 +29,8 @@ static enum done logout_many(struct request *r)
 				    "segment and tier are texts; all stands alone");
 	if (segment && !network_parse(segment, &n))
 		return request_fail(r, "bad-request", NO_NETWORK);
+	if (tier && !request_knows_tier(r, tier, true))
+		return DONE;
 	while (session_each(o->sessions, &slot, &v))
 		if (v.address_count && request_names_session(r->body, &v))
 			ended += session_close_address(o->sessions, &v.address[0]);

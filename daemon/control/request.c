@@ -1,6 +1,7 @@
 #include "control/request.h"
 
 #include "base/clock.h"
+#include "config/suggest.h"
 
 #include <pwd.h>
 #include <stdarg.h>
@@ -57,6 +58,49 @@ void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
 	time = (time + ahead + NS_PER_MS / 2) / NS_PER_MS * NS_PER_MS;
 	clock_format(&b, time);
 	json_object_set_new(to, key, json_string(text));
+}
+
+typedef const char *name_fn(const struct snapshot *s, uint32_t i);
+
+#define NAMES_MAX 1024 /* that may be meant */
+
+/* Whether it is one; else the failure says which it may have meant. */
+static bool knows(struct request *r, const char *kind, const char *word, name_fn *name_of)
+{
+	const struct control_options *o = &r->control->o;
+	const struct snapshot *s = o->ops->snapshot(o->ctx);
+	const char *names[NAMES_MAX], *name;
+	size_t count = 0;
+	for (uint32_t i = 0; *(name = name_of(s, i)); i++) {
+		if (strcmp(name, word) == 0)
+			return true;
+		if (count < NAMES_MAX)
+			names[count++] = name;
+	}
+	const char *meant = nearest(word, names, count);
+	request_fail(r, "not-found", "the policy has no %s \"%.48s\"%s%.48s%s", kind, word,
+		     meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+	return false;
+}
+
+/* After a reload sessions may be of a tier that has gone. */
+bool request_knows_tier(struct request *r, const char *tier, bool or_sessions)
+{
+	struct session_view v;
+	uint32_t slot = 0;
+	if (knows(r, "tier", tier, snapshot_tier_name))
+		return true;
+	while (or_sessions && session_each(r->control->o.sessions, &slot, &v))
+		if (strcmp(v.session.tier, tier) == 0) {
+			r->code = NULL;
+			return true;
+		}
+	return false;
+}
+
+bool request_knows_site(struct request *r, const char *site)
+{
+	return knows(r, "site", site, snapshot_site_name);
 }
 
 struct who_from request_from(const struct request *r)

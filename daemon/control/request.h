@@ -32,6 +32,12 @@ bool request_flag(const struct request *r, const char *key);
 bool request_take_text(const struct request *r, const char *key, char *out, size_t size);
 bool request_take_address(const struct request *r, const char *key, struct address *out);
 
+/* Whether the policy has a name of this kind ("tier" or "site"), else the request fails, and says
+ * which is nearest. or_sessions: a tier that only sessions have, since before a reload, is one,
+ * too. */
+bool request_knows_tier(struct request *r, const char *tier, bool or_sessions);
+bool request_knows_site(struct request *r, const char *site);
+
 /* Whom to ask who is at an address. */
 struct who_from request_from(const struct request *r);
 

@@ -11,11 +11,13 @@ enum done command_sessions(struct request *r)
 	struct client *cl = r->client;
 	struct address a;
 	struct network segment;
-	const char *network = request_text(r, "segment");
+	const char *network = request_text(r, "segment"), *tier = request_text(r, "tier");
 	if (json_object_get(r->body, "address") && !request_take_address(r, "address", &a))
 		return request_fail(r, "bad-request", NO_ADDRESS);
 	if (network && !network_parse(network, &segment))
 		return request_fail(r, "bad-request", NO_NETWORK);
+	if (tier && !request_knows_tier(r, tier, true))
+		return DONE;
 	cl->rows.id = json_incref(r->id);
 	cl->rows.filter = json_deep_copy(r->body);
 	cl->rows.slot = cl->rows.count = 0;

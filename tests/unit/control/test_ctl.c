@@ -387,6 +387,13 @@ static void signs_in_and_out(void **state)
 	users("secret", "login --user anna --address 10.0.0.1", 1, "the user is locked");
 	want("logout --user bob", 1, "bob is not signed in");
 	want("logout --segment 10.9.0.0/16", 1, "nobody is signed in there");
+	want("logout --tier pres", 1, "the policy has no tier \"pres\"; did you mean \"press\"?");
+	want("sessions --tier gest", 1, "the policy has no tier \"gest\"; did you mean \"guest\"?");
+	want("lockdown --tier pres --only social --for 1h", 1,
+	     "the policy has no tier \"pres\"; did you mean \"press\"?");
+	want("lockdown --tier press --only socal --for 1h", 1,
+	     "no site \"socal\"; did you mean \"social\"?");
+	want("logout --tier zzzzzzzz", 1, "the policy has no tier \"zzzzzzzz\"\n");
 	want("sessions --segment 10.9.0.0/16 --json", 0, "");
 	assert_string_equal(output, "");
 	want("sessions --segment 10.0.0.0/16 --json", 0, "\"user\":\"anna\"");
