@@ -95,17 +95,23 @@ static void check(struct request *r)
 	s->done = true;
 }
 
+/* Under the lock, and there is one. */
+static struct request *take_first(struct checkers *c)
+{
+	struct request *r = c->queue[c->first];
+	c->first = (c->first + 1) % CHECKS_WAITING;
+	c->count--;
+	return r;
+}
+
 static struct request *next(struct checkers *c)
 {
 	struct request *r = NULL;
 	pthread_mutex_lock(&c->lock);
 	while (c->count == 0 && !c->stopping)
 		pthread_cond_wait(&c->more, &c->lock);
-	if (!c->stopping) {
-		r = c->queue[c->first];
-		c->first = (c->first + 1) % CHECKS_WAITING;
-		c->count--;
-	}
+	if (!c->stopping)
+		r = take_first(c);
 	pthread_mutex_unlock(&c->lock);
 	return r;
 }
@@ -138,6 +144,31 @@ struct checkers *checkers_new(struct portal *p, unsigned threads)
 	return NULL;
 }
 
+static void give_back(struct checkers *c, struct request *r)
+{
+	struct sign_in *s = r->sign_in;
+	explicit_bzero(s->secret, sizeof s->secret);
+	limit_void(c->portal->limit, &r->peer, s->user, r->now);
+	s->busy = s->done = true;
+	request_resume(r);
+}
+
+unsigned checkers_late(struct checkers *c, int64_t now)
+{
+	unsigned late = 0;
+	struct request *r;
+	do {
+		pthread_mutex_lock(&c->lock);
+		bool is = c->count && now - c->queue[c->first]->now >= CHECK_WAIT_NS;
+		r = is ? take_first(c) : NULL;
+		pthread_mutex_unlock(&c->lock);
+		if (r)
+			give_back(c, r);
+		late += r != NULL;
+	} while (r);
+	return late;
+}
+
 void checkers_stop(struct checkers *c)
 {
 	pthread_mutex_lock(&c->lock);
@@ -146,11 +177,8 @@ void checkers_stop(struct checkers *c)
 	pthread_mutex_unlock(&c->lock);
 	for (unsigned i = 0; i < c->threads; i++)
 		pthread_join(c->thread[i], NULL);
-	for (; c->count; c->count--, c->first = (c->first + 1) % CHECKS_WAITING) {
-		struct request *r = c->queue[c->first];
-		r->sign_in->busy = r->sign_in->done = true;
-		request_resume(r);
-	}
+	while (c->count)
+		give_back(c, take_first(c));
 	c->threads = 0;
 }
 

@@ -138,7 +138,9 @@ static const struct option portal_options[] = {
 	 .fallback = "\"15s\"",
 	 .help = "So long may a connection take for one request; slower ones are closed."},
 	{"checkers", OPTION_NUMBER, AT(checkers), .min = 1, .max = 32, .fallback = "2",
-	 .at_start = true, .help = "Passwords checked at once."},
+	 .at_start = true,
+	 .help = "Passwords checked at once. Who waits 20 seconds for a turn is told to try "
+		 "again."},
 	{"pam_service", OPTION_TEXT, AT(pam_service), .max = 64, .fallback = "\"tiergate\"",
 	 .help = "The PAM service that credentials = [ \"pam\" ] asks."},
 	{"pam_tiers", OPTION_TABLE, AT(pam_tiers), SECOND(pam_tier_count), .table = &pam_tier_table,

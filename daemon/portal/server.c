@@ -396,6 +396,13 @@ static int on_sweep(sd_event_source *source, uint64_t now, void *ctx)
 	unsigned late = deadline_sweep(s->portal->deadline);
 	if (late)
 		LOG_LIMITED(log_info, clock_now(), "%u slow connections are closed", late);
+	late = checkers_late(s->portal->checkers, clock_now());
+	if (late)
+		LOG_LIMITED(
+			log_warn, clock_now(),
+			"%u people who signed in were told to try again: no checker was free; is "
+			"PAM slow?",
+			late);
 	let_go(s);
 	sd_event_source_set_time(source, now + 500000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

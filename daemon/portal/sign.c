@@ -101,7 +101,8 @@ static void finish(struct request *r)
 	char path[LOCATION_MAX];
 	tally_try(&r->portal->tally, !s->busy && s->opened, r->now + r->ahead);
 	if (s->busy) {
-		trouble(r, "more people sign in at once than are checked: raise `checkers`");
+		trouble(r,
+			"sign-ins wait too long for a checker: raise `checkers`, or is PAM slow?");
 		r->reply.retry_after = 2;
 		refuse(r, 503, TEXT_BUSY);
 	} else if (s->result == CREDENTIAL_WRONG) {

@@ -164,6 +164,29 @@ def test_pam_slow(lab):
     sign_out(lab)
 
 
+def test_pam_stuck(lab):
+    "who waits too long behind modules that hang is told to try again, which is counted; and then it works again"
+    own = lab.dir / "pam"
+    for user in ("slow1", "slow2"):
+        (own / f"at-{user}").unlink(missing_ok=True)
+    waiting = [threading.Thread(target=lambda u, a: Patient(lab, a).sign_in(u), args=a) for a in zip(("slow1", "slow2"), SLOW)]
+    for t in waiting:
+        t.start()
+    for user in ("slow1", "slow2"):
+        wait_for((own / f"at-{user}").exists, 10, f"the module of {user}")
+    told = Patient(lab, "10.77.1.9").sign_in("ann")
+    equal(told.status, 503)
+    check("Try again in a moment" in told.body, told.body)
+    check(all(t.is_alive() for t in waiting), "the modules have answered")
+    wait_for(lambda: "is PAM slow" in lab.ctl("--json", "status").stdout, 20, "status of it")
+    for user in ("slow1", "slow2"):
+        (own / f"gate-{user}").write_text("go\n")
+    for t in waiting:
+        t.join(60)
+    equal(Patient(lab, "10.77.1.9").sign_in("ann").status, 303)
+    sign_out(lab)
+
+
 # -- vouchers --------------------------------------------------------------------------------------
 
 

@@ -129,6 +129,35 @@ static void a_voucher_without_a_session_is_good_again(void **state)
 	checkers_free(c);
 }
 
+/* Without a thread nothing is taken from the queue, as where each hangs in a PAM module. */
+static void who_waits_too_long_is_told_to_come_again(void **state)
+{
+	struct checkers *c = checkers_new(&portal, 0);
+	struct request *r[3];
+	int64_t start = clock_now();
+	for (int i = 0; i < 3; i++) {
+		r[i] = ask("ann", "secret");
+		r[i]->now = start + i;
+		assert_int_equal(limit_begin(portal.limit, &r[i]->peer, "ann", r[i]->now), 0);
+		assert_true(checkers_add(c, r[i]));
+	}
+	assert_int_equal(checkers_late(c, start + CHECK_WAIT_NS - 1), 0);
+	assert_int_equal(resumed, 0);
+	assert_int_equal(checkers_late(c, start + CHECK_WAIT_NS + 1), 2);
+	assert_int_equal(resumed, 2);
+	assert_true(r[0]->sign_in->busy && r[1]->sign_in->busy && !r[2]->sign_in->busy);
+	assert_int_equal(r[0]->sign_in->secret[0], '\0');
+	checkers_stop(c);
+	assert_true(r[2]->sign_in->busy);
+	assert_int_equal(resumed, 3);
+	/* and it was no guess */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(limit_begin(portal.limit, &r[i]->peer, "ann", start + i), 0);
+		forget(r[i]);
+	}
+	checkers_free(c);
+}
+
 /* Without a thread nothing is ever taken from the queue. */
 static void what_does_not_fit_is_refused_and_what_waits_is_given_back(void **state)
 {
@@ -158,6 +187,7 @@ int main(void)
 		WITH(each_is_answered_and_its_secret_wiped),
 		WITH(a_voucher_without_a_session_is_good_again),
 		WITH(what_does_not_fit_is_refused_and_what_waits_is_given_back),
+		WITH(who_waits_too_long_is_told_to_come_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
