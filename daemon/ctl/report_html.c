@@ -16,7 +16,6 @@ static const char head[] =
 	"body{font:15px/1.45 sans-serif;color:var(--ink);background:var(--paper);max-width:56rem;"
 	"margin:2rem auto;padding:0 1rem}\n"
 	"table{border-collapse:collapse;width:100%;table-layout:fixed}th{width:6.5rem}"
-	"@media (max-width:40rem){th{width:3.6rem}td,th{padding:.25rem .2rem}}"
 	"th:first-child{width:auto}small{display:block;opacity:.75}"
 	"td,th{padding:.25rem .6rem;border-bottom:1px "
 	"solid "
@@ -27,7 +26,9 @@ static const char head[] =
 	".key span{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}"
 	".key .ok{background:var(--ok)}.key .no{background:var(--no)}.key "
 	".would{background:var(--would)}\n"
-	".ok{fill:var(--ok)}.no{fill:var(--no)}.would{fill:var(--would)}</style>\n";
+	".ok{fill:var(--ok)}.no{fill:var(--no)}.would{fill:var(--would)}\n"
+	"@media (max-width:40rem){td,th{padding:.25rem .2rem}th{width:3.6rem}"
+	"svg text{font-size:17px}}</style>\n"; /* last: it overrides what is above */
 
 static void put(FILE *to, const char *text)
 {
@@ -61,7 +62,7 @@ static json_int_t most(const json_t *rows)
 
 #define HIGH     120.0
 #define WIDE     720.0
-#define BARS_MIN 12 /* a few hours make no wall */
+#define BARS_MIN 7 /* a few hours make no wall; three have room for two labels of a phone */
 
 /* What colours mean, and how many the highest bar has. */
 static void put_key(const json_t *rows, bool would, FILE *to)
@@ -132,7 +133,15 @@ static void put_meaning(const char *reason, FILE *to)
 		}
 }
 
-static void put_row(const json_t *r, bool reasons, bool would, FILE *to)
+/* Columns that not every report has: where nothing is observed, nothing would be denied; and where
+ * a kilobyte or none was counted, a column of 0.0 says less than none. */
+struct columns {
+	bool would, bytes;
+};
+
+#define BYTES_SHOWN 50000 /* 0.1 MB */
+
+static void put_row(const json_t *r, bool reasons, struct columns shown, FILE *to)
 {
 	fputs("<tr><td>", to);
 	put(to, ctl_text(r, "key"));
@@ -140,13 +149,15 @@ static void put_row(const json_t *r, bool reasons, bool would, FILE *to)
 		put_meaning(ctl_text(r, "key"), to);
 	fprintf(to, "</td><td>%lld</td><td>%lld</td>", (long long)number(r, "allowed"),
 		(long long)number(r, "denied"));
-	if (would)
+	if (shown.would)
 		fprintf(to, "<td>%lld</td>", (long long)number(r, "would"));
-	fprintf(to, "<td>%.1f</td></tr>\n", (double)number(r, "bytes") / 1e6);
+	if (shown.bytes)
+		fprintf(to, "<td>%.1f</td>", (double)number(r, "bytes") / 1e6);
+	fputs("</tr>\n", to);
 }
 
-/* would: a column of what would be denied, which is empty where nothing is observed. */
-static void put_table(const json_t *by, const char *key, const char *title, bool would, FILE *to)
+static void put_table(const json_t *by, const char *key, const char *title, struct columns shown,
+		      FILE *to)
 {
 	const json_t *rows = json_object_get(by, key);
 	size_t i;
@@ -154,15 +165,16 @@ static void put_table(const json_t *by, const char *key, const char *title, bool
 	if (!json_array_size(rows))
 		return;
 	fprintf(to,
-		"<section><h2>%s</h2><table><tr><th></th><th>allowed</th><th>denied</th>%s"
-		"<th>MB</th></tr>\n",
-		title, would ? "<th>would be denied</th>" : "");
+		"<section><h2>%s</h2><table><tr><th></th><th>allowed</th><th>denied</th>%s%s"
+		"</tr>\n",
+		title, shown.would ? "<th>would be denied</th>" : "",
+		shown.bytes ? "<th>MB</th>" : "");
 	json_array_foreach(rows, i, r)
 	{
 		/* a few bytes of nobody's, and nothing decided: a row of zeros */
 		if (number(r, "allowed") + number(r, "denied") + number(r, "would") ||
-		    number(r, "bytes") >= 50000)
-			put_row(r, strcmp(key, "reason") == 0, would, to);
+		    number(r, "bytes") >= BYTES_SHOWN)
+			put_row(r, strcmp(key, "reason") == 0, shown, to);
 	}
 	fputs("</table></section>\n", to);
 }
@@ -181,15 +193,17 @@ void report_html(const json_t *report, FILE *to)
 	if (number(report, "would"))
 		fprintf(to, "; %lld more would be denied if the gateway did not only observe",
 			(long long)number(report, "would"));
-	fprintf(to, "; %.1f MB in connections that ended.</p>\n",
-		(double)number(report, "bytes") / 1e6);
-	bool would = number(report, "would");
-	put_key(json_object_get(by, "time"), would, to);
+	struct columns shown = {number(report, "would"), number(report, "bytes") >= BYTES_SHOWN};
+	if (shown.bytes)
+		fprintf(to, "; %.1f MB in connections that ended",
+			(double)number(report, "bytes") / 1e6);
+	fputs(".</p>\n", to);
+	put_key(json_object_get(by, "time"), shown.would, to);
 	put_bars(json_object_get(by, "time"), to);
-	put_table(by, "name", "Most denied names", would, to);
-	put_table(by, "reason", "Why", would, to);
-	put_table(by, "tier", "By tier", would, to);
-	put_table(by, "user", "By user", would, to);
-	put_table(by, "site", "By site of the policy", would, to);
+	put_table(by, "name", "Most denied names", shown, to);
+	put_table(by, "reason", "Why", shown, to);
+	put_table(by, "tier", "By tier", shown, to);
+	put_table(by, "user", "By user", shown, to);
+	put_table(by, "site", "By site of the policy", shown, to);
 	fputs("</html>\n", to);
 }

@@ -134,15 +134,37 @@ static void csv_is_no_formula(void **state)
 	has("user,\"<script>\"\"&\",0,0,1,0\r\n");
 }
 
-static void a_page_has_no_markup_of_others(void **state)
+static void write_page(const char *more)
 {
 	char options[128];
-	snprintf(options, sizeof options, "--html %s", page);
+	snprintf(options, sizeof options, "--html %s %s", page, more);
 	assert_int_equal(report(options), 0);
 	FILE *f = fopen(page, "r");
 	assert_non_null(f);
 	output[fread(output, 1, sizeof output - 1, f)] = '\0';
 	fclose(f);
+}
+
+/* A head teacher reads "0.0 MB" as that nothing was measured. */
+static void a_page_has_no_column_of_zeros(void **state)
+{
+	write_page("--since \"2026-03-02 11:00\"");
+	has("<th>allowed</th><th>denied</th>");
+	assert_null(strstr(output, "MB"));
+	assert_null(strstr(output, "<td>0.0</td>"));
+	has("only observe.</p>");
+}
+
+static void a_page_has_no_markup_of_others(void **state)
+{
+	write_page("");
+	has("; 2.5 MB in connections that ended.</p>");
+	has("<th>would be denied</th><th>MB</th></tr>");
+	has("<td>2.5</td></tr>");
+	/* what a phone overrides is last */
+	assert_true(strstr(output, "(max-width:40rem)") > strstr(output, "svg text{fill"));
+	assert_true(strstr(output, "(max-width:40rem)") >
+		    strstr(output, "td,th{padding:.25rem .6rem"));
 	has("<b>2 were allowed</b> and <b>5 denied</b>; 1 more would be denied");
 	has("<td>&lt;script&gt;&quot;&amp;</td>");
 	assert_null(strstr(output, "<script"));
@@ -174,6 +196,7 @@ int main(void)
 		cmocka_unit_test(json_has_all_of_it),
 		cmocka_unit_test(since_leaves_out_what_is_older),
 		cmocka_unit_test(csv_is_no_formula),
+		cmocka_unit_test(a_page_has_no_column_of_zeros),
 		cmocka_unit_test(a_page_has_no_markup_of_others),
 		cmocka_unit_test(says_how_it_is_called),
 	};
