@@ -28,6 +28,8 @@ enum done command_watch(struct request *r)
 		return request_fail(r, "bad-request", "action is not allow, deny or end");
 	if (w.has_address && !request_take_address(r, "address", &w.address))
 		return request_fail(r, "bad-request", NO_ADDRESS);
+	if (w.tier[0] && !request_knows_tier(r, w.tier, true))
+		return DONE; /* it would wait for ever */
 	if (w.user[0] && r->control->o.pseudonym) {
 		char hidden[PSEUDONYM_TEXT];
 		record_pseudonym(r->control->o.pseudonym, w.user, hidden);

@@ -388,6 +388,7 @@ static void signs_in_and_out(void **state)
 	want("logout --user bob", 1, "bob is not signed in");
 	want("logout --segment 10.9.0.0/16", 1, "nobody is signed in there");
 	want("logout --tier pres", 1, "the policy has no tier \"pres\"; did you mean \"press\"?");
+	want("watch --tier gest", 1, "the policy has no tier \"gest\"; did you mean \"guest\"?");
 	want("sessions --tier gest", 1, "the policy has no tier \"gest\"; did you mean \"guest\"?");
 	want("lockdown --tier pres --only social --for 1h", 1,
 	     "the policy has no tier \"pres\"; did you mean \"press\"?");
