@@ -27,7 +27,7 @@ static const char head[] =
 	".key .ok{background:var(--ok)}.key .no{background:var(--no)}.key "
 	".would{background:var(--would)}\n"
 	".ok{fill:var(--ok)}.no{fill:var(--no)}.would{fill:var(--would)}\n"
-	"@media (max-width:40rem){td,th{padding:.25rem .2rem}th{width:3.6rem}"
+	"@media (max-width:40rem){td,th{padding:.25rem .2rem}th{width:4.1rem;font-size:.85em}"
 	"svg text{font-size:17px}}</style>\n"; /* last: it overrides what is above */
 
 static void put(FILE *to, const char *text)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The units in a booted systemd: start, reload good and bad, stop, kill, hang, and come back."""
+import concurrent.futures
 import contextlib
 import json
 import pathlib
@@ -140,6 +141,24 @@ def test_reload_bad(s):
     equal(s.systemctl("is-active", "tiergated").stdout.strip(), "active")
     s.works()
     s.configure()
+
+
+def test_reload_many(s):
+    "reloads all at once, by systemd, signal and control socket, good and refused, leave a service that is ready"
+    pid = s.show("MainPID")
+    unit, signal, socket = (("systemctl", "reload", "tiergated"), ("kill", "-HUP", pid), ("tiergatectl", "reload"))
+    for turn in range(5):
+        s.configure('modus = "enforce";\n' if turn == 2 else "")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            done = [pool.submit(s.run, *argv) for argv in (unit, signal, socket, signal, unit, socket, signal, unit)]
+        refused = [f.result().returncode != 0 for f in done]
+        equal(refused[0] and refused[4] and refused[7], turn == 2, s.machine.journal("tiergated"))
+        # RELOADING without READY would leave it there, and the next reload waiting
+        wait_for(lambda: s.show("SubState") == "running", 20, "ready again")
+    s.configure()
+    equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
+    equal((s.show("MainPID"), s.show("SubState")), (pid, "running"))
+    s.works()
 
 
 def test_probe(s):
