@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,6 +185,25 @@ static void a_link_is_written_through(void **state)
 	unlink(link);
 }
 
+/* A disk that is full: what was there stays, whole, and nothing is left beside it. */
+static void what_was_not_written_whole_replaces_nothing(void **state)
+{
+	struct rlimit was, little = {16, 16};
+	struct file_new f;
+	write_file("what was there", true);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	little.rlim_max = was.rlim_max;
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(file_new_open(&f, path, 0640, (gid_t)-1), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	fputs("more than sixteen bytes of it", f.to);
+	int e = file_new_commit(&f);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	signal(SIGXFSZ, before);
+	assert_int_equal(e, -EFBIG);
+	assert_string_equal(content(), "what was there");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(what_was_not_written_whole_replaces_nothing),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

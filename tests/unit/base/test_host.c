@@ -129,12 +129,27 @@ static void test_numbers(void **state)
 	assert_true(host_label_is_number("7a", 1));
 }
 
+/* A literal is copied where it is read: one that is longer than any, or holds a zero, is none. */
+static void test_literals_have_a_bound(void **state)
+{
+	struct host host;
+	char text[200];
+	memset(text, ':', sizeof text);
+	for (size_t len = 40; len <= sizeof text; len++)
+		assert_int_equal(host_canonical(text, len, &host), PARSE_BAD);
+	memcpy(text, "2001:db8::1", 12);
+	assert_int_equal(host_canonical(text, 11, &host), PARSE_ABSENT);
+	assert_int_equal(host_canonical(text, 12, &host), PARSE_BAD);
+	memcpy(text, "192.0.2.1", 10);
+	assert_int_equal(host_canonical(text, 10, &host), PARSE_BAD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples), cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_lengths),  cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_numbers),  cmocka_unit_test(test_literals_have_a_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

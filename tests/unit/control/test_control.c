@@ -398,6 +398,7 @@ static void keeps_what_the_portal_tells(void **state)
 	m = granted(reader, ID "\"command\":\"metrics\"}");
 	assert_true(metric(m, "tiergate_portal_up", NULL) == 0);
 	json_decref(m);
+	done(fd, TELL "\"portal\":{\"url\":\"https://a\",\"signed_in\":0}}"); /* nobody yet */
 	done(fd, TELL "\"portal\":{\"url\":\"https://a\",\"stopped\":\"by hand\"}}");
 	m = granted(reader, ID "\"command\":\"metrics\"}");
 	assert_true(metric(m, "tiergate_portal_up", NULL) == 0);
@@ -701,6 +702,53 @@ static void names_what_begins_so(void **state)
 	json_decref(want);
 	json_decref(j);
 	close(fd);
+}
+
+/* However many people are there: an answer has a bound, and each is named once. */
+static void names_have_a_bound(void **state)
+{
+	int fd = connect_as(CONTROL_READ);
+	for (unsigned i = 0; i < 410; i++) {
+		struct session s = {.tier = "press"};
+		struct address a = address_from4((uint8_t[]){10, 1, i >> 8, i & 255});
+		snprintf(s.user, sizeof s.user, "u%03u", i / 2);
+		assert_int_equal(session_open(f.sessions, &a, &s, 0), 0);
+	}
+	json_t *j = granted(fd, ID "\"command\":\"names\"}");
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 200);
+	json_decref(j);
+	j = granted(fd, ID "\"command\":\"names\",\"prefix\":\"u20\"}");
+	assert_int_equal(json_array_size(json_object_get(j, "users")), 5);
+	json_decref(j);
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	for (int i = 0; i < 201; i++)
+		fprintf(out, "%s { name = \"s%d\"; hosts = [ \"a.example\" ]; }",
+			i ? "," : "tiers = ( { name = \"t\"; } ); sites = (", i);
+	fputs(" );\n", out);
+	fclose(out);
+	put_policy(text);
+	free(text);
+	j = granted(fd, ID "\"command\":\"names\"}");
+	assert_int_equal(json_array_size(json_object_get(j, "sites")), 200);
+	json_decref(j);
+	refused(fd, ID "\"command\":\"sessions\",\"segment\":\"10.1.0.0/99\"}", "bad-request");
+	done(fd, ID "\"command\":\"ping\"}"); /* one answer each */
+	close(fd);
+}
+
+/* Who goes without reading takes no place. */
+static void who_is_reset_is_gone(void **state)
+{
+	for (int i = 0; i < 3 * CONTROL_CLIENTS; i++) {
+		int fd = connect_as(CONTROL_READ);
+		say(fd, ID "\"command\":\"ping\"}\n");
+		close(fd); /* with an answer unread: a reset */
+		turn();
+	}
+	for (int i = 0; i < CONTROL_CLIENTS; i++)
+		assert_null(f.control->clients[i]);
 }
 
 static void hits_come_in_portions(void **state)
@@ -1514,6 +1562,9 @@ static void another_user_may_nothing(void **state)
 	ask_as(NOBODY, ID "\"command\":\"status\"}\n", said);
 	assert_non_null(strstr(said, "\"code\":\"denied\""));
 	assert_null(strstr(said, "mode"));
+	f.control->readers = (gid_t)-1; /* a machine without the group tiergate */
+	ask_as_in(NOBODY, READERS, ID "\"command\":\"status\"}\n", said);
+	assert_non_null(strstr(said, "\"code\":\"denied\""));
 	ask_as(0, LOGIN "}\n", said);
 	assert_non_null(strstr(said, "\"ok\":true"));
 }
@@ -1754,6 +1805,8 @@ int main(void)
 		WITH(an_answer_that_is_too_long_is_said),
 		WITH(keeps_what_the_portal_tells),
 		WITH(keeps_what_a_probe_tells),
+		WITH(names_have_a_bound),
+		WITH(who_is_reset_is_gone),
 		WITH(shuts_for_a_while),
 		WITH(whatever_ends_is_kept_before_it_is_said),
 		WITH(an_end_is_kept_before_it_is_said),

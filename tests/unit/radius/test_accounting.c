@@ -773,6 +773,27 @@ static void an_ending_outlives_a_killed_process(void **state)
 	assert_int_equal(d.serial, 2);
 }
 
+/* What was saved and what came after it are one session. */
+static void a_session_of_both_files_is_one(void **state)
+{
+	struct accounting_counters c;
+	START(1, "ann", "10.0.0.1", NULL, 0);
+	START(2, "bob", "10.0.0.2", NULL, 0);
+	assert_int_equal(accounting_save(a, store, now), 0);
+	STOP(1, "ann", "10.0.0.1", NULL, 1);
+	next_process();
+	accounting_count(a, &c);
+	assert_int_equal(c.open, 1);
+	assert_int_equal(c.ended, 1);
+	assert_int_equal(accounting_save(a, store, now), 0);
+	next_process();
+	accounting_count(a, &c);
+	assert_int_equal(c.open, 1);
+	assert_int_equal(c.ended, 1);
+	assert_int_equal(STOP(2, "bob", "10.0.0.2", NULL, 2), ACCOUNTING_DONE);
+	assert_int_equal(d.count, 0);
+}
+
 static void all_of_it_outlives_a_saved_process(void **state)
 {
 	struct address at;
@@ -914,6 +935,7 @@ int main(void)
 		SESSION_TEST(an_identifier_belongs_to_its_client),
 		KEPT_TEST(an_ending_outlives_a_killed_process),
 		KEPT_TEST(all_of_it_outlives_a_saved_process),
+		KEPT_TEST(a_session_of_both_files_is_one),
 		KEPT_TEST(a_restart_of_the_client_outlives_it_too),
 		KEPT_TEST(a_boot_makes_no_memory_shorter),
 		KEPT_TEST(a_torn_journal_is_read_as_far_as_it_is_good),

@@ -395,6 +395,12 @@ static void a_look_is_whole_and_told(void **s)
 	look(w, false);
 	watch_get(w, false, &got);
 	assert_true(got.looked && got.rules_good && got.interfaces_good);
+	setting = "nf_conntrack_acct is off";
+	look(w, false);
+	watch_get(w, false, &got);
+	assert_false(got.rules_good);
+	setting = NULL;
+	look(w, false);
 	int64_t next = w->next_links;
 	link_fault = "no lan0";
 	look(w, false);
@@ -405,7 +411,7 @@ static void a_look_is_whole_and_told(void **s)
 	watch_get(w, false, &got);
 	assert_false(got.interfaces_good);
 	assert_true(w->next_links >= next);
-	assert_int_equal(w->looks, 3);
+	assert_int_equal(w->looks, 5);
 	link_fault = NULL;
 	watch_config(w, &config); /* another one names others */
 	look(w, false);
