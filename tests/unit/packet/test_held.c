@@ -147,6 +147,31 @@ static void counts_hold_under_random_use(void **state)
 	held_free(h);
 }
 
+/* Those who let go what they held wait on; a table that is full of them holds for nobody else. */
+static void a_full_table_of_waiters_denies(void **state)
+{
+	struct held *h = held_new(2, 2);
+	struct flow f[5];
+	uint64_t id;
+	for (uint8_t i = 0; i < 5; i++) {
+		f[i] = flow_from(i);
+		assert_int_equal(add(h, &f[i], i, 100), i < 4);
+		assert_int_equal(take(h, &f[i], &id), i < 4);
+	}
+	assert_int_equal(f[4].held.since, 0); /* it does not wait */
+	assert_int_equal(held_count(h), 0);
+	assert_true(add(h, &f[3], 9, 101)); /* who waits already may */
+	assert_true(take(h, &f[3], &id));
+	held_done(h, &f[1].held);
+	assert_true(add(h, &f[4], 5, 102));
+	assert_false(add(h, &f[1], 6, 103));
+	assert_true(take(h, &f[4], &id));
+	for (int i = 0; i < 5; i++)
+		held_done(h, &f[i].held);
+	assert_false(held_waits(h));
+	held_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +181,7 @@ int main(void)
 		cmocka_unit_test(who_lost_packets_has_longer),
 		cmocka_unit_test(many_who_wait_have_no_longer),
 		cmocka_unit_test(counts_hold_under_random_use),
+		cmocka_unit_test(a_full_table_of_waiters_denies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
