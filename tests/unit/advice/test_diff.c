@@ -708,12 +708,54 @@ static void test_others(void **state)
 	}
 }
 
+/* An observed line is another one where any part of it is: each is told. */
+static void test_observed_lines_that_differ(void **state)
+{
+	for (int change = 0; change < 9; change++) {
+		struct config c[2];
+		struct policy p[2];
+		for (int i = 0; i < 2; i++) {
+			base(&c[i]);
+			build_site(&c[i], "extra", "extra.example");
+			build_schedule(&c[i], "nights", 0x7f, 1200, 1440, "UTC");
+			struct config_line *l =
+				build_line(&c[i], DENY, "staff", "social", "tcp/443");
+			l->mode = CONFIG_LINE_OBSERVE;
+			if (i == 0)
+				continue;
+			switch (change) {
+			case 0: l->ports[0].transport = IPPROTO_UDP; break;
+			case 1: l->ports[0].first--; break;
+			case 2: l->ports[0].last++; break;
+			case 3: l->when = strdup("nights"); break;
+			case 4: l->expires = NOW + 86400 * NS_PER_S; break;
+			case 5: build_words_free(&l->tiers), l->tiers = build_words("press"); break;
+			case 6: build_words_free(&l->sites), l->sites = build_words("extra"); break;
+			case 7: l->except = build_words("extra"); break;
+			default: break;
+			}
+		}
+		assert_true(compile(&c[0], &p[0]) && compile(&c[1], &p[1]));
+		json_t *others = diff_others(&p[0], &p[1]);
+		if ((json_array_size(others) > 0) != (change < 8))
+			fail_msg("change %d: %zu rows", change, json_array_size(others));
+		json_decref(others);
+		for (int k = 0; k < 2; k++) {
+			snapshot_free(p[k].snapshot);
+			build_free(&c[k]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_asking), cmocka_unit_test(test_reordered),
-		cmocka_unit_test(test_words),          cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_against_asking),
+		cmocka_unit_test(test_reordered),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_observed_lines_that_differ),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

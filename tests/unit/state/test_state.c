@@ -445,16 +445,19 @@ static void keeps_ends(void **state)
 	/* whole as far as the checksum tells: half an address is nobody's, and not that of all
 	 * zeros */
 	const struct address zeros = {0};
+	const struct state_end gone = {.at = zeros};
 	struct session zed = {.user = "zed", .tier = "press", .since = T0};
 	size_t len;
 	assert_int_equal(session_open(s, &zeros, &zed, T0), 0);
-	assert_int_equal(state_save_ended(store, &zeros, 1, T0 + 99), 0);
-	char *bytes = store->ops->load(store, "ended", 1, &len);
+	assert_int_equal(state_save_ended(store, &gone, 1, T0 + 99), 0);
+	char *bytes = store->ops->load(store, "ended", 2, &len);
 	assert_non_null(bytes);
-	assert_int_equal(store->ops->save(store, "ended", 1, bytes, len - 1), 0);
+	for (size_t cut = 1; cut < sizeof zeros + 8; cut++) {
+		assert_int_equal(store->ops->save(store, "ended", 2, bytes, len - cut), 0);
+		assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
+		assert_true(session_at(s, &zeros, T0 + 20, &out));
+	}
 	free(bytes);
-	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
-	assert_true(session_at(s, &zeros, T0 + 20, &out));
 	session_drop_address(s, &zeros);
 	assert_int_equal(state_save_ended(store, NULL, 0, 0), 0);
 	assert_int_equal(state_load_ended(store, s, T0 + 20), 0);
