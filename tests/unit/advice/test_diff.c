@@ -747,6 +747,32 @@ static void test_observed_lines_that_differ(void **state)
 	}
 }
 
+/* A host that both know is told once, by what it was and is; one that stays is not told. */
+static void test_a_known_host_is_told_once(void **state)
+{
+	struct config c[2];
+	struct policy p[2];
+	for (int i = 0; i < 2; i++) {
+		base(&c[i]);
+		add_mac(&c[i], "printer", i ? "press" : "staff");
+		assert_true(compile(&c[i], &p[i]));
+	}
+	json_t *others = diff_others(&p[0], &p[1]), *j = json_array_get(others, 0);
+	assert_int_equal(json_array_size(others), 1);
+	assert_string_equal(json_string_value(json_object_get(j, "was")),
+			    "tier staff, user printer");
+	assert_string_equal(json_string_value(json_object_get(j, "is")),
+			    "tier press, user printer");
+	json_decref(others);
+	others = diff_others(&p[0], &p[0]);
+	assert_int_equal(json_array_size(others), 0);
+	json_decref(others);
+	for (int k = 0; k < 2; k++) {
+		snapshot_free(p[k].snapshot);
+		build_free(&c[k]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -756,6 +782,7 @@ int main(void)
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_observed_lines_that_differ),
+		cmocka_unit_test(test_a_known_host_is_told_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
