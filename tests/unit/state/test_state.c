@@ -658,6 +658,33 @@ static void keeps_names_in_their_order(void **state)
 	seen_free(after);
 }
 
+/* Told again, a name is the newest, wherever it stands in the table: which of many leaves a full
+ * one first, and which an address is said to be, is the same after a restart. */
+static void a_name_that_was_told_again_is_the_newest(void **state)
+{
+	enum { NAMES = 12 };
+	struct seen *before = seen_new(64, 0, false), *after = seen_new(64, 0, false);
+	struct address client = addr(1), server = addr(2);
+	struct host out[NAMES], then[NAMES], name[NAMES];
+	static const int again[] = {5, 0, 9, 3};
+	for (int i = 0; i < NAMES; i++) {
+		name[i].len = (uint8_t)snprintf(name[i].text, sizeof name[i].text, "n%d.org", i);
+		seen_add(before, &client, &server, &name[i], 100 * NS_PER_S, T0);
+	}
+	for (size_t i = 0; i < sizeof again / sizeof *again; i++)
+		seen_add(before, &client, &server, &name[again[i]], 200 * NS_PER_S, T0 + 1);
+	size_t count = seen_names(before, &client, &server, T0 + 2, then, NAMES);
+	assert_int_equal(count, NAMES);
+	assert_string_equal(then[0].text, "n3.org");
+	assert_int_equal(state_save_names(store, before), 0);
+	assert_int_equal(state_load_names(store, after, T0 + 2), 2 * NAMES);
+	assert_int_equal(seen_names(after, &client, &server, T0 + 2, out, NAMES), NAMES);
+	for (size_t i = 0; i < count; i++)
+		assert_string_equal(out[i].text, then[i].text);
+	seen_free(before);
+	seen_free(after);
+}
+
 static struct flow_memory got[8];
 static unsigned got_count;
 static bool got_same;
@@ -826,6 +853,7 @@ int main(void)
 		WITH(many_names_come_back),
 		WITH(refuses_another_magic),
 		WITH(keeps_names_in_their_order),
+		WITH(a_name_that_was_told_again_is_the_newest),
 		WITH(keeps_flows),
 		WITH(times_of_another_process_are_moved),
 		WITH(half_a_hit_is_none),
