@@ -337,18 +337,24 @@ static int add_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp is)
 	return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 1, is);
 }
 
+/* Whole, as clang warns of what SCMP_A0 and SCMP_A1 leave out. */
+static struct scmp_arg_cmp equal(unsigned arg, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_EQ, value, 0};
+}
+
 /* Of AF_INET none that is raw: the daemon has opened those that it needs. */
 static int add_sockets(scmp_filter_ctx f, enum sandbox_program program)
 {
 	static const int inet[] = {AF_INET, AF_INET6};
 	int kinds = SOCK_CLOEXEC | SOCK_NONBLOCK;
-	int e = add_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	int e = add_if(f, SCMP_SYS(socket), equal(0, AF_UNIX));
 	if (!e)
-		e = add_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+		e = add_if(f, SCMP_SYS(socket), equal(0, AF_NETLINK));
 	if (!e)
-		e = add_if(f, SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		e = add_if(f, SCMP_SYS(socketpair), equal(0, AF_UNIX));
 	for (size_t i = 0; i < COUNT(inet) && !e && program != SANDBOX_DAEMON; i++) {
-		struct scmp_arg_cmp of = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i]);
+		struct scmp_arg_cmp of = equal(0, (scmp_datum_t)inet[i]);
 		scmp_datum_t mask = ~(scmp_datum_t)kinds & 0xffffffff;
 		e = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, of,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, mask, SOCK_STREAM));
@@ -384,7 +390,7 @@ static int add_threads(scmp_filter_ctx f)
 				    PR_SET_PDEATHSIG};
 	int e = add_if(f, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	for (size_t i = 0; i < COUNT(asked) && !e; i++)
-		e = add_if(f, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)asked[i]));
+		e = add_if(f, SCMP_SYS(prctl), equal(0, (scmp_datum_t)asked[i]));
 	return e;
 }
 
