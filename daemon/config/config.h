@@ -190,6 +190,7 @@ struct config {
 		queue_first; /* queue_first .. +queues-1; DNS: NFLOG group queue_first+queues */
 	unsigned queue_length;
 	uint32_t mark_mask;
+	struct strings flowtable; /* interfaces between which allowed TCP skips the rules */
 	/* bounds, each a table's or buffer's size */
 	uint32_t flows, sessions, names, streams, held, held_per_client, log_ring, quotas;
 	int64_t hello_timeout; /* ns after the first held payload byte */

@@ -347,6 +347,11 @@ static const struct option main_options[] = {
 	{"mark_mask", OPTION_MASK, AT(struct config, mark_mask), .fallback = "0x7f000000",
 	 .at_start = true,
 	 .help = "The bits of the packet mark and the conntrack mark that are tiergate's."},
+	{"flowtable", OPTION_INTERFACES, AT(struct config, flowtable), .at_start = true,
+	 .help = "With nft's rules alone: the interfaces, inside and outside, between which the "
+		 "kernel forwards TCP flows that are allowed past all rules of the gateway (a "
+		 "flowtable), also those of other firewalls. Not the ports of a bridge. A flow "
+		 "that is allowed no longer leaves it at once."},
 	{"bounds", OPTION_GROUP, .table = &bound_table, .help = "Sizes of tables and buffers."},
 	{"policy", OPTION_FILES, AT(struct config, files),
 	 .help = "Further files with the tables below, relative to the file that names them."},

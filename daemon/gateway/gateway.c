@@ -346,6 +346,7 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 		.mark_mask = g->config->mark_mask,
 		.epoch = g->epoch,
 		.kept = handover_take("ends"),
+		.skips = g->config->flowtable.count,
 		.raw4 = g->raw4,
 		.raw6 = g->raw6,
 		.ended = lanes_ended,

@@ -4,6 +4,7 @@
 #include "base/netlink.h"
 #include "source/conntrack_message.h"
 #include "source/mark.h"
+#include "source/skip.h"
 #include "source/reply.h"
 
 #include <arpa/inet.h>
@@ -28,7 +29,7 @@ enum {
 
 struct conntrack {
 	struct conntrack_options o;
-	struct mnl_socket *events, *commands;
+	struct mnl_socket *events, *commands, *routes; /* routes: where o.skips */
 	uint32_t sequence;
 	struct conntrack_counters counters;
 	int64_t empty_at; /* no end was waiting then */
@@ -197,6 +198,8 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 				: mark_value(c->o.mark_mask, kind, c->o.epoch);
 	const struct change what = {IPCTNL_MSG_CT_NEW, &mark, end};
 	int error = change(c, key, &what);
+	if (!error && c->routes && kind != MARK_ALLOWED && key->transport == IPPROTO_TCP)
+		skip_end(c->routes, address_is4(&key->client) ? AF_INET : AF_INET6);
 	c->counters.remarks++;
 	if (error == -ENOENT)
 		c->counters.gone++;
@@ -412,7 +415,8 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 	if (!c->events)
 		c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
 	c->commands = c->events ? open_socket(0) : NULL;
-	if (!c->commands) {
+	c->routes = c->commands && o->skips ? skip_open() : NULL;
+	if (!c->commands || (o->skips && !c->routes)) {
 		errors_add(errors, NULL, 0, "conntrack: %s",
 			   errno == EPERM ? "no right to follow flows: the capability "
 					    "CAP_NET_ADMIN is missing"
@@ -435,6 +439,8 @@ void conntrack_close(struct conntrack *c)
 		mnl_socket_close(c->events);
 	if (c->commands)
 		mnl_socket_close(c->commands);
+	if (c->routes)
+		mnl_socket_close(c->routes);
 	free(c);
 }
 

@@ -16,6 +16,7 @@ struct conntrack_options {
 	/* The socket of ends, taken over from the daemon before with what came meanwhile;
 	 * conntrack_open has it then. Or -1. */
 	int kept;
+	bool skips;     /* allowed TCP may be in a flowtable, which it leaves as it is remarked */
 	int raw4, raw6; /* for probes (reply_open), or -1; stay the caller's */
 	/* A flow that carried a mark of ours is over. bytes and packets of both directions, 0 where
 	 * the kernel does not count (nf_conntrack_acct); it ended after `after`

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LINKS_MAX = 65536, MESSAGE_MAX = 256 };
 
@@ -189,4 +190,13 @@ bool links_check(const struct strings *inside, struct errors *faults)
 		check_name(&l, inside->item[i], faults);
 	free(l.item);
 	return ok;
+}
+
+bool links_skips(const char *name)
+{
+	char own[IFNAMSIZ] = "", path[64];
+	unsigned index = if_nametoindex(name);
+	snprintf(path, sizeof path, "/sys/class/net/%s/brport", name);
+	return index && if_indextoname(index, own) && strcmp(own, name) == 0 &&
+	       access(path, F_OK) != 0;
 }

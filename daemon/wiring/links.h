@@ -10,3 +10,7 @@
  * be asked, which is an error too. Needs no right. */
 bool links_check(const struct strings *inside, struct errors *faults)
 	__attribute__((warn_unused_result));
+
+/* Whether it is an interface now, by its own name, and no bridge's port: what a bridge's port takes
+ * in leaves a flowtable only when it ends. */
+bool links_skips(const char *name);

@@ -68,6 +68,11 @@ static void check_config(const struct config *c, struct errors *errors)
 			errors_add(errors, c->path, 0,
 				   "`inside`: \"%s\" is not the name of an interface",
 				   c->inside.item[i]);
+	for (size_t i = 0; i < c->flowtable.count; i++)
+		if (!interface_ok(c->flowtable.item[i]))
+			errors_add(errors, c->path, 0,
+				   "`flowtable`: \"%s\" is not the name of an interface",
+				   c->flowtable.item[i]);
 	if (!c->queues || c->queue_first + c->queues > UINT16_MAX)
 		errors_add(errors, c->path, 0, "queues %u from %u on are not within 0 to 65535",
 			   c->queues, c->queue_first);
@@ -81,8 +86,10 @@ bool rules_init(struct rules *r, const struct config *c, unsigned epoch, struct 
 	check_config(c, errors);
 	if (errors->count != before)
 		return false;
-	*r = (struct rules){
-		.config = c, .mask = c->mark_mask, .dns_group = c->queue_first + c->queues};
+	*r = (struct rules){.config = c,
+			    .mask = c->mark_mask,
+			    .dns_group = c->queue_first + c->queues,
+			    .devices = &c->flowtable};
 	r->kind_mask = (uint32_t)(MARK_KINDS - 1) << __builtin_ctz(c->mark_mask);
 	for (unsigned k = 0; k < MARK_KINDS; k++) {
 		r->kind[k] = mark_value(c->mark_mask, (enum mark_kind)k, 0);

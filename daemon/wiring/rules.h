@@ -27,6 +27,9 @@ struct rules {
 	uint32_t value[MARK_KINDS]; /* a kind of this epoch */
 	unsigned dns_group;         /* of NFLOG: the number after the queues' */
 	char name[RULES_NAME_MAX];  /* the name chain's */
+	/* nft's flowtable has these: the configuration's, or some of them; NULL: in a namespace
+	 * where they are not */
+	const struct strings *devices;
 };
 
 /* False where the configuration can't be written as rules. */

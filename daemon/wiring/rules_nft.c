@@ -390,6 +390,29 @@ static void forward(const struct rules *r, FILE *to)
 	end(to);
 }
 
+/* An allowed TCP flow's further packets skip all hooks, ours as well; not UDP, in which an allowed
+ * flow's ports can begin another connection. After other firewalls' chains, as what they drop must
+ * not be forwarded for ever. After a FIN or RST the kernel takes a flow out, and a straggler would
+ * put it in again, with it a SYN on the same ports: conntrack keeps a flow so long only while it
+ * is established. Under the epoch's own mark, as all that is allowed. */
+#define ESTABLISHED "ct expiration > 4m"
+
+static void flows(const struct rules *r, FILE *to)
+{
+	const struct strings *s = r->devices;
+	if (!r->config->flowtable.count)
+		return;
+	fputs("\tflowtable flows {\n\t\thook ingress priority filter\n\t\tdevices = { ", to);
+	for (size_t i = 0; s && i < s->count; i++)
+		fprintf(to, "\"%s\", ", s->item[i]);
+	fputs("\"lo\" }\n\t\tcounter\n\t}\n", to);
+	char m[64];
+	flow_mark(r, m, "", MARK_ALLOWED);
+	chain(to, "skip", "filter hook forward", "filter + 300");
+	rule(to, "meta l4proto tcp ct state established " ESTABLISHED " %s flow add @flows", m);
+	end(to);
+}
+
 static void output(const struct rules *r, FILE *to)
 {
 	char text[64];
@@ -456,5 +479,6 @@ void rules_nft(const struct rules *r, FILE *to)
 	forward(r, to);
 	output(r, to);
 	portal(r, to);
+	flows(r, to);
 	fputs("}\n", to);
 }

@@ -1,6 +1,7 @@
 #include "wiring/wiring.h"
 
 #include "wiring/tool.h"
+#include "wiring/links.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -234,6 +235,13 @@ void wiring_warn(const struct config *c, struct errors *warnings)
 		errors_add(warnings, NULL, 0,
 			   "fwmark_reflect is on: a reset carries the mark of what it answers, and "
 			   "our backstop drops it");
+	for (size_t i = 0; i < c->flowtable.count; i++)
+		if (!links_skips(c->flowtable.item[i]))
+			errors_add(warnings, NULL, 0,
+				   "flowtable: \"%s\" is no interface by its own name now, or the "
+				   "port of a bridge: what crosses it meets the rules as without; "
+				   "`tiergatectl wiring up` once it is there",
+				   c->flowtable.item[i]);
 	warn_of_bridges(c, warnings);
 	wiring_warn_of_ways(c, warnings);
 	wiring_warn_of_resolvers(c, warnings);

@@ -134,17 +134,26 @@ enum wiring_backend wiring_probe(const struct config *c, struct errors *errors)
 	struct rules r;
 	if (!rules_init(&r, c, 0, errors))
 		return WIRING_NONE;
+	r.devices = NULL; /* those of the trial's own namespace */
 	char *text = text_of(&r, WIRING_NFT, 0);
 	bool nft = text && nft_takes(text);
 	free(text);
 	return nft ? WIRING_NFT : WIRING_IPTABLES;
 }
 
-static bool load_nft(const struct rules *r, struct errors *errors)
+/* The kernel takes no flowtable of an interface that is not there. */
+static bool load_nft(struct rules r, struct errors *errors)
 {
-	char *text = text_of(r, WIRING_NFT, 0);
+	const struct strings *all = &r.config->flowtable;
+	struct strings here = {.item = calloc(all->count + 1, sizeof *here.item)};
+	for (size_t i = 0; here.item && i < all->count; i++)
+		if (links_skips(all->item[i]))
+			here.item[here.count++] = all->item[i];
+	r.devices = &here;
+	char *text = here.item ? text_of(&r, WIRING_NFT, 0) : NULL;
 	bool ok = text && run_with((const char *[]){"nft", "-f", "-", NULL}, text, errors);
 	free(text);
+	free(here.item);
 	return ok;
 }
 
@@ -346,7 +355,7 @@ static bool load(const struct config *c, enum wiring_backend b, const struct loa
 		return false;
 	rules_name_format(name, r.name);
 	if (b == WIRING_NFT)
-		return load_nft(&r, errors) && (!l->iptables || remove_iptables(l, errors));
+		return load_nft(r, errors) && (!l->iptables || remove_iptables(l, errors));
 	return load_iptables(&r, l, errors) && (!l->nft || remove_nft(errors));
 }
 
@@ -552,6 +561,7 @@ static void check_whole(const struct config *c, const struct loaded *l, struct e
 	if (!check_digest(c, l, errors) || !rules_init(&r, c, l->name.epoch, errors))
 		return;
 	rules_name_format(&l->name, r.name);
+	r.devices = NULL; /* loaded_compare leaves them out */
 	compare(&r, l, 4, errors);
 	if (!l->nft && ip6_here())
 		compare(&r, l, 6, errors);

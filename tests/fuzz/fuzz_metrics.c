@@ -78,7 +78,7 @@ static bool is_get(const char *head, size_t len)
 
 static void check(const char *out, size_t len, const char *head, size_t head_len)
 {
-	unsigned status;
+	unsigned status = 0;
 	size_t length = SIZE_MAX, lines = 0, want = lines_of();
 	const char *body = memmem(out, len, "\r\n\r\n", 4), *at = strstr(out, "Content-Length: ");
 	require(body && sscanf(out, "HTTP/1.1 %u ", &status) == 1);

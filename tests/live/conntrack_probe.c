@@ -69,6 +69,7 @@ int main(int argc, char **argv)
 	struct conntrack_options o = {.mark_mask = (uint32_t)strtoul(argv[1], NULL, 0),
 				      .epoch = (unsigned)atoi(argv[2]),
 				      .kept = -1,
+				      .skips = getenv("CONNTRACK_SKIPS"), /* there is a flowtable */
 				      .ended = ended};
 	uint32_t own = mark_value(o.mark_mask, MARK_OWN, o.epoch);
 	struct conntrack *c =

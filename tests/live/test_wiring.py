@@ -884,6 +884,112 @@ def test_idle_revoked(lab):
                 lab.run("gateway", tool, "-t", "nat", "-F")
 
 
+def offloaded(lab, port):
+    """Whether the flow from a client's port is in a flowtable."""
+    table = lab.run("gateway", "cat", "/proc/net/nf_conntrack").stdout
+    return any(f"sport={port} " in line and "[OFFLOAD]" in line for line in table.splitlines())
+
+
+def talk(s, a, text=b"there and back"):
+    s.sendall(text)
+    equal(a.recv(100), text, "the server's bytes")
+    a.sendall(text)
+    equal(s.recv(100), text, "the client's bytes")
+
+
+def opened(lab, source, port=4444):
+    """An allowed connection, both ends, that the kernel forwards past all rules."""
+    with contextlib.closing(listener(lab, "outside", peer(source), port)) as l:
+        s = lab.connect(peer(source), port, source)
+        a, _ = l.accept()
+    a.settimeout(3)
+    for _ in range(3):
+        talk(s, a)
+    check(offloaded(lab, s.getsockname()[1]), f"{source}: the flow is not in the flowtable")
+    return s, a
+
+
+@contextlib.contextmanager
+def skipping(lab, *more):
+    if "nft" not in BACKEND:
+        raise Skip("iptables has no flowtable")
+    os.environ["CONNTRACK_SKIPS"] = "1"
+    try:
+        with wired(lab, flowtable=["lan0", "wan0", *more]) as w:
+            yield w
+    finally:
+        del os.environ["CONNTRACK_SKIPS"]
+
+
+def test_flowtable_revoked(lab):
+    "a flow that a flowtable forwards ends with its mark: a reset at once for both ends; others' go on"
+    with skipping(lab) as w:
+        worker = w.reader("data=allowed")
+        equal(w.ctl("check").returncode, 0, "wiring check")
+        for source, other in zip(BOTH, (OTHER, v6(OTHER))):
+            s, a = opened(lab, source)
+            s2, a2 = opened(lab, other, 4445)
+            up = len(worker.packets())
+            for _ in range(20):
+                talk(s, a)
+            equal(len(worker.packets()), up, "packets that came up")
+            remark(lab, "denied", source, s)
+            for end, name in ((s, "client"), (a, "server")):
+                try:
+                    raise AssertionError(f"{name} got {end.recv(100)!r} instead of a reset")
+                except ConnectionResetError:
+                    pass
+            talk(s2, a2)
+            talk(s2, a2)
+            check(offloaded(lab, s2.getsockname()[1]), "another's flow is not in the flowtable again")
+            equal(lab.run("gateway", "ip", "-6" if ":" in source else "-4", "rule", "list", "priority", "32999").stdout, "",
+                  "the rule that stays")
+            for x in (s, a, s2, a2):
+                x.close()
+
+
+def test_flowtable_cleared(lab):
+    "a flow whose mark is cleared comes up with its next packet, also out of a flowtable"
+    with skipping(lab) as w:
+        worker = w.reader("data=allowed")
+        for source in BOTH:
+            s, a = opened(lab, source)
+            up = len(worker.packets(sport=s.getsockname()[1]))
+            remark(lab, "pending", source, s)
+            talk(s, a, b"again")
+            equal(len(worker.packets(sport=s.getsockname()[1])), up + 1, "packets that came up")
+            s.close(), a.close()
+
+
+def test_flowtable_reopened(lab):
+    "a SYN on the ports of a flow that was in a flowtable and was reset comes up, whatever came after the reset"
+    with skipping(lab) as w:
+        worker = w.reader("data=allowed")
+        for source in BOTH:
+            s, a = opened(lab, source)
+            port = s.getsockname()[1]
+            equal(len(worker.packets(sport=port, flags="02")), 1, "SYNs that came up")
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+            wait_for(lambda: not offloaded(lab, port), what="the flow out of the flowtable")
+            for seq in (1000, 1 << 30, 2 << 30, 3 << 30):
+                throw(lab, "client", tcp(source, port, peer(source), 4444, 0x10, b"straggler", seq=seq, ack=1))
+            never(lambda: offloaded(lab, port), "the flow in the flowtable again")
+            throw(lab, "client", tcp(source, port, peer(source), 4444, 0x02, seq=77))
+            wait_for(lambda: len(worker.packets(sport=port, flags="02")) == 2, what="the second SYN")
+            a.close()
+
+
+def test_flowtable_absent(lab):
+    "an interface of the flowtable that is not there is said, and the rules are loaded without it"
+    with skipping(lab, "ppp7") as w:
+        w.reader("data=allowed")
+        check("ppp7" in (done := w.ctl("check")).stdout + done.stderr, done.stdout, done.stderr)
+        equal(done.returncode, 0, "wiring check: " + done.stdout + done.stderr)
+        for x in opened(lab, CLIENT):
+            x.close()
+
+
 def test_cleared(lab):
     "a flow whose mark is cleared comes up again; a flow that is not there is told so"
     with wired(lab) as w:

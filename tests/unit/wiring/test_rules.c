@@ -61,6 +61,21 @@ static void refused(const struct config *c, const char *why)
 	fclose(f);
 }
 
+static void a_flowtable_takes_what_is_allowed_and_established(void **state)
+{
+	char *names[] = {"lan0", "wan0"};
+	struct config c = base();
+	has(&c, WIRING_NFT, "flowtable", false);
+	c.flowtable = (struct strings){names, 2};
+	has(&c, WIRING_NFT, "\t\tdevices = { \"lan0\", \"wan0\", \"lo\" }\n", true);
+	has(&c, WIRING_NFT,
+	    "\tchain skip {\n\t\ttype filter hook forward priority filter + 300; policy accept;\n"
+	    "\t\tmeta l4proto tcp ct state established ct expiration > 4m "
+	    "ct mark & 0xff00 == 0x400 flow add @flows\n\t}\n",
+	    true);
+	has(&c, WIRING_IPTABLES, "flow", false);
+}
+
 static void unfit_settings_are_refused(void **state)
 {
 	static const char *const names[] = {"", "lan0; flush ruleset", "a\"b", "abcdefghijklmnop"};
@@ -68,6 +83,10 @@ static void unfit_settings_are_refused(void **state)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		c.inside = (struct strings){(char **)&names[i], 1};
 		refused(&c, "not the name of an interface");
+		c.inside = base().inside;
+		c.flowtable = (struct strings){(char **)&names[i], 1};
+		refused(&c, "`flowtable`: ");
+		c.flowtable.count = 0;
 	}
 	c.inside.count = 0;
 	refused(&c, "names no interface");
@@ -321,6 +340,7 @@ static void order_is_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flowtable_takes_what_is_allowed_and_established),
 		cmocka_unit_test(unfit_settings_are_refused),
 		cmocka_unit_test(closed_and_open),
 		cmocka_unit_test(answers_come_by_the_resolvers_own_route),
