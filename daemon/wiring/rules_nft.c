@@ -392,9 +392,9 @@ static void forward(const struct rules *r, FILE *to)
 
 /* An allowed TCP flow's further packets skip all hooks, ours as well; not UDP, in which an allowed
  * flow's ports can begin another connection. After other firewalls' chains, as what they drop must
- * not be forwarded for ever. After a FIN or RST the kernel takes a flow out, and a straggler would
- * put it in again, with it a SYN on the same ports: conntrack keeps a flow so long only while it
- * is established. Under the epoch's own mark, as all that is allowed. */
+ * not be forwarded for ever. The kernel takes a flow out with its FIN or RST; before Linux 6.1.192
+ * or so a straggler could put it in again, with it a SYN on the same ports: conntrack keeps a flow
+ * so long only while it is established. */
 #define ESTABLISHED "ct expiration > 4m"
 
 static void flows(const struct rules *r, FILE *to)
