@@ -304,9 +304,14 @@ static enum fate fate_of(struct capture *c, const struct packet *p, struct track
 	    (p->transport == IPPROTO_UDP || p->transport == IPPROTO_TCP) &&
 	    c->o.resolver(c->o.ctx, &key->server))
 		return FATE_DNS;
-	/* a SYN is no answer to a flow that began outside, in whoever's name it began */
+	/* a SYN is no answer to a flow that began outside, in whoever's name it began; nor does it
+	 * open anything to what is not TCP: the inside's answer is a client's packet */
+	if (k->outside && !reply)
+		return FATE_PASS;
+	if (k->outside && p->transport == IPPROTO_TCP)
+		return may_open(p) ? FATE_DROP : FATE_PASS;
 	if (k->outside)
-		return reply && may_open(p) && p->transport == IPPROTO_TCP ? FATE_DROP : FATE_PASS;
+		return client_fate(c, k, p);
 	if (reply && k->confirmed && !k->denied)
 		server_answers(k, p);
 	if (reply)

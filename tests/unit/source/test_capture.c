@@ -344,6 +344,7 @@ static void inside_networks_say_who_is_a_client(void **state)
 	wire_packet(&f, wire_udp(C, 22, S, 999, "out"));
 	play(&r, &f, NULL, "10.0.0.0/24");
 	assert_string_equal(r.text, "up 6 " C ":5000 " S ":443 mid-stream\n"
+				    "up 17 " C ":22 " S ":999 out\n"
 				    "end 6 " C ":5000 " S ":443 1/50\n"
 				    "end 6 " C ":5001 " S ":443 1/40\n"
 				    "end 6 " S ":999 " C ":22 2/80\n"
@@ -631,6 +632,22 @@ static void malformed_packets_are_said_once_a_flow(void **state)
 	assert_int_equal(r.counters.not_ip, 1);
 }
 
+/* Whoever sends a datagram first opens nothing to whom it went to: as live, where the answer comes
+ * up as a client's. */
+static void an_answer_to_what_began_outside_is_a_clients(void **state)
+{
+	struct run r = {0};
+	struct wire_file f;
+	wire_open(&f, DLT_RAW);
+	wire_packet(&f, wire_udp(S, 443, C, 5000, "knock"));
+	wire_packet(&f, wire_udp(C, 5000, S, 443, "deny it"));
+	wire_packet(&f, wire_tcp(S, 443, C, 5001, TCP_SYN, 1, ""));
+	wire_packet(&f, wire_tcp(C, 5001, S, 443, TCP_SYN | TCP_ACK, 1, ""));
+	play(&r, &f, NULL, "10.0.0.0/24");
+	assert_non_null(strstr(r.text, "up 17 " C ":5000 " S ":443 deny it"));
+	assert_null(strstr(r.text, "up 6 "));
+}
+
 /* What the world sends, broken or not, is no flow of a client's. */
 static void what_is_malformed_outside_is_no_clients(void **state)
 {
@@ -860,6 +877,7 @@ int main(void)
 		cmocka_unit_test(lost_fragments_are_said),
 		cmocka_unit_test(datagrams_in_flight_are_bounded),
 		cmocka_unit_test(malformed_packets_are_said_once_a_flow),
+		cmocka_unit_test(an_answer_to_what_began_outside_is_a_clients),
 		cmocka_unit_test(what_is_malformed_outside_is_no_clients),
 		cmocka_unit_test(cut_packets_come_as_they_are),
 		cmocka_unit_test(what_could_not_be_read_is_counted),
