@@ -11,7 +11,7 @@ static const char *text(const json_t *j, const char *key)
 /* Backslashes and ends of lines, and in a label's value quotes, are escaped. */
 static void put_escaped(FILE *to, const char *from, bool quotes)
 {
-	for (; *from; from++) {
+	for (; from && *from; from++) {
 		if (*from == '\n')
 			fputs("\\n", to);
 		else if (*from == '\\' || (quotes && *from == '"'))
