@@ -350,6 +350,7 @@ static bool open_conntrack(struct gateway *g, struct errors *errors)
 		.raw4 = g->raw4,
 		.raw6 = g->raw6,
 		.ended = lanes_ended,
+		.moved = lanes_moved,
 		.ctx = g,
 	};
 	g->conntrack = conntrack_open(&o, errors);

@@ -131,6 +131,7 @@ void lane_close(struct lane *l);
 /* Once a second. False: it has not turned for some seconds. A failed one ends the loop. */
 bool lane_check(struct lane *l);
 /* conntrack's ends go to every lane; the lanes' remarks to conntrack. Main thread. */
+void lanes_moved(void *ctx, const struct address *client, uint64_t bytes);
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
 		 int64_t after, int64_t last);
 int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);

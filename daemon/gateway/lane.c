@@ -101,11 +101,15 @@ static void *lane_run(void *arg)
 
 /* ---- the main thread's events ---- */
 
+void lanes_moved(void *ctx, const struct address *client, uint64_t bytes)
+{
+	session_flow_ended(((struct gateway *)ctx)->sessions, client, bytes);
+}
+
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
 		 int64_t after, int64_t last)
 {
 	struct gateway *g = ctx;
-	session_flow_ended(g->sessions, &key->client, bytes);
 	quotas_ended(g, key, bytes, after);
 	/* Which queue a flow went to is the kernel's hash: all are told, one knows it. */
 	for (unsigned i = 0; i < g->lane_count; i++) {

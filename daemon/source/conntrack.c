@@ -88,6 +88,8 @@ static void tell_end(struct conntrack *c, struct cursor body)
 	if (!m.has_key || !mark_kind_of(c->o.mark_mask, m.mark))
 		return;
 	c->counters.ended++;
+	if (c->o.moved && conntrack_message_counts(&m, c->o.mark_mask))
+		c->o.moved(c->o.ctx, &m.key.client, m.bytes);
 	if (c->o.ended)
 		c->o.ended(c->o.ctx, &m.key, m.bytes, m.packets, c->empty_at, clock_now());
 }

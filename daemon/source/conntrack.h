@@ -23,6 +23,9 @@ struct conntrack_options {
 	 * (no end was waiting to be read then), at the latest at `last`. */
 	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
 		      int64_t after, int64_t last);
+	/* Said before, where these bytes were the client's own doing (conntrack_message_counts); or
+	 * NULL. */
+	void (*moved)(void *ctx, const struct address *client, uint64_t bytes);
 	void *ctx;
 };
 

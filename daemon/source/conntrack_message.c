@@ -1,5 +1,8 @@
 #include "source/conntrack_message.h"
 
+#include "source/mark.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -76,4 +79,12 @@ void conntrack_message_read(struct cursor body, struct conntrack_message *out)
 	out->family = head.nfgen_family;
 	while (netlink_attribute(&body, &a))
 		read_attribute(&a, out);
+}
+
+bool conntrack_message_counts(const struct conntrack_message *m, uint32_t mark_mask)
+{
+	enum mark_kind kind = mark_kind_of(mark_mask, m->mark);
+	return m->has_key &&
+	       (kind == MARK_ALLOWED ||
+		(kind >= MARK_PENDING && kind <= MARK_ALLOWED && m->status & IPS_ASSURED));
 }

@@ -14,5 +14,9 @@ struct conntrack_message {
 	struct cursor tuple;     /* CTA_TUPLE_ORIG as it stands there, bad where there is none */
 };
 
+/* Whether the flow's bytes are its client's: of what nobody has confirmed, or was denied, they may
+ * be anybody's packets in the client's name. */
+bool conntrack_message_counts(const struct conntrack_message *m, uint32_t mark_mask);
+
 /* The body of IPCTNL_MSG_CT_NEW or _DELETE. What is malformed in it is as if it were not there. */
 void conntrack_message_read(struct cursor body, struct conntrack_message *out);

@@ -26,11 +26,7 @@ static void take_flow(struct tally *t, struct cursor body)
 {
 	struct conntrack_message m;
 	conntrack_message_read(body, &m);
-	enum mark_kind kind = mark_kind_of(t->o.mark_mask, m.mark);
-	/* What nobody has confirmed may be anybody's packets in the client's name. */
-	bool counts = kind == MARK_ALLOWED ||
-		      (kind >= MARK_PENDING && kind <= MARK_ALLOWED && m.status & IPS_ASSURED);
-	if (counts && m.has_key)
+	if (conntrack_message_counts(&m, t->o.mark_mask))
 		t->o.flow(t->o.ctx, &m.key.client, m.bytes);
 }
 

@@ -51,6 +51,7 @@ struct waiting {
 struct end {
 	struct flow_key key;
 	uint64_t bytes, packets;
+	bool counts; /* its bytes are its client's own doing */
 };
 
 struct copy {
@@ -130,7 +131,7 @@ static struct flow_of *make(const struct flow_key *key)
 static void destroy(struct flow_of *f)
 {
 	if (f->kind && k.ends < EVENTS)
-		k.end[k.ends++] = (struct end){f->key, f->bytes, f->packets};
+		k.end[k.ends++] = (struct end){f->key, f->bytes, f->packets, f->kind < MARK_DENIED};
 	f->used = false;
 }
 
@@ -516,9 +517,12 @@ unsigned conntrack_read(struct conntrack *c)
 	unsigned n = k.ends;
 	if (sim_killed())
 		return 0;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (k.end[i].counts)
+			c->o.moved(c->o.ctx, &k.end[i].key.client, k.end[i].bytes);
 		c->o.ended(c->o.ctx, &k.end[i].key, k.end[i].bytes, k.end[i].packets, c->empty_at,
 			   clock_now());
+	}
 	k.ends = 0;
 	c->empty_at = clock_now();
 	return n < CONNTRACK_READ ? n : CONNTRACK_READ;
@@ -621,7 +625,8 @@ void tally_begin(struct tally *t, int64_t at)
 	/* what ended and is not read yet: the kernel tells of both in one moment, seldom in between
 	 */
 	for (unsigned i = 0; i < k.ends; i++)
-		t->o.flow(t->o.ctx, &k.end[i].key.client, k.end[i].bytes);
+		if (k.end[i].counts)
+			t->o.flow(t->o.ctx, &k.end[i].key.client, k.end[i].bytes);
 	t->o.round(t->o.ctx, at);
 }
 

@@ -130,6 +130,18 @@ static void on_end(void *ctx, const struct flow_key *key, uint64_t bytes, uint64
 	ended.last = last;
 }
 
+static struct {
+	unsigned count;
+	uint64_t bytes;
+} moved;
+
+static void on_moved(void *ctx, const struct address *client, uint64_t bytes)
+{
+	assert_ptr_equal(ctx, &ended);
+	moved.count++;
+	moved.bytes += bytes;
+}
+
 static bool flow_key_equal(const struct flow_key *a, const struct flow_key *b)
 {
 	return address_equal(&a->client, &b->client) && address_equal(&a->server, &b->server) &&
@@ -152,6 +164,7 @@ static struct conntrack_options options(void)
 					  .raw4 = 1004,
 					  .raw6 = 1006,
 					  .ended = on_end,
+					  .moved = on_moved,
 					  .ctx = &ended};
 }
 
@@ -233,6 +246,26 @@ static void put_end(uint16_t type, const struct told *e)
 	struct message m;
 	make(&m, type, 0, e);
 	kernel_put(conntrack_fd(c), m.bytes, m.head->nlmsg_len);
+}
+
+/* What was denied, or nobody answered, may be anybody's in the client's name: it keeps no session.
+ */
+static void bytes_that_may_be_anybodys_are_no_clients(void **state)
+{
+	static const struct {
+		enum mark_kind kind;
+		bool counts;
+	} of[] = {{MARK_PENDING, false}, {MARK_ANSWERED, false}, {MARK_HEARD, false},
+		  {MARK_ALLOWED, true},  {MARK_DENIED, false},   {MARK_REDIRECT, false}};
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		struct told e = {.key = &key4, .mark = mark_value(MASK, of[i].kind, 3), .bytes = 5};
+		memset(&moved, 0, sizeof moved);
+		put_end(IPCTNL_MSG_CT_DELETE, &e);
+		conntrack_read(c);
+		assert_int_equal(ended.count, i + 1);
+		assert_int_equal(moved.count, of[i].counts);
+		assert_int_equal(moved.bytes, of[i].counts ? 1005 : 0);
+	}
 }
 
 static void an_end_of_ours_is_told_with_what_it_carried(void **state)
@@ -599,6 +632,7 @@ int main(void)
 		WITH(ends_are_asked_for_on_a_socket_of_their_own),
 		WITH(the_socket_of_the_daemon_before_is_taken_over),
 		WITH(a_refusal_is_said),
+		WITH(bytes_that_may_be_anybodys_are_no_clients),
 		WITH(an_end_of_ours_is_told_with_what_it_carried),
 		WITH(an_end_of_anothers_is_none),
 		WITH(ends_in_a_wave_are_read_in_parts),
