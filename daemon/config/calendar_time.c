@@ -177,7 +177,8 @@ void ics_make_zones(struct ics *c)
 			ics_complain(c, z->line, "a VTIMEZONE without %s",
 				     z->tzid ? "STANDARD or DAYLIGHT" : "TZID");
 		if (c->faults == faults) {
-			qsort(o.change, o.count, sizeof *o.change, by_since);
+			if (o.count) /* none, and there is no array */
+				qsort(o.change, o.count, sizeof *o.change, by_since);
 			z->zone = must(zone_of(o.before, o.change, o.count));
 		}
 		free(o.change);
