@@ -306,11 +306,11 @@ def test_end_outlives(lab):
             (("Interim-Update", "k", "kate", HERE, {"Framed_IPv6_Address": "fd77:9::8"}), {HERE: "kate", six: None}),
             (("Start", "l", "lea", HERE, {}), {HERE: None}),
             (("Stop", "k", "kate", HERE, {}), {HERE: None, six: None}))):
-        check(nas.send("Start", f"k{i}", "kate", Framed_IPv6_Address=six))
+        check(nas.send("Start", f"end-k{i}", "kate", Framed_IPv6_Address=six))
         equal((who(lab), who(lab, six)), ("kate", "kate"))
         wait_for(lambda: there("kate", 1), 10, "the kept table")
         kind, session, user, address, more = update
-        check(nas.send(kind, f"{session}{i}", user, address, **more))
+        check(nas.send(kind, f"end-{session}{i}", user, address, **more))
         lab.stop(signal.SIGKILL, wire=False)
         lab.start(wire=False)
         for at, want in now.items():
