@@ -269,7 +269,10 @@ static const struct option main_options[] = {
 		 "so alone."},
 	{"on_deny", OPTION_WORD, AT(struct config, on_deny), .words = on_deny_words,
 	 .fallback = "\"reject\"",
-	 .help = "\"redirect\" sends plain HTTP on port 80 to portal and rejects the rest."},
+	 .help = "\"redirect\" sends plain HTTP on port 80 to portal and rejects the rest. What is "
+		 "rejected and is no TCP gets an ICMP error, of which the kernel sends a client "
+		 "six "
+		 "at once and one a second then (icmp_ratelimit)."},
 	{"portal", OPTION_ENDPOINTS, AT(struct config, portal),
 	 .help = "Where \"redirect\" sends to. An IP version that has none is rejected."},
 	{"held", OPTION_WORD, AT(struct config, held_until), .words = held_words,

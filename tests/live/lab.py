@@ -192,8 +192,10 @@ class Lab:
             subprocess.run(["ip", "netns", "add", self.ns(h)], check=True)
             self.run(h, "sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0",
                      "net.ipv6.conf.default.accept_dad=0", "net.ipv4.tcp_syn_retries=2")
-        self.run("gateway", "sysctl", "-qw", "net.ipv4.ip_forward=1",
-                 "net.ipv6.conf.all.forwarding=1")
+        # ICMP errors without the kernel's own limit (a burst of six, then one a second and client): a
+        # test that waits for a refusal must not depend on how many others its client has just had.
+        self.run("gateway", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+                 "net.ipv4.icmp_ratemask=0", "net.ipv6.icmp.ratelimit=0")
         for host, device, net4, net6, own in (
                 ("client", "lan0", "10.77.1", "fd77:1", range(2, 10)),
                 ("outside", "wan0", "198.51.100", "2001:db8:2", (2, *range(10, 14), *range(20, 24))),

@@ -367,6 +367,14 @@ def test_icmp(lab):
 
 
 @shared
+def test_refusals(lab):
+    "a refusal is heard every time, however many the same client has had (the lab takes off the kernel's limit)"
+    for to, source in ((SITES["denied.example"], GUEST), (v6(SITES["denied.example"]), GUEST6)):
+        for turn in range(12):
+            equal((turn, lab.udp(to, 5000, b"ping", source, timeout=10)), (turn, "refused"))
+
+
+@shared
 def test_repeats(lab):
     "a denied client that tries on and on fills no log"
     for _ in range(30):

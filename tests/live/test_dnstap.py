@@ -61,6 +61,8 @@ def kresd(lab):
     (lab.dir / "hosts").write_text("".join(f"{a} {n}\n{v6(a)} {n}\n" for n, a in SITES.items()))
     return ("kresd", "-n", "-c"), f"""net.listen('{RESOLVER}', 53)
 trust_anchors.remove('.')
+modules.unload('priming')
+modules.unload('detect_time_skew')
 modules.load('hints > iterate')
 modules.load('dnstap')
 dnstap.config({{ socket_path = '{lab.dir}/dnstap.sock', client = {{ log_responses = true }} }})
