@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "config/config.h"
 
-/* In a folder of root's alone: what stands there becomes rules. */
+/* In a folder that the daemon's sandbox does not reach: what stands there becomes rules. */
 #define FALLBACK_FILE "/var/lib/tiergate-wiring/settings.conf"
 
 /* Keeps what rules are made of: all settings, and nothing of the policy. 0 or -errno; -ENOENT where

@@ -92,6 +92,54 @@ def test_rights(s):
         check("NoNewPrivs:\t1" in text and "Seccomp:\t2" in text, text)
 
 
+def test_exposure(s):
+    "no service that is shipped is more exposed than 1.5, as systemd-analyze reckons without running it"
+    units = sorted(p.name for p in (ROOT / "packaging/systemd").glob("*.service"))
+    check(len(units) >= 5, units)
+    for unit in units:
+        path = f"/usr/lib/systemd/system/{unit}"
+        done = s.run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", path)
+        check(done.returncode == 0 and "exposure level" in done.stdout, unit, *done.stdout.splitlines()[-1:], done.stderr)
+
+
+def test_wiring_rights(s):
+    "the rules' service, which is nobody's root, takes them away and loads them, and keeps its settings for itself"
+    run = s.systemctl("show", "-P", "User", "tiergate-wiring").stdout.strip()
+    equal(run, "tiergate")
+    acct = lambda: s.run("cat", "/proc/sys/net/netfilter/nf_conntrack_acct").stdout.strip()  # noqa: E731
+    kept = s.machine.root / "var/lib/tiergate-wiring"
+    who = lambda: s.run("stat", "-c", "%U %a", "/var/lib/tiergate-wiring", "/var/lib/tiergate-wiring/settings.conf").stdout.split("\n")  # noqa: E731
+    for command in (("tiergatectl", "wiring"), ("systemctl",)):
+        down, up = (("down",), ("up",)) if command[1:] else (("stop", "tiergate-wiring"), ("start", "tiergate-wiring"))
+        done = s.run(*command, *down)
+        equal(done.returncode, 0, done.stderr + s.machine.journal("tiergate-wiring"))
+        check("TIERGATE" not in s.run("iptables-save").stdout + s.run("nft", "list", "ruleset").stdout.upper(), "rules stay")
+        (kept / "settings.conf").unlink()
+        done = s.run(*command, *up)
+        equal(done.returncode, 0, done.stderr + s.machine.journal("tiergate-wiring"))
+        equal(who()[:2], ["tiergate 700", "tiergate 600"], f"after {command}")
+        equal(acct(), "1")
+        equal(s.run("tiergatectl", "wiring", "check").returncode, 0)
+    check("warning" not in s.machine.journal("tiergate-wiring"), s.machine.journal("tiergate-wiring"))
+    s.works()
+
+
+def test_wiring_trial(s):
+    "the rules' service can try what the kernel takes, in a namespace of its own, without root's rights"
+    nft = s.machine.root / "usr/local/sbin/nft"
+    nft.write_text('#!/bin/sh\n{ echo "$@"; ip -br link; grep CapEff /proc/self/status; } >>/run/tiergate/trial\nexec /usr/sbin/nft "$@"\n')
+    nft.chmod(0o755)
+    equal(s.systemctl("restart", "tiergate-wiring").returncode, 0, s.machine.journal("tiergate-wiring"))
+    nft.unlink()
+    said = s.run("cat", "/run/tiergate/trial").stdout
+    s.run("rm", "/run/tiergate/trial")
+    trial = re.search(r"^-c -f -\n((?:.*\n)*?)CapEff:\t(\w+)", said, re.M)
+    check(trial, "no trial", said)
+    check(int(trial[2], 16) & 1 << 12, "the trial has no right to load rules", said)
+    check("lan0" not in trial[1], "the trial was in the network that is used", said)
+    s.works()
+
+
 def test_sandbox(s):
     "as a service, too, it shuts itself in: the unit's own filter lets it"
     equal(json.loads(s.run("tiergatectl", "status", "--json").stdout).get("sandbox_lacks"), None, s.machine.journal("tiergated"))
@@ -163,19 +211,33 @@ def test_reload_many(s):
 
 
 def test_probe(s):
-    "the probe's service, with the few rights it has, tries each tier; its links go with it"
+    "the probe's service, which has no right at all, tries each tier; restarted or killed it comes back; its links go with it"
     s.configure(inside=["lan0", "tgprobe"])
     equal(s.systemctl("reload", "tiergated").returncode, 0, s.machine.journal("tiergated"))
-    done = s.systemctl("start", "tiergate-probe")
-    equal(done.returncode, 0, f"{done.stderr} {s.machine.journal('tiergate-probe')}")
+    drop = s.machine.root / "etc/systemd/system/tiergate-probe.service.d"
+    drop.mkdir(parents=True)
+    (drop / "soon.conf").write_text("[Service]\nRestartSec=1s\n")
+    s.systemctl("daemon-reload")
     rows = lambda: {(r["allowed"], r["denied"]) for r in  # noqa: E731
                     json.loads(s.run("tiergatectl", "status", "--json").stdout).get("probe", [])}
+    main = lambda: s.systemctl("show", "-P", "MainPID", "tiergate-probe").stdout.strip()  # noqa: E731
+    for how in ("start", "restart", "restart"):
+        done = s.systemctl(how, "tiergate-probe")
+        equal(done.returncode, 0, f"{done.stderr} {s.machine.journal('tiergate-probe')}")
     wait_for(rows, 30, "a word of the probe")
     equal(rows(), {("ok", "ok")}, s.machine.journal("tiergate-probe"))
-    status = s.run("cat", f"/proc/{s.systemctl('show', '-P', 'MainPID', 'tiergate-probe').stdout.strip()}/status").stdout
-    equal(set(re.findall(r"Cap(?:Eff|Prm):\t(\w+)", status)), {"0" * 16})
+    pid = main()
+    status = s.run("cat", f"/proc/{pid}/status").stdout
+    equal(set(re.findall(r"Cap\w+:\t(\w+)", status)), {"0" * 16})
+    equal(s.run("ps", "-o", "user=", "-p", pid).stdout.strip(), "tiergate")
+    check(s.run("readlink", f"/proc/{pid}/ns/net").stdout != s.run("readlink", "/proc/1/ns/net").stdout, "it is in the gateway's network")
+    s.run("kill", "-KILL", pid)
+    wait_for(lambda: main() not in ("", "0", pid), 60, "the probe after it was killed")
+    wait_for(lambda: "tgprobe-out" in s.run("ip", "link").stdout, 20, "its links")
     s.systemctl("stop", "tiergate-probe")
     wait_for(lambda: "tgprobe" not in s.run("ip", "link").stdout, 20, "its links to go")
+    done = s.run("tiergatectl", "probe", "--rig")
+    check(done.returncode == 3 and "--rig is for tiergate-probe.service" in done.stderr, done)
     s.configure()
     equal(s.systemctl("reload", "tiergated").returncode, 0)
 

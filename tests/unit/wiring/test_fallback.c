@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/tiergate-fallback-XXXXXX", file[64];
@@ -86,11 +87,31 @@ static void without_a_folder_or_a_file_there_is_none(void **state)
 	config_free(c);
 }
 
+/* Root writes it, too, and its reader is the rules' service. */
+static void it_belongs_to_whom_its_folder_belongs_to(void **state)
+{
+	struct stat st;
+	if (geteuid() != 0)
+		skip();
+	struct config *c = load("tests/conf/02-design-example.in");
+	unlink(file);
+	for (uid_t who = 65534; who > 65532; who--) { /* new, and with one there */
+		assert_int_equal(chown(dir, who, who - 1), 0);
+		assert_int_equal(fallback_save(file, c), 0);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_uid, who);
+		assert_int_equal(st.st_gid, who - 1);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rules_are_the_same),
 		cmocka_unit_test(without_a_folder_or_a_file_there_is_none),
+		cmocka_unit_test(it_belongs_to_whom_its_folder_belongs_to),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -2,8 +2,10 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +102,37 @@ static bool bounds_requests(void)
 	return good && runs_known_ones();
 }
 
+/* As the rules' service, which may make no network namespace as it is: by a user namespace, in
+ * which a program can load rules all the same. */
+static bool loads_as_nobody(void)
+{
+	const char *const argv[] = {"nft", "-c", "-f", "-", NULL};
+	static const char rules[] =
+		"table inet t { chain c { type filter hook forward priority filter; }; }\n";
+	struct tool t = {0};
+	if (setgid(65534) < 0 || setuid(65534) < 0 || unshare(CLONE_NEWNET) == 0)
+		return false;
+	prctl(PR_SET_DUMPABLE, 1); /* as what was started so: its files in /proc are its own */
+	bool good = tool_run(&t, argv, rules, true) && t.status == 0;
+	if (!good)
+		print_error("%d: %s\n", t.status, t.err);
+	tool_deinit(&t);
+	return good;
+}
+
+static bool may_have_namespaces(void)
+{
+	return setgid(65534) == 0 && setuid(65534) == 0 &&
+	       unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+}
+
+static void test_scratch(void **state)
+{
+	if (in_child(may_have_namespaces) != 0)
+		skip();
+	assert_int_equal(in_child(loads_as_nobody), 0);
+}
+
 static void test_helper(void **state)
 {
 	assert_int_equal(in_child(runs_known_ones), 0);
@@ -140,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_here),
+		cmocka_unit_test(test_scratch),
 		cmocka_unit_test(test_helper),
 		cmocka_unit_test(test_keeps_nothing),
 	};
