@@ -137,26 +137,35 @@ static void look_again(struct config **c, const char *path)
 	errors_deinit(&errors);
 }
 
+static int probe(struct config **c, const char *path, bool once, struct errors *errors)
+{
+	struct probe_rig rig;
+	if (!probe_rig_take(&rig) && !probe_rig_make(&rig, *c, errors))
+		return EXIT_CANNOT;
+	sd_notify(0, "READY=1");
+	int status = round_of(&rig, *c, once);
+	while (!once) {
+		sleep(SECONDS);
+		look_again(c, path);
+		status = round_of(&rig, *c, false);
+	}
+	return status;
+}
+
 int ctl_probe(int argc, char **argv)
 {
-	bool once = false;
-	const struct ctl_option options[] = {{"once", NULL, &once}, {0}};
+	bool once = false, rig = false;
+	const struct ctl_option options[] = {{"once", NULL, &once}, {"rig", NULL, &rig}, {0}};
 	struct errors errors = {0};
-	struct probe_rig rig;
 	if (!ctl_options(argc, argv, options, NULL) || ctl.help)
 		return ctl_usage("probe [--once] [--config FILE]", NULL);
 	const char *path = ctl.config ? ctl.config : CTL_CONFIG;
 	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
 	int status = EXIT_CANNOT;
-	if (c && probe_rig_make(&rig, c, &errors)) {
-		sd_notify(0, "READY=1");
-		status = round_of(&rig, c, once);
-		while (!once) {
-			sleep(SECONDS);
-			look_again(&c, path);
-			status = round_of(&rig, c, false);
-		}
-	}
+	if (c && rig)
+		status = probe_rig_hand_over(c, &errors) ? EXIT_DONE : EXIT_CANNOT;
+	else if (c)
+		status = probe(&c, path, once, &errors);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
 	config_free(c);

@@ -15,12 +15,19 @@ struct probe_family {
 
 struct probe_rig {
 	struct probe_family family[2];
-	int server_ns; /* keeps it; the process itself is in the client's */
+	int server_ns; /* keeps it, where the listeners don't; the process is in the client's */
 };
 
 /* Makes both namespaces and their links, and goes into the client's; gives up what it has no use
  * for after that. False with sentences in errors. */
 bool probe_rig_make(struct probe_rig *rig, const struct config *c, struct errors *errors);
+
+/* The same in two steps for a service that has no right at all. First as root in the service's own
+ * network, which becomes the client's, beside that of process 1, which is the gateway's: the
+ * listeners are handed to the service manager. */
+bool probe_rig_hand_over(const struct config *c, struct errors *errors);
+/* Then in the service: takes them. False where none were handed over. */
+bool probe_rig_take(struct probe_rig *rig);
 
 /* Whether a TLS hello for `name` reaches the server. *why: what was seen at the client, in words.
  * At most a few seconds. */

@@ -1,5 +1,6 @@
 #include "ctl/probe.h"
 
+#include "base/handover.h"
 #include "base/netset.h"
 #include "wiring/tool.h"
 
@@ -7,28 +8,33 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define HOST4_IN    "198.18.255.1"
-#define CLIENT4     PROBE_CLIENT4
-#define HOST4_OUT   "198.18.255.5"
-#define SERVER4     "198.18.255.6"
-#define HOST6_IN    "2001:2:0:ff10::1"
-#define CLIENT6     PROBE_CLIENT6
-#define HOST6_OUT   "2001:2:0:ff20::1"
-#define SERVER6     "2001:2:0:ff20::2"
-#define CAN_FORWARD "/proc/sys/net/ipv6/conf/all/forwarding"
+#define HOST4_IN        "198.18.255.1"
+#define CLIENT4         PROBE_CLIENT4
+#define HOST4_OUT       "198.18.255.5"
+#define SERVER4         "198.18.255.6"
+#define HOST6_IN        "2001:2:0:ff10::1"
+#define CLIENT6         PROBE_CLIENT6
+#define HOST6_OUT       "2001:2:0:ff20::1"
+#define SERVER6         "2001:2:0:ff20::2"
+#define MANAGER_NS      "/proc/1/ns/net"
+#define OLD_LINKS_TRIES 50 /* five seconds */
+#define CAN_FORWARD     "/proc/sys/net/ipv6/conf/all/forwarding"
 
 static const struct probe_family families[2] = {
 	{true, "IPv4", CLIENT4, SERVER4, -1},
 	{true, "IPv6", CLIENT6, SERVER6, -1},
 };
+static const char *const kept[2] = {"probe-ipv4", "probe-ipv6"}; /* the service's listeners */
 
 static int open_ns(void)
 {
@@ -159,28 +165,116 @@ static void give_up(void)
 	syscall(SYS_capset, &header, none);
 }
 
-bool probe_rig_make(struct probe_rig *rig, const struct config *c, struct errors *errors)
+/* Links, addresses, and the server's listeners; ends in the client's namespace. */
+static bool make(struct probe_rig *rig, int host, int client, struct errors *errors)
 {
-	int host = open_ns(), client = -1;
-	memcpy(rig->family, families, sizeof families);
-	rig->family[1].on = forwards6();
-	rig->server_ns = -1;
-	if (!check_config(c, errors))
-		return false;
-	if (host >= 0 && unshare(CLONE_NEWNET) == 0 && (client = open_ns()) >= 0 &&
-	    unshare(CLONE_NEWNET) == 0)
-		rig->server_ns = open_ns();
-	bool good = rig->server_ns >= 0 && setns(host, CLONE_NEWNET) == 0;
+	bool good = setns(host, CLONE_NEWNET) == 0;
 	if (!good)
-		errors_add(errors, NULL, 0, "no network namespace can be made: %s; run it as root",
+		errors_add(errors, NULL, 0, "the gateway's own namespace can't be entered: %s",
 			   strerror(errno));
 	good = good && make_links(client, rig->server_ns, errors) &&
 	       settle(rig->server_ns, true, errors);
 	for (int i = 0; good && i < 2; i++)
 		good = !rig->family[i].on || listen_in(&rig->family[i], errors);
-	good = good && settle(client, false, errors);
+	return good && settle(client, false, errors);
+}
+
+static bool begin(struct probe_rig *rig, const struct config *c, struct errors *errors)
+{
+	memcpy(rig->family, families, sizeof families);
+	rig->family[1].on = forwards6();
+	rig->server_ns = -1;
+	return check_config(c, errors);
+}
+
+static void say_no_namespace(struct errors *errors)
+{
+	errors_add(errors, NULL, 0, "no network namespace can be made: %s; run it as root",
+		   strerror(errno));
+}
+
+bool probe_rig_make(struct probe_rig *rig, const struct config *c, struct errors *errors)
+{
+	int host = open_ns(), client = -1;
+	if (!begin(rig, c, errors))
+		return false;
+	if (host >= 0 && unshare(CLONE_NEWNET) == 0 && (client = open_ns()) >= 0 &&
+	    unshare(CLONE_NEWNET) == 0)
+		rig->server_ns = open_ns();
+	bool good = rig->server_ns >= 0;
+	if (!good)
+		say_no_namespace(errors);
+	good = good && make(rig, host, client, errors);
 	close(host);
 	close(client);
 	give_up();
 	return good;
+}
+
+/* Both are the same where the unit has no PrivateNetwork=. */
+static bool same_ns(int a, int b)
+{
+	struct stat one, other;
+	return fstat(a, &one) < 0 || fstat(b, &other) < 0 || one.st_ino == other.st_ino;
+}
+
+static bool keep_listeners(const struct probe_rig *rig, struct errors *errors)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!rig->family[i].on)
+			continue;
+		handover_keep(kept[i], rig->family[i].listener);
+		close(rig->family[i].listener);
+	}
+	int e = handover_wait();
+	if (e < 0)
+		errors_add(errors, NULL, 0, "the listeners can't be handed over: %s", strerror(-e));
+	return e == 0;
+}
+
+/* The links of a service that has just ended go a moment later. */
+static void wait_for_old_links(void)
+{
+	for (int i = 0; i < OLD_LINKS_TRIES; i++) {
+		if (!if_nametoindex(PROBE_INSIDE) && !if_nametoindex(PROBE_OUTSIDE))
+			return;
+		usleep(100 * 1000);
+	}
+}
+
+bool probe_rig_hand_over(const struct config *c, struct errors *errors)
+{
+	struct probe_rig rig;
+	int host = open(MANAGER_NS, O_RDONLY | O_CLOEXEC), client = open_ns();
+	bool good = begin(&rig, c, errors);
+	if (good && (host < 0 || client < 0 || same_ns(host, client))) {
+		errors_add(
+			errors, NULL, 0,
+			"--rig is for tiergate-probe.service, run as root in a network of its own");
+		good = false;
+	}
+	if (good && (unshare(CLONE_NEWNET) < 0 || (rig.server_ns = open_ns()) < 0)) {
+		say_no_namespace(errors);
+		good = false;
+	}
+	if (good && setns(host, CLONE_NEWNET) == 0)
+		wait_for_old_links();
+	good = good && make(&rig, host, client, errors) && keep_listeners(&rig, errors);
+	close(host);
+	close(client);
+	return good;
+}
+
+bool probe_rig_take(struct probe_rig *rig)
+{
+	memcpy(rig->family, families, sizeof families);
+	rig->server_ns = -1; /* the listeners keep it */
+	for (int i = 0; i < 2; i++) {
+		rig->family[i].listener = handover_take(kept[i]);
+		rig->family[i].on = rig->family[i].listener >= 0;
+		/* with the process that has it all is gone, and nothing is in a next one's way */
+		if (rig->family[i].on)
+			handover_forget(kept[i]);
+	}
+	return rig->family[0].on;
 }
