@@ -24,11 +24,18 @@ bool lockdowns_end(struct lockdowns *l, uint32_t id)
 	return false;
 }
 
-bool lockdowns_add(struct lockdowns *l, struct lockdown *one, int64_t now)
+static void forget_over(struct lockdowns *l, int64_t by)
 {
 	for (unsigned i = l->count; i-- > 0;)
-		if (!lockdown_holds(&l->item[i], now))
+		if (!lockdown_holds(&l->item[i], by))
 			lockdowns_end(l, l->item[i].id);
+}
+
+bool lockdowns_add(struct lockdowns *l, struct lockdown *one, int64_t now)
+{
+	forget_over(l, now - LOCKDOWN_KEPT);
+	if (l->count == LOCKDOWNS_MAX)
+		forget_over(l, now);
 	if (l->count == LOCKDOWNS_MAX)
 		return false;
 	one->id = ++l->last;

@@ -31,7 +31,10 @@ struct lockdowns {
 	struct lockdown item[LOCKDOWNS_MAX];
 };
 
-/* Adds one and gives it an id, after taking out what is over; false where there is no room. */
+/* Adds one and gives it an id; false where there is no room. What is over holds again where the
+ * clock is set back before its end (an exam lasts until the clock on the wall says so): it stays
+ * for LOCKDOWN_KEPT, unless its room is needed. */
+#define LOCKDOWN_KEPT (INT64_C(86400) * 1000 * 1000 * 1000) /* ns */
 bool lockdowns_add(struct lockdowns *l, struct lockdown *one, int64_t now);
 bool lockdowns_end(struct lockdowns *l, uint32_t id); /* false: there is none */
 bool lockdown_holds(const struct lockdown *l, int64_t now);

@@ -127,10 +127,11 @@ static void logout(const struct event *e)
 
 /* ---- lockdowns ---- */
 
+/* What is over may hold again, where the clock is set back. */
 static struct lock *free_lock(void)
 {
 	for (unsigned i = 0; i < LOCKS; i++)
-		if (!lock_holds(&school.lock[i], sim_wall()))
+		if (!lock_holds(&school.lock[i], sim_wall() - 86400 * NS_PER_S))
 			return &school.lock[i];
 	return NULL;
 }
@@ -170,11 +171,22 @@ static void lockdown(const struct event *e)
 	school_changed("lockdown");
 }
 
+/* The which-th of those that hold; NULL: none does. */
+static struct lock *held_lock(unsigned which)
+{
+	struct lock *held[LOCKS];
+	unsigned n = 0;
+	for (unsigned i = 0; i < LOCKS; i++)
+		if (lock_holds(&school.lock[i], sim_wall()))
+			held[n++] = &school.lock[i];
+	return n ? held[which % n] : NULL;
+}
+
 static void lockdown_end(const struct event *e)
 {
 	char request[128], code[32];
-	struct lock *l = &school.lock[e->a % LOCKS];
-	if (!lock_holds(l, sim_wall()))
+	struct lock *l = held_lock((unsigned)e->a);
+	if (!l)
 		return;
 	snprintf(request, sizeof request, "\"command\":\"lockdown-end\",\"lockdown\":%u", l->id);
 	if (daemon_ask(request, code) != 1)

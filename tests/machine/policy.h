@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum { TIERS = 4, SITES = 5, NAMES_EACH = 3, NAMES_ALL = SITES * NAMES_EACH, SCHEDULES = 4 };
-enum { LINES = 12, RANGES = 3, LOCKS = 12 };
+enum { LINES = 12, RANGES = 3, LOCKS = 48 };
 #define LISTED_SITE 1 /* its names are in a file */
 
 enum school_zone { ZONE_UTC, ZONE_SOFIA, ZONE_NEW_YORK, ZONES };

@@ -219,6 +219,11 @@ void worker_restore(struct worker *w, const struct flow_memory *m)
 static bool locks_fail, locked_before;
 static unsigned locks_freed, rcu_waits;
 
+bool lockdown_holds(const struct lockdown *l, int64_t now)
+{
+	return now < l->until;
+}
+
 struct locks *locks_make(const struct snapshot *s, const struct lockdowns *l,
 			 struct errors *missing, bool *failed)
 {
@@ -557,6 +562,36 @@ static void an_end_is_told_once(void **state)
 	g->lockdowns.item[2].until = 9999; /* was over when it was told last */
 	lockdowns_tick(g);
 	did("");
+	wall = 1499; /* set back: what holds again is told, and its end again */
+	lockdowns_tick(g);
+	did("lockdown:5, again lockdown:6, again ");
+	lockdowns_tick(g);
+	did("");
+	wall = 1500;
+	lockdowns_tick(g);
+	did("lockdown-end:5 ");
+}
+
+/* The next one takes the room of what was over, before the second in which its end is told. */
+static void an_end_is_told_before_its_room_is_taken(void **state)
+{
+	struct lockdowns *l = calloc(1, sizeof *l);
+	g->lockdowns.count = 1;
+	g->lockdowns.item[0] = (struct lockdown){.id = 4, .until = 1000};
+	g->locks_told = 999;
+	l->count = 1;
+	l->item[0] = (struct lockdown){.id = 5, .until = 1500};
+	wall = 1000;
+	assert_int_equal(gateway_lock(g, l), 0);
+	did("lockdown-end:4 lockdowns lock1 ");
+	wall = 900;
+	g->locks_told = 2000; /* set back since, and then locked: that is no "again" */
+	l->item[0].id = 6;
+	assert_int_equal(gateway_lock(g, l), 0);
+	did("lockdown:5, again lockdowns lock1 ");
+	lockdowns_tick(g);
+	did("");
+	free(l);
 }
 
 #define WITH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -575,6 +610,7 @@ int main(void)
 		WITH(an_older_lock_goes_when_no_worker_reads_it),
 		WITH(a_start_remembers_lockdowns_first),
 		WITH(an_end_is_told_once),
+		WITH(an_end_is_told_before_its_room_is_taken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,26 @@ static void the_list_has_a_bound(void **state)
 	free(l);
 }
 
+/* An exam until noon, a clock that runs ahead for an hour, another lockdown meanwhile: when the
+ * clock is right again, the exam goes on. */
+static void a_clock_that_is_set_back_shuts_again(void **state)
+{
+	const int64_t day = INT64_C(86400000000000);
+	struct lockdowns *l = calloc(1, sizeof *l);
+	struct lockdown exam = lockdown_of(LOCKDOWN_USER, "ada", "exam"),
+			other = lockdown_of(LOCKDOWN_USER, "bea", "exam");
+	other.until = INT64_MAX;
+	assert_true(lockdowns_add(l, &exam, NOON));
+	assert_true(lockdowns_add(l, &other, NOON + 100 + day - 1));
+	assert_int_equal(l->count, 2);
+	assert_false(lockdown_holds(&l->item[0], NOON + 100));
+	assert_true(lockdown_holds(&l->item[0], NOON + 99));
+	assert_true(lockdowns_add(l, &other, NOON + 100 + day)); /* not for ever */
+	assert_int_equal(l->count, 2);
+	assert_int_equal(l->item[0].id, 2);
+	free(l);
+}
+
 static void who_is_blocked(void **state)
 {
 	struct lockdowns *l = calloc(1, sizeof *l);
@@ -278,6 +298,7 @@ int main(void)
 		cmocka_unit_test(an_outer_name_opens_nothing),
 		cmocka_unit_test(a_site_that_is_gone_is_shut_and_said),
 		cmocka_unit_test(the_list_has_a_bound),
+		cmocka_unit_test(a_clock_that_is_set_back_shuts_again),
 		cmocka_unit_test(who_is_blocked),
 		cmocka_unit_test(why_says_who_and_until_when),
 	};
