@@ -133,7 +133,7 @@ bool lane_check(struct lane *l);
 /* conntrack's ends go to every lane; the lanes' remarks to conntrack. Main thread. */
 void lanes_moved(void *ctx, const struct address *client, uint64_t bytes);
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		 int64_t after, int64_t last);
+		 int64_t after, int64_t last, bool denied);
 int lanes_remarks(sd_event_source *s, int fd, uint32_t events, void *ctx);
 
 /* people.c: sessions and the kernel: neighbours and traffic. */

@@ -107,7 +107,7 @@ void lanes_moved(void *ctx, const struct address *client, uint64_t bytes)
 }
 
 void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		 int64_t after, int64_t last)
+		 int64_t after, int64_t last, bool denied)
 {
 	struct gateway *g = ctx;
 	quotas_ended(g, key, bytes, after);
@@ -116,7 +116,7 @@ void lanes_ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t
 		struct flow_ended *slot = ring_claim(g->lanes[i].ended);
 		if (!slot)
 			continue;
-		*slot = (struct flow_ended){*key, FLOW_OVER, bytes, packets, after, last};
+		*slot = (struct flow_ended){*key, FLOW_OVER, bytes, packets, after, last, denied};
 		ring_publish(g->lanes[i].ended);
 	}
 }

@@ -49,8 +49,8 @@ static void ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_
 		  int64_t after, int64_t last)
 {
 	struct replay *r = ctx;
-	worker_flow_ended(r->worker,
-			  &(struct flow_ended){*key, FLOW_OVER, bytes, packets, after, last});
+	worker_flow_ended(r->worker, &(struct flow_ended){*key, FLOW_OVER, bytes, packets, after,
+							  last, false});
 }
 
 static bool internal(void *ctx, const struct address *a)

@@ -91,7 +91,8 @@ static void tell_end(struct conntrack *c, struct cursor body)
 	if (c->o.moved && conntrack_message_counts(&m, c->o.mark_mask))
 		c->o.moved(c->o.ctx, &m.key.client, m.bytes);
 	if (c->o.ended)
-		c->o.ended(c->o.ctx, &m.key, m.bytes, m.packets, c->empty_at, clock_now());
+		c->o.ended(c->o.ctx, &m.key, m.bytes, m.packets, c->empty_at, clock_now(),
+			   mark_kind_of(c->o.mark_mask, m.mark) == MARK_DENIED);
 }
 
 void conntrack_take(struct conntrack *c, const void *bytes, size_t len)
@@ -235,21 +236,28 @@ static int ask(struct mnl_socket *s, uint32_t sequence, const struct flow_key *k
 	return netlink_dump(mnl_socket_get_fd(s), sequence, on, ctx);
 }
 
-static void take_state(void *ctx, const struct netlink_message *message)
+static void take_entry(void *ctx, const struct netlink_message *message)
 {
 	struct conntrack_message m;
 	conntrack_message_read(message->body, &m);
 	if (m.has_key)
-		*(uint8_t *)ctx = m.tcp_state;
+		*(struct conntrack_message *)ctx = m;
+}
+
+static bool is_over(struct conntrack *c, const struct flow_key *key, enum mark_kind *kind)
+{
+	struct conntrack_message m = {0};
+	if (key->transport != IPPROTO_TCP ||
+	    ask(c->commands, ++c->sequence, key, take_entry, &m) < 0)
+		return false;
+	*kind = mark_kind_of(c->o.mark_mask, m.mark);
+	return m.tcp_state == TCP_CONNTRACK_TIME_WAIT || m.tcp_state == TCP_CONNTRACK_CLOSE;
 }
 
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key)
 {
-	uint8_t state = 0;
-	if (key->transport != IPPROTO_TCP ||
-	    ask(c->commands, ++c->sequence, key, take_state, &state) < 0)
-		return false;
-	return state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+	enum mark_kind kind;
+	return is_over(c, key, &kind) && kind != MARK_DENIED;
 }
 
 struct conntrack_asker {
@@ -297,7 +305,8 @@ int conntrack_delete(struct conntrack *c, const struct flow_key *key)
 
 void conntrack_forget_closed(struct conntrack *c, const struct flow_key *key)
 {
-	if (conntrack_closed(c, key))
+	enum mark_kind kind;
+	if (is_over(c, key, &kind))
 		conntrack_delete(c, key);
 }
 

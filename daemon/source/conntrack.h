@@ -20,9 +20,9 @@ struct conntrack_options {
 	int raw4, raw6; /* for probes (reply_open), or -1; stay the caller's */
 	/* A flow that carried a mark of ours is over. bytes and packets of both directions, 0 where
 	 * the kernel does not count (nf_conntrack_acct); it ended after `after`
-	 * (no end was waiting to be read then), at the latest at `last`. */
+	 * (no end was waiting to be read then), at the latest at `last`. denied: its mark was. */
 	void (*ended)(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		      int64_t after, int64_t last);
+		      int64_t after, int64_t last, bool denied);
 	/* Said before, where these bytes were the client's own doing (conntrack_message_counts); or
 	 * NULL. */
 	void (*moved)(void *ctx, const struct address *client, uint64_t bytes);
@@ -47,7 +47,8 @@ void conntrack_take(struct conntrack *c, const void *bytes, size_t len);
  * kernel has no such flow; -errno. */
 int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t old, enum verdict v);
 
-/* Whether a TCP connection that the kernel knows is over, both ways or by a reset. */
+/* Whether a TCP connection that the kernel knows is over by its ends' own doing, both ways or by a
+ * reset. One that is marked denied was cut, perhaps by an earlier process. */
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key);
 
 /* Forgets a flow; 0, -ENOENT or -errno. */

@@ -22,13 +22,23 @@ static void cut_told(struct worker *w, struct flow *f, bool closed)
 	if (!closed) {
 		flow_say_cut(w, f);
 	} else if (f->unsaid) { /* its end is yet to be told */
+		f->outcome = flow_outcome_before(f);
 		f->unsaid = false;
 		f->state = FLOW_ALLOWED;
-		f->outcome = (struct outcome){.action = ACTION_ALLOW,
-					      .reason = f->was,
-					      .rule = RULE_NONE,
-					      .site = SITE_NONE};
 	}
+}
+
+/* Cut by an earlier process, which may have been killed before it could say so. */
+static void cut_before(struct worker *w, struct flow *f)
+{
+	flow_identify(w, f);
+	const struct facts facts = flow_facts(w, f, false);
+	struct outcome o = flow_ask(w, f, &facts);
+	if (o.action == ACTION_ALLOW || flow_overlooks(w, f, o))
+		return;
+	f->outcome = o;
+	f->state = FLOW_DENIED;
+	f->unsaid = true;
 }
 
 /* The kernel drops the entry of a connection that was reset when its ports open the next one, and
@@ -40,10 +50,14 @@ static void flow_ended(struct worker *w, const struct flow_ended *e)
 		cut_told(w, f, e->what == FLOW_CLOSED);
 	if (!f || f->ended || e->what != FLOW_OVER || f->first > e->after)
 		return;
-	if (f->unsaid)
-		f->outcome.reason = f->was;
 	if (w->now < e->last)
 		w->now = e->last;
+	if (e->denied && f->state == FLOW_ALLOWED)
+		cut_before(w, f);
+	if (e->denied)
+		flow_say_cut(w, f);
+	else if (f->unsaid)
+		f->outcome.reason = f->was;
 	flow_conclude(w, f);
 	if (f->passed)
 		flow_record_ended(w, f, e);

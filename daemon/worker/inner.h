@@ -130,6 +130,8 @@ void flow_record_give(struct worker *w, struct flow *f, struct outcome o, uint64
 void flow_deny(struct worker *w, struct flow *f, enum reason reason, uint64_t id);
 /* A denied flow was met again. */
 void flow_count_repeat(struct worker *w, struct flow *f);
+/* What allowed a flow whose denial waits for word from the kernel. */
+struct outcome flow_outcome_before(const struct flow *f);
 /* Records a flow's denial that waited for word from the kernel. */
 void flow_say_cut(struct worker *w, struct flow *f);
 /* Answers the plain HTTP request at hand in its server's place; false where it is to be rejected.

@@ -3,14 +3,15 @@
 
 #include "name/tls.h"
 
+/* Whose denial no record says yet is as it was before: whoever remembers it says so. */
 static void remember(struct flow_memory *m, const struct flow *f)
 {
 	const struct naming_flow *n = &f->named;
 	const struct who *who = flow_who(f);
 	*m = (struct flow_memory){
 		.key = *flow_key_of(f),
-		.allowed = f->state == FLOW_ALLOWED,
-		.outcome = f->outcome,
+		.allowed = f->state == FLOW_ALLOWED || f->unsaid,
+		.outcome = f->unsaid ? flow_outcome_before(f) : f->outcome,
 		.evidence = n->evidence,
 		.protocol = n->protocol,
 		.syn_seen = n->syn_seen,

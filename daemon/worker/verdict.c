@@ -189,6 +189,12 @@ void flow_record_repeats(struct worker *w, struct flow *f)
 	w->o.record(w->o.ctx, &d);
 }
 
+struct outcome flow_outcome_before(const struct flow *f)
+{
+	return (struct outcome){
+		.action = ACTION_ALLOW, .reason = f->was, .rule = RULE_NONE, .site = SITE_NONE};
+}
+
 void flow_say_cut(struct worker *w, struct flow *f)
 {
 	if (!f->unsaid)

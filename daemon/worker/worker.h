@@ -48,6 +48,7 @@ struct flow_ended {
 	enum { FLOW_OVER, FLOW_CUT, FLOW_CLOSED } what;
 	uint64_t bytes, packets; /* both directions; 0 where not accounted */
 	int64_t after, last;     /* between these; what began later is another on its ports */
+	bool denied;             /* FLOW_OVER: it was cut, by us or by an earlier process */
 };
 
 /* NULL where memory ran out. The source stays the caller's. */

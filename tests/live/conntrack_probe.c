@@ -16,7 +16,7 @@
 #include <string.h>
 
 static void ended(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		  int64_t after, int64_t last)
+		  int64_t after, int64_t last, bool denied)
 {
 	char client[ADDRESS_TEXT], server[ADDRESS_TEXT];
 	printf("ended proto=%u src=%s sport=%u dst=%s dport=%u bytes=%lu packets=%lu\n",

@@ -52,6 +52,7 @@ struct end {
 	struct flow_key key;
 	uint64_t bytes, packets;
 	bool counts; /* its bytes are its client's own doing */
+	bool denied;
 };
 
 struct copy {
@@ -131,7 +132,8 @@ static struct flow_of *make(const struct flow_key *key)
 static void destroy(struct flow_of *f)
 {
 	if (f->kind && k.ends < EVENTS)
-		k.end[k.ends++] = (struct end){f->key, f->bytes, f->packets, f->kind < MARK_DENIED};
+		k.end[k.ends++] = (struct end){f->key, f->bytes, f->packets, f->kind < MARK_DENIED,
+					       f->kind == MARK_DENIED};
 	f->used = false;
 }
 
@@ -521,7 +523,7 @@ unsigned conntrack_read(struct conntrack *c)
 		if (k.end[i].counts)
 			c->o.moved(c->o.ctx, &k.end[i].key.client, k.end[i].bytes);
 		c->o.ended(c->o.ctx, &k.end[i].key, k.end[i].bytes, k.end[i].packets, c->empty_at,
-			   clock_now());
+			   clock_now(), k.end[i].denied);
 	}
 	k.ends = 0;
 	c->empty_at = clock_now();
@@ -550,7 +552,7 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 bool conntrack_closed(struct conntrack *c, const struct flow_key *key)
 {
 	const struct flow_of *f = find(key);
-	return f && f->closed && key->transport == IPPROTO_TCP;
+	return f && f->closed && key->transport == IPPROTO_TCP && f->kind != MARK_DENIED;
 }
 
 int conntrack_delete(struct conntrack *c, const struct flow_key *key)
@@ -564,7 +566,8 @@ int conntrack_delete(struct conntrack *c, const struct flow_key *key)
 
 void conntrack_forget_closed(struct conntrack *c, const struct flow_key *key)
 {
-	if (conntrack_closed(c, key))
+	const struct flow_of *f = find(key);
+	if (f && f->closed)
 		conntrack_delete(c, key);
 }
 

@@ -50,12 +50,19 @@ static void a_lockdown_ends_what_no_worker_remembers(void **state)
 	days("--seed 48 --days 1 --only 1,2,4,35,36,52,83 --no-shrink");
 }
 
+/* A kill between a flow's cut and its record, after another policy's start. */
+static void a_cut_has_its_record_over_a_kill(void **state)
+{
+	days("--seed 9158 --only 485,518,801,879,884,885 --no-shrink");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_broken_in_some_days),
 		cmocka_unit_test(the_same_seed_is_the_same_week),
 		cmocka_unit_test(a_lockdown_ends_what_no_worker_remembers),
+		cmocka_unit_test(a_cut_has_its_record_over_a_kill),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,10 +116,11 @@ static struct {
 	struct flow_key key;
 	uint64_t bytes, packets;
 	int64_t after, last;
+	bool denied;
 } ended;
 
 static void on_end(void *ctx, const struct flow_key *key, uint64_t bytes, uint64_t packets,
-		   int64_t after, int64_t last)
+		   int64_t after, int64_t last, bool denied)
 {
 	assert_ptr_equal(ctx, &ended);
 	ended.count++;
@@ -128,6 +129,7 @@ static void on_end(void *ctx, const struct flow_key *key, uint64_t bytes, uint64
 	ended.packets = packets;
 	ended.after = after;
 	ended.last = last;
+	ended.denied = denied;
 }
 
 static struct {
@@ -265,6 +267,7 @@ static void bytes_that_may_be_anybodys_are_no_clients(void **state)
 		assert_int_equal(ended.count, i + 1);
 		assert_int_equal(moved.count, of[i].counts);
 		assert_int_equal(moved.bytes, of[i].counts ? 1005 : 0);
+		assert_int_equal(ended.denied, of[i].kind == MARK_DENIED);
 	}
 }
 
@@ -496,6 +499,10 @@ static void a_connection_that_is_over_is_known_by_its_state(void **state)
 	}
 	assert_non_null(strstr(kernel.log, "0101 5 2 0 1" TCP4 "\n"));
 	e.state = TCP_CONNTRACK_CLOSE;
+	for (unsigned kind = MARK_NONE; kind <= MARK_REDIRECT; kind++) { /* of whatever epoch */
+		e.mark = mark_value(MASK, (enum mark_kind)kind, 5);
+		assert_int_equal(conntrack_closed(c, &key4), kind != MARK_DENIED);
+	}
 	udp.transport = IPPROTO_UDP;
 	assert_false(conntrack_closed(c, &udp));
 	e.key = NULL;
@@ -521,6 +528,7 @@ static void only_what_is_over_is_forgotten(void **state)
 	conntrack_forget_closed(c, &key4);
 	says("0101 5 2 0 1" TCP4 "\n");
 	e.state = TCP_CONNTRACK_CLOSE;
+	e.mark = mark_value(MASK, MARK_DENIED, 3); /* whoever ended it */
 	conntrack_forget_closed(c, &key4);
 	says("0101 5 2 0 1" TCP4 "\n0102 5 2 0 1" TCP4 "\n");
 }

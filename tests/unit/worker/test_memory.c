@@ -130,6 +130,76 @@ static void a_start_comes_back(void **state)
 	rig_free(r);
 }
 
+/* ---- killed between a flow's cut and its record ---- */
+
+/* A rig that remembers a flow to a host as allowed, and hears that it ended. */
+static struct rig *ended(const char *host, const char *more, bool denied)
+{
+	struct flow_memory m = memory_of(4000);
+	struct rig *r = rig_new(more);
+	const struct flow_ended e = {.key = m.key, .after = INT64_MAX, .denied = denied};
+	m.host.len = (uint8_t)snprintf(m.host.text, sizeof m.host.text, "%s", host);
+	worker_restore(r->worker, &m);
+	worker_flow_ended(r->worker, &e);
+	return r;
+}
+
+static void is_told(struct rig *r, bool cut, enum reason reason)
+{
+	assert_int_equal(r->logged, 1 + cut);
+	assert_int_equal(r->log[0].kind, cut ? DECISION_DECIDED : DECISION_ENDED);
+	assert_int_equal(r->log[0].action, cut ? ACTION_DENY : ACTION_ALLOW);
+	assert_int_equal(r->log[0].reason, reason);
+	assert_int_equal(r->log[cut].kind, DECISION_ENDED);
+	assert_int_equal(r->log[cut].reason, reason);
+	rig_free(r);
+}
+
+/* Its mark says so where no record may: the next process makes it. What is allowed now was cut for
+ * a reason that nobody knows any more. */
+static void what_an_earlier_process_cut_has_a_record(void **state)
+{
+	is_told(ended("else.example", "", true), true, REASON_NO_LINE);
+	is_told(ended("else.example", "", false), false, REASON_ALLOW_LINE);
+	is_told(ended("news.example", "", true), false, REASON_ALLOW_LINE);
+	struct flow_memory said = memory_of(4000);
+	said.allowed = false;
+	memcpy(said.host.text, "else", 4);
+	said.outcome = (struct outcome){.action = ACTION_DENY, .reason = REASON_NO_LINE};
+	struct rig *r = rig_new("");
+	worker_restore(r->worker, &said);
+	worker_flow_ended(r->worker, &(struct flow_ended){
+					     .key = said.key, .after = INT64_MAX, .denied = true});
+	assert_int_equal(r->logged, 0); /* its record was made */
+	rig_free(r);
+	is_told(ended("else.example", "mode = \"observe\";\n", true), false, REASON_ALLOW_LINE);
+}
+
+/* The table is saved before the kernel's word came: then it is as it was, and denied again. */
+static void a_denial_without_its_record_is_not_kept(void **state)
+{
+	const struct flow_memory m = memory_of(4000);
+	struct rig *r = rig_new("");
+	struct flow_memory out;
+	uint32_t slot = 0;
+	worker_restore(r->worker, &m);
+	struct flow *f = flow_find(r->worker->flows, &m.key);
+	f->was = REASON_ALLOW_LINE;
+	f->state = FLOW_DENIED;
+	f->outcome = (struct outcome){.action = ACTION_DENY, .reason = REASON_LOCKDOWN};
+	worker_remember(r->worker, &slot, true, &out, 1);
+	assert_false(out.allowed);
+	assert_int_equal(out.outcome.reason, REASON_LOCKDOWN);
+	f->unsaid = true;
+	slot = 0;
+	worker_remember(r->worker, &slot, true, &out, 1);
+	assert_true(out.allowed);
+	assert_int_equal(out.outcome.action, ACTION_ALLOW);
+	assert_int_equal(out.outcome.reason, REASON_ALLOW_LINE);
+	assert_int_equal(out.outcome.rule, RULE_NONE);
+	rig_free(r);
+}
+
 /* In portions, each flow once. */
 static void flows_are_given_in_portions(void **state)
 {
@@ -250,6 +320,8 @@ int main(void)
 		cmocka_unit_test(each_field_comes_back),
 		cmocka_unit_test(texts_of_a_file_end),
 		cmocka_unit_test(a_start_comes_back),
+		cmocka_unit_test(what_an_earlier_process_cut_has_a_record),
+		cmocka_unit_test(a_denial_without_its_record_is_not_kept),
 		cmocka_unit_test(flows_are_given_in_portions),
 		cmocka_unit_test(a_flow_is_known_from_either_side),
 		cmocka_unit_test(without_memory_there_is_no_worker),

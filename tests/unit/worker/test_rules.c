@@ -139,6 +139,29 @@ static void what_was_over_already_is_no_denial(void **state)
 	end_of(r);
 }
 
+/* An end whose word was lost (a ring was full) is told when the kernel says that it was marked so.
+ */
+static void an_end_with_a_denied_mark_was_a_cut(void **state)
+{
+	struct rig *r = with_ring();
+	struct flow_key key = guest_key(IPPROTO_TCP, 4000, 443);
+	struct flow *f = flow_find(r->worker->flows, &key);
+	f->unsaid = true;
+	f->was = REASON_ALLOW_LINE;
+	f->state = FLOW_DENIED;
+	f->outcome.reason = REASON_NO_LINE;
+	unsigned before = r->logged;
+	const struct flow_ended e = {.key = key, .after = INT64_MAX, .denied = true};
+	worker_flow_ended(r->worker, &e);
+	assert_int_equal(r->logged, before + 2);
+	assert_int_equal(r->log[before].kind, DECISION_DECIDED);
+	assert_int_equal(r->log[before].action, ACTION_DENY);
+	assert_int_equal(r->log[before].reason, REASON_NO_LINE);
+	assert_int_equal(r->log[before + 1].kind, DECISION_ENDED);
+	assert_int_equal(r->log[before + 1].reason, REASON_NO_LINE);
+	end_of(r);
+}
+
 /* One that was to be ended and ended by itself meanwhile was allowed: so its end says. */
 static void an_end_that_overtakes_its_denial_is_allowed(void **state)
 {
@@ -164,6 +187,7 @@ int main(void)
 		cmocka_unit_test(an_end_is_recorded_once_and_of_its_own_flow),
 		cmocka_unit_test(what_was_over_already_is_no_denial),
 		cmocka_unit_test(an_end_that_overtakes_its_denial_is_allowed),
+		cmocka_unit_test(an_end_with_a_denied_mark_was_a_cut),
 	};
 	rcu_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
