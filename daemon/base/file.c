@@ -177,9 +177,20 @@ int file_read_text(const char *path, size_t max, char **text, size_t *len)
 	return 0;
 }
 
+bool file_can_be_read(const char *path)
+{
+	struct stat st;
+	return access(path, R_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 const char *file_error(int error)
 {
-	return error == EILSEQ ? "it is UTF-16, not UTF-8" : strerror(error);
+	switch (error) {
+	case EILSEQ: return "it is UTF-16, not UTF-8";
+	case EFBIG: return "it is larger than such a file can be";
+	case EOPNOTSUPP: return "it is no ordinary file";
+	}
+	return strerror(error);
 }
 
 int file_folder_lock(const char *file)

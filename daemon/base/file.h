@@ -2,6 +2,7 @@
  * there is the old file or the new one, never a part. */
 #pragma once
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -37,5 +38,7 @@ int file_read(const char *path, size_t max, char **bytes, size_t *len)
  * each end of a line (LF, CR LF or CR alone) as LF. -EILSEQ: it is UTF-16. */
 int file_read_text(const char *path, size_t max, char **text, size_t *len)
 	__attribute__((warn_unused_result));
+/* Whether it is a regular file that may be read: what is wrong is then what it holds. */
+bool file_can_be_read(const char *path);
 /* What is wrong, for a message: strerror, and words for what a text file can be. */
 const char *file_error(int error);

@@ -51,8 +51,9 @@ const char *named_file(struct loader *l, const char *path, int line)
 char *config_path(const struct loader *l, const char *name)
 {
 	char *path;
+	const char *folder = l->c->folder, *slash = strcmp(folder, "/") == 0 ? "" : "/";
 	int n = name[0] == '/' ? asprintf(&path, "%s", name)
-			       : asprintf(&path, "%s/%s", l->c->folder, name);
+			       : asprintf(&path, "%s%s%s", folder, slash, name);
 	if (n < 0)
 		abort();
 	return path;
@@ -61,6 +62,13 @@ char *config_path(const struct loader *l, const char *name)
 static const char *error_of(const char *path, int error)
 {
 	return error == EACCES ? sandbox_error(path, error) : file_error(error);
+}
+
+static const char *advice_of(int error)
+{
+	return error == EISDIR   ? "name a file in it"
+	       : error == EACCES ? "run it as root, or name a file that can"
+				 : "name a file that can";
 }
 
 char *config_text(struct loader *l, const char *name, int line, size_t *len)
@@ -73,11 +81,11 @@ char *config_text_of(struct loader *l, const char *name, int line, size_t max, s
 	char *text = NULL, *path = config_path(l, name);
 	int error = -file_read_text(path, max, &text, len);
 	if (error && line > 0)
-		complain(l, l->file, line, "%s can't be read: %s; name a file that can", name,
-			 error_of(path, error));
-	else if (error) /* the whole path: it may be another file than the operator means */
-		complain(l, name, 0, "%s can't be read: %s; name a file that can", path,
-			 error_of(path, error));
+		complain(l, l->file, line, "%s can't be read: %s; %s", name, error_of(path, error),
+			 advice_of(error));
+	else if (error) /* as it was written: that is what the operator looks for */
+		complain(l, l->c->path, 0, "can't be read: %s; %s", error_of(path, error),
+			 advice_of(error));
 	free(path);
 	return text;
 }

@@ -103,6 +103,11 @@ int ctl_restore(int argc, char **argv)
 	const char *const test[] = {"gzip", "-t", words[0], NULL};
 	const char *const extract[] = {"tar",   "-C",     root, "--numeric-owner",
 				       "-xpzf", words[0], NULL};
+	if (access(words[0], R_OK) < 0) {
+		fprintf(stderr, "tiergatectl: %s can't be read: %m; name what backup wrote\n",
+			words[0]);
+		return EXIT_CANNOT;
+	}
 	if (dry)
 		return said(run(list), "is no backup, or is damaged", words[0]);
 	int status = said(run(test), "is no backup, or is damaged; nothing was changed", words[0]);

@@ -19,12 +19,22 @@ struct kept {
 static bool folder_of(char out[static PATH_MAX])
 {
 	struct errors errors = {0};
-	struct config *c =
-		config_load(ctl.config ? ctl.config : CTL_CONFIG, CONFIG_FOR_CHECK, &errors);
+	const char *path = ctl.config ? ctl.config : CTL_CONFIG;
+	struct config *c = config_load(path, CONFIG_FOR_CHECK, &errors);
+	bool absent = !c && ctl.config && !file_can_be_read(path);
 	/* one that is bad now is what a history is for */
 	snprintf(out, PATH_MAX, "%s/history", c ? c->state_dir : "/var/lib/tiergate");
+	if (absent)
+		errors_print(&errors, stderr);
+	else if (!c)
+		fprintf(stderr,
+			"tiergatectl: %s is bad now (see tiergated check), so its state_dir is not "
+			"known; this is of %s\n",
+			path, out);
 	config_free(c);
 	errors_deinit(&errors);
+	if (absent)
+		return false;
 	DIR *d = opendir(out);
 	if (!d)
 		fprintf(stderr,

@@ -50,7 +50,7 @@ int ctl_tier(const char *tier)
 	int status = EXIT_DONE;
 	if (!c && ctl.config) {
 		errors_print(&errors, stderr);
-		status = EXIT_NO;
+		status = EXIT_CANNOT;
 	} else if (!c) {
 		status = ask_daemon(tier);
 	} else if (!has(c, tier)) {

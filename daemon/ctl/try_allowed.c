@@ -61,8 +61,6 @@ json_t *try_allowed_read(const char *path)
 	size_t room = 0;
 	bool good = f;
 	json_t *list = json_array();
-	if (!f)
-		fprintf(stderr, "tiergatectl: %s: %s\n", path, strerror(errno));
 	for (unsigned n = 1; f && getline(&line, &room, f) > 0; n++) {
 		json_t *one = is_nothing(line) ? NULL : allowed_of(line);
 		if (one) {
@@ -76,6 +74,13 @@ json_t *try_allowed_read(const char *path)
 		}
 	}
 	free(line);
+	if (!f || ferror(f)) {
+		good = false;
+		fprintf(stderr,
+			"tiergatectl: %s can't be read: %s; --allow-change names what try --json "
+			"printed\n",
+			path, strerror(errno));
+	}
 	if (f)
 		fclose(f);
 	if (good)

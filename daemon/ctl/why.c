@@ -149,7 +149,7 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	json_t *answer = json_object();
 	struct policy p = {0};
 	bool good = ctl_policy(file, &p);
-	*status = EXIT_NO;
+	*status = EXIT_CANNOT;
 	if (good && explain_edit(&p, question, clock_now(), clock_ahead(), answer, &b)) {
 		*status = EXIT_DONE;
 	} else if (good) {

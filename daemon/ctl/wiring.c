@@ -1,6 +1,7 @@
 /* tiergatectl wiring: the kernel's rules, without a daemon. */
 #include "ctl/wiring.h"
 
+#include "base/file.h"
 #include "config/config.h"
 #include "policy/snapshot.h"
 #include "wiring/fallback.h"
@@ -152,7 +153,7 @@ int ctl_wiring(int argc, char **argv)
 	if (!c && verbs[i].run == up)
 		return say(&errors, up_by_fallback(&r, &errors));
 	if (!c && verbs[i].run != down)
-		return say(&errors, access(r.config, R_OK) == 0 ? NO : CANNOT);
+		return say(&errors, file_can_be_read(r.config) ? NO : CANNOT);
 	int status = verbs[i].run(c, &r, &errors); /* a broken file must not keep the rules up */
 	if (verbs[i].run == up && status == DONE)
 		keep_fallback(c);

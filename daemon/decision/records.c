@@ -1,6 +1,7 @@
 #include "decision/records.h"
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/probe.h"
 #include "decision/read.h"
 
@@ -163,7 +164,10 @@ static bool look(struct records *r, struct file *f, struct errors *errors)
 		return true;
 	int error = open_one(r, f->path);
 	if (error) {
-		errors_add(errors, f->path, 0, "records can't be read: %s", strerror(error));
+		errors_add(errors, f->path, 0, "records can't be read: %s; %s", file_error(error),
+			   error == EISDIR   ? "name the files in it"
+			   : error == EACCES ? "run it as root, or as a member of its group"
+					     : "name others, or look at log_file");
 		return false;
 	}
 	r->at = (size_t)(f - r->files) + 1;

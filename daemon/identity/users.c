@@ -78,7 +78,9 @@ static int read_file(const char *file, char **text, struct errors *errors)
 	size_t len;
 	int e = file_read_text(file, USERS_FILE_MAX, text, &len);
 	if (e < 0) {
-		errors_add(errors, file, 0, "the users file cannot be read: %s", file_error(-e));
+		errors_add(errors, file, 0, "the users file cannot be read: %s; %s", file_error(-e),
+			   e == -ENOENT ? "tiergatectl passwd --user U --tier T makes it"
+					: "users_file or --users names it");
 		return e;
 	}
 	if (stat(file, &st) == 0 && (st.st_mode & 07) == 0 && strlen(*text) == len)

@@ -85,6 +85,8 @@ static void test_text(void **state)
 	CHECK_TEXT("\xff\xfe", NULL);
 	CHECK_TEXT("\xfe\xff\0a", NULL);
 	assert_string_equal(file_error(EILSEQ), "it is UTF-16, not UTF-8");
+	assert_string_equal(file_error(EOPNOTSUPP), "it is no ordinary file");
+	assert_string_equal(file_error(EFBIG), "it is larger than such a file can be");
 	assert_string_equal(file_error(ENOENT), strerror(ENOENT));
 }
 

@@ -419,7 +419,8 @@ static void tells_why(void **state)
 	snprintf(line, sizeof line, "why --tier press --to www.youtube.com --config %s --socket /x",
 		 in_dir("conf"));
 	want(line, 0, "rule:     conf:3");
-	want("why --tier press --to www.youtube.com --config /nowhere", 1, "can't be read");
+	want("why --tier press --to www.youtube.com --config /nowhere", 3,
+	     "/nowhere: can't be read: No such file or directory; name a file that can");
 }
 
 /* A policy file of the folder, with something replaced. */

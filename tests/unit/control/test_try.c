@@ -179,7 +179,7 @@ static void changes_that_are_meant(void **state)
 	assert_non_null(strstr(output, "meant:2: "));
 	assert_non_null(strstr(output, "meant:3: "));
 	snprintf(line, sizeof line, ON_RECORDS "--allow-change %s", in_dir("absent"));
-	want("wide", line, 3, "absent: No such file");
+	want("wide", line, 3, "absent can't be read: No such file");
 }
 
 static void some_of_the_records(void **state)
