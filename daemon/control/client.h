@@ -19,7 +19,8 @@ struct client {
 		json_t *id, *filter;
 		uint32_t slot, count;
 	} rows;
-	json_t *reload; /* the id of a request for a reload that is not over */
+	json_t *reload;   /* the id of a request for a reload that is not over */
+	bool reload_next; /* not the one that runs, but the one after it */
 	struct watch watch;
 };
 

@@ -35,8 +35,8 @@ struct control_ops {
 	 * somebody signed in, or NULL. */
 	void (*sessions_changed)(void *ctx, const struct address *opened);
 	/* Begins to load the configuration again; control_reloaded says how it ended. by: who
-	 * asked, in words, for the history. */
-	void (*reload)(void *ctx, const char *by);
+	 * asked, in words, for the history. True: one ran already, whose end is not this one's. */
+	bool (*reload)(void *ctx, const char *by);
 	/* Records what an operator did: act, by, and what else is meant are set. */
 	void (*acted)(void *ctx, const struct decision *d);
 	/* What operators have shut; the callee's until lock is called. */
@@ -78,7 +78,7 @@ int control_adopt(struct control *c, int fd, enum control_right right);
  * memory of recent denials. The sink's thread; never waits. */
 void control_decided(void *ctx, const struct decision *d);
 
-/* A reload is over; with errors nothing has changed. Answers all that have asked for it. */
+/* A reload is over; with errors nothing has changed. Answers all that asked before it began. */
 void control_reloaded(struct control *c, const struct errors *errors);
 
 struct control_counters {

@@ -10,7 +10,8 @@ enum done command_reload(struct request *r)
 	char by[64];
 	who_asks(r->client, by, sizeof by);
 	r->client->reload = json_incref(r->id);
-	r->control->o.ops->reload(r->control->o.ctx, by);
+	r->client->reload_next = false; /* it may be over within the call */
+	r->client->reload_next = r->control->o.ops->reload(r->control->o.ctx, by);
 	return LATER;
 }
 
@@ -20,6 +21,10 @@ void control_reloaded(struct control *c, const struct errors *errors)
 		struct client *cl = c->clients[n];
 		if (!cl || !cl->reload)
 			continue;
+		if (cl->reload_next) {
+			cl->reload_next = false;
+			continue;
+		}
 		struct request r = {.client = cl, .id = cl->reload, .result = json_object()};
 		if (errors->count) {
 			r.errors = json_array();

@@ -62,9 +62,9 @@ struct remark {
 /* A reload: loaded, compiled and tried on a thread of its own, put in force by the main thread. */
 struct reload {
 	pthread_t thread;
-	bool running, again; /* again: asked for while it ran */
-	char by[64];         /* who asked for it last */
-	int done_fd;         /* eventfd: the thread is done */
+	bool running, again;   /* again: asked for while it ran */
+	char by[64], next[64]; /* who asked for it, and who for the one after it */
+	int done_fd;           /* eventfd: the thread is done */
 	struct policy policy;
 	struct errors errors;
 };
@@ -161,9 +161,9 @@ extern const struct metrics sweep_metrics;
 void sweep_count(const struct sweep *s, struct sweep_counters *out);
 
 /* reload.c. begin returns at once; who asked over the control socket is answered when it is
- * over, and sd_notify says so. A reload that is asked for while another runs is the one that
- * counts. end waits for one that runs, and forgets it. */
-void reload_begin(void *ctx, const char *by);
+ * over, and sd_notify says so. Where one runs already, another one follows it, and true is
+ * returned. end waits for one that runs, and forgets it. */
+bool reload_begin(void *ctx, const char *by);
 int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx);
 void reload_end(struct gateway *g);
 /* A configuration is taken: its notes are said, its lists kept for the next start. */

@@ -78,16 +78,19 @@ static uint64_t monotonic_usec(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-void reload_begin(void *ctx, const char *by)
+bool reload_begin(void *ctx, const char *by)
 {
 	struct gateway *g = ctx;
-	if (!g->reload.running)
-		snprintf(g->reload.by, sizeof g->reload.by, "%s", by);
+	struct reload *r = &g->reload;
+	if (r->running) { /* it may have read files that are no longer the same */
+		snprintf(r->next, sizeof r->next, "%s", by);
+		r->again = true;
+		return true;
+	}
+	snprintf(r->by, sizeof r->by, "%s", by);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_usec());
-	if (g->reload.running)
-		g->reload.again = true; /* it may have read files that are no longer the same */
-	else
-		reload_start(g);
+	reload_start(g);
+	return false;
 }
 
 static void reload_forget(struct reload *r)
@@ -130,6 +133,15 @@ static void refuse(struct gateway *g)
 	snprintf(g->refused, sizeof g->refused, "%s", e->lines[0]);
 }
 
+/* Each one ends and is answered, however often another is asked for meanwhile: else whoever sends
+ * a signal every moment would hold up all reloads. Not RELOADING again: the service manager begins
+ * none of its own meanwhile. */
+static void follow(struct gateway *g)
+{
+	memcpy(g->reload.by, g->reload.next, sizeof g->reload.by);
+	reload_start(g);
+}
+
 int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx)
 {
 	struct gateway *g = ctx;
@@ -139,11 +151,6 @@ int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx)
 	if (r->running)
 		pthread_join(r->thread, NULL);
 	r->running = false;
-	if (r->again) {
-		reload_forget(r);
-		reload_start(g);
-		return 0;
-	}
 	g->refused[0] = '\0';
 	if (r->errors.count)
 		refuse(g);
@@ -154,6 +161,8 @@ int reload_done(sd_event_source *s, int fd, uint32_t events, void *ctx)
 		   g->refused[0] ? "; the last reload was refused" : "");
 	control_reloaded(g->control, &r->errors);
 	reload_forget(r);
+	if (r->again)
+		follow(g);
 	return 0;
 }
 

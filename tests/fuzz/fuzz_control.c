@@ -37,12 +37,13 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static void fake_reload(void *ctx, const char *by)
+static bool fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
 	errors_add(&errors, "a", 1, "wrong");
 	control_reloaded(control, &errors);
 	errors_deinit(&errors);
+	return false;
 }
 
 static struct lockdowns lockdowns;

@@ -90,11 +90,17 @@ class Machine:
                 "running", "degraded")
         wait_for(up, 60, "the boot of systemd")
 
+    def _inside(self, *argv):
+        return ["nsenter", "-t", self.init, "-a", "-r", "-w", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/root", *SANITIZER, *map(str, argv)]
+
     def run(self, *argv, timeout=90, **more):
         """Runs a command in the machine; its output is text."""
-        return subprocess.run(["nsenter", "-t", self.init, "-a", "-r", "-w", "env", "-i",
-                               "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", *SANITIZER, *map(str, argv)],
-                              capture_output=True, text=True, timeout=timeout, **more)
+        return subprocess.run(self._inside(*argv), capture_output=True, text=True, timeout=timeout, **more)
+
+    def spawn(self, *argv):
+        """Starts a command in the machine; the caller ends it."""
+        return subprocess.Popen(self._inside("setpriv", "--pdeathsig", "KILL", *argv))
 
     def journal(self, unit):
         return self.run("journalctl", "-u", unit, "--no-pager", "-n", "40").stdout

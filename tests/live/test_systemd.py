@@ -210,6 +210,20 @@ def test_reload_many(s):
     s.works()
 
 
+def test_reload_stream(s):
+    "who sends a signal every moment holds up nobody's reload"
+    stream = s.machine.spawn("sh", "-c", f"while kill -HUP {s.show('MainPID')}; do sleep 0.005; done")
+    try:
+        for argv in (("systemctl", "reload", "tiergated"), ("tiergatectl", "reload"), ("systemctl", "reload", "tiergated")):
+            equal(s.run(*argv).returncode, 0, s.machine.journal("tiergated"))
+            equal(stream.poll(), None, "the signals ended first")
+    finally:
+        stream.kill()
+        stream.wait()
+    wait_for(lambda: s.show("SubState") == "running" and "reloading" not in s.run("tiergatectl", "status", "--json").stdout, 20, "the end")
+    s.works()
+
+
 def test_probe(s):
     "the probe's service, which has no right at all, tries each tier; restarted or killed it comes back; its links go with it"
     s.configure(inside=["lan0", "tgprobe"])

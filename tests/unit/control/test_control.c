@@ -33,7 +33,7 @@ static struct fixture {
 	struct control *control;
 	struct errors errors;
 	unsigned changed;
-	bool reload_fails;
+	bool reload_fails, reload_runs;
 	struct lockdowns lockdowns;
 	int lock_fails;
 	struct decision act; /* the last */
@@ -59,15 +59,18 @@ static void fake_changed(void *ctx, const struct address *opened)
 	f.changed++;
 }
 
-static void fake_reload(void *ctx, const char *by)
+static bool fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
+	if (f.reload_runs)
+		return true;
 	if (f.reload_fails) {
 		errors_add(&errors, "policy.conf", 3, "wrong");
 		errors_add(&errors, "policy.conf", 9, "wrong too");
 	}
 	control_reloaded(f.control, &errors);
 	errors_deinit(&errors);
+	return false;
 }
 
 static void fake_acted(void *ctx, const struct decision *d)
@@ -1201,6 +1204,27 @@ static void reload_says_every_error(void **state)
 	close(fd);
 }
 
+/* What runs already may have read files that are no longer the same: its end is another's. */
+static void a_reload_that_waits_for_another_is_answered_after_its_own(void **state)
+{
+	struct errors none = {0}, errors = {0};
+	int fd = connect_as(CONTROL_MANAGE);
+	f.reload_runs = true;
+	say(fd, ID "\"command\":\"reload\"}\n");
+	control_reloaded(f.control, &none);
+	assert_string_equal(hear(fd, NULL), "");
+	errors_add(&errors, "policy.conf", 3, "wrong");
+	control_reloaded(f.control, &errors);
+	f.reload_runs = false;
+	json_t *j = json_loads(hear(fd, NULL), 0, NULL);
+	assert_non_null(j);
+	assert_string_equal(member(j, "code"), "failed");
+	json_decref(j);
+	done(fd, ID "\"command\":\"reload\"}");
+	errors_deinit(&errors);
+	close(fd);
+}
+
 /* ---- watch ---- */
 
 static struct decision decision(const char *user, const char *host, enum action action)
@@ -1807,6 +1831,7 @@ int main(void)
 		WITH(tells_what_may_be_reached),
 		WITH(tells_why),
 		WITH(reload_says_every_error),
+		WITH(a_reload_that_waits_for_another_is_answered_after_its_own),
 		WITH(watches),
 		WITH(watch_filters),
 		WITH(watches_as_text),

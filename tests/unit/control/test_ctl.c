@@ -93,7 +93,7 @@ static void fake_changed(void *ctx, const struct address *opened)
 {
 }
 
-static void fake_reload(void *ctx, const char *by)
+static bool fake_reload(void *ctx, const char *by)
 {
 	struct errors errors = {0};
 	if (access(reload_flag, F_OK) == 0) {
@@ -102,6 +102,7 @@ static void fake_reload(void *ctx, const char *by)
 	}
 	control_reloaded(control, &errors);
 	errors_deinit(&errors);
+	return false;
 }
 
 static int tick(sd_event_source *timer, uint64_t usec, void *ctx)

@@ -11,6 +11,7 @@
 
 int thread_begins(pthread_t *thread, const pthread_attr_t *how, void *run(void *), void *ctx);
 int thread_is_named(pthread_t thread, const char *name);
+int thread_ends(pthread_t thread, void **result);
 
 #define pthread_create         thread_begins
 #define pthread_setname_np     thread_is_named
@@ -21,6 +22,10 @@ int thread_is_named(pthread_t thread, const char *name);
 #define hits_count             hits_are_counted
 #define history_changed        history_grows
 #define config_keep            configuration_is_kept
+#define pthread_join           thread_ends
+#define snapshot_digest        digest_of
+#define gateway_act            act_is_recorded
+#define control_reloaded       clients_are_told
 #include "gateway/reload.c"
 
 static struct config start, next;
@@ -86,13 +91,38 @@ bool configuration_is_kept(const struct config *c, struct errors *errors)
 	return true;
 }
 
+static unsigned ended, answered, acts;
+static char asked_by[64];
+
+int thread_ends(pthread_t thread, void **result)
+{
+	ended++;
+	return 0;
+}
+
+const char *digest_of(const struct snapshot *s)
+{
+	return "d1gest";
+}
+
+void act_is_recorded(struct gateway *g, const char *by, const char *act, const char *about)
+{
+	snprintf(asked_by, sizeof asked_by, "%s", by);
+	acts++;
+}
+
+void clients_are_told(struct control *c, const struct errors *errors)
+{
+	answered++;
+}
+
 static struct gateway *g;
 
 static int begin(void **state)
 {
 	load_fails = fixed_differs = rules_missing = false;
 	thread_fails = 0;
-	threads = kept = 0;
+	threads = kept = ended = answered = acts = 0;
 	g = calloc(1, sizeof *g);
 	g->config = &start;
 	g->o.config = "main.conf";
@@ -169,11 +199,34 @@ static void one_that_is_asked_for_meanwhile_comes_after(void **state)
 	assert_true(g->reload.running);
 	assert_false(g->reload.again || told());
 	assert_int_equal(g->reload.errors.count, 0);
-	reload_begin(g, "anna");
+	assert_true(reload_begin(g, "anna"));
 	assert_true(g->reload.running && g->reload.again);
 	assert_string_equal(g->reload.by, "root");
 	assert_int_equal(threads, 1);
 	g->reload.running = false;
+}
+
+/* Each one ends and is answered, however often another one is asked for meanwhile. */
+static void none_is_held_up_by_those_that_follow(void **state)
+{
+	load_fails = true;
+	assert_false(reload_begin(g, "root"));
+	for (unsigned i = 1; i < 5; i++) {
+		assert_true(reload_begin(g, "eva"));
+		assert_true(reload_begin(g, "anna"));
+		reload_run(g);
+		reload_done(NULL, g->reload.done_fd, 0, g);
+		assert_int_equal(ended, i);
+		assert_int_equal(answered, i);
+		assert_int_equal(acts, i);
+		assert_string_equal(asked_by, i == 1 ? "root" : "anna");
+		assert_int_equal(threads, i + 1); /* one for both */
+		assert_true(g->reload.running && !g->reload.again && !told());
+	}
+	reload_run(g);
+	reload_done(NULL, g->reload.done_fd, 0, g);
+	assert_int_equal(threads, 5); /* and none by itself */
+	assert_false(g->reload.running);
 }
 
 #define RELOAD_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -187,6 +240,7 @@ int main(void)
 		RELOAD_TEST(a_good_one_is_kept_and_told_once),
 		RELOAD_TEST(without_a_thread_it_is_over),
 		RELOAD_TEST(one_that_is_asked_for_meanwhile_comes_after),
+		RELOAD_TEST(none_is_held_up_by_those_that_follow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
