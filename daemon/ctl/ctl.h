@@ -129,6 +129,8 @@ struct records *ctl_records(const char *const *files, size_t count, const struct
 /* What there is to know of what was read: into an object, and in words after "# ". */
 void ctl_records_words(const struct records_count *r, json_t *to);
 void ctl_records_say(const struct records_count *r);
+/* Where the first of each is, a line each after `before`. */
+void ctl_records_places(const struct records_count *r, const char *before);
 
 /* Reads options with `--since TIME` and `--against FILE...`, whose further files are words. *since
  * is INT64_MIN unless given. False after saying what is wrong, or with nothing said where the usage

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define WEEK (7 * 86400 * NS_PER_S)
 
@@ -30,7 +31,8 @@ struct records *ctl_records(const char *const *files, size_t count, const struct
 	X(strange, "lines are of another version or program")                                      \
 	X(damaged, "lines can't be read")                                                          \
 	X(torn, "last lines have no end")                                                          \
-	X(cut, "compressed files end too early")
+	X(gone, "files went while the others were read: rotated? ask again")                       \
+	X(cut, "files are cut short or damaged: what was before that is read")
 
 void ctl_records_words(const struct records_count *r, json_t *to)
 {
@@ -38,6 +40,22 @@ void ctl_records_words(const struct records_count *r, json_t *to)
 	READ_LIST(X)
 #undef X
 	ctl_set(to, "first_bad", r->first[0] ? r->first : NULL);
+	ctl_set(to, "cut_after", r->cut_after[0] ? r->cut_after : NULL);
+}
+
+void ctl_records_places(const struct records_count *r, const char *before)
+{
+	const char *colon = strrchr(r->cut_after, ':');
+	if (colon) {
+		printf("%sthe first that is cut is ", before);
+		ctl_put(stdout, r->cut_after);
+		puts(strcmp(colon, ":0") == 0 ? ", from its start" : ", its last whole line");
+	}
+	if (r->first[0]) {
+		printf("%sthe first line that is none is ", before);
+		ctl_put(stdout, r->first);
+		putchar('\n');
+	}
 }
 
 void ctl_records_say(const struct records_count *r)
@@ -47,11 +65,7 @@ void ctl_records_say(const struct records_count *r)
 		printf("# %" PRIu64 " " words "\n", r->member);
 	READ_LIST(X)
 #undef X
-	if (!r->first[0])
-		return;
-	fputs("# the first line that is none is ", stdout);
-	ctl_put(stdout, r->first);
-	putchar('\n');
+	ctl_records_places(r, "# ");
 }
 
 bool ctl_against(int argc, char **argv, const struct ctl_option *options, struct ctl_against *out)

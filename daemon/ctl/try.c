@@ -120,7 +120,7 @@ struct note {
 	const char *words; /* of it; NULL: not for people */
 };
 
-static void put_notes(const struct note *notes, size_t count, const char *first)
+static void put_notes(const struct note *notes, size_t count, const struct records_count *r)
 {
 	json_t *j = json_object();
 	for (size_t i = 0; i < count; i++) {
@@ -129,10 +129,9 @@ static void put_notes(const struct note *notes, size_t count, const char *first)
 			printf("  %" PRIu64 " %s\n", notes[i].count, notes[i].words);
 	}
 	if (!ctl.json)
-		put("  the first line that is none is ", first);
-	if (!ctl.json && first[0])
-		putchar('\n');
-	ctl_set(j, "first", first[0] ? first : NULL);
+		ctl_records_places(r, "  ");
+	ctl_set(j, "first", r->first[0] ? r->first : NULL);
+	ctl_set(j, "cut_after", r->cut_after[0] ? r->cut_after : NULL);
 	if (ctl.json)
 		ctl_put_json(j);
 	json_decref(j);
@@ -162,13 +161,14 @@ static void put_summary(const struct trial *t, const struct records_count *r,
 		{"strange", r->strange, "lines are of another version or program"},
 		{"damaged", r->damaged, "lines can't be read"},
 		{"torn", r->torn, "last lines have no end"},
-		{"cut", r->cut, "compressed files end too early"},
+		{"gone", r->gone, "files went while the others were read: rotated? ask again"},
+		{"cut", r->cut, "files are cut short or damaged: what was before that is read"},
 	};
 	if (!ctl.json)
 		printf("%" PRIu64 " flows of %" PRIu64 " records: %" PRIu64 " change, %" PRIu64
 		       " of these are named\n",
 		       c->flows, c->records, c->changed, named);
-	put_notes(notes, sizeof notes / sizeof *notes, r->first);
+	put_notes(notes, sizeof notes / sizeof *notes, r);
 }
 
 /* What changes; EXIT_NO where something does that is not named. */

@@ -6,14 +6,18 @@
 
 struct records;
 
+#define RECORDS_PLACE (RULE_MAX + 24)
+
 /* What a log held that was no record, and where the first of that is. */
 struct records_count {
 	uint64_t good;    /* records */
 	uint64_t strange; /* lines of another version, or of another program */
 	uint64_t damaged; /* lines that can't be read */
 	uint64_t torn;    /* last lines without their end: the writer is at them, or was cut off */
-	uint64_t cut;     /* compressed files that end too early, or are damaged */
-	char first[RULE_MAX + 24]; /* "records.jsonl:12"; "": none */
+	uint64_t cut;     /* files that are cut short or damaged: all before that is read */
+	uint64_t gone;    /* files that went while others were read */
+	char first[RECORDS_PLACE]; /* the first line that is none, "records.jsonl:12"; "": none */
+	char cut_after[RECORDS_PLACE]; /* the first cut file, its last whole line; "": none */
 };
 
 /* Files in the order of their first records, whatever their order here; a single one may be a pipe.

@@ -29,8 +29,9 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	static const char *const names[] = {"log",          "log.1",   "log.2.gz", "log.10.gz",
-					    "log-20261101", "log.old", "logger",   "pipe"};
+	static const char *const names[] = {"log",       "log.1",        "log.2.gz",
+					    "log.10.gz", "log-20261101", "log.old",
+					    "logger",    "pipe",         "log.3.xz"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		unlink(in_dir(names[i]));
 	return rmdir(dir);
@@ -169,9 +170,154 @@ static void a_compressed_file_that_ends_early(void **state)
 		if (d.time / NS_PER_S < 9000000)
 			assert_int_equal(d.time / NS_PER_S, 7000 + count);
 	assert_true(count > 5000 && count < 15000);
+	char after[64];
+	snprintf(after, sizeof after, "log.2.gz:%lld", (long long)count - 5);
 	assert_int_equal(records_counted(r)->cut, 1);
+	assert_string_equal(records_counted(r)->cut_after, after);
 	assert_int_equal(d.time / NS_PER_S, 9000004);
 	records_free(r);
+}
+
+/* The bytes of the folder's log.2.gz; the caller's. */
+static unsigned char *packed(size_t *len)
+{
+	FILE *f = fopen(in_dir("log.2.gz"), "r");
+	unsigned char *bytes = malloc(1 << 20);
+	assert_non_null(f);
+	*len = fread(bytes, 1, 1 << 20, f);
+	fclose(f);
+	return bytes;
+}
+
+static void put_bytes(const char *name, const void *bytes, size_t len, const char *mode)
+{
+	FILE *f = fopen(in_dir(name), mode);
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	fclose(f);
+}
+
+/* Reads a file whose records are of the seconds from 1 on; how many there are. */
+static unsigned whole_lines(const char *name, uint64_t cut, uint64_t torn, const char *after)
+{
+	struct errors errors = {0};
+	struct decision d;
+	const char *path = in_dir(name);
+	unsigned n = 0;
+	struct records *r = records_open(&path, 1, &errors);
+	assert_non_null(r);
+	while (records_next(r, &d))
+		assert_int_equal(d.time / NS_PER_S, ++n);
+	const struct records_count *c = records_counted(r);
+	assert_int_equal(c->good, n);
+	assert_int_equal(c->cut, cut);
+	assert_int_equal(c->torn, torn);
+	assert_int_equal(c->damaged + c->strange + c->gone, 0);
+	if (after)
+		assert_string_equal(c->cut_after, after);
+	assert_int_equal(!c->first[0], !torn);
+	records_free(r);
+	return n;
+}
+
+/* What was unpacked before a fault counts to the last byte of it: the sum at the end tells of a
+ * fault when all has been unpacked. */
+static void nothing_read_before_a_fault_is_lost(void **state)
+{
+	size_t len;
+	put("log.2.gz", 1, 300, "");
+	unsigned char *bytes = packed(&len);
+	assert_int_equal(whole_lines("log.2.gz", 0, 0, ""), 300);
+	for (size_t back = 1; back <= 8; back++) { /* length and sum */
+		put_bytes("log.2.gz", bytes, len - back, "w");
+		assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:300"), 300);
+		bytes[len - back] ^= 1;
+		put_bytes("log.2.gz", bytes, len, "w");
+		assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:300"), 300);
+		bytes[len - back] ^= 1;
+	}
+	free(bytes);
+}
+
+static void a_cut_at_every_byte(void **state)
+{
+	size_t len;
+	unsigned before = 0;
+	put("log.2.gz", 1, 40, "");
+	unsigned char *bytes = packed(&len);
+	for (size_t cut = 1; cut < len; cut++) {
+		struct errors errors = {0};
+		struct decision d;
+		char after[64];
+		unsigned n = 0;
+		const char *path = in_dir("log.2.gz");
+		put_bytes("log.2.gz", bytes, cut, "w");
+		struct records *r = records_open(&path, 1, &errors);
+		while (records_next(r, &d))
+			assert_int_equal(d.time / NS_PER_S, ++n);
+		snprintf(after, sizeof after, "log.2.gz:%u", n);
+		assert_int_equal(records_counted(r)->cut, 1);
+		/* the last may lack its newline alone: it is read, and behind the last whole line
+		 */
+		if (strcmp(records_counted(r)->cut_after, after) != 0) {
+			snprintf(after, sizeof after, "log.2.gz:%u", n - 1);
+			assert_string_equal(records_counted(r)->cut_after, after);
+			assert_int_equal(records_counted(r)->torn, 0);
+		}
+		assert_true(n >= before);
+		before = n;
+		records_free(r);
+	}
+	assert_int_equal(before, 40);
+	free(bytes);
+}
+
+/* gzip files one behind another are one, wherever a line is parted; zeros may follow, and nothing
+ * else. */
+static void members_one_behind_another(void **state)
+{
+	static const char zeros[100000];
+	size_t len, more;
+	char line[RECORD_MAX], head[RECORD_MAX];
+	size_t one = record(3, line);
+	snprintf(head, sizeof head, "%.10s", line);
+	put("log.2.gz", 4, 2, "");
+	unsigned char *tail = packed(&more);
+	line[one] = '\0';
+	put("log.2.gz", 0, 0, line + 10); /* the rest of a line */
+	unsigned char *rest = packed(&len);
+	put("log.2.gz", 1, 2, head);
+	put_bytes("log.2.gz", rest, len, "a");
+	put_bytes("log.2.gz", "\0\0\0", 3, "a");
+	put_bytes("log.2.gz", tail, more, "a");
+	assert_int_equal(whole_lines("log.2.gz", 0, 0, ""), 5);
+	put_bytes("log.2.gz", zeros, sizeof zeros, "a");
+	assert_int_equal(whole_lines("log.2.gz", 0, 0, ""), 5);
+	put_bytes("log.2.gz", "x", 1, "a");
+	assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:5"), 5);
+	free(tail);
+	free(rest);
+}
+
+/* By its name it should be one: a full disk, or another program, made it. */
+static void what_is_no_compressed_file(void **state)
+{
+	static const unsigned char xz[] = {0xfd, '7', 'z', 'X', 'Z', 0, '\n', 4, '\n'};
+	put_bytes("log.2.gz", "", 0, "w");
+	assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:0"), 0);
+	put_bytes("log.2.gz", "\x1f", 1, "w");
+	assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:0"), 0);
+	put_bytes("log.2.gz", "\x1f\x8b", 2, "w");
+	assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:0"), 0);
+	put_bytes("log.2.gz", "garbage\nand more\n", 17, "w");
+	assert_int_equal(whole_lines("log.2.gz", 1, 0, "log.2.gz:0"), 0);
+	put_bytes("log.3.xz", xz, sizeof xz, "w");
+	assert_int_equal(whole_lines("log.3.xz", 1, 0, "log.3.xz:0"), 0);
+	put_bytes("log", "", 0, "w"); /* a log just begun */
+	assert_int_equal(whole_lines("log", 0, 0, ""), 0);
+	put("log", 1, 2, "");
+	assert_int_equal(rename(in_dir("log"), in_dir("log.2.gz")), 0);
+	assert_int_equal(whole_lines("log.2.gz", 0, 0, ""), 2); /* unpacked in its place */
 }
 
 static void what_cannot_be_read(void **state)
@@ -291,7 +437,8 @@ static void a_file_that_goes_is_counted(void **state)
 	struct records *r = records_open(paths, 2, &errors);
 	unlink(in_dir("log.1"));
 	read_all(r, 2, 1);
-	assert_int_equal(records_counted(r)->cut, 1);
+	assert_int_equal(records_counted(r)->gone, 1);
+	assert_int_equal(records_counted(r)->cut, 0);
 	records_free(r);
 	records_free(NULL);
 }
@@ -346,6 +493,10 @@ int main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(a_file_that_goes_is_counted, start, stop),
 		cmocka_unit_test_setup_teardown(a_compressed_file_that_ends_early, start, stop),
+		cmocka_unit_test_setup_teardown(nothing_read_before_a_fault_is_lost, start, stop),
+		cmocka_unit_test_setup_teardown(a_cut_at_every_byte, start, stop),
+		cmocka_unit_test_setup_teardown(members_one_behind_another, start, stop),
+		cmocka_unit_test_setup_teardown(what_is_no_compressed_file, start, stop),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read, start, stop),
 		cmocka_unit_test_setup_teardown(a_pipe, start, stop),
 	};
