@@ -1,8 +1,10 @@
 #include "advice/explain.h"
 
 #include "advice/edit.h"
+#include "advice/meant.h"
 #include "base/clock.h"
 #include "base/host.h"
+#include "config/suggest.h"
 #include "config/value.h"
 #include "policy/why.h"
 
@@ -159,6 +161,16 @@ static void who_is_at(const struct who_from *from, int64_t now, struct question 
 	q->signed_in = at.signed_in;
 }
 
+static void say_not_signed_in(struct sessions *sessions, const char *user, struct buf *error)
+{
+	char meant[USER_MAX];
+	buf_printf(error, "user %.64s is not signed in; ", user);
+	if (meant_user(sessions, user, meant))
+		buf_printf(error, "did you mean %.64s, or ask by tier", meant);
+	else
+		buf_text(error, "ask by tier");
+}
+
 static bool who_is_meant(const struct who_from *from, const json_t *j, int64_t now,
 			 struct question *q, struct buf *error)
 {
@@ -168,9 +180,10 @@ static bool who_is_meant(const struct who_from *from, const json_t *j, int64_t n
 		buf_text(error, "say who: one of user, tier and address");
 	} else if (user && !find_user(from->sessions, user, q) &&
 		   !otherwise(from->snapshot, j, user, q)) {
-		buf_printf(error, "user %.64s is not signed in; ask by tier", user);
+		say_not_signed_in(from->sessions, user, error);
 	} else if (tier && !snapshot_has_tier(from->snapshot, tier)) {
 		buf_printf(error, "there is no tier %.32s", tier);
+		meant_name(from->snapshot, snapshot_tier_name, tier, error);
 	} else if (address && !address_parse(address, &q->facts.client)) {
 		buf_printf(error,
 			   "%.64s is not an address; one such as 10.0.0.7 or fd00::7 would be "
@@ -188,6 +201,15 @@ static bool who_is_meant(const struct who_from *from, const json_t *j, int64_t n
 	return false;
 }
 
+static void say_no_evidence(const char *word, struct buf *error)
+{
+	const char *names[EVIDENCE_COUNT];
+	for (int e = 0; e < EVIDENCE_COUNT; e++)
+		names[e] = evidence_text((enum evidence)e);
+	buf_printf(error, "%.32s is no evidence; ", word);
+	suggest(word, names, EVIDENCE_COUNT, "kinds", error);
+}
+
 static bool where_to(const json_t *j, struct question *q, struct buf *error)
 {
 	struct config_port port = {IPPROTO_TCP, 443, 443};
@@ -200,8 +222,7 @@ static bool where_to(const json_t *j, struct question *q, struct buf *error)
 	} else if (p && (!port_parse(p, &port) || port.first != port.last)) {
 		buf_printf(error, "%.32s is no port; tcp/443 or udp/443 would be accepted", p);
 	} else if (evidence && !evidence_parse(evidence, &q->facts.evidence)) {
-		buf_printf(error, "%.32s is no evidence; sni, dns, address ... would be accepted",
-			   evidence);
+		say_no_evidence(evidence, error);
 	} else {
 		if (q->host.len)
 			q->facts.host = &q->host;

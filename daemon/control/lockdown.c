@@ -169,6 +169,8 @@ enum done command_lockdown(struct request *r)
 	say_mode(r);
 	if (l.of == LOCKDOWN_SEGMENT)
 		say_elsewhere(r, &l.segment);
+	if (l.of == LOCKDOWN_USER)
+		request_set_meant(r, l.whom);
 	put_in_force(r, &changed, &act);
 	return DONE;
 }

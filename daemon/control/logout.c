@@ -73,6 +73,8 @@ enum done command_logout(struct request *r)
 	else if (!json_object_get(r->body, "source") || request_session(r, &a))
 		n = session_close_address(o->sessions, &a);
 	json_object_set_new(r->result, "ended", json_integer(n));
+	if (user && !n)
+		request_set_meant(r, user);
 	if (n)
 		say_ended(r, &act);
 	return DONE;

@@ -1,7 +1,7 @@
 #include "control/request.h"
 
+#include "advice/meant.h"
 #include "base/clock.h"
-#include "config/suggest.h"
 
 #include <pwd.h>
 #include <stdarg.h>
@@ -60,26 +60,17 @@ void request_set_time(json_t *to, const char *key, int64_t time, int64_t ahead)
 	json_object_set_new(to, key, json_string(text));
 }
 
-typedef const char *name_fn(const struct snapshot *s, uint32_t i);
-
-#define NAMES_MAX 1024 /* that may be meant */
-
 /* Whether it is one; else the failure says which it may have meant. */
 static bool knows(struct request *r, const char *kind, const char *word, name_fn *name_of)
 {
 	const struct control_options *o = &r->control->o;
 	const struct snapshot *s = o->ops->snapshot(o->ctx);
-	const char *names[NAMES_MAX], *name;
-	size_t count = 0;
-	for (uint32_t i = 0; *(name = name_of(s, i)); i++) {
-		if (strcmp(name, word) == 0)
-			return true;
-		if (count < NAMES_MAX)
-			names[count++] = name;
-	}
-	const char *meant = nearest(word, names, count);
-	request_fail(r, "not-found", "the policy has no %s \"%.48s\"%s%.48s%s", kind, word,
-		     meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+	char meant[96] = "";
+	struct buf b = BUF_OF(meant);
+	if (meant_is_name(s, name_of, word))
+		return true;
+	meant_name(s, name_of, word, &b);
+	request_fail(r, "not-found", "the policy has no %s \"%.48s\"%s", kind, word, meant);
 	return false;
 }
 
@@ -96,6 +87,13 @@ bool request_knows_tier(struct request *r, const char *tier, bool or_sessions)
 			return true;
 		}
 	return false;
+}
+
+void request_set_meant(struct request *r, const char *user)
+{
+	char meant[USER_MAX];
+	if (meant_user(r->control->o.sessions, user, meant))
+		json_object_set_new(r->result, "meant", json_string(meant));
 }
 
 bool request_knows_site(struct request *r, const char *site)

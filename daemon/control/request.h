@@ -36,6 +36,8 @@ bool request_take_address(const struct request *r, const char *key, struct addre
  * which is nearest. or_sessions: a tier that only sessions have, since before a reload, is one,
  * too. */
 bool request_knows_tier(struct request *r, const char *tier, bool or_sessions);
+/* Of a user whom no session has: the nearest that one has, as "meant" of the result. */
+void request_set_meant(struct request *r, const char *user);
 bool request_knows_site(struct request *r, const char *site);
 
 /* Whom to ask who is at an address. */

@@ -1,6 +1,7 @@
 /* sessions: the list of them, sent as there is room. */
 #include "control/request.h"
 
+#include "advice/meant.h"
 #include "base/clock.h"
 #include "config/value.h"
 
@@ -96,6 +97,17 @@ static json_t *row(const struct control *c, const struct session_view *v, int64_
 	return j;
 }
 
+/* How many rows; of a user of whom there is none, who may have been meant. */
+static json_t *summary(const struct client *cl)
+{
+	const char *user = json_string_value(json_object_get(cl->rows.filter, "user"));
+	json_t *j = json_pack("{sI}", "count", (json_int_t)cl->rows.count);
+	char meant[USER_MAX];
+	if (user && !cl->rows.count && meant_user(cl->control->o.sessions, user, meant))
+		json_object_set_new(j, "meant", json_string(meant));
+	return j;
+}
+
 #define ROWS_TURN 4096
 
 void command_rows(struct client *cl)
@@ -104,8 +116,8 @@ void command_rows(struct client *cl)
 	int64_t ahead = clock_ahead();
 	for (int n = 0; n < ROWS_TURN && client_room(cl) > CONTROL_OUT_MAX / 2; n++) {
 		if (!session_each(cl->control->o.sessions, &cl->rows.slot, &v)) {
-			json_t *end = json_pack("{sO sb s{sI}}", "id", cl->rows.id, "ok", 1,
-						"result", "count", (json_int_t)cl->rows.count);
+			json_t *end = json_pack("{sO sb so}", "id", cl->rows.id, "ok", 1, "result",
+						summary(cl));
 			client_put_json(cl, end);
 			json_decref(end);
 			json_decref(cl->rows.id);

@@ -97,6 +97,9 @@ json_t *ctl_ask(const char *command, json_t *members, int *status);
 /* Says an answer's error and returns the exit status that goes with it. */
 int ctl_refused(const json_t *answer);
 
+/* "X is not signed in", with who may have been meant by the daemon's answer, and what to do. */
+void ctl_not_signed_in(const char *who, const json_t *result, const char *otherwise);
+
 /* Asks at an address; or, where it is NULL, at the first address of each session of a user. The
  * greatest exit status; EXIT_NO after saying it where the user has none. */
 int ctl_where(const char *address, const char *user, int (*ask)(const char *address));
@@ -118,6 +121,9 @@ void ctl_set(json_t *j, const char *key, const char *text);
 /* The users file: given, or as the configuration says. Owned by the caller; NULL after saying why.
  */
 char *ctl_users_file(const char *given);
+/* Says which user of the file may have been meant, where it has no such one and we may read it;
+ * nothing otherwise. NULL: the file of ctl_users_file. */
+void ctl_hint_user(const char *file, const char *user);
 
 /* Loads a configuration to ask it; false after saying all that is wrong with it. What was made is
  * policy_free's. */

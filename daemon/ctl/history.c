@@ -124,7 +124,10 @@ static bool path_of(const char *folder, const char *word, char out[static PATH_M
 	unsigned long n = strtoul(word, &end, 10);
 	struct kept k;
 	if (!*word || *end || !read_head(folder, n, &k)) {
-		fprintf(stderr, "tiergatectl: there is no policy %s in %s\n", word, folder);
+		fprintf(stderr,
+			"tiergatectl: there is no policy %s in %s; tiergatectl history says which "
+			"there are\n",
+			word, folder);
 		return false;
 	}
 	snprintf(out, PATH_MAX + 32, "%s/%06lu.conf", folder, n);

@@ -52,6 +52,11 @@ static void warn(const json_t *result)
 			"such "
 			"as %s, which stay as they are; lock these networks down, too\n",
 			(long long)elsewhere, ctl_text(result, "elsewhere_one"));
+	if (ctl_text(result, "meant")[0]) {
+		fputs("tiergatectl: nobody of that name is signed in; did you mean ", stderr);
+		ctl_put(stderr, ctl_text(result, "meant"));
+		fputs("? Then unblock, and block that one\n", stderr);
+	}
 	if (unkept[0])
 		fprintf(stderr,
 			"tiergatectl: it could not be kept (%s): a restart will forget it; look at "
@@ -59,7 +64,7 @@ static void warn(const json_t *result)
 			unkept);
 }
 
-static int shut(json_t *members)
+static int shut(json_t *members, const char *user)
 {
 	int status;
 	json_t *result = ctl_ask("lockdown", members, &status);
@@ -68,6 +73,8 @@ static int shut(json_t *members)
 	else if (result)
 		put_row(result);
 	warn(result);
+	if (result && user && !ctl_text(result, "meant")[0])
+		ctl_hint_user(NULL, user);
 	json_decref(result);
 	return status;
 }
@@ -172,7 +179,7 @@ int ctl_lockdown(int argc, char **argv)
 	if (only)
 		json_object_set_new(members, "only", split(only));
 	if (set_end(members, for_time, until))
-		return shut(members);
+		return shut(members, user);
 	json_decref(members);
 	return ctl_usage(USAGE,
 			 "--for wants a duration, such as 2h; --until a time to come, such as "
@@ -188,7 +195,7 @@ int ctl_block(int argc, char **argv)
 		return ctl_usage("block USER [--for 2h]", NULL);
 	json_t *members = json_pack("{ss}", "user", user);
 	if (set_end(members, for_time, NULL))
-		return shut(members);
+		return shut(members, user);
 	json_decref(members);
 	return ctl_usage("block USER [--for 2h]", "--for wants a duration, such as 2h");
 }

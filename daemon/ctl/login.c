@@ -24,6 +24,7 @@ static int check(const char *file, const char *user, char tier[static TIER_MAX])
 	case USERS_OK: return EXIT_DONE;
 	case USERS_WRONG:
 		fputs("tiergatectl: the user or the password is wrong\n", stderr);
+		ctl_hint_user(file, user);
 		return EXIT_NO;
 	case USERS_LOCKED: fputs("tiergatectl: the user is locked\n", stderr); return EXIT_NO;
 	case USERS_ERROR: break;

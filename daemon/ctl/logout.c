@@ -34,8 +34,7 @@ int ctl_logout(int argc, char **argv)
 			ctl_text(result, "unkept"));
 	if (result && !ended) {
 		if (user || address)
-			fprintf(stderr, "tiergatectl: %s is not signed in\n",
-				user ? user : address);
+			ctl_not_signed_in(user ? user : address, result, "");
 		else
 			fprintf(stderr, "tiergatectl: nobody is signed in there\n");
 		status = EXIT_NO;

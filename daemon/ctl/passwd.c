@@ -77,6 +77,8 @@ int ctl_passwd(int argc, char **argv)
 		fputs("tiergatectl: a new user needs --tier\n", stderr);
 	errors_print(&errors, stderr);
 	errors_deinit(&errors);
+	if (e == -ENOENT)
+		ctl_hint_user(file, user);
 	free(file);
 	return status_of(e);
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "advice/explain.h"
+#include "identity/users.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -60,6 +61,19 @@ char *ctl_users_file(const char *given)
 	errors_deinit(&errors);
 	config_free(c);
 	return file;
+}
+
+void ctl_hint_user(const char *file, const char *user)
+{
+	char meant[USER_MAX], *own = NULL;
+	if (!file && access(ctl.config ? ctl.config : CTL_CONFIG, R_OK) == 0)
+		file = own = ctl_users_file(NULL);
+	if (file && users_meant(file, user, meant)) {
+		fputs("tiergatectl: did you mean ", stderr);
+		ctl_put(stderr, meant);
+		fprintf(stderr, ", of %s?\n", file);
+	}
+	free(own);
 }
 
 /* ---- passwords ---- */

@@ -151,7 +151,7 @@ static void table(const json_t *rows)
 }
 
 /* Takes rows until the answer ends; its exit status. */
-static int take_rows(struct call *c, json_t *rows, bool names)
+static int take_rows(struct call *c, json_t *rows, bool names, const char *user)
 {
 	for (;;) {
 		json_t *answer = ctl_receive(c), *row = json_object_get(answer, "result");
@@ -169,6 +169,8 @@ static int take_rows(struct call *c, json_t *rows, bool names)
 		if (answer)
 			status = json_is_true(json_object_get(answer, "ok")) ? EXIT_DONE
 									     : ctl_refused(answer);
+		if (user && ctl_text(row, "meant")[0])
+			ctl_not_signed_in(user, row, "");
 		json_decref(answer);
 		return status;
 	}
@@ -195,7 +197,7 @@ int ctl_sessions(int argc, char **argv)
 	if (!c)
 		json_decref(filter);
 	else if (ctl_send(c, "sessions", filter))
-		status = take_rows(c, rows, names);
+		status = take_rows(c, rows, names, user);
 	if (status == EXIT_DONE && !ctl.json)
 		table(rows);
 	json_decref(rows);

@@ -272,17 +272,25 @@ static int run(const struct ctl_against *a, const char *tier, const char *user,
 {
 	struct decision d;
 	struct lists lists = {0};
+	bool seen = false;
 	struct records *records = ctl_records(a->file, a->count, p->config);
 	if (!records)
 		return EXIT_CANNOT;
 	find_lists(p->config, &lists);
 	struct suggest *s = suggest_new(p, lists.item, lists.count);
-	while (records_next(records, &d))
+	while (records_next(records, &d)) {
+		bool of_user = !user || strcmp(d.user, user) == 0;
+		seen |= user && of_user;
 		if (d.time >= a->since)
-			suggest_record(s, &d,
-				       (!tier || strcmp(d.tier, tier) == 0) &&
-					       (!user || strcmp(d.user, user) == 0));
+			suggest_record(s, &d, (!tier || strcmp(d.tier, tier) == 0) && of_user);
+	}
 	report(s, records_counted(records));
+	if (user && !seen) {
+		fputs("tiergatectl: no record is of a user ", stderr);
+		ctl_put(stderr, user);
+		fputs("\n", stderr);
+		ctl_hint_user(p->config->users_file, user);
+	}
 	suggest_free(s);
 	free_lists(&lists);
 	records_free(records);

@@ -1,5 +1,7 @@
 #include "ctl/ctl.h"
 
+#include "config/suggest.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,10 +16,18 @@ static bool has(const struct config *c, const char *tier)
 
 static int refuse(const struct config *c, const char *where, const char *tier)
 {
-	fprintf(stderr, "tiergatectl: the policy of %s has no tier %s; it has", where, tier);
-	for (size_t i = 0; i < c->tier_count; i++)
-		fprintf(stderr, "%s %s", i ? "," : "", c->tiers[i].name);
-	fputs(". Name one of these, or write the tier into the policy first\n", stderr);
+	enum { NAMES = 1024 };
+	const char *names[NAMES];
+	char near[512] = "";
+	struct buf b = BUF_OF(near);
+	size_t count = 0;
+	for (; count < c->tier_count && count < NAMES; count++)
+		names[count] = c->tiers[count].name;
+	suggest(tier, names, count, "tiers", &b);
+	fprintf(stderr,
+		"tiergatectl: the policy of %s has no tier %s (%s); write it into the policy first "
+		"where it is new\n",
+		where, tier, near);
 	return EXIT_NO;
 }
 
@@ -30,11 +40,11 @@ static int ask_daemon(const char *tier)
 		answer = call_receive(c);
 	bool unknown = answer && json_is_false(json_object_get(answer, "ok")) &&
 		       strcmp(ctl_text(answer, "code"), "bad-request") == 0;
-	if (unknown)
-		fprintf(stderr,
-			"tiergatectl: the daemon's policy has no tier %s; write it into the policy "
-			"first\n",
-			tier);
+	if (unknown) {
+		fputs("tiergatectl: of the daemon's policy: ", stderr);
+		ctl_put(stderr, ctl_text(answer, "error"));
+		fputs("; write it into the policy first\n", stderr);
+	}
 	json_decref(answer);
 	call_close(c);
 	return unknown ? EXIT_NO : EXIT_DONE;

@@ -155,6 +155,8 @@ static json_t *ask_file(const char *file, const json_t *question, int *status)
 	} else if (good) {
 		fprintf(stderr, "tiergatectl: %s\n", wrong);
 		*status = EXIT_USAGE;
+		if (ctl_text(question, "user")[0])
+			ctl_hint_user(NULL, ctl_text(question, "user"));
 	}
 	policy_free(&p);
 	if (*status == EXIT_DONE)

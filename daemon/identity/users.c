@@ -1,6 +1,7 @@
 #include "identity/users.h"
 
 #include "base/file.h"
+#include "config/suggest.h"
 
 #include <crypt.h>
 #include <errno.h>
@@ -178,6 +179,32 @@ bool users_tier(const char *file, const char *user, char tier[static TIER_MAX])
 	if (found)
 		memcpy(tier, u.tier, TIER_MAX);
 	return found;
+}
+
+bool users_meant(const char *file, const char *user, char out[static USER_MAX])
+{
+	struct errors errors = {0};
+	struct users_line u;
+	char *text;
+	const char *rest, *line;
+	size_t len;
+	bool has = false;
+	out[0] = '\0';
+	if (read_file(file, &text, &errors) != 0) {
+		errors_deinit(&errors);
+		return false;
+	}
+	for (rest = text; !has && next_line(&rest, &line, &len);) {
+		if (users_parse(line, len, &u) != PARSE_OK)
+			continue;
+		const char *both[] = {out[0] ? out : u.name, u.name};
+		has = strcmp(u.name, user) == 0;
+		if (nearest(user, both, 2) == u.name)
+			memcpy(out, u.name, USER_MAX);
+	}
+	explicit_bzero(text, strlen(text));
+	free(text);
+	return !has && out[0];
 }
 
 /* ---- writing ---- */

@@ -31,6 +31,9 @@ bool users_tier(const char *file, const char *user, char tier[static TIER_MAX]);
 int users_lock(const char *file, const char *user, bool locked, struct errors *errors);
 int users_remove(const char *file, const char *user, struct errors *errors);
 
+/* The nearest name of the file; false where none is near, or it has the user, or can't be read. */
+bool users_meant(const char *file, const char *user, char out[static USER_MAX]);
+
 /* Tier names as the configuration has them: letters, digits, _ and -. User names are those of
  * user_name_valid without a colon, and no '#' first. */
 bool tier_name_valid(const char *name);

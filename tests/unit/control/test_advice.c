@@ -203,7 +203,14 @@ static void suggestions_are_asked_for(void **state)
 	     "2026-03-02T10:05:35Z --json",
 	     0, "\"is\":\"address\"");
 	want("tiergatectl suggest --config bare.conf --against r.jsonl --tier none", 1,
-	     "has no tier none");
+	     "has no tier none (tiers known: guest, press); write it");
+	want("tiergatectl suggest --config bare.conf --against r.jsonl --tier gest", 1,
+	     "has no tier gest (did you mean \"guest\"?); write it");
+	put("users", "u1:press:!\nu2:guest:!\nanna:guest:!\n");
+	put("users.conf", POLICY "users_file = \"users\";\n");
+	want("chmod 0640 users; F=$PWD/users; sed -i \"s|\\\"users\\\"|\\\"$F\\\"|\" users.conf; "
+	     "tiergatectl suggest --config users.conf --against r.jsonl --user ana",
+	     0, "no record is of a user ana\ntiergatectl: did you mean anna, of ");
 	want("tiergatectl suggest --config bare.conf --against nowhere", 3, "nowhere");
 	want("tiergatectl suggest --config bare.conf r.jsonl", 2, "--against names records");
 	want("tiergatectl suggest --since never", 2, "--since wants a time");

@@ -387,6 +387,22 @@ static void signs_in_and_out(void **state)
 	users("", "passwd --user anna --lock", 0, "");
 	users("secret", "login --user anna --address 10.0.0.1", 1, "the user is locked");
 	want("logout --user bob", 1, "bob is not signed in");
+	want("logout --user ana", 1, "ana is not signed in (did you mean anna?)\n");
+	want("reach --user ana", 1, "ana is not signed in (did you mean anna?); ask by --address");
+	want("denials --user ana", 1, "ana is not signed in (did you mean anna?); ask by");
+	want("sessions --user ana --json", 0, "ana is not signed in (did you mean anna?)\n");
+	want("why --user ana --to video.example", 2,
+	     "user ana is not signed in; did you mean anna, or ask by tier");
+	want("block ana --for 1h", 0,
+	     "nobody of that name is signed in; did you mean anna? Then unblock, and block that "
+	     "one\n");
+	want("unblock ana", 0, "1 lockdown ended");
+	want("block zzzzzzzz --for 1h", 0, "user zzzzzzzz");
+	assert_null(strstr(output, "did you mean"));
+	want("unblock zzzzzzzz", 0, "");
+	want("block anna --for 1h", 0, "user anna");
+	assert_null(strstr(output, "did you mean"));
+	want("unblock anna", 0, "");
 	want("logout --segment 10.9.0.0/16", 1, "nobody is signed in there");
 	want("logout --tier pres", 1, "the policy has no tier \"pres\"; did you mean \"press\"?");
 	want("watch --tier gest", 1, "the policy has no tier \"gest\"; did you mean \"guest\"?");
@@ -403,6 +419,8 @@ static void signs_in_and_out(void **state)
 	want("logout --all --tier press", 2, "usage: tiergatectl logout");
 	want("logout --segment 10.0.0.0/16 --tier guest", 0, "1 session ended");
 	want("logout --all", 1, "nobody is signed in there");
+	users("secret", "login --user ana --address 10.0.0.1", 1, "did you mean anna, of ");
+	users("", "passwd --user anaa --lock", 1, "did you mean anna, of ");
 	users("", "passwd --user anna --remove", 0, "");
 	users("", "passwd --user anna --unlock", 1, "there is no user anna");
 }
@@ -414,7 +432,11 @@ static void tells_why(void **state)
 	     "rule:     conf:3\n  owner:    comms\n  note:     for news\n");
 	want("why --tier guest --to www.youtube.com", 1,
 	     "nearest:  conf:3, owner comms\n    note    for news\n    but ");
-	want("why --tier kings --to www.youtube.com", 2, "there is no tier kings");
+	want("why --tier kings --to www.youtube.com", 2, "there is no tier kings\n");
+	want("why --tier gest --to www.youtube.com", 2,
+	     "there is no tier gest; did you mean \"guest\"?\n");
+	want("why --tier press --to www.youtube.com --evidence snii", 2,
+	     "snii is no evidence; did you mean \"sni\"?\n");
 	want("why --tier press --to www.youtube.com --json", 0, "{\"action\":\"allow\"");
 	/* the same from a file, without the daemon */
 	snprintf(line, sizeof line, "why --tier press --to www.youtube.com --config %s --socket /x",
@@ -581,7 +603,9 @@ static void a_tier_that_the_policy_lacks_is_refused(void **state)
 {
 	char line[256];
 	snprintf(line, sizeof line, "--config %s passwd --user dan --tier boss", in_dir("conf"));
-	type("secret", line, 1, "no tier boss; it has guest, press");
+	type("secret", line, 1, "no tier boss (tiers known: guest, press, pupil); write");
+	snprintf(line, sizeof line, "--config %s passwd --user dan --tier gest", in_dir("conf"));
+	type("secret", line, 1, "no tier gest (did you mean \"guest\"?); write");
 	snprintf(line, sizeof line, "--config %s vouchers --tier boss --for 1h --vouchers %s",
 		 in_dir("conf"), in_dir("vouchers"));
 	want(line, 1, "no tier boss");
