@@ -48,6 +48,7 @@ READERS = {
     "ctl/watch.c": "call",
     "ctl/where.c": "call",
     "decision/read.c": "record",
+    "decision/records.c": "records",
     "decision/sink.c": "-the last byte of our own log",
     "dns/dns_tcp.c": "dns_tcp",
     "dns/dnstap.c": "dnstap",
