@@ -8,21 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS (4 * TRY_GROUPS) /* and of users; a power of two */
-
-struct user {
-	char name[USER_MAX];
-	uint64_t records;
-};
+#define SLOTS (4 * TRY_GROUPS) /* a power of two */
 
 struct trial {
 	const struct snapshot *policy[2]; /* old, new */
 	struct limits *limits;
 	struct try_group *groups;
 	size_t group_count;
-	uint32_t *group_slots, *user_slots; /* number + 1; 0: free */
-	struct user *users;
-	size_t user_count;
+	uint32_t *group_slots; /* number + 1; 0: free */
+	struct people *people;
 	struct try_counts counts;
 };
 
@@ -251,30 +245,13 @@ static void count_change(struct trial *t, const struct decision *d, const struct
 
 /* ---- records ---- */
 
-static void count_user(struct trial *t, const char *name)
-{
-	uint32_t *slot;
-	for (uint32_t h = hash_text(2166136261u, name);; h++) {
-		slot = &t->user_slots[h % SLOTS];
-		if (!*slot || strcmp(t->users[*slot - 1].name, name) == 0)
-			break;
-	}
-	if (!*slot && t->user_count == TRY_USERS)
-		return;
-	if (!*slot) {
-		SET(t->users[t->user_count].name, name);
-		*slot = (uint32_t)++t->user_count;
-	}
-	t->users[*slot - 1].records++;
-}
-
 static void count_record(struct trial *t, const struct decision *d, uint64_t flows)
 {
 	t->counts.records++;
 	t->counts.flows += flows;
 	t->counts.other_policy += strcmp(d->policy, snapshot_digest(t->policy[0])) != 0;
 	if (d->user[0])
-		count_user(t, d->user);
+		people_count(t->people, d->user);
 }
 
 void try_record(struct trial *t, const struct decision *d)
@@ -343,9 +320,8 @@ struct trial *try_new(const struct snapshot *old, const struct snapshot *new)
 	t->policy[1] = new;
 	t->limits = limits_new();
 	t->groups = must(calloc(TRY_GROUPS, sizeof *t->groups));
-	t->users = must(calloc(TRY_USERS, sizeof *t->users));
+	t->people = people_new();
 	t->group_slots = must(calloc(SLOTS, sizeof *t->group_slots));
-	t->user_slots = must(calloc(SLOTS, sizeof *t->user_slots));
 	return t;
 }
 
@@ -355,9 +331,8 @@ void try_free(struct trial *t)
 		return;
 	limits_free(t->limits);
 	free(t->groups);
-	free(t->users);
+	people_free(t->people);
 	free(t->group_slots);
-	free(t->user_slots);
 	free(t);
 }
 
@@ -400,10 +375,7 @@ const char *try_change_text(enum try_change c)
 	return text[c];
 }
 
-const char *try_user(const struct trial *t, size_t i, uint64_t *records)
+const struct people *try_people(const struct trial *t)
 {
-	if (i >= t->user_count)
-		return NULL;
-	*records = t->users[i].records;
-	return t->users[i].name;
+	return t->people;
 }

@@ -1,6 +1,7 @@
 /* try: what another policy would have done with the flows of records: who would gain, who lose
  * what. Each record is decided by both policies, at its own time. Constant memory. */
 #pragma once
+#include "advice/people.h"
 #include "policy/snapshot.h"
 
 /* "May": the flow was decided before it could name a host, and its name is what the answer hangs
@@ -39,7 +40,6 @@ struct try_group {
 };
 
 #define TRY_GROUPS 16384
-#define TRY_USERS  16384
 
 struct try_counts {
 	uint64_t records, flows; /* decisions, and their repeats */
@@ -67,5 +67,5 @@ const struct try_group *try_groups(struct trial *t, size_t *count);
 const struct try_counts *try_counted(const struct trial *t);
 const char *try_change_text(enum try_change c);
 
-/* The records of each user who was signed in, of the first TRY_USERS; NULL behind the last. */
-const char *try_user(const struct trial *t, size_t i, uint64_t *records);
+/* The records of each user who was signed in; the trial's. */
+const struct people *try_people(const struct trial *t);

@@ -111,6 +111,15 @@ void port_format(const struct config_port *p, struct buf *b)
 		buf_printf(b, "%u-%u", p->first, p->last);
 }
 
+/* As people write lists: spaces may follow. */
+static bool take_comma(const char **text)
+{
+	if (!take_char(text, ','))
+		return false;
+	*text += strspn(*text, " ");
+	return true;
+}
+
 static bool take_day(const char **text, unsigned *day)
 {
 	for (unsigned i = 0; i < 7; i++) {
@@ -142,7 +151,7 @@ bool days_parse(const char *text, uint8_t *out)
 			if (day == last)
 				break;
 		}
-	} while (take_char(&text, ','));
+	} while (take_comma(&text));
 	if (*text)
 		return false;
 	*out = days;
@@ -200,7 +209,7 @@ bool hours_parse(const char *text, struct config_hours out[static HOURS_MAX], ui
 		if (n == HOURS_MAX || !take_hours(&text, &read[n]))
 			return false;
 		n++;
-	} while (take_char(&text, ','));
+	} while (take_comma(&text));
 	if (*text)
 		return false;
 	memcpy(out, read, n * sizeof *read);

@@ -106,6 +106,11 @@ static int run(const struct wanted *w, const struct ctl_against *a, const struct
 		if (d.time >= since)
 			report_record(r, &d);
 	json_t *report = r ? report_json(r, ctl.json || w->csv ? TOP_ALL : TOP) : NULL;
+	if (report) {
+		json_t *read = json_object();
+		ctl_records_words(records_counted(records), read);
+		json_object_set_new(report, "read", read);
+	}
 	if (!report)
 		status = EXIT_CANNOT;
 	else if (w->html)

@@ -1,4 +1,5 @@
 #include "ctl/ctl.h"
+#include "ctl/strangers.h"
 
 #include "advice/suggest.h"
 #include "base/array.h"
@@ -227,18 +228,20 @@ static void put_allow(const json_t *rows)
 	X(beyond, "are left out: too many sites, tiers or ports")                                  \
 	X(lost, "records were lost when the log was written")
 
-static void put_counts(const struct suggest_counts *c, const struct records_count *r)
+static void put_counts(const struct suggest_counts *c, struct strangers *foreign,
+		       const struct records_count *r)
 {
 #define X(member, words)                                                                           \
 	if (c->member)                                                                             \
 		printf("# %" PRIu64 " " words "\n", c->member);
 	COUNT_LIST(X)
 #undef X
+	strangers_end(foreign, NULL);
 	ctl_records_say(r);
 	puts(c->grouped ? "# Look at each before it is pasted." : "# Nothing to suggest.");
 }
 
-static void put_json(const json_t *rows, const struct suggest_counts *c,
+static void put_json(const json_t *rows, const struct suggest_counts *c, struct strangers *foreign,
 		     const struct records_count *r)
 {
 	json_t *sum = json_pack("{sIsI}", "records", (json_int_t)c->records, "denied",
@@ -249,18 +252,19 @@ static void put_json(const json_t *rows, const struct suggest_counts *c,
 #define X(member, words) json_object_set_new(sum, #member, json_integer((json_int_t)c->member));
 	COUNT_LIST(X)
 #undef X
+	strangers_end(foreign, sum);
 	ctl_records_words(r, sum);
 	ctl_put_json(sum);
 	json_decref(sum);
 }
 
-static void report(struct suggest *s, const struct records_count *r)
+static void report(struct suggest *s, struct strangers *foreign, const struct records_count *r)
 {
 	json_t *rows = suggest_rows(s);
 	if (ctl.json) {
-		put_json(rows, suggest_counted(s), r);
+		put_json(rows, suggest_counted(s), foreign, r);
 	} else {
-		put_counts(suggest_counted(s), r);
+		put_counts(suggest_counted(s), foreign, r);
 		put_sites(rows);
 		put_allow(rows);
 	}
@@ -278,13 +282,16 @@ static int run(const struct ctl_against *a, const char *tier, const char *user,
 		return EXIT_CANNOT;
 	find_lists(p->config, &lists);
 	struct suggest *s = suggest_new(p, lists.item, lists.count);
+	struct strangers foreign;
+	strangers_begin(&foreign, p);
 	while (records_next(records, &d)) {
+		strangers_record(&foreign, &d);
 		bool of_user = !user || strcmp(d.user, user) == 0;
 		seen |= user && of_user;
 		if (d.time >= a->since)
 			suggest_record(s, &d, (!tier || strcmp(d.tier, tier) == 0) && of_user);
 	}
-	report(s, records_counted(records));
+	report(s, &foreign, records_counted(records));
 	if (user && !seen) {
 		fputs("tiergatectl: no record is of a user ", stderr);
 		ctl_put(stderr, user);

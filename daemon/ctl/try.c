@@ -1,4 +1,5 @@
 #include "ctl/ctl.h"
+#include "ctl/strangers.h"
 #include "ctl/try.h"
 
 #include "advice/explain.h"
@@ -143,7 +144,7 @@ static void put_summary(const struct trial *t, const struct records_count *r,
 	static const struct records_count none;
 	const struct try_counts *c = try_counted(t);
 	uint64_t users, of_users;
-	try_unknown_users(t, old, &users, &of_users);
+	strangers_users(try_people(t), old, &users, &of_users);
 	r = r ? r : &none;
 	const struct note notes[] = {
 		{"records", c->records, NULL},

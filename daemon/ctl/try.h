@@ -18,8 +18,3 @@ bool try_is_capture(const char *path);
 /* Plays it by both configurations and pairs what these make of each flow; false where it can't be
  * read, which is said. */
 bool try_capture(struct trial *t, const char *capture, const char *old, const char *new);
-
-/* Users of records whom neither the users file (as the configuration says) nor the configuration
- * knows now, and their records; false where the users file can't be read, or names are hidden. */
-bool try_unknown_users(const struct trial *t, const struct config *c, uint64_t *users,
-		       uint64_t *records);

@@ -1,4 +1,5 @@
 #include "ctl/ctl.h"
+#include "ctl/strangers.h"
 
 #include "advice/unused.h"
 #include "base/clock.h"
@@ -85,8 +86,8 @@ static void put_all(const json_t *rows)
 }
 
 /* How far back the records go: what is not in them was perhaps used before. */
-static void put_summary(const struct unused *u, const struct records_count *r, int64_t since,
-			size_t lines, size_t entries)
+static void put_summary(const struct unused *u, struct strangers *foreign,
+			const struct records_count *r, int64_t since, size_t lines, size_t entries)
 {
 	uint64_t records;
 	char text[40] = "", local[32];
@@ -99,11 +100,13 @@ static void put_summary(const struct unused *u, const struct records_count *r, i
 				      (json_int_t)lines, "entries", (json_int_t)entries);
 		ctl_set(j, "first", records ? text : NULL);
 		json_object_set_new(j, "too_short", json_boolean(first > since));
+		strangers_end(foreign, j);
 		ctl_records_words(r, j);
 		ctl_put_json(j);
 		json_decref(j);
 		return;
 	}
+	strangers_end(foreign, NULL);
 	ctl_records_say(r);
 	printf("# %zu lines to look at, %zu entries not used, by %" PRIu64 " records", lines,
 	       entries, records);
@@ -166,8 +169,8 @@ static void put_counted(const struct unused *u, const struct ctl_hits *h, int64_
 }
 
 /* By a daemon's counters, else by records. */
-static int report(struct unused *u, const struct ctl_hits *h, const struct records_count *r,
-		  int64_t span)
+static int report(struct unused *u, const struct ctl_hits *h, struct strangers *foreign,
+		  const struct records_count *r, int64_t span)
 {
 	int64_t now = clock_wall();
 	json_t *lines = unused_lines(u, now - span, now, now + span);
@@ -183,7 +186,7 @@ static int report(struct unused *u, const struct ctl_hits *h, const struct recor
 	if (h)
 		put_counted(u, h, now - span, count, json_array_size(entries));
 	else
-		put_summary(u, r, now - span, count, json_array_size(entries));
+		put_summary(u, foreign, r, now - span, count, json_array_size(entries));
 	json_decref(lines);
 	json_decref(entries);
 	return count ? EXIT_NO : EXIT_DONE;
@@ -196,9 +199,13 @@ static int by_records(const struct ctl_against *a, const struct policy *p, int64
 	if (!records)
 		return EXIT_CANNOT;
 	struct unused *u = unused_new(p);
-	while (records_next(records, &d))
+	struct strangers foreign;
+	strangers_begin(&foreign, p);
+	while (records_next(records, &d)) {
+		strangers_record(&foreign, &d);
 		unused_record(u, &d);
-	int status = report(u, NULL, records_counted(records), span);
+	}
+	int status = report(u, NULL, &foreign, records_counted(records), span);
 	unused_free(u);
 	records_free(records);
 	return status;
@@ -211,7 +218,7 @@ static int run(const struct ctl_against *a, const struct policy *p, int64_t span
 		return by_records(a, p, span);
 	struct unused *u = unused_new(p);
 	unused_counted(u, &h.hits);
-	int status = report(u, &h, NULL, span);
+	int status = report(u, &h, NULL, NULL, span);
 	unused_free(u);
 	hits_free(&h.hits);
 	return status;

@@ -44,7 +44,7 @@ READERS = {
     "ctl/top_feed.c": "call",
     "ctl/try_allowed.c": "allowed",
     "ctl/try_capture.c": "pcap",
-    "ctl/try_users.c": "users",
+    "ctl/strangers.c": "users",
     "ctl/watch.c": "call",
     "ctl/where.c": "call",
     "decision/read.c": "record",

@@ -367,10 +367,10 @@ static void test_counts(void **state)
 	assert_int_equal(c->records, 3);
 	assert_int_equal(c->flows, 9);
 	assert_int_equal(c->changed, 0);
-	assert_string_equal(try_user(t, 0, &records), "ann");
+	assert_string_equal(people_at(try_people(t), 0, &records), "ann");
 	assert_int_equal(records, 2);
-	assert_string_equal(try_user(t, 1, &records), "bob");
-	assert_null(try_user(t, 2, &records));
+	assert_string_equal(people_at(try_people(t), 1, &records), "bob");
+	assert_null(people_at(try_people(t), 2, &records));
 	try_free(t);
 	snapshot_free(old);
 	snapshot_free(new);
@@ -397,8 +397,8 @@ static void test_full(void **state)
 	const struct try_group *g = try_groups(t, &count);
 	assert_int_equal(count, 1);
 	assert_int_equal(g->flows, TRY_GROUPS + 100);
-	assert_non_null(try_user(t, TRY_USERS - 1, &records));
-	assert_null(try_user(t, TRY_USERS, &records));
+	assert_non_null(people_at(try_people(t), PEOPLE_MAX - 1, &records));
+	assert_null(people_at(try_people(t), PEOPLE_MAX, &records));
 	try_free(t);
 	t = try_new(old, new);
 	struct decision was = flow("", "staff", REASON_NO_LINE),

@@ -73,9 +73,10 @@ static void days(void **state)
 		    {"mon-fri", "mon,tue,wed,thu,fri", 0x1f},
 		    {"sat-mon", "mon,sat,sun", 0x61},
 		    {"mon,wed,fri", "mon,wed,fri", 0x15},
+		    {"mon,  wed, fri", "mon,wed,fri", 0x15},
 		    {"Mon-Wed,sun", "mon,tue,wed,sun", 0x47},
 		    {"mon-sun", "all", 0x7f}};
-	static const char *const bad[] = {"",        "monday", "mon-",     "-mon", "mon,",
+	static const char *const bad[] = {"",        "monday", "mon-",     "-mon", "mon, ",
 					  "mon fri", "mun",    "mon-fri-", "alll", "mon,all"};
 	uint8_t out;
 	EACH(i, good)
@@ -104,7 +105,8 @@ static void hours(void **state)
 					  "08:00-00:00",
 					  "08:00-18:00 ",
 					  "08:00-12:00,",
-					  "08:00-12:00, 13:00-14:00",
+					  "08:00-12:00, ",
+					  "08:00-12:00 ,13:00-14:00",
 					  "01:00-02:00,03:00-04:00,05:00-06:00,07:00-08:00,"
 					  "09:00-10:00,11:00-12:00,13:00-14:00,15:00-16:00,"
 					  "17:00-18:00"};
@@ -116,6 +118,8 @@ static void hours(void **state)
 	assert_int_equal(h[0].to, 1110);
 	assert_true(hours_parse("00:00-24:00", h, &count));
 	assert_int_equal(h[0].to, 1440);
+	assert_true(hours_parse("08:00-12:00, 22:00-06:00", h, &count));
+	assert_int_equal(count, 2);
 	assert_true(hours_parse("08:00-12:00,22:00-06:00", h, &count));
 	assert_int_equal(count, 2);
 	assert_int_equal(h[1].from, 1320);

@@ -159,6 +159,8 @@ static void denials_become_lines(void **state)
 	     "# 1 a deny line stands in the way of, see why\n"
 	     "# 1 no line would help: their evidence, a malformed hello ...\n"
 	     "# 1 were of nobody, or of a tier that is no more\n"
+	     "# 26 records are of another policy: an earlier one, or another host's\n"
+	     "# 1 records are of a tier that the policy lacks\n"
 	     "# 1 last lines have no end\n");
 	assert_non_null(strstr(
 		output,
@@ -211,6 +213,13 @@ static void suggestions_are_asked_for(void **state)
 	want("chmod 0640 users; F=$PWD/users; sed -i \"s|\\\"users\\\"|\\\"$F\\\"|\" users.conf; "
 	     "tiergatectl suggest --config users.conf --against r.jsonl --user ana",
 	     0, "no record is of a user ana\ntiergatectl: did you mean anna, of ");
+	put("users", "u1:press:!\n");
+	want("tiergatectl suggest --config users.conf --against r.jsonl", 0,
+	     "# 1 users are in no users file now\n# 6 records are theirs\n# 1 last lines");
+	want("tiergatectl suggest --config users.conf --against r.jsonl --json", 0,
+	     "\"other_policy\":26,\"unknown_tier\":1,\"unknown_users\":1,\"of_unknown_users\":6,"
+	     "\"strange\":0,\"damaged\":0,\"torn\":1,\"gone\":0,\"cut\":0,\"first_bad\":\"r.jsonl:"
+	     "27\"}");
 	want("tiergatectl suggest --config bare.conf --against nowhere", 3, "nowhere");
 	want("tiergatectl suggest --config bare.conf r.jsonl", 2, "--against names records");
 	want("tiergatectl suggest --since never", 2, "--since wants a time");
@@ -260,6 +269,18 @@ static void unused_lines_and_entries(void **state)
 	     "site old, old.conf: not used: old.example\n");
 	assert_non_null(strstr(output, "# 1 lines to look at, 2 entries not used, by 26 records"));
 	assert_non_null(strstr(output, "# the records do not reach back so far\n"));
+	assert_non_null(strstr(
+		output, "# 26 records are of another policy: an earlier one, or another host's\n"
+			"# 1 records are of a tier that the policy lacks\n"
+			"# 1 last lines have no end\n"));
+	want("gzip -c r.jsonl | head -c 300 >cut.gz; tiergatectl unused --config bare.conf --days "
+	     "36500 --against cut.gz",
+	     1,
+	     "# 1 files are cut short or damaged: what was before that is read\n"
+	     "# the first that is cut is cut.gz:");
+	want("printf 'x\n{}\n' >odd; tiergatectl report --against r.jsonl odd --json", 0,
+	     "\"read\":{\"strange\":1,\"damaged\":1,\"torn\":1,\"gone\":0,\"cut\":0,"
+	     "\"first_bad\":\"r.jsonl:27\"}");
 	want("tiergatectl unused --config bare.conf --against r.jsonl --days 36500 --json", 0,
 	     "{\"site\":\"ads\",\"list\":\"bare.conf\",\"line\":2,\"entry\":\"ads.example\"}\n"
 	     "{\"records\":26,\"lines\":0,\"entries\":1,");
