@@ -13,6 +13,8 @@ struct scan {
 	size_t count;
 	bool after_string; /* the last token was one */
 	int string_line;
+	char last;   /* the first byte of the last token, comments aside */
+	char *comma; /* the last token, where it is a comma after a value */
 	bool whole;
 };
 
@@ -104,6 +106,16 @@ static void scan_word(struct scan *s)
 	s->pos = p;
 }
 
+/* A comma before the end of a list is left by who deletes the list's last row. Blanked out. */
+static void scan_comma(struct scan *s, char c)
+{
+	bool end = c == ')' || c == ']';
+	if (end && s->last == ',' && s->comma)
+		*s->comma = ' ';
+	s->comma = c == ',' && s->last && !strchr("([,=;", s->last) ? s->pos : NULL;
+	s->last = c;
+}
+
 static void scan_token(struct scan *s)
 {
 	char c = *s->pos;
@@ -121,6 +133,7 @@ static void scan_token(struct scan *s)
 		skip_to(s, s->pos + 1);
 		return;
 	}
+	scan_comma(s, c);
 	if (c == '"') {
 		scan_string(s);
 		return;
