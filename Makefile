@@ -247,6 +247,8 @@ install: all
 	$(call put,644,packaging/tiergate.tmpfiles,$(DESTDIR)/usr/lib/tmpfiles.d/tiergate.conf)
 	$(call put,644,packaging/prometheus/tiergate.rules.yml,$(DESTDIR)$(PREFIX)/share/tiergate/prometheus.rules.yml)
 	$(call put,644,packaging/grafana/tiergate.json,$(DESTDIR)$(PREFIX)/share/tiergate/grafana.json)
+	for f in tiergate portal; do \
+		$(call put,644,conf/$$f.conf,$(DESTDIR)$(PREFIX)/share/tiergate/$$f.conf) || exit 1; done
 	for f in tiergate collector; do \
 		$(call put,644,packaging/rsyslog/$$f.conf,$(DESTDIR)$(PREFIX)/share/tiergate/rsyslog/$$f.conf) || exit 1; done
 	$(call put,644,packaging/pam/tiergate,$(DESTDIR)$(PREFIX)/share/doc/tiergate/pam.d-tiergate)

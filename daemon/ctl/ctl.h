@@ -128,6 +128,9 @@ void ctl_hint_user(const char *file, const char *user);
 /* Loads a configuration to ask it; false after saying all that is wrong with it. What was made is
  * policy_free's. */
 bool ctl_policy(const char *path, struct policy *out);
+/* shipped.c: whether a file is byte for byte the one that was installed by that name: nobody has
+ * made it his own. False where that can't be told. */
+bool ctl_as_shipped(const char *path, const char *name);
 
 /* The records of files, else of the log that the configuration says; NULL after saying why not. */
 struct records *ctl_records(const char *const *files, size_t count, const struct config *c);

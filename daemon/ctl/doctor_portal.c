@@ -2,6 +2,7 @@
  * it. */
 #include "ctl/doctor.h"
 
+#include "ctl/ctl.h"
 #include "wiring/tool.h"
 
 #include <limits.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROGRAM "tiergate-portal"
+#define PROGRAM     "tiergate-portal"
+#define CERTIFICATE "/etc/tiergate/portal.crt" /* as it is shipped */
 
 /* Beside this program, or where it is installed. */
 static bool find_program(char out[static PATH_MAX])
@@ -65,7 +67,13 @@ void doctor_portal(struct doctor *d, const char *config)
 			 slash ? (int)(slash - config) + 1 : 0, config);
 	if (n >= PATH_MAX || access(path, F_OK) != 0)
 		return; /* nobody signs in by it */
-	if (geteuid() != 0)
+	if (ctl_as_shipped(path, "portal.conf") && access(CERTIFICATE, F_OK) != 0)
+		doctor_find(d, LOOK, "portal",
+			    "%s is as it was installed, and there is no certificate: nobody can "
+			    "sign in "
+			    "by it; tiergate-portal(8) says what it needs",
+			    path);
+	else if (geteuid() != 0)
 		doctor_find(d, LOOK, "portal",
 			    "only root can see its certificate as its user does: run as root");
 	else if (!find_program(program))

@@ -29,6 +29,7 @@ struct seen {
 	size_t net_count;
 	char resolver[MANY][ADDRESS_TEXT];
 	size_t resolver_count;
+	char wrong[64]; /* what was named as a resolver and is no address */
 };
 
 /* ---- what is there ---- */
@@ -115,8 +116,12 @@ static void add_resolver(struct seen *s, const char *text)
 {
 	static const struct address loopback6 = {{[15] = 1}};
 	struct address a;
-	if (s->resolver_count == MANY || !address_parse(text, &a) ||
-	    address_equal(&a, &loopback6) || (address_is4(&a) && a.bytes[12] == 127))
+	if (!address_parse(text, &a)) {
+		snprintf(s->wrong, sizeof s->wrong, "%s", text);
+		return;
+	}
+	if (s->resolver_count == MANY || address_equal(&a, &loopback6) ||
+	    (address_is4(&a) && a.bytes[12] == 127))
 		return;
 	address_format(&a, s->resolver[s->resolver_count++]);
 }
@@ -131,6 +136,7 @@ static void find_resolvers(struct seen *s)
 			add_resolver(s, text);
 	if (f)
 		fclose(f);
+	s->wrong[0] = '\0'; /* nobody's who calls this */
 }
 
 static void each_word(struct seen *s, char *list, void (*take)(struct seen *s, const char *word))
@@ -252,23 +258,28 @@ static void put_all(const struct seen *s, const struct example *e, FILE *to)
 
 /* ---- the command ---- */
 
+static void list_interfaces(void)
+{
+	struct if_nameindex *all = if_nameindex();
+	for (struct if_nameindex *k = all; k && k->if_index; k++)
+		if (strcmp(k->if_name, "lo") != 0)
+			fprintf(stderr, " %s", k->if_name);
+	fputc('\n', stderr);
+	if (all)
+		if_freenameindex(all);
+}
+
 /* Names of --inside that are none, each with those that are there; true where there is one. */
 static bool say_unknown(const struct seen *s)
 {
-	struct if_nameindex *all = if_nameindex();
 	bool any = false;
 	for (size_t i = 0; i < s->inside_count; i++) {
 		if (if_nametoindex(s->inside[i]))
 			continue;
 		any = true;
 		fprintf(stderr, "tiergatectl: no interface is called %s; there are:", s->inside[i]);
-		for (struct if_nameindex *k = all; k && k->if_index; k++)
-			if (strcmp(k->if_name, "lo") != 0)
-				fprintf(stderr, " %s", k->if_name);
-		fputc('\n', stderr);
+		list_interfaces();
 	}
-	if (all)
-		if_freenameindex(all);
 	return any;
 }
 
@@ -282,6 +293,10 @@ static bool complete(struct seen *s)
 	}
 	if (!s->resolver_count)
 		ask(s, "addresses of the resolvers that clients ask", add_resolver);
+	if (s->wrong[0]) {
+		fprintf(stderr, "tiergatectl: %s is no address of a resolver\n", s->wrong);
+		return false;
+	}
 	if (s->inside_count && s->net_count)
 		return !say_unknown(s);
 	if (s->inside_count) {
@@ -292,17 +307,27 @@ static bool complete(struct seen *s)
 			s->inside[0]);
 		return false;
 	}
-	fputs("tiergatectl: no interface of clients was found (one that is up, has an address, and "
-	      "is not the default route's): name it with --inside\n",
-	      stderr);
+	fprintf(stderr,
+		"tiergatectl: %s; name the interfaces of the clients with --inside; there are:",
+		s->out[0]
+			? "no interface of clients was found (one that is up, has an address, and "
+			  "is not the default route's)"
+			: "there is no default route, by which the way to the world would be "
+			  "known");
+	list_interfaces();
 	return false;
 }
 
 static int write_to(const char *path, bool force, const struct seen *s, const struct example *e)
 {
 	struct file_new f;
-	if (!force && access(path, F_OK) == 0) {
-		fprintf(stderr, "tiergatectl: %s is there; --out FILE or --force\n", path);
+	/* a package brings one, and where nobody has changed it nothing is lost */
+	if (!force && access(path, F_OK) == 0 && !ctl_as_shipped(path, "tiergate.conf")) {
+		fprintf(stderr,
+			"tiergatectl: %s is there, and is not as it was installed: --out FILE "
+			"writes "
+			"another one, --force writes over it\n",
+			path);
 		return EXIT_NO;
 	}
 	int error = file_new_open(&f, path, 0644, (gid_t)-1);
@@ -320,7 +345,8 @@ static int write_to(const char *path, bool force, const struct seen *s, const st
 	if (!good)
 		return EXIT_CANNOT;
 	printf("%s is written, and good. Next:\n"
-	       "  1. look at it, then: systemctl enable --now tiergated (it observes)\n"
+	       "  1. look at it, then: systemctl enable --now tiergate-wiring tiergated "
+	       "(it observes)\n"
 	       "  2. after a day: tiergatectl report --day; tiergatectl suggest\n"
 	       "  3. set mode = \"enforce\", then: systemctl reload tiergated; tiergatectl "
 	       "doctor\n",

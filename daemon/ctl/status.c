@@ -144,7 +144,7 @@ static void show_mode(const json_t *j)
 	if (i)
 		buf_char(&b, ')');
 	text[b.len < sizeof text - 1 ? b.len : sizeof text - 1] = '\0';
-	line("mode", "%s%s, since %s", ctl_text(j, "mode"), text,
+	line("mode", "%s%s; runs since %s", ctl_text(j, "mode"), text,
 	     ctl_time(ctl_text(j, "started"), started));
 }
 

@@ -220,7 +220,7 @@ static void put_allow(const json_t *rows)
 /* ---- what was read ---- */
 
 #define COUNT_LIST(X)                                                                              \
-	X(grouped, "flows were denied that the lines here would allow")                            \
+	X(grouped, "flows were denied, or would have been, that the lines here would allow")       \
 	X(allowed_now, "more the policy of today allows")                                          \
 	X(deny_line, "a deny line stands in the way of, see why")                                  \
 	X(otherwise, "no line would help: their evidence, a malformed hello ...")                  \
@@ -238,7 +238,9 @@ static void put_counts(const struct suggest_counts *c, struct strangers *foreign
 #undef X
 	strangers_end(foreign, NULL);
 	ctl_records_say(r);
-	puts(c->grouped ? "# Look at each before it is pasted." : "# Nothing to suggest.");
+	puts(c->grouped ? "# Look at each. Then name this as a file in `policy`, or paste the rows "
+			  "into `sites` and `allow`."
+			: "# Nothing to suggest.");
 }
 
 static void put_json(const json_t *rows, const struct suggest_counts *c, struct strangers *foreign,

@@ -29,7 +29,7 @@ def test_examples(lab):
             path = lab.dir / f"{name}.conf"
             done = init(lab, "--out", path, "--example", name)
             equal(done.returncode, 0, done.stderr)
-            for step in ("enable --now tiergated", "tiergatectl suggest", 'mode = "enforce"'):
+            for step in ("enable --now tiergate-wiring tiergated", "tiergatectl suggest", 'mode = "enforce"'):
                 check(step in done.stdout, done.stdout)
             text = printed(lab, path)
             for wanted in ('mode = "observe"', 'inside = [ "lan0", "dmz0" ]', "10.77.1.0/24", "fd77:3::/64"):
@@ -38,6 +38,12 @@ def test_examples(lab):
         before = path.read_text()
         equal(init(lab, "--out", path).returncode, 1, "it wrote over a file")
         equal(path.read_text(), before)
+        lab.run("gateway", "ip", "link", "set", "dmz0", "down")
+        lab.run("gateway", "ip", "link", "set", "lan0", "down")
+        done = init(lab, "--out", lab.dir / "down.conf")
+        for name in ("lan0", "dmz0"):
+            lab.run("gateway", "ip", "link", "set", name, "up")
+        check(done.returncode == 1 and "no interface of clients was found" in done.stderr, done)
         equal(init(lab, "--out", path, "--force").returncode, 0)
         check(path.read_text() != before)
     finally:
@@ -49,6 +55,10 @@ def test_named(lab):
     path = lab.dir / "named.conf"
     done = init(lab, "--out", path, "--inside", "lan0", "--resolvers", "10.77.3.53,fd77:3::53,127.0.0.53,::1")
     equal(done.returncode, 0, done.stderr)
+    for wrong in ("10.0.0.300", "10.77.3.53,dns", "fd77::g"):
+        done = init(lab, "--out", lab.dir / "wrong.conf", "--inside", "lan0", "--resolvers", wrong)
+        check(done.returncode == 1 and f"{wrong.split(',')[-1]} is no address of a resolver" in done.stderr, done)
+        check(not (lab.dir / "wrong.conf").exists(), "it wrote something")
     text = printed(lab, path)
     check('inside = [ "lan0" ]' in text, text)
     check('resolvers = [ "10.77.3.53/32", "fd77:3::53/128" ]' in text, text)
@@ -60,7 +70,7 @@ def test_nothing(lab):
     path = lab.dir / "nothing.conf"
     done = init(lab, "--out", path)
     equal(done.returncode, 1, done.stdout)
-    check("--inside" in done.stderr, done.stderr)
+    check("there is no default route" in done.stderr and "with --inside; there are: lan0 wan0" in done.stderr, done.stderr)
     check(not path.exists(), "it wrote something")
     for names in ("lan7", "lan0,lan7"):
         done = init(lab, "--out", path, "--inside", names)

@@ -210,6 +210,26 @@ def test_reload_many(s):
     s.works()
 
 
+def test_as_shipped(s):
+    "init writes over a configuration that is as it was installed, and over no other; doctor bears with such a portal.conf"
+    mine = s.machine.root / "etc/tiergate/first.conf"
+    init = lambda: s.run("tiergatectl", "init", "--inside", "lan0", "--resolvers", "10.77.3.2", "--out", "/etc/tiergate/first.conf")  # noqa: E731
+    mine.write_bytes((ROOT / "conf/tiergate.conf").read_bytes())
+    done = init()
+    check(done.returncode == 0 and 'inside = [ "lan0" ]' in mine.read_text(), done)
+    done = init()
+    check(done.returncode == 1 and "is not as it was installed" in done.stderr, done)
+    mine.write_bytes((ROOT / "conf/tiergate.conf").read_bytes() + b"# mine")
+    equal(init().returncode, 1)
+    mine.unlink()
+    portal = lambda: [line.split() for line in s.run("tiergatectl", "doctor").stdout.splitlines() if " portal " in line]  # noqa: E731
+    equal([line[0] for line in portal()], ["look"], portal())
+    conf = s.machine.root / "etc/tiergate/portal.conf"
+    conf.write_text(conf.read_text() + "# mine\n")
+    check("BAD" in {line[0] for line in portal()}, portal())
+    conf.write_bytes((ROOT / "conf/portal.conf").read_bytes())
+
+
 def test_reload_stream(s):
     "who sends a signal every moment holds up nobody's reload"
     stream = s.machine.spawn("sh", "-c", f"while kill -HUP {s.show('MainPID')}; do sleep 0.005; done")

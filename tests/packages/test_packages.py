@@ -53,6 +53,19 @@ def test_install(s):
     check(s.lab.curl("https://www.denied.example/").ok, "the network is cut")
 
 
+def test_first_hour(s):
+    "the first hour's first command writes over the configuration that the package brought, and no doctor finds the portal ill"
+    options = ("--example", "school", "--inside", "lan0", "--resolvers", "10.77.3.2")
+    shipped = s.conf.read_bytes()
+    done = s.run("tiergatectl", "init", *options)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    equal(s.run("tiergated", "check").returncode, 0)
+    equal(s.run("tiergatectl", "init", *options).returncode, 1, "it writes over what somebody has made")
+    portal = [line for line in s.run("tiergatectl", "doctor").stdout.splitlines() if " portal " in line]
+    check(portal and all(line.startswith("look") for line in portal), portal)
+    s.conf.write_bytes(shipped)
+
+
 def test_autopkgtest(s):
     "the source package's own tests pass, with nothing on standard error, as autopkgtest runs them"
     where = s.machine.root / "autopkgtest"

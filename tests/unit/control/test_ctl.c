@@ -291,7 +291,7 @@ static void shows_a_screen(void **state)
 	     "takes "
 	     "no records: is the disk full?; 5 times a queue was full since the start; 11 records "
 	     "were lost\n");
-	want("status", 0, "mode      enforce (observe for pupils, guests), since ");
+	want("status", 0, "mode      enforce (observe for pupils, guests); runs since ");
 	want("status", 0, "now       60 packets a second came up, 0 flows allowed, 0 denied\n");
 	want("status", 0,
 	     "queues    0: 1 of 512 waiting, 4 held, 5 found it full\n          1: 0 of 512 "
