@@ -38,6 +38,7 @@ READERS = {
     "ctl/people.c": "-a password, byte by byte",
     "ctl/probe_cross.c": "-a byte of the probe's own hello",
     "ctl/probe_rig.c": "-what ip(8) says, for people, and a character of /proc/sys",
+    "ctl/shipped.c": "-files of configuration, byte for byte against those that were installed",
     "ctl/sessions.c": "call",
     "ctl/suggest.c": "-the operator's own list",
     "ctl/tier.c": "call",
