@@ -540,7 +540,8 @@ void session_flow_open(struct sessions *s, const struct address *a, uint64_t byt
 		add_flow(&s->owners[slot].round, bytes);
 }
 
-/* A session's first round has nothing to compare with. */
+/* A session's first round has nothing to compare with. A sum falls by a flow that does not count
+ * any more, being denied or undecided again: that is nobody's traffic. */
 void sessions_round(struct sessions *s, int64_t now)
 {
 	for (uint32_t slot = 0; slot < s->used_to; slot++) {
@@ -549,7 +550,7 @@ void sessions_round(struct sessions *s, int64_t now)
 					    o->ended.flows + o->round.flows};
 		if (!slot_used(s, slot))
 			continue;
-		if (o->summed && all.bytes != o->shown.bytes &&
+		if (o->summed && all.bytes > o->shown.bytes &&
 		    ACQUIRE(&s->slots[slot].last_seen) < now)
 			RELEASE(&s->slots[slot].last_seen, now);
 		o->shown = all;

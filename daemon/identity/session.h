@@ -79,7 +79,7 @@ unsigned sessions_expire(struct sessions *s, int64_t now, int64_t *next);
 
 /* Writer only: traffic that passes without a worker. A flow's bytes are told once when it has
  * ended. Those of open flows are told in rounds: session_flow_open for each, then sessions_round. A
- * session whose sum has moved since the round before had traffic: it is touched. */
+ * session whose sum has risen since the round before had traffic: it is touched. */
 void session_flow_ended(struct sessions *s, const struct address *a, uint64_t bytes);
 void session_flow_open(struct sessions *s, const struct address *a, uint64_t bytes);
 void sessions_round(struct sessions *s, int64_t now);

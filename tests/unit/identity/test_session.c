@@ -175,6 +175,16 @@ static void traffic_is_counted_and_keeps_from_idling(void **state)
 	assert_int_equal(v.bytes, 121);
 	assert_int_equal(v.flows, 2);
 	assert_int_equal(v.session.last_seen, T0 + 5);
+	session_flow_open(s, &a, 99); /* one that does not count any more is none either */
+	sessions_round(s, T0 + 7);
+	slot = 0;
+	assert_true(session_each(s, &slot, &v));
+	assert_int_equal(v.bytes, 120);
+	assert_int_equal(v.session.last_seen, T0 + 5);
+	session_flow_open(s, &a, 100); /* and what comes from there on is */
+	sessions_round(s, T0 + 8);
+	assert_true(session_at(s, &a, T0 + 8, &out));
+	assert_int_equal(out.last_seen, T0 + 8);
 	session_flow_ended(s, &nobody, 1);
 	sessions_free(s);
 }
