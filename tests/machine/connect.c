@@ -5,6 +5,7 @@
 
 #include "../unit/worker/wire.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -383,6 +384,27 @@ void connect_doubted(void)
 {
 	for (unsigned i = 0; i < school.connections; i++)
 		school.connection[i].doubted = true;
+}
+
+static bool known(const struct connection *c, bool (*knows)(const struct flow_key *key))
+{
+	char client[16], server[16];
+	struct flow_key key = {.client_port = (uint16_t)(FIRST_PORT + number_of(c)),
+			       .server_port = (uint16_t)port_of(c),
+			       .transport = IPPROTO_TCP};
+	host_address(c->host, client);
+	server_address(c->name, server);
+	return address_parse(client, &key.client) && address_parse(server, &key.server) &&
+	       knows(&key);
+}
+
+void connect_forgotten(bool (*knows)(const struct flow_key *key))
+{
+	for (unsigned i = 0; i < school.connections; i++) {
+		struct connection *c = &school.connection[i];
+		if (c->phase == PHASE_OPEN && !c->doubted)
+			c->doubted = !known(c, knows);
+	}
 }
 
 void connect_lost(void)

@@ -293,6 +293,26 @@ static void check_bounds(const struct gateway *g)
 	}
 }
 
+static bool knows(const struct flow_key *key)
+{
+	const struct gateway *g = kernel_gateway();
+	bool known = false;
+	for (unsigned i = 0; i < g->lane_count; i++)
+		known |= flow_known(g->lanes[i].worker->flows, key);
+	return known;
+}
+
+/* After a flood tables stay full: each new flow takes the place of one that the kernel carries,
+ * which is denied as forgotten, should it have to be asked about again. */
+static void doubt_forgotten(const struct gateway *g)
+{
+	bool full = false;
+	for (unsigned i = 0; i < g->lane_count; i++)
+		full |= flow_count(g->lanes[i].worker->flows) >= g->config->flows / 10 * 9;
+	if (full)
+		connect_forgotten(knows);
+}
+
 void daemon_check(void)
 {
 	struct kernel_counters k;
@@ -308,6 +328,7 @@ void daemon_check(void)
 		broken("a packet has waited for its verdict for %lld s",
 		       (long long)((sim_boottime() - k.oldest) / NS_PER_S));
 	check_bounds(g);
+	doubt_forgotten(g);
 	if (!school_calm())
 		return;
 	check_sessions(g);

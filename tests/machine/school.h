@@ -101,6 +101,7 @@ void connect_begin(unsigned host, unsigned name, int64_t length, uint64_t more);
 void connect_probe(unsigned host, unsigned name);
 void connect_flood(unsigned host, unsigned name, unsigned count);
 void connect_doubted(void); /* flows may be forgotten: a full table, a kill */
+void connect_forgotten(bool (*knows)(const struct flow_key *key)); /* a full table has dropped */
 int64_t connect_next(void); /* when something is due; INT64_MAX */
 void connect_turn(void);
 void connect_changed(void); /* the oracle may say another thing now */
