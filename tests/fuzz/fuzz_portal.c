@@ -52,6 +52,7 @@ static struct {
 	uint8_t how;
 	struct token last; /* that the portal has set */
 	bool has_last, knew_form, suspended;
+	bool refuses;        /* libmicrohttpd takes no answer: it closes the connection */
 	char sent[SENT_MAX]; /* all of it */
 	char got[GOT_MAX];
 	size_t sent_len, got_len;
@@ -141,12 +142,16 @@ struct MHD_Daemon *MHD_start_daemon(unsigned flags, uint16_t port, MHD_AcceptPol
 enum MHD_Result MHD_queue_response(struct MHD_Connection *c, unsigned status,
 				   struct MHD_Response *m)
 {
+	enum MHD_Result r = REAL(MHD_queue_response)(c, status, m);
 	if (!now.asked) /* its own, to what is no HTTP */
-		return REAL(MHD_queue_response)(c, status, m);
+		return r;
+	now.refuses |= r != MHD_YES;
+	if (r != MHD_YES)
+		return r;
 	RIG_MUST(now.answers < ANSWERS);
 	now.queued[now.answers].status = status;
 	now.queued[now.answers++].head = now.head;
-	return REAL(MHD_queue_response)(c, status, m);
+	return r;
 }
 
 void MHD_suspend_connection(struct MHD_Connection *c)
@@ -501,6 +506,7 @@ static void browse(struct MHD_Daemon *d, int fd, const uint8_t *data, size_t siz
 		size_t count = now.sent_len - from;
 		open = send(fd, now.sent + from, count, MSG_NOSIGNAL) == (ssize_t)count &&
 		       settle(d, fd);
+		RIG_MUST(!open || !now.refuses);
 		check_answers();
 		at += len + 1;
 	}
