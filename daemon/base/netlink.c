@@ -1,8 +1,21 @@
 #include "base/netlink.h"
 
 #include <errno.h>
+#include <libmnl/libmnl.h>
 
 enum { DUMP_MAX = 65536, ANSWER_MAX = 1024 };
+
+struct mnl_socket *netlink_open(int bus, unsigned groups)
+{
+	struct mnl_socket *s = mnl_socket_open2(bus, SOCK_CLOEXEC);
+	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
+		int error = errno;
+		mnl_socket_close(s);
+		errno = error;
+		return NULL;
+	}
+	return s;
+}
 
 static bool is_kernel(const struct msghdr *h, const struct sockaddr_nl *from)
 {

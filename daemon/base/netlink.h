@@ -8,6 +8,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct mnl_socket;
+
+/* A socket of a bus (NETLINK_*), on which the kernel tells these groups, as bits (0: it only
+ * answers). The caller closes it (mnl_socket_close). NULL with errno. */
+struct mnl_socket *netlink_open(int bus, unsigned groups);
+
 /* One datagram of the kernel's. 0: it was another's (nl_pid) and counts as nothing. -1 with errno:
  * as recvmsg(2), and EMSGSIZE where it did not fit. */
 ssize_t netlink_receive(int fd, void *bytes, size_t size, int flags);

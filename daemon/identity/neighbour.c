@@ -616,8 +616,8 @@ void neighbours_free(struct neighbours *n)
 bool neighbours_follow(struct neighbours *n, struct errors *errors)
 {
 	int size = EVENT_BUFFER;
-	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!n->socket || mnl_socket_bind(n->socket, GROUPS, MNL_SOCKET_AUTOPID) < 0) {
+	n->socket = netlink_open(NETLINK_ROUTE, GROUPS);
+	if (!n->socket) {
 		errors_add(errors, NULL, 0, "the neighbour table can't be followed: %s",
 			   strerror(errno));
 		return false;

@@ -211,18 +211,6 @@ int conntrack_remark(struct conntrack *c, const struct flow_key *key, uint32_t o
 	return error;
 }
 
-static struct mnl_socket *open_socket(unsigned groups)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (s && mnl_socket_bind(s, groups, MNL_SOCKET_AUTOPID) < 0) {
-		int error = errno;
-		mnl_socket_close(s);
-		errno = error;
-		return NULL;
-	}
-	return s;
-}
-
 /* Asks for a flow's entry by its original direction: 0 or -errno. */
 static int ask(struct mnl_socket *s, uint32_t sequence, const struct flow_key *key,
 	       void (*on)(void *ctx, const struct netlink_message *m), void *ctx)
@@ -269,7 +257,7 @@ struct conntrack_asker *conntrack_asker_open(void)
 {
 	struct conntrack_asker *a = calloc(1, sizeof *a);
 	if (a)
-		a->socket = open_socket(0);
+		a->socket = netlink_open(NETLINK_NETFILTER, 0);
 	if (a && a->socket)
 		return a;
 	free(a);
@@ -351,8 +339,9 @@ static int sweep_table(struct mnl_socket *list, struct sweep *s)
 
 int conntrack_sweep(uint32_t mark_mask, unsigned epoch)
 {
-	struct sweep s = {.mask = mark_mask, .epoch = epoch, .socket = open_socket(0)};
-	struct mnl_socket *list = s.socket ? open_socket(0) : NULL;
+	struct sweep s = {
+		.mask = mark_mask, .epoch = epoch, .socket = netlink_open(NETLINK_NETFILTER, 0)};
+	struct mnl_socket *list = s.socket ? netlink_open(NETLINK_NETFILTER, 0) : NULL;
 	int cleared = list ? sweep_table(list, &s) : -errno;
 	if (list)
 		mnl_socket_close(list);
@@ -397,7 +386,7 @@ int conntrack_list(struct conntrack *c, void (*flow)(void *ctx, const struct flo
 {
 	static const enum mark_kind kinds[] = {MARK_ALLOWED, MARK_HEARD};
 	struct listing l = {.flow = flow, .ctx = ctx, .mask = c->o.mark_mask};
-	struct mnl_socket *s = open_socket(0);
+	struct mnl_socket *s = netlink_open(NETLINK_NETFILTER, 0);
 	int error = s ? 0 : -errno;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !error; i++) {
 		l.mark = mark_value(c->o.mark_mask, kinds[i], c->o.epoch);
@@ -424,9 +413,9 @@ struct conntrack *conntrack_open(const struct conntrack_options *o, struct error
 	}
 	c->events = o->kept < 0 ? NULL : mnl_socket_fdopen(o->kept);
 	if (!c->events)
-		c->events = open_socket(NF_NETLINK_CONNTRACK_DESTROY);
-	c->commands = c->events ? open_socket(0) : NULL;
-	c->routes = c->commands && o->skips ? skip_open() : NULL;
+		c->events = netlink_open(NETLINK_NETFILTER, NF_NETLINK_CONNTRACK_DESTROY);
+	c->commands = c->events ? netlink_open(NETLINK_NETFILTER, 0) : NULL;
+	c->routes = c->commands && o->skips ? netlink_open(NETLINK_ROUTE, 0) : NULL;
 	if (!c->commands || (o->skips && !c->routes)) {
 		errors_add(errors, NULL, 0, "conntrack: %s",
 			   errno == EPERM ? "no right to follow flows: the capability "

@@ -215,8 +215,8 @@ static int bind_group(struct copies *c)
 static int open_socket(struct copies *c)
 {
 	int size = (int)((c->o.room ? c->o.room : RECEIVE_BUFFER) / 2), one = 1; /* it doubles it */
-	c->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!c->socket || mnl_socket_bind(c->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+	c->socket = netlink_open(NETLINK_NETFILTER, 0);
+	if (!c->socket)
 		return -errno;
 	c->fd = mnl_socket_get_fd(c->socket);
 	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)

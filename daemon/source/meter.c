@@ -258,9 +258,9 @@ struct meter *meter_open(const struct meter_options *o, struct errors *errors)
 					  &(struct flow_owner){.size = sizeof(struct metered),
 							       .evicted = evicted,
 							       .ctx = m});
-		m->socket = m->flows ? mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC) : NULL;
+		m->socket = m->flows ? netlink_open(NETLINK_NETFILTER, 0) : NULL;
 	}
-	if (m && m->socket && mnl_socket_bind(m->socket, 0, MNL_SOCKET_AUTOPID) == 0)
+	if (m && m->socket)
 		return m;
 	errors_add(errors, NULL, 0, "the counters of flows can't be read: %s", strerror(errno));
 	meter_close(m);

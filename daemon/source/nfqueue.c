@@ -439,8 +439,8 @@ static bool configure_queue(struct nfqueue *q, struct errors *errors)
 static bool configure_socket(struct nfqueue *q, struct errors *errors)
 {
 	int size = RECEIVE_BUFFER, one = 1;
-	q->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!q->socket || mnl_socket_bind(q->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+	q->socket = netlink_open(NETLINK_NETFILTER, 0);
+	if (!q->socket) {
 		say_why(q, errno, "opening a netlink socket", errors);
 		return false;
 	}

@@ -10,18 +10,6 @@
 
 enum { PRIORITY = 32999, MESSAGES_MAX = 256 }; /* behind the rules that every host has */
 
-struct mnl_socket *skip_open(void)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int error = errno;
-		mnl_socket_close(s);
-		errno = error;
-		return NULL;
-	}
-	return s;
-}
-
 /* A rule that does nothing to any packet. */
 static struct nlmsghdr *put_rule(void *at, uint16_t type, uint16_t flags, uint8_t family)
 {

@@ -8,9 +8,6 @@
 #include <libmnl/libmnl.h>
 #include <stdint.h>
 
-/* NULL with errno. The caller closes it. */
-struct mnl_socket *skip_open(void);
-
-/* All flows of a family (AF_INET, AF_INET6) meet the rules with their next packet. 0 or -errno,
- * which is logged: then what is denied may go on. */
+/* s: of NETLINK_ROUTE. All flows of a family (AF_INET, AF_INET6) meet the rules with their next
+ * packet. 0 or -errno, which is logged: then what is denied may go on. */
 int skip_end(struct mnl_socket *s, uint8_t family);

@@ -90,9 +90,9 @@ struct tally *tally_open(const struct tally_options *o, struct errors *errors)
 	struct tally *t = calloc(1, sizeof *t);
 	if (t) {
 		t->o = *o;
-		t->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+		t->socket = netlink_open(NETLINK_NETFILTER, 0);
 	}
-	if (!t || !t->socket || mnl_socket_bind(t->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+	if (!t || !t->socket) {
 		errors_add(errors, NULL, 0, "the flows' counters can't be read: %s",
 			   strerror(errno));
 		tally_close(t);

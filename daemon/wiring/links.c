@@ -100,8 +100,8 @@ static int dump(struct mnl_socket *s, struct links *l)
 
 static bool read_links(struct links *l)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int error = s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 ? -dump(s, l) : errno;
+	struct mnl_socket *s = netlink_open(NETLINK_ROUTE, 0);
+	int error = s ? -dump(s, l) : errno;
 	if (s)
 		mnl_socket_close(s);
 	errno = error;

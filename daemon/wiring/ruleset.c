@@ -342,16 +342,6 @@ static int on_generation(const struct nlmsghdr *m, void *data)
 	return MNL_CB_OK;
 }
 
-static struct mnl_socket *open_socket(void)
-{
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0) {
-		mnl_socket_close(s);
-		s = NULL;
-	}
-	return s;
-}
-
 static int read_once(struct mnl_socket *s, struct ruleset *r)
 {
 	struct walk w = {.set = r, .socket = s};
@@ -375,8 +365,8 @@ int ruleset_read(struct ruleset *r)
 	int error = -EINTR;
 	*r = (struct ruleset){0};
 	for (int i = 0; i < TRIES && (error == -EINTR || error == -ENOENT); i++) {
-		struct mnl_socket *s =
-			open_socket(); /* what is left of a broken dump goes with it */
+		struct mnl_socket *s = netlink_open(
+			NETLINK_NETFILTER, 0); /* what is left of a broken dump goes with it */
 		if (!s)
 			return -errno;
 		ruleset_deinit(r);
@@ -389,7 +379,7 @@ int ruleset_read(struct ruleset *r)
 int ruleset_generation(uint32_t *generation)
 {
 	struct ruleset r = {0};
-	struct walk w = {.set = &r, .socket = open_socket()};
+	struct walk w = {.set = &r, .socket = netlink_open(NETLINK_NETFILTER, 0)};
 	if (!w.socket)
 		return -errno;
 	int error = ask(&w, NFT_MSG_GETGEN, 0, NULL, NULL, on_generation);

@@ -330,9 +330,8 @@ static void *run(void *arg)
 
 static struct mnl_socket *listen_to(int bus, int group)
 {
-	struct mnl_socket *s = mnl_socket_open2(bus, SOCK_CLOEXEC);
-	if (s && (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0 ||
-		  mnl_socket_setsockopt(s, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)) {
+	struct mnl_socket *s = netlink_open(bus, 0);
+	if (s && mnl_socket_setsockopt(s, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0) {
 		int error = errno;
 		mnl_socket_close(s);
 		errno = error;

@@ -229,6 +229,17 @@ static void none_is_held_up_by_those_that_follow(void **state)
 	assert_false(g->reload.running);
 }
 
+/* systemd tells by it which of two reloads is the later one (sd_notify(3)). */
+static void systemd_is_told_when_it_began(void **state)
+{
+	struct timespec t[2];
+	clock_gettime(CLOCK_MONOTONIC, &t[0]);
+	uint64_t told_us = monotonic_usec();
+	clock_gettime(CLOCK_MONOTONIC, &t[1]);
+	assert_true((uint64_t)t[0].tv_sec * 1000000 + (uint64_t)t[0].tv_nsec / 1000 <= told_us);
+	assert_true((uint64_t)t[1].tv_sec * 1000000 + (uint64_t)t[1].tv_nsec / 1000 >= told_us);
+}
+
 #define RELOAD_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -241,6 +252,7 @@ int main(void)
 		RELOAD_TEST(without_a_thread_it_is_over),
 		RELOAD_TEST(one_that_is_asked_for_meanwhile_comes_after),
 		RELOAD_TEST(none_is_held_up_by_those_that_follow),
+		RELOAD_TEST(systemd_is_told_when_it_began),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

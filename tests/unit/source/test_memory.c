@@ -3,6 +3,7 @@
 #include "netlink_kernel.h"
 #include "source/conntrack.h"
 #include "source/copies.h"
+#include "source/meter.h"
 #include "source/nfqueue.h"
 #include "source/racer.h"
 #include "source/tally.h"
@@ -43,6 +44,14 @@ static bool open_tally(struct errors *errors)
 	return t;
 }
 
+static bool open_meter(struct errors *errors)
+{
+	const struct meter_options o = {.flows = 16};
+	struct meter *m = meter_open(&o, errors);
+	meter_close(m);
+	return m;
+}
+
 static bool open_racers(struct errors *errors)
 {
 	struct racers *r = racers_open();
@@ -69,7 +78,8 @@ static unsigned open_descriptors(void)
 static void what_cannot_be_opened_is_not_there_and_leaves_nothing(void **state)
 {
 	bool (*const openers[])(struct errors *) = {open_nfqueue, open_copies, open_conntrack,
-						    open_tally,   open_racers, open_asker};
+						    open_tally,   open_meter,  open_racers,
+						    open_asker};
 	for (size_t i = 0; NO_MEMORY && i < sizeof openers / sizeof *openers; i++) {
 		bool failed = true, opened = false;
 		unsigned before = open_descriptors();
@@ -90,10 +100,32 @@ static void what_cannot_be_opened_is_not_there_and_leaves_nothing(void **state)
 	kernel_reset();
 }
 
+/* Without its table or its socket there would be quotas that nobody counts. */
+static void a_meter_is_whole_or_not_there(void **state)
+{
+	bool failed = NO_MEMORY;
+	struct errors errors = {0};
+	for (long n = 0; failed; n++) {
+		kernel_reset();
+		no_memory_at(n);
+		bool opened = open_meter(&errors);
+		failed = no_memory_failed;
+		no_memory_end();
+		assert_true(opened != failed);
+	}
+	kernel.cannot_bind = EPERM;
+	assert_false(open_meter(&errors));
+	kernel.cannot_open = EMFILE;
+	assert_false(open_meter(&errors));
+	errors_deinit(&errors);
+	kernel_reset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_cannot_be_opened_is_not_there_and_leaves_nothing),
+		cmocka_unit_test(a_meter_is_whole_or_not_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,28 @@ static void without_memory_the_list_is_not_believed(void **state)
 	}
 }
 
+/* The nearest name may be left out; that there is none is said. */
+static void without_memory_an_absent_name_is_absent_all_the_same(void **state)
+{
+	char *item[] = {(char *)"lan7"};
+	const struct strings inside = {item, 1};
+	bool failed = NO_MEMORY;
+	unsigned without_nearest = 0;
+	for (long n = 0; failed; n++) {
+		struct errors faults = {0};
+		no_memory_at(n);
+		bool good = links_check(&inside, &faults);
+		failed = no_memory_failed;
+		no_memory_end();
+		assert_true(faults.count || failed);
+		if (good && faults.count)
+			assert_non_null(strstr(faults.lines[0], "called \"lan7\" now"));
+		without_nearest += good && faults.count && !strstr(faults.lines[0], "lan0");
+		errors_deinit(&faults);
+	}
+	assert_true(without_nearest || !NO_MEMORY);
+}
+
 int main(void)
 {
 #define WITH(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -206,6 +228,7 @@ int main(void)
 		WITH(what_cannot_be_listed_is_said),
 		WITH(there_may_be_many_and_not_too_many),
 		WITH(without_memory_the_list_is_not_believed),
+		WITH(without_memory_an_absent_name_is_absent_all_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
