@@ -18,7 +18,7 @@ struct flow {
 	enum reason was : 8; /* unsaid: what allowed it */
 	bool answered : 1;   /* TCP: the kernel has seen its server's SYN,ACK */
 	bool asked : 1;  /* TLS: its server has said something since, perhaps HelloRetryRequest */
-	bool ended : 1;  /* conntrack forgot it; kept for a grace (UDP) */
+	bool ended : 1;  /* UDP: conntrack forgot it; kept for a grace */
 	bool stuck : 1;  /* held bytes of it passed before it had a name, as no more came */
 	bool unsaid : 1; /* denied since, if it is still open: no record yet */
 	bool unfit : 1;  /* a name that no line allows stands in what is held: it is not let go */

@@ -222,7 +222,7 @@ enum syn {
 static enum syn syn_kind(const struct worker *w, const struct flow *f, const struct packet *p)
 {
 	enum entry entry = w->at->entry;
-	if (f->named.syn_seen && f->named.isn == p->seq + 1 && f->state != FLOW_DENIED && !f->ended)
+	if (f->named.syn_seen && f->named.isn == p->seq + 1 && f->state != FLOW_DENIED)
 		return entry >= ENTRY_HEARD && f->named.heard && !observing(w) ? SYN_LATE
 									       : SYN_REPEATS;
 	if (observing(w))
@@ -230,7 +230,7 @@ static enum syn syn_kind(const struct worker *w, const struct flow *f, const str
 	if (entry >= ENTRY_ANSWERED)
 		return f->state == FLOW_ALLOWED && !f->named.heard ? SYN_REPEATS : SYN_INTRUDES;
 	if (entry == ENTRY_NONE && f->named.syn_seen && f->state != FLOW_DENIED && !f->answered &&
-	    !f->ended && w->now - f->first < SYN_RACE)
+	    w->now - f->first < SYN_RACE)
 		return SYN_RACES;
 	return SYN_OPENS;
 }
@@ -266,7 +266,7 @@ static bool take_syn(struct worker *w, struct flow *f, const struct arrival *a)
 	}
 	if (f->state != FLOW_DENIED || flow_held(f)->count)
 		flow_conclude(w, f);
-	if (f->passed && !f->ended)
+	if (f->passed)
 		flow_record_ended(w, f, &(struct flow_ended){.last = f->last});
 	flow_clear(w, f);
 	take_mac(f, a);

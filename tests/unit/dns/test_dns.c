@@ -97,17 +97,6 @@ static void test_only_the_asked_name_and_type_count(void **state)
 	assert_string_equal(addresses(&B), "2001:db8::2/60 192.0.2.4/60");
 }
 
-static void test_other_class(void **state)
-{
-	head(&B, 0x8180, 1, "www.example.com", DNS_A);
-	size_t record = B.len;
-	a(&B, "@12", 60, 1);
-	B.bytes[record + 5] = 3;
-	assert_string_equal(addresses(&B), "");
-	B.bytes[record - 1] = 3;
-	assert_int_equal(parsed(&B), PARSE_ABSENT);
-}
-
 static void test_cname_chain(void **state)
 {
 	head(&B, 0x8180, 4, "a.example", DNS_A);
@@ -321,6 +310,24 @@ static void sections(struct build *b, unsigned answers, unsigned additional)
 static void service(struct build *b, const char *owner, unsigned priority, const char *target)
 {
 	record_end(b, service_begin(b, owner, priority, target));
+}
+
+static void test_other_class(void **state)
+{
+	head(&B, 0x8180, 1, "www.example.com", DNS_A);
+	size_t record = B.len;
+	a(&B, "@12", 60, 1);
+	B.bytes[record + 5] = 3;
+	assert_string_equal(addresses(&B), "");
+	B.bytes[record - 1] = 3;
+	assert_int_equal(parsed(&B), PARSE_ABSENT);
+	head(&B, 0x8180, 2, "www.example.com", DNS_HTTPS);
+	record = B.len;
+	service(&B, "@12", 1, "pool.example.net");
+	a(&B, "pool.example.net", 60, 1);
+	assert_string_equal(addresses(&B), "192.0.2.1/60");
+	B.bytes[record + 5] = 3; /* another class's service leads nowhere */
+	assert_string_equal(addresses(&B), "");
 }
 
 static void test_addresses_of_targets(void **state)

@@ -290,6 +290,22 @@ static void a_repeat_frees_nothing_that_is_held(void **state)
 	rig_free(r);
 }
 
+/* What an observed flow says once it can't be read is not read: it would be a record a packet. */
+static void an_observed_flow_breaks_once(void **state)
+{
+	struct rig *r = rig_new("mode = \"observe\"; http = \"every-request\";\n");
+	static const char bad[] = "nonsense\r\n\r\n";
+	uint32_t at = strlen(GOOD);
+	http_syn(r, 4000);
+	request(r, 4000, 0, GOOD);
+	assert_int_equal(r->logged, 1);
+	for (int i = 0; i < 3; i++, at += sizeof bad - 1) {
+		request(r, 4000, at, bad);
+		assert_int_equal(r->logged, 2);
+	}
+	rig_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +320,7 @@ int main(void)
 		cmocka_unit_test(pipelined_without_a_stream),
 		cmocka_unit_test(a_repeat_frees_nothing_that_is_held),
 		cmocka_unit_test(another_host_at_the_address_is_nobody),
+		cmocka_unit_test(an_observed_flow_breaks_once),
 	};
 	rcu_register_thread();
 	return cmocka_run_group_tests(tests, NULL, NULL);
