@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-from lab import Skip
+from lab import PATIENCE, Skip
 
 MOUNTS = """set -e
 mkdir -p {dir}; mount -t tmpfs tmpfs {dir}
@@ -47,7 +47,7 @@ class Box:
 
     def run(self, command, check_exit=True, timeout=90):
         """Runs a shell's command; its output, and its errors after it."""
-        done = subprocess.run(self.argv("sh", "-c", command), capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(self.argv("sh", "-c", command), capture_output=True, text=True, timeout=timeout * PATIENCE)
         if check_exit and done.returncode:
             raise AssertionError(f"{command!r} exits {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr

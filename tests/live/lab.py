@@ -60,8 +60,13 @@ def need_root():
         raise Skip(f"the kernel has no NFQUEUE here: {(r.stderr.strip() or 'no namespaces')[:120]}")
 
 
+# By how much bounds of waiting are longer on a machine that is slow, as an emulated one is.
+PATIENCE = float(os.environ.get("TIERGATE_PATIENCE", 1))
+
+
 def wait_for(condition, seconds=10, what="what was waited for"):
     """The first true value of condition(); fails after `seconds` (a bound, not a measure)."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -247,7 +252,7 @@ class Lab:
     def run(self, host, *argv, check_exit=True, timeout=60, **more):
         """Runs a command on a host; its output is text."""
         argv = ["ip", "netns", "exec", self.ns(host), *map(str, argv)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, **more)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout * PATIENCE, **more)
         if check_exit and done.returncode:
             raise AssertionError(f"{argv[4:]} exits {done.returncode}: {done.stdout}{done.stderr}")
         return done

@@ -1432,6 +1432,38 @@ def test_check_without_root(lab):
             shutil.rmtree(folder)
 
 
+def test_up_without_root(lab):
+    "up with CAP_NET_ADMIN alone, as the service, finds the backend that root finds, loads its rules and counts bytes; so does down"
+    w = Wired(lab)
+    w.up()
+    folder = pathlib.Path("/tmp") / f"tiergate-wiring-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    acct = "/proc/sys/net/netfilter/nf_conntrack_acct"
+    try:
+        shutil.copy(BUILD / "tiergatectl", folder / "ctl")
+        shutil.copy(lab.config_file, folder / "conf")
+        for f in folder.iterdir():
+            f.chmod(0o755)
+        equal(w.ctl("down").returncode, 0)
+        lab.run("gateway", "sh", "-c", f"echo 0 >{acct}")
+
+        def run(verb):
+            return lab.run("gateway", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps",
+                           "-all,+net_admin", "--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin", "--no-new-privs",
+                           folder / "ctl", "wiring", verb, "--config", folder / "conf", check_exit=False)
+        nft = lab.run("gateway", folder / "ctl", "wiring", "print", "--config", folder / "conf").stdout.startswith("# nft")
+        done = run("up")
+        equal((done.returncode, done.stderr), (0, ""), "up")
+        equal("table inet tiergate" in lab.run("gateway", "nft", "list", "tables").stdout, nft, "the backend is nft's")
+        equal(lab.run("gateway", "cat", acct).stdout.strip(), "1")
+        equal(run("check").returncode, 0)
+        equal(run("down").returncode, 0)
+        equal([line for line in w.rules() if "TIERGATE-" in line], [], "what is left")
+    finally:
+        shutil.rmtree(folder)
+        w.close()
+
+
 def test_down_without_configuration(lab):
     "down works with a configuration that does not load"
     w = Wired(lab)
