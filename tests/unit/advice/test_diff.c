@@ -240,9 +240,10 @@ static void check(const struct policy p[2], struct met *met)
 		random_facts(&x);
 		x.f.host = x.f.host ? &x.host : NULL;
 		x.f.port += x.f.port == 0;
-		if (x.f.evidence != EVIDENCE_ECH_OUTER)
-			x.f.mismatch =
-				x.f.evidence == EVIDENCE_SNI || x.f.evidence == EVIDENCE_HOST;
+		x.f.mismatch =
+			x.f.evidence == EVIDENCE_ECH_OUTER
+				? chance(50)
+				: x.f.evidence == EVIDENCE_SNI || x.f.evidence == EVIDENCE_HOST;
 		int64_t now = chance(30) ? NOW + random_below(3)
 					 : NOW + (int64_t)random_below(14 * 86400) * NS_PER_S;
 		if (chance(30)) /* about an edge, however far */
@@ -290,7 +291,7 @@ static void mutate(struct config *c)
 	struct config_dates *dates =
 		chance(50) ? &c->schedules[4].dates : &c->schedules[5].except_dates;
 	int64_t day = TODAY + (chance(50) ? (int64_t)random_below(14) : 400 + random_below(700));
-	switch (random_below(14)) {
+	switch (random_below(15)) {
 	case 0: random_line(c, ALLOW); break;
 	case 1: random_line(c, DENY); break;
 	case 2: add_entry(s, PICK(hosts)); break;
@@ -313,6 +314,12 @@ static void mutate(struct config *c)
 	case 10:
 		if (l)
 			l->quota = (struct config_quota){.amount = random_below(2) * 30};
+		break;
+	case 11: /* which of two flows by an outer name are otherwise hangs on their addresses */
+		if (l) {
+			l->evidence = CONFIG_EVIDENCE_ANY;
+			l->mismatch = CONFIG_MISMATCH_LOG + random_below(2);
+		}
 		break;
 	default:
 		if (l && l->quota.amount)
