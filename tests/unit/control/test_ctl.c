@@ -425,6 +425,45 @@ static void signs_in_and_out(void **state)
 	users("", "passwd --user anna --unlock", 1, "there is no user anna");
 }
 
+/* What an exam or an incident takes, in words and as JSON. */
+static void shuts_and_opens_again(void **state)
+{
+	want("lockdown list", 0, "");
+	assert_string_equal(output, "");
+	want("lockdown list --json", 0, "");
+	assert_string_equal(output, "");
+	want("lockdown --tier press --only social,video --until 2099-01-02T10:00:00Z", 0,
+	     "1  tier press: only social, video, until 2099-01-02 ");
+	assert_non_null(strstr(output, ", by "));
+	want("lockdown --segment 10.1.2.0/24 --until 2099-01-02T10:00:00Z --json", 0,
+	     "{\"lockdown\":2,\"whom\":\"segment 10.1.2.0/24\",\"by\":\"");
+	assert_non_null(strstr(output, "\",\"only\":[],\"since\":\""));
+	assert_non_null(strstr(output, "\"until\":\"2099-01-02T10:00:00.000000Z\"}\n"));
+	want("block dora", 0, "3  user dora: only nothing outside, until it is ended, by ");
+	want("block emil --json", 0, "{\"lockdown\":4,\"whom\":\"user emil\",\"by\":\"");
+	assert_null(strstr(output, "until"));
+	want("lockdown list", 0, "1  tier press: only social, video, until 2099-01-02 ");
+	assert_non_null(
+		strstr(output, "\n3  user dora: only nothing outside, until it is ended, "));
+	want("lockdown list --json", 0, "{\"lockdown\":1,\"whom\":\"tier press\",\"by\":\"");
+	assert_non_null(strstr(output, "\"only\":[\"social\",\"video\"],\"since\":\""));
+	want("lockdown end 1", 0, "1 lockdown ended\n");
+	want("lockdown end 2 --json", 0, "{\"ended\":1}\n");
+	want("unblock dora --json", 0, "{\"ended\":1}\n");
+	want("unblock emil", 0, "1 lockdown ended\n");
+	want("unblock emil", 1, "tiergatectl: that user is not blocked\n");
+	want("unblock emil --json", 1, "{\"ended\":0}\n");
+	want("lockdown end 1", 1, "there is no such lockdown; tiergatectl lockdown list\n");
+	want("lockdown end first", 2, "a lockdown is a number; tiergatectl lockdown list\n");
+	want("lockdown --tier press --for 0h", 2, "--for wants a duration, such as 2h");
+	want("lockdown --tier press --until 2001-01-01T00:00:00Z", 2, "until a time to come");
+	want("lockdown --segment room --for 1h", 2, "segment is no network");
+	want("lockdown list --json", 0, "");
+	assert_string_equal(output, "");
+	want("logout --all --json", 1, "{\"ended\":0}\n");
+	want("logout --user dora --json", 1, "{\"ended\":0}\n");
+}
+
 static void tells_why(void **state)
 {
 	char line[256];
@@ -697,6 +736,7 @@ int main(void)
 		cmocka_unit_test(shows_the_status),
 		cmocka_unit_test(shows_a_screen),
 		cmocka_unit_test(shows_metrics_as_prometheus_reads_them),
+		cmocka_unit_test(shuts_and_opens_again),
 		cmocka_unit_test(signs_in_and_out),
 		cmocka_unit_test(tells_why),
 		cmocka_unit_test(compares),
