@@ -785,6 +785,15 @@ def test_request_edges(lab):
         check((got and got[0]) in want, got and got[0], "for", text[:60], "... of", len(text), "want", want)
         k.tls.close()
         check(Browser(lab).get("/").ok, "another client is not served after", text[:60])
+    k = Kept(lab, OTHER)  # it waits for a body's sake, and has none: no answer fits, and the connection is closed
+    k.send(FORM + "Expect: 100-continue\n\n" + FORM + "Expect: 100-continue\na=b")
+    with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+        while more := k.tls.recv(65536):
+            check(more == b"HTTP/1.1 100 Continue\r\n\r\n", more)
+    k = Kept(lab, OTHER)
+    k.send(FORM + "Expect: 100-continue\n\n")
+    equal(k.tls.recv(65536), b"HTTP/1.1 100 Continue\r\n\r\n")
+    equal(k.answer()[0], 403)
     k = Kept(lab, OTHER)
     k.send((GET + "\n") * 20)
     for _ in range(20):
