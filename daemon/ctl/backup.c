@@ -104,7 +104,9 @@ int ctl_restore(int argc, char **argv)
 	const char *const extract[] = {"tar",   "-C",     root, "--numeric-owner",
 				       "-xpzf", words[0], NULL};
 	if (access(words[0], R_OK) < 0) {
-		fprintf(stderr, "tiergatectl: %s can't be read: %m; name what backup wrote\n",
+		fprintf(stderr,
+			"tiergatectl: %s can't be read: %m; nothing was changed; name what backup "
+			"wrote\n",
 			words[0]);
 		return EXIT_CANNOT;
 	}

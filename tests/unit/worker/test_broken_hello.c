@@ -295,6 +295,7 @@ static void an_observed_flow_breaks_once(void **state)
 {
 	struct rig *r = rig_new("mode = \"observe\"; http = \"every-request\";\n");
 	static const char bad[] = "nonsense\r\n\r\n";
+	struct flow_key key = guest_key(IPPROTO_TCP, 4000, 80);
 	uint32_t at = strlen(GOOD);
 	http_syn(r, 4000);
 	request(r, 4000, 0, GOOD);
@@ -302,6 +303,8 @@ static void an_observed_flow_breaks_once(void **state)
 	for (int i = 0; i < 3; i++, at += sizeof bad - 1) {
 		request(r, 4000, at, bad);
 		assert_int_equal(r->logged, 2);
+		const struct flow *f = flow_find(r->worker->flows, &key);
+		assert_false(f->named.live);
 	}
 	rig_free(r);
 }
