@@ -115,7 +115,8 @@ static void other_files(void **state)
 	want("try good --config good --allow-change FILE", "folder", 3,
 	     " can't be read: Is a directory; ");
 	want("restore FILE --dry-run", "absent", 3,
-	     " can't be read: No such file or directory; name what backup wrote\n");
+	     " can't be read: No such file or directory; nothing was changed; name what backup "
+	     "wrote\n");
 	want("restore FILE --dry-run", "folder", 3, ": is no backup");
 	want("login --user ann --address 10.0.0.1 --users FILE", "absent", 3,
 	     ": the users file cannot be read: No such file or directory; tiergatectl passwd "
