@@ -60,8 +60,9 @@ static struct address network_of(const struct address *a)
 }
 
 /* The count of a key. Where there is none, a place is taken for it when `make` says so. */
+/* Made at now, where that is not 0: its place is taken at once, as an attempt counts at several. */
 static struct count *count_of(struct limit *l, enum kind kind, const struct address *a,
-			      const char *user, bool make)
+			      const char *user, int64_t now)
 {
 	struct sha256_ctx ctx;
 	uint8_t key[SHA256_DIGEST_SIZE], tag = (uint8_t)kind;
@@ -83,11 +84,12 @@ static struct count *count_of(struct limit *l, enum kind kind, const struct addr
 		if (bucket[i].last < oldest->last)
 			oldest = &bucket[i];
 	}
-	if (!make)
+	if (!now)
 		return NULL;
 	memset(oldest, 0, sizeof *oldest);
 	memcpy(oldest->key, key, sizeof oldest->key);
 	oldest->bucket = place;
+	oldest->last = now;
 	return oldest;
 }
 
@@ -114,9 +116,9 @@ static int64_t wait_after(uint32_t failures, uint32_t unpunished, int64_t first)
 static struct count *network(struct limit *l, const struct address *a, const char *user,
 			     int64_t now)
 {
-	if (address_is4(a) || !user[0] || count_of(l, KNOWN, a, user, false))
+	if (address_is4(a) || !user[0] || count_of(l, KNOWN, a, user, 0))
 		return NULL;
-	return fresh(count_of(l, BY_NETWORK, a, user, true), now);
+	return fresh(count_of(l, BY_NETWORK, a, user, now), now);
 }
 
 static void fail(struct count *c, int64_t now)
@@ -128,12 +130,12 @@ static void fail(struct count *c, int64_t now)
 
 static int64_t begin(struct limit *l, const struct address *a, const char *user, int64_t now)
 {
-	struct count *address = fresh(count_of(l, BY_ADDRESS, a, "", true), now);
+	struct count *address = fresh(count_of(l, BY_ADDRESS, a, "", now), now);
 	if (address->failures && now < address->next)
 		return address->next - now;
-	struct count *by_user = user[0] ? fresh(count_of(l, BY_USER, a, user, true), now) : NULL;
+	struct count *by_user = user[0] ? fresh(count_of(l, BY_USER, a, user, now), now) : NULL;
 	bool guessed = by_user && by_user->failures >= LIMIT_USER;
-	bool stranger = guessed && !count_of(l, KNOWN, a, user, false);
+	bool stranger = guessed && !count_of(l, KNOWN, a, user, 0);
 	struct count *net = network(l, a, user, now);
 	if (net && net->failures && now < net->next)
 		return net->next - now;
@@ -170,14 +172,14 @@ static void settle(struct limit *l, const struct address *a, const char *user, i
 	pthread_mutex_lock(&l->lock);
 	/* Earlier failures stay: else a right password of one's own would buy guesses at others'.
 	 */
-	take_back(count_of(l, BY_ADDRESS, a, "", false));
+	take_back(count_of(l, BY_ADDRESS, a, "", 0));
 	if (user[0]) {
-		take_back(count_of(l, BY_USER, a, user, false));
-		take_back(count_of(l, BY_NETWORK, a, user, false));
+		take_back(count_of(l, BY_USER, a, user, 0));
+		take_back(count_of(l, BY_NETWORK, a, user, 0));
 	}
 	l->changed = true;
 	if (good && user[0])
-		count_of(l, KNOWN, a, user, true)->last = now;
+		count_of(l, KNOWN, a, user, now)->last = now;
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -20,7 +20,7 @@ static struct address of_bucket(struct limit *l, uint32_t bucket, uint32_t *n)
 	memcpy(empty.salt, l->salt, sizeof empty.salt);
 	for (;;) {
 		struct address a = at((*n)++);
-		struct count *c = count_of(&empty, BY_ADDRESS, &a, "", true);
+		struct count *c = count_of(&empty, BY_ADDRESS, &a, "", T0);
 		uint32_t found = c->bucket;
 		assert_int_equal((c - empty.counts) / WAYS, found);
 		memset(c, 0, sizeof *c);
@@ -31,7 +31,7 @@ static struct address of_bucket(struct limit *l, uint32_t bucket, uint32_t *n)
 
 static uint32_t failures_of(struct limit *l, const struct address *a)
 {
-	const struct count *c = count_of(l, BY_ADDRESS, a, "", false);
+	const struct count *c = count_of(l, BY_ADDRESS, a, "", 0);
 	return c ? c->failures : 0;
 }
 
@@ -54,6 +54,42 @@ static void the_oldest_of_a_bucket_goes_and_nobody_beside(void **state)
 			assert_int_equal(failures_of(l, &in[i]), i != 3);
 		limit_free(l);
 	}
+}
+
+/* What one attempt counts at may have its places in one bucket, which is empty or full. */
+static void an_attempt_counts_at_each_of_its_places(void **state)
+{
+	struct limit *l = limit_new();
+	struct address six;
+	char user[16];
+	struct count *by_user, *by_address, *net;
+	assert_true(address_parse("2001:db8::1", &six));
+	for (int full = 0; full < 2; full++)
+		for (int with_net = 0; with_net < 2; with_net++) {
+			int i = 0;
+			memset(l->counts, 0, sizeof l->counts);
+			do {
+				snprintf(user, sizeof user, "u%d", i++);
+				by_user = count_of(l, BY_USER, &six, user, T0);
+				by_address = count_of(l, BY_ADDRESS, &six, "", T0);
+				net = count_of(l, BY_NETWORK, &six, user, T0);
+			} while ((with_net ? net : by_address)->bucket != by_user->bucket);
+			uint32_t bucket = by_user->bucket;
+			memset(l->counts, 0, sizeof l->counts);
+			for (uint32_t w = 0, n = 0; full && w < WAYS; w++) {
+				struct address other = of_bucket(l, bucket, &n);
+				count_of(l, BY_ADDRESS, &other, "", T0 - 5);
+			}
+			assert_int_equal(limit_begin(l, &six, user, T0), 0);
+			assert_int_equal(failures_of(l, &six), 1);
+			by_user = count_of(l, BY_USER, &six, user, 0);
+			assert_non_null(by_user);
+			assert_int_equal(by_user->failures, 1);
+			net = count_of(l, BY_NETWORK, &six, user, 0);
+			assert_non_null(net);
+			assert_int_equal(net->failures, 1);
+		}
+	limit_free(l);
 }
 
 static void a_wait_doubles_to_its_end(void **state)
@@ -137,25 +173,25 @@ static void what_was_right_did_not_fail(void **state)
 	assert_true(address_parse("2001:db8::1", &six));
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(limit_begin(l, &six, "ann", T0), 0);
-		assert_int_equal(count_of(l, BY_ADDRESS, &six, "", false)->failures, i + 1);
-		assert_int_equal(count_of(l, BY_USER, &six, "ann", false)->failures, i + 1);
-		assert_int_equal(count_of(l, BY_NETWORK, &six, "ann", false)->failures, i + 1);
+		assert_int_equal(count_of(l, BY_ADDRESS, &six, "", 0)->failures, i + 1);
+		assert_int_equal(count_of(l, BY_USER, &six, "ann", 0)->failures, i + 1);
+		assert_int_equal(count_of(l, BY_NETWORK, &six, "ann", 0)->failures, i + 1);
 	}
 	limit_void(l, &six, "ann", T0);
-	assert_int_equal(count_of(l, BY_ADDRESS, &six, "", false)->failures, 1);
-	assert_int_equal(count_of(l, BY_USER, &six, "ann", false)->failures, 1);
-	assert_int_equal(count_of(l, BY_NETWORK, &six, "ann", false)->failures, 1);
-	assert_null(count_of(l, KNOWN, &six, "ann", false)); /* it could not be checked */
+	assert_int_equal(count_of(l, BY_ADDRESS, &six, "", 0)->failures, 1);
+	assert_int_equal(count_of(l, BY_USER, &six, "ann", 0)->failures, 1);
+	assert_int_equal(count_of(l, BY_NETWORK, &six, "ann", 0)->failures, 1);
+	assert_null(count_of(l, KNOWN, &six, "ann", 0)); /* it could not be checked */
 	for (int i = 0; i < 3; i++)
 		limit_good(l, &six, "ann", T0 + 5);
-	assert_int_equal(count_of(l, BY_USER, &six, "ann", false)->failures, 0);
-	assert_int_equal(count_of(l, KNOWN, &six, "ann", false)->last, T0 + 5);
-	assert_int_equal(count_of(l, BY_ADDRESS, &six, "", false)->next, 0);
+	assert_int_equal(count_of(l, BY_USER, &six, "ann", 0)->failures, 0);
+	assert_int_equal(count_of(l, KNOWN, &six, "ann", 0)->last, T0 + 5);
+	assert_int_equal(count_of(l, BY_ADDRESS, &six, "", 0)->next, 0);
 	limit_begin(l, &six, "", T0); /* a voucher is no user */
 	limit_good(l, &six, "", T0);
-	assert_null(count_of(l, BY_USER, &six, "", false));
-	assert_null(count_of(l, KNOWN, &six, "", false));
-	assert_null(count_of(l, BY_NETWORK, &six, "", false));
+	assert_null(count_of(l, BY_USER, &six, "", 0));
+	assert_null(count_of(l, KNOWN, &six, "", 0));
+	assert_null(count_of(l, BY_NETWORK, &six, "", 0));
 	limit_free(l);
 }
 
@@ -280,11 +316,11 @@ static void times_are_shifted_and_no_time_is_none(void **state)
 	then.offset += 50 * S; /* that process's clock was ahead of this one's */
 	memcpy(file.bytes, &then, sizeof then);
 	limit_load(after, &store);
-	const struct count *c = count_of(after, BY_ADDRESS, &a, "", false);
+	const struct count *c = count_of(after, BY_ADDRESS, &a, "", 0);
 	assert_non_null(c);
 	assert_in_range(c->last, now - 50 * S - NS_PER_MS, now - 50 * S + NS_PER_MS);
 	assert_int_equal(c->next - c->last, S);
-	assert_int_equal(count_of(after, BY_ADDRESS, &b, "", false)->next, 0);
+	assert_int_equal(count_of(after, BY_ADDRESS, &b, "", 0)->next, 0);
 	assert_memory_equal(after->salt, l->salt, sizeof l->salt);
 	limit_free(l);
 	limit_free(after);
@@ -294,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_oldest_of_a_bucket_goes_and_nobody_beside),
+		cmocka_unit_test(an_attempt_counts_at_each_of_its_places),
 		cmocka_unit_test(a_wait_doubles_to_its_end),
 		cmocka_unit_test(each_failure_costs_its_wait),
 		cmocka_unit_test(a_count_is_forgotten_to_the_nanosecond),
