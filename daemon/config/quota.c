@@ -26,26 +26,69 @@ static const struct {
 
 #define AMOUNT_MAX (UINT64_C(1) << 50) /* of bytes */
 
+static const struct {
+	const char *words; /* with a space before and behind each */
+	const char *error;
+} not_units[] = {
+	{" m mn mins minute minutes Min M ", "has minutes that are not written \"min\""},
+	{" H hr hrs hour hours Hour Hours ", "has hours that are not written \"h\""},
+	{" s sec secs second seconds ", "is in seconds; the smallest unit of time is min"},
+	{" d day days w week weeks ", "is in days; the largest unit of time is h"},
+	{" k K kb KB Kb kib Kib KIB m mb Mb mB mib Mib MIB g G gb Gb gB gib Gib GIB t T tb Tb tB "
+	 "tib "
+	 "Tib TIB ",
+	 "has bytes that are not written kB, MB, GB, TB, KiB, MiB, GiB or TiB"},
+	{" B b byte bytes Byte Bytes ", "is in single bytes; the smallest unit of these is kB"},
+};
+
+/* What is wrong with what stands between a number and its slash, and is no unit. */
+static const char *no_unit(const char *unit, size_t len)
+{
+	char word[16];
+	if (*unit == '.' || *unit == ',')
+		return "is of a number that is not whole; write 1.5 h as 90 min, 1.5 GB as 1500 MB";
+	if (len == 0)
+		return "has no unit (min, h, kB, MB, GB, TB, KiB, MiB, GiB, TiB)";
+	if (strcspn(unit, "0123456789") < (unit[len] ? len : strcspn(unit, " ")))
+		return "is of two numbers; write one in the smaller unit, 1h30 as 90 min";
+	if (memchr(unit, ' ', len))
+		return "has no \"/day\" or \"/week\" right behind its unit";
+	snprintf(word, sizeof word, " %.*s ", (int)len, unit);
+	for (size_t i = 0; i < sizeof not_units / sizeof *not_units; i++)
+		if (len < sizeof word - 2 && strstr(not_units[i].words, word))
+			return not_units[i].error;
+	return "has no such unit (min, h, kB, MB, GB, TB, KiB, MiB, GiB, TiB)";
+}
+
+static const char *set_amount(struct config_quota *q, unsigned long long n, uint64_t worth)
+{
+	if (n == 0)
+		return "allows nothing at all; where nothing is allowed, leave the line out";
+	if (n > AMOUNT_MAX / worth)
+		return q->bytes ? "is more than 1024 TiB" : "is more than there is of it";
+	q->amount = n * worth;
+	return NULL;
+}
+
 /* "90", "min", "day"; or "90min", "day": what is wrong, or NULL. *rest: behind the period. */
 static const char *take_amount(const char *text, struct config_quota *q, const char **rest)
 {
 	char *end;
+	if (*text == '-' && isdigit((unsigned char)text[1]))
+		return "is less than nothing";
 	if (!isdigit((unsigned char)*text))
 		return "does not begin with a number";
 	unsigned long long n = strtoull(text, &end, 10);
 	end += *end == ' ';
 	size_t len = strcspn(end, "/");
+	*rest = end + len;
 	for (size_t i = 0; i < UNITS; i++) {
 		if (strlen(units[i].text) != len || strncmp(units[i].text, end, len) != 0)
 			continue;
 		q->bytes = units[i].bytes;
-		if (n == 0 || n > AMOUNT_MAX / units[i].worth)
-			return "is out of range";
-		q->amount = n * units[i].worth;
-		*rest = end + len;
-		return NULL;
+		return set_amount(q, n, units[i].worth);
 	}
-	return "has no such unit (min, h, kB, MB, GB, TB, KiB, MiB, GiB, TiB)";
+	return no_unit(end, len);
 }
 
 static const char *take_period(const char *text, struct config_quota *q)
