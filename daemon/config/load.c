@@ -208,9 +208,12 @@ static void correct_lines(config_setting_t *s, const int *lines, size_t count, s
 	(*next)++;
 }
 
-static void syntax_error(struct loader *l, const config_t *parsed)
+static void syntax_error(struct loader *l, const config_t *parsed, const char *all)
 {
 	const char *text = config_error_text(parsed), *accepted;
+	l->incomplete = true;
+	if (strstr(text, "duplicate") && complain_twice(l, all))
+		return;
 	if (strstr(text, "duplicate"))
 		accepted = "a key twice in one place; join the two";
 	else if (strstr(text, "mismatched"))
@@ -219,7 +222,6 @@ static void syntax_error(struct loader *l, const config_t *parsed)
 		accepted = "syntax error here or just before; write key = \"text\"; key = number; "
 			   "key = [ \"a\", \"b\" ]; key = ( { ... }, { ... } );";
 	complain(l, l->file, config_error_line(parsed), "%s", accepted);
-	l->incomplete = true;
 }
 
 /* False, and the error is said, where the text is none of libconfig's. `parsed` is made either way.
@@ -235,7 +237,7 @@ static bool parse_text(struct loader *l, char *text, size_t len, config_t *parse
 	} else if (config_read_string(parsed, text) == CONFIG_TRUE) {
 		correct_lines(config_root_setting(parsed), lines, count, &next);
 	} else {
-		syntax_error(l, parsed);
+		syntax_error(l, parsed, text);
 		good = false;
 	}
 	free(lines);

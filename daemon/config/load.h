@@ -54,6 +54,9 @@ void complaints_pardon(struct loader *l, size_t first);
  * in order, go to *lines (owned by the caller). False where libconfig should not see the text. */
 bool scan_text(struct loader *l, char *text, size_t len, int **lines, size_t *count);
 
+/* twice.c: complains of the first key that a group has twice, and where; false where none is. */
+bool complain_twice(struct loader *l, const char *text);
+
 /* read.c: one setting into the member of a row; a bad one is reported and the member left alone. */
 void option_read(struct loader *l, const struct option *o, const config_setting_t *s, void *row);
 void option_read_default(struct loader *l, const struct option *o, void *row);
