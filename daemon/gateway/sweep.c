@@ -6,16 +6,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROUND = 1 << 20 /* flows of a round, at most */ };
+/* Ticks: after which workers have cut, too, what was to be cut, and between two notes of it. */
+enum { SETTLED = 10, NOTED = 60 };
 
 struct sweep {
 	uint64_t since;
 	char policy[32];
 	uint64_t lockdowns; /* their generation */
 	int64_t edge, left_at;
+	int64_t wall; /* when reasons were looked for last */
+	unsigned due; /* ticks until it is noted that nothing is left to do */
 	bool all;
 	struct network whom[SESSION_CHANGES];
 	size_t count;
@@ -58,6 +63,39 @@ static void add_changes(struct sweep *s, const struct sessions *sessions)
 	s->count += n;
 }
 
+/* Whether something was shut that a process before may not have ended everywhere, as it was killed:
+ * its last minute's flows are in no worker's memory, and the kernel carries them. */
+static bool left_undone(const struct gateway *g, int64_t wall)
+{
+	struct state_swept was = {0};
+	if (!g->store)
+		return false;
+	if (!state_load_swept(g->store, &was)) /* the first process here */
+		snprintf(was.policy, sizeof was.policy, "%s", snapshot_digest(g->snapshot));
+	int64_t edge = snapshot_next_edge(g->snapshot, was.wall);
+	bool shut = strcmp(was.policy, snapshot_digest(g->snapshot)) != 0 || wall < was.wall ||
+		    (edge && edge <= wall);
+	for (unsigned i = 0; i < g->lockdowns.count; i++)
+		shut |= g->lockdowns.item[i].since > was.wall &&
+			lockdown_holds(&g->lockdowns.item[i], wall);
+	return shut;
+}
+
+static void note(const struct gateway *g, struct sweep *s)
+{
+	struct state_swept done = {.wall = s->wall};
+	if (s->all) {
+		s->due = SETTLED;
+	} else if (s->due) {
+		s->due--;
+	} else if (!s->out && g->store) {
+		snprintf(done.policy, sizeof done.policy, "%s", s->policy);
+		state_save_swept(g->store, &done); /* where it can't be, more is swept */
+		s->due = NOTED;
+	}
+}
+
+/* A clock that is set back puts in force again what was over. */
 static void look_for_reasons(struct gateway *g, struct sweep *s)
 {
 	int64_t wall = clock_wall();
@@ -65,12 +103,14 @@ static void look_for_reasons(struct gateway *g, struct sweep *s)
 	bool first = !*s->policy;
 	add_changes(s, g->sessions);
 	if (strcmp(s->policy, digest) != 0 || s->lockdowns != g->lockdowns.generation ||
-	    (s->edge && wall >= s->edge)) {
-		s->all |= !first;
+	    (s->edge && wall >= s->edge) || wall < s->wall) {
+		s->all |= !first || left_undone(g, wall);
 		snprintf(s->policy, sizeof s->policy, "%s", digest);
 		s->lockdowns = g->lockdowns.generation;
 		s->edge = snapshot_next_edge(g->snapshot, wall);
 	}
+	s->wall = wall;
+	note(g, s);
 }
 
 static bool concerns(const struct sweep *s, const struct flow_key *key)

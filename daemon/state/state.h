@@ -32,6 +32,15 @@ unsigned state_load_names(struct store *from, struct seen *s, int64_t now);
 int state_save_lockdowns(struct store *to, const struct lockdowns *l);
 unsigned state_load_lockdowns(struct store *from, struct lockdowns *l, bool *lost);
 
+/* Until when nothing was left that the kernel carried against what was shut (wall clock), and under
+ * which policy. load: false where none is kept that can be read. */
+struct state_swept {
+	int64_t wall;
+	char policy[32];
+};
+int state_save_swept(struct store *to, const struct state_swept *s);
+bool state_load_swept(struct store *from, struct state_swept *s);
+
 /* What lines and entries were hit. last: the process ends, and counts no more; of one that ended
  * without it, load says from when to when it may have counted what is lost (lost_from, lost_to). */
 int state_save_hits(struct store *to, const struct hits *h, bool last);

@@ -78,6 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(usage);
 	state_load_quotas(&m.store, usage, NULL, 1, &lost);
 	state_load_quotas_lost(&m.store);
+	struct state_swept swept;
+	require(state_load_swept(&m.store, &swept) || (!swept.wall && !*swept.policy));
+	require(strnlen(swept.policy, sizeof swept.policy) < sizeof swept.policy);
 	older(&m.store);
 	usage_free(usage);
 	sessions_free(sessions);

@@ -18,6 +18,9 @@ static void complain(const char *format, ...)
 
 /* ---- what the sweep asks ---- */
 
+static struct state_swept was, kept;
+static bool was_kept;
+static unsigned keeps;
 static struct network changed[SESSION_CHANGES];
 static size_t changes; /* SIZE_MAX: more than are remembered */
 static const char *digest;
@@ -40,8 +43,8 @@ const char *snapshot_digest(const struct snapshot *s)
 
 int64_t snapshot_next_edge(const struct snapshot *s, int64_t now)
 {
-	assert_int_equal(now, wall);
-	return edge;
+	assert_true(now == wall || now == was.wall);
+	return now < edge ? edge : 0;
 }
 
 int64_t clock_wall(void)
@@ -52,6 +55,24 @@ int64_t clock_wall(void)
 int64_t clock_now(void)
 {
 	return 0;
+}
+
+bool state_load_swept(struct store *from, struct state_swept *s)
+{
+	*s = was_kept ? was : (struct state_swept){0};
+	return was_kept;
+}
+
+int state_save_swept(struct store *to, const struct state_swept *s)
+{
+	kept = *s;
+	keeps++;
+	return 0;
+}
+
+bool lockdown_holds(const struct lockdown *l, int64_t now)
+{
+	return now < l->until;
 }
 
 static struct flow_key table[4096];
@@ -99,7 +120,8 @@ static long held;
 static int set_up(void **state)
 {
 	changes = flows = ends = 0;
-	lists = spent = complaints = 0;
+	lists = spent = complaints = keeps = 0;
+	was_kept = false;
 	list_fails = 0;
 	unknown_port = 0;
 	digest = "0123";
@@ -110,6 +132,8 @@ static int set_up(void **state)
 	config.queues = 2;
 	g->config = &config;
 	g->sweep = sweep_new();
+	g->store = NULL;
+	was = (struct state_swept){0};
 	sweep_tick(g); /* the first looks only */
 	assert_int_equal(lists, 0);
 	return 0;
@@ -241,6 +265,110 @@ static void what_concerns_all_walks_over_all(void **state)
 	wall = INT64_MAX;
 	sweep_tick(g);
 	assert_int_equal(lists, 5);
+}
+
+/* Set back, it is before an edge again, and in a lockdown that was over. */
+static void a_clock_that_is_set_back_concerns_all(void **state)
+{
+	add_table_flow("10.0.0.7", "203.0.113.1", 1);
+	wall = 1001;
+	sweep_tick(g);
+	assert_int_equal(lists, 0);
+	wall = 1000;
+	sweep_tick(g);
+	assert_int_equal(workers_answer(-1), 1);
+	assert_int_equal(ends, 1);
+	sweep_tick(g);
+	assert_int_equal(lists, 1);
+}
+
+/* Whether the first look of a process that starts after one that was killed walks. */
+static bool walks_at_start(void)
+{
+	struct sweep *before = g->sweep;
+	unsigned n = lists;
+	g->sweep = sweep_new();
+	sweep_tick(g);
+	sweep_free(g->sweep);
+	g->sweep = before;
+	return lists > n;
+}
+
+static void what_a_killed_process_left_is_done_by_the_next(void **state)
+{
+	struct lockdown *l = &g->lockdowns.item[0];
+	g->store = (struct store *)g; /* some */
+	was = (struct state_swept){900, "0123"};
+	was_kept = true;
+	assert_false(walks_at_start());
+	strcpy(was.policy, "4567");
+	assert_true(walks_at_start());
+	strcpy(was.policy, "0123");
+	edge = 1000;
+	assert_true(walks_at_start());
+	edge = 1001;
+	assert_false(walks_at_start());
+	was.wall = 1001; /* set back meanwhile */
+	assert_true(walks_at_start());
+	was.wall = 900;
+	g->lockdowns.count = 1;
+	*l = (struct lockdown){.since = 900, .until = 1001};
+	assert_false(walks_at_start());
+	l->since = 901;
+	assert_true(walks_at_start());
+	l->until = 1000; /* over */
+	assert_false(walks_at_start());
+	was_kept = false; /* the first process: of no other policy, and nothing is shut */
+	was = (struct state_swept){0};
+	assert_false(walks_at_start());
+	l->until = 1001;
+	assert_true(walks_at_start());
+	g->store = NULL; /* nothing is kept */
+	was_kept = true;
+	assert_false(walks_at_start());
+}
+
+/* Not before workers have done theirs, and never while a walk is to be done. */
+static void what_is_done_is_noted(void **state)
+{
+	g->store = (struct store *)g;
+	keeps = 0;
+	sweep_tick(g);
+	assert_int_equal(keeps, 1);
+	assert_int_equal(kept.wall, 1000);
+	assert_string_equal(kept.policy, "0123");
+	add_table_flow("10.0.0.7", "203.0.113.1", 1);
+	digest = "4567";
+	list_fails = -ENOBUFS;
+	for (int i = 0; i < 3 * NOTED; i++)
+		sweep_tick(g);
+	assert_int_equal(keeps, 1);
+	list_fails = 0;
+	sweep_tick(g);
+	for (int i = 0; i < 3 * NOTED; i++)
+		sweep_tick(g); /* the walk is out */
+	assert_int_equal(keeps, 1);
+	assert_int_equal(workers_answer(-1), 1);
+	wall = 1001;
+	for (int i = 0; i < NOTED; i++)
+		sweep_tick(g);
+	assert_int_equal(keeps, 2);
+	assert_int_equal(kept.wall, 1001);
+	assert_string_equal(kept.policy, "4567");
+	ends = 0;
+	g->lockdowns.generation++;
+	sweep_tick(g);
+	workers_answer(-1);
+	for (int i = 0; i < SETTLED - 4; i++)
+		sweep_tick(g);
+	assert_int_equal(keeps, 2);
+	for (int i = 0; i < 4; i++)
+		sweep_tick(g);
+	assert_int_equal(keeps, 3);
+	g->store = NULL;
+	for (int i = 0; i < 2 * NOTED; i++)
+		sweep_tick(g);
+	assert_int_equal(keeps, 3);
 }
 
 /* A change while a round is out is of the next round. */
@@ -406,6 +534,9 @@ int main(void)
 		WITH(whose_session_changed_has_all_flows_looked_for),
 		WITH(what_a_worker_remembers_is_left_to_it),
 		WITH(what_concerns_all_walks_over_all),
+		WITH(a_clock_that_is_set_back_concerns_all),
+		WITH(what_a_killed_process_left_is_done_by_the_next),
+		WITH(what_is_done_is_noted),
 		WITH(what_changes_meanwhile_is_not_forgotten),
 		WITH(changes_that_do_not_fit_are_everybodys),
 		WITH(a_walk_that_fails_is_done_again),

@@ -106,10 +106,16 @@ static int save_flows(void)
 	return state_save_flows(&store, 0, flows, sizeof flows / sizeof *flows, "policy");
 }
 
+static int save_swept(void)
+{
+	static const struct state_swept now = {7, "policy"};
+	return state_save_swept(&store, &now);
+}
+
 static void half_of_it_is_never_kept(void **state)
 {
-	static int (*const each[])(void) = {save_sessions, save_names,  save_lockdowns,
-					    save_hits,     save_quotas, save_flows};
+	static int (*const each[])(void) = {save_sessions, save_names, save_lockdowns, save_hits,
+					    save_quotas,   save_flows, save_swept};
 	for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
 		assert_int_equal(each[i](), 0);
 		size_t whole = kept;

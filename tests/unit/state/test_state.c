@@ -36,7 +36,7 @@ static int tear_down(void **state)
 {
 	static const char *const kinds[] = {"test",        "sessions", "lockdowns", "hits",
 					    "quotas",      "names",    "flows-0",   "flows-1",
-					    "quotas-lost", "ended"};
+					    "quotas-lost", "ended",    "swept"};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		unlink(path_of(kinds[i]));
 	store->ops->free(store);
@@ -116,6 +116,29 @@ static void a_folder_that_is_gone_is_an_error(void **state)
 static struct address addr(unsigned n)
 {
 	return address_from4((uint8_t[]){10, 0, (uint8_t)(n >> 8), (uint8_t)n});
+}
+
+static void keeps_until_when_all_was_swept(void **state)
+{
+	struct state_swept before = {INT64_C(1700000000000000000), "0123456789abcdef"}, after;
+	size_t len;
+	assert_false(state_load_swept(store, &after)); /* nothing there */
+	assert_int_equal(after.wall, 0);
+	assert_int_equal(state_save_swept(store, &before), 0);
+	assert_true(state_load_swept(store, &after));
+	assert_int_equal(after.wall, before.wall);
+	assert_string_equal(after.policy, before.policy);
+	char *bytes = store->ops->load(store, "swept", 1, &len);
+	assert_non_null(bytes);
+	for (size_t n = 0; n <= len + 1; n++) { /* less, and more */
+		char *some = calloc(1, len + 1);
+		memcpy(some, bytes, n < len ? n : len);
+		assert_int_equal(store->ops->save(store, "swept", 1, some, n), 0);
+		assert_int_equal(state_load_swept(store, &after), n == len);
+		assert_int_equal(after.wall, n == len ? before.wall : 0);
+		free(some);
+	}
+	free(bytes);
 }
 
 static void keeps_lockdowns(void **state)
@@ -839,6 +862,7 @@ int main(void)
 		WITH(a_folder_that_is_gone_is_an_error),
 		WITH(keeps_ends),
 		WITH(keeps_sessions),
+		WITH(keeps_until_when_all_was_swept),
 		WITH(keeps_lockdowns),
 		WITH(keeps_quotas),
 		WITH(quotas_of_an_older_version_are_read),
