@@ -136,11 +136,48 @@ static void one_step_for_two_lines(void **state)
 	build_free(&c);
 }
 
+/* Four deny lines by two sites: an exception in each is the smallest, and the two stand side by
+ * side among all steps. */
+static void two_steps_side_by_side(void **state)
+{
+	struct config c = {0};
+	struct errors errors = {0};
+	struct flow_facts x = {.host = build_host("a.x")};
+	struct edits e;
+	build_tier(&c, "t0", "", 0, 0);
+	build_site(&c, "s0", "x");
+	build_site(&c, "s1", "a.x");
+	build_site(&c, "s2", "x");
+	build_line(&c, ALLOW, "t0", "s0", "tcp/443");
+	build_line(&c, DENY, "t0", "s1", "tcp/443");
+	build_line(&c, DENY, "t0", "s1", "tcp/1-1000");
+	build_line(&c, DENY, "t0", "s2", "tcp/443");
+	build_line(&c, DENY, "t0", "s2", "tcp/1-1000");
+	struct policy p = {&c, snapshot_compile(&c, &errors)};
+	x.f = (struct facts){.server = build_address("203.0.113.1"),
+			     .port = 443,
+			     .transport = IPPROTO_TCP,
+			     .tier = "t0",
+			     .host = &x.host,
+			     .evidence = EVIDENCE_SNI_DNS};
+	assert_true(edit_find(&p, &x.f, NOW, &e));
+	assert_int_equal(e.count, 2);
+	assert_true(e.smallest);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(e.item[i].kind, EDIT_ENTRY_EXCEPT);
+		assert_int_equal(e.item[i].at, i + 1);
+	}
+	check(&p, &x);
+	snapshot_free(p.snapshot);
+	build_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_steps),
 		cmocka_unit_test(one_step_for_two_lines),
+		cmocka_unit_test(two_steps_side_by_side),
 		cmocka_unit_test(none_is_smaller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -333,6 +333,15 @@ static void test_may(void **state)
 	one(none, name, d, "may-gain", "press", "social");
 	d.reason = REASON_WEAK_EVIDENCE;
 	one(name, none, d, "same", "", "");
+	/* it had its time to name a host, or had named one: no name is still to come */
+	static const enum reason settled[] = {REASON_NO_NAME, REASON_WEAK_EVIDENCE,
+					      REASON_NAME_FORGOTTEN};
+	for (size_t i = 0; i < sizeof settled / sizeof *settled; i++) {
+		d.reason = settled[i];
+		one(none, name, d, "same", "", "");
+		one(none, name, unnamed(settled[i]), "same", "", "");
+		one(none, any, unnamed(settled[i]), "gains", "press", "social");
+	}
 	snapshot_free(name);
 	snapshot_free(any);
 	snapshot_free(none);
