@@ -29,30 +29,32 @@ static void comment(const json_t *row)
 	puts(is_found(row) ? "" : ": nothing found that this line alone decides");
 }
 
+static void row_words(const json_t *row, bool is_last)
+{
+	const char *port = ctl_text(row, "port");
+	fputs("\t{", stdout);
+	key("tier", ctl_text(row, "tier"));
+	key("to", ctl_text(row, "to"));
+	key("port", strcmp(port, "tcp/443") == 0 ? "" : port);
+	key("at", ctl_text(row, "at"));
+	key("outcome", ctl_text(row, "outcome"));
+	puts(is_last ? " }" : " },");
+}
+
 /* A policy file of its own; its rows can be pasted into another's list. */
 static void show(const json_t *rows)
 {
-	bool any = false;
-	size_t i;
+	size_t i, last = 0;
 	json_t *row;
+	json_array_foreach(rows, i, row) if (is_found(row)) last = i;
 	puts("expect = (");
 	json_array_foreach(rows, i, row)
 	{
-		const char *port = ctl_text(row, "port");
-		fputs(any && is_found(row) ? ",\n" : "", stdout);
 		comment(row);
-		if (!is_found(row))
-			continue;
-		fputs("\t{", stdout);
-		key("tier", ctl_text(row, "tier"));
-		key("to", ctl_text(row, "to"));
-		key("port", strcmp(port, "tcp/443") == 0 ? "" : port);
-		key("at", ctl_text(row, "at"));
-		key("outcome", ctl_text(row, "outcome"));
-		fputs(" }", stdout);
-		any = true;
+		if (is_found(row))
+			row_words(row, i == last);
 	}
-	puts(any ? "\n);" : ");");
+	puts(");");
 }
 
 static int suggest(const struct policy *p)

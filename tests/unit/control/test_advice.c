@@ -88,7 +88,40 @@ static void coverage_and_expect(void **state)
 	     0, "0 of 2 lines decide no expect\n");
 	want("tiergatectl expect --suggest --config t.conf", 0, "");
 	assert_string_equal(output, "");
-	want("tiergatectl expect --suggest --json --config bare.conf", 0, "\"outcome\":\"allow\"}");
+	want("tiergatectl expect --suggest --json --config bare.conf", 0, "");
+	assert_string_equal(output, "{\"rule\":\"bare.conf:3\",\"owner\":\"desk\",\"tier\":"
+				    "\"press\",\"to\":\"news.example\","
+				    "\"port\":\"tcp/443\",\"outcome\":\"allow\"}\n"
+				    "{\"rule\":\"bare.conf:3\",\"owner\":\"desk\",\"tier\":"
+				    "\"guest\",\"to\":\"news.example\","
+				    "\"port\":\"tcp/443\",\"outcome\":\"deny\"}\n"
+				    "{\"rule\":\"bare.conf:4\",\"tier\":\"guest\",\"to\":\"news."
+				    "example\",\"port\":\"tcp/443\","
+				    "\"outcome\":\"deny\"}\n");
+	/* of what others decide as well nothing is found: a comment, as JSON no outcome */
+	put("dead.conf",
+	    "tiers = ( { name = \"guest\"; } );\n"
+	    "sites = ( { name = \"news\"; hosts = [ \"news.example\" ]; },\n"
+	    "{ name = \"all\"; hosts = [ \"example\" ]; }, { name = \"ads\"; hosts = [ "
+	    "\"ads.test\" ]; } );\n"
+	    "allow = ( { tiers = [ \"guest\" ]; sites = [ \"all\" ]; },\n"
+	    "{ tiers = [ \"guest\" ]; sites = [ \"news\" ]; ports = [ \"tcp/443\" ]; owner = "
+	    "\"desk\"; },\n"
+	    "{ tiers = [ \"guest\" ]; sites = [ \"ads\" ]; ports = [ \"tcp/80\" ]; },\n"
+	    "{ tiers = [ \"guest\" ]; sites = [ \"news\" ]; ports = [ \"udp/443\" ]; } "
+	    ");\n");
+	want("tiergatectl expect --suggest --config dead.conf", 1, "");
+	assert_string_equal(output,
+			    "expect = (\n\t# dead.conf:4\n"
+			    "\t{ tier = \"guest\"; to = \"example\"; outcome = \"allow\"; },\n"
+			    "\t# dead.conf:5, desk: nothing found that this line alone decides\n"
+			    "\t# dead.conf:6\n"
+			    "\t{ tier = \"guest\"; to = \"ads.test\"; port = \"tcp/80\"; outcome = "
+			    "\"allow\"; }\n"
+			    "\t# dead.conf:7: nothing found that this line alone decides\n"
+			    ");\n");
+	want("tiergatectl expect --suggest --json --config dead.conf", 1,
+	     "{\"rule\":\"dead.conf:5\",\"owner\":\"desk\"}\n{\"rule\":\"dead.conf:6\",");
 	want("tiergatectl expect --config bare.conf", 2, "--suggest");
 	want("tiergatectl coverage --config bad.conf", 3, "bad.conf:1:");
 	want("tiergatectl coverage too much", 2, "too is no option");
