@@ -184,12 +184,16 @@ static int put_in_force(const char *config, const char *old, const char *before)
 {
 	int status;
 	json_t *result = ctl_ask("reload", NULL, &status);
-	if (result)
+	if (result && ctl.json) {
+		json_object_set_new(result, "before", json_string(before));
+		ctl_put_json(result);
+	} else if (result) {
 		printf("in force; what %s was is in %s\n", config, before);
-	else if (status == EXIT_CANNOT)
+	}
+	if (!result && status == EXIT_CANNOT)
 		fprintf(stderr, "tiergatectl: %s is written; it counts from the daemon's start\n",
 			config);
-	else if (replace(config, old))
+	else if (!result && replace(config, old))
 		fprintf(stderr, "tiergatectl: refused; %s is as it was\n", config);
 	json_decref(result);
 	return status;
@@ -228,7 +232,7 @@ int ctl_rollback(int argc, char **argv)
 	char folder[PATH_MAX], path[PATH_MAX + 32];
 	size_t count;
 	if (!ctl_words(argc, argv, none, words, 1, &count) || ctl.help || count != 1)
-		return ctl_usage("rollback N [--config FILE]", NULL);
+		return ctl_usage("rollback N [--config FILE] [--json]", NULL);
 	if (!folder_of(folder))
 		return EXIT_CANNOT;
 	if (!path_of(folder, words[0], path))

@@ -579,11 +579,74 @@ static void reloads(void **state)
 	want("--config /tmp/other.conf reload", 2, "the daemon loads the file that it was started");
 }
 
+/* ---- rollback ---- */
+
+static void put_text(const char *name, const char *text)
+{
+	FILE *f = fopen(in_dir(name), "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void first_line_is(const char *name, const char *want)
+{
+	char line[128] = "";
+	FILE *f = fopen(in_dir(name), "r");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof line, f));
+	fclose(f);
+	assert_string_equal(line, want);
+}
+
+static void rolls_back(void **state)
+{
+	static const char *const names[] = {"history/000003.conf", "now", "now.before-rollback"};
+	char text[512], line[256], said[256];
+	assert_int_equal(mkdir(in_dir("history"), 0700), 0);
+	snprintf(text, sizeof text, "# now\nstate_dir = \"%s\";\n", dir);
+	put_text("now", text);
+	put_text(names[0], "# history 3\n# loaded 2026-11-24T10:00:00.000000Z\n# policy "
+			   "0123456789abcdef\n# by the start\n");
+	snprintf(line, sizeof line, "rollback 3 --config %s", in_dir("now"));
+	/* refused: the file is as it was, and as JSON nothing is printed but why */
+	fclose(fopen(reload_flag, "w"));
+	snprintf(said, sizeof said,
+		 "policy.conf:3: first\npolicy.conf:9: second\ntiergatectl: 2 errors; the old "
+		 "policy stays in force\ntiergatectl: refused; %s is as it was\n",
+		 in_dir("now"));
+	want(line, 1, said);
+	first_line_is("now", "# now\n");
+	strcat(line, " --json");
+	want(line, 1, said);
+	assert_null(strchr(output, '{'));
+	first_line_is("now", "# now\n");
+	unlink(reload_flag);
+	snprintf(said, sizeof said, "\"before\":\"%s\"}\n", in_dir("now.before-rollback"));
+	want(line, 0, said);
+	assert_int_equal(output[0], '{');
+	assert_ptr_equal(strchr(output, '\n'), output + strlen(output) - 1);
+	first_line_is("now", "# history 3\n");
+	first_line_is("now.before-rollback", "# now\n");
+	put_text("now", text);
+	*strstr(line, " --json") = '\0';
+	snprintf(said, sizeof said, "in force; what %s was is in %s\n", in_dir("now"),
+		 in_dir("now.before-rollback"));
+	want(line, 0, said);
+	assert_string_equal(output, said);
+	first_line_is("now", "# history 3\n");
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		assert_int_equal(unlink(in_dir(names[i])), 0);
+	assert_int_equal(rmdir(in_dir("history")), 0);
+}
+
 static void watches(void **state)
 {
 	want("watch --name youtube.com | head -2", 0, "bob(guest)  youtube.com/");
 	assert_null(strchr(output, '\033')); /* no colour but at a terminal */
 	want("watch --json --user bob | head -1", 0, "{\"@timestamp\":");
+	/* a tier that there is none of is refused; a user may sign in yet */
+	want("watch --tier gest", 1, "the policy has no tier \"gest\"; did you mean \"guest\"?\n");
 	want("watch --action denied", 2, "action is not allow, deny or end");
 	want("watch --address 10.0.0", 2, "address must be an IPv4 or IPv6 address");
 }
@@ -742,6 +805,7 @@ int main(void)
 		cmocka_unit_test(compares),
 		cmocka_unit_test(compares_quotas),
 		cmocka_unit_test(reloads),
+		cmocka_unit_test(rolls_back),
 		cmocka_unit_test(watches),
 		cmocka_unit_test(says_that_there_is_no_daemon),
 		cmocka_unit_test(man_pages_have_every_command),
