@@ -174,7 +174,7 @@ static void put_summary(const struct trial *t, const struct records_count *r,
 
 /* What changes; EXIT_NO where something does that is not named. */
 static int report(struct trial *t, const struct records_count *r, const struct config *old,
-		  const json_t *allowed)
+		  json_t *allowed)
 {
 	size_t count;
 	uint64_t named = 0;
@@ -196,7 +196,7 @@ static int report(struct trial *t, const struct records_count *r, const struct c
 /* ---- the trial ---- */
 
 static int try_records(const struct request *r, struct trial *t, const struct config *old,
-		       const json_t *allowed, int64_t since)
+		       json_t *allowed, int64_t since)
 {
 	struct decision d;
 	struct records *records = ctl_records(r->against, r->against_count, old);
@@ -210,7 +210,7 @@ static int try_records(const struct request *r, struct trial *t, const struct co
 	return status;
 }
 
-static int run(const struct request *r, const json_t *allowed, int64_t since)
+static int run(const struct request *r, json_t *allowed, int64_t since)
 {
 	struct policy policy[2] = {{0}};
 	struct trial *t = NULL;
@@ -221,6 +221,9 @@ static int run(const struct request *r, const json_t *allowed, int64_t since)
 			status = try_records(r, t, policy[0].config, allowed, since);
 		else if (try_capture(t, r->against[0], r->old, r->new))
 			status = report(t, NULL, policy[0].config, allowed);
+		fflush(stdout);
+		if (status != EXIT_CANNOT)
+			try_allowed_warn(r->allow, allowed, policy, try_people(t));
 	}
 	try_free(t);
 	policy_free(&policy[0]);

@@ -64,7 +64,8 @@ json_t *try_allowed_read(const char *path)
 	for (unsigned n = 1; f && getline(&line, &room, f) > 0; n++) {
 		json_t *one = is_nothing(line) ? NULL : allowed_of(line);
 		if (one) {
-			json_array_append_new(list, one);
+			json_array_append_new(
+				list, json_pack("{so sI}", "of", one, "line", (json_int_t)n));
 		} else if (!is_nothing(line)) {
 			good = false;
 			fprintf(stderr,
@@ -89,7 +90,7 @@ json_t *try_allowed_read(const char *path)
 	return NULL;
 }
 
-bool try_allowed_has(const json_t *allowed, const struct try_group *g)
+bool try_allowed_has(json_t *allowed, const struct try_group *g)
 {
 	json_t *key = try_group_key(g), *one, *member;
 	const char *name;
@@ -98,8 +99,10 @@ bool try_allowed_has(const json_t *allowed, const struct try_group *g)
 	json_array_foreach(allowed, i, one)
 	{
 		bool fits = true;
-		json_object_foreach(one, name, member) fits &=
+		json_object_foreach(json_object_get(one, "of"), name, member) fits &=
 			json_equal(member, json_object_get(key, name));
+		if (fits)
+			json_object_set_new(one, "fits", json_true());
 		has |= fits;
 	}
 	json_decref(key);

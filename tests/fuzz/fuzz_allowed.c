@@ -45,7 +45,7 @@ static bool copy(char *to, size_t size, const char *text)
 	return (size_t)snprintf(to, size, "%s", text) < size;
 }
 
-static void fits(const json_t *allowed, const json_t *one)
+static void fits(json_t *allowed, const json_t *one)
 {
 	struct try_group g = {.change = (enum try_change)change_of(one)};
 	g.is_site = json_object_get(one, "site");
@@ -56,7 +56,7 @@ static void fits(const json_t *allowed, const json_t *one)
 		require(try_allowed_has(allowed, &g));
 }
 
-static void once_more(const json_t *list)
+static void once_more(json_t *list)
 {
 	char *text = NULL;
 	size_t i, len = 0;
@@ -65,12 +65,19 @@ static void once_more(const json_t *list)
 	require(f);
 	json_array_foreach(list, i, one)
 	{
-		require(json_dumpf(one, f, JSON_COMPACT) == 0 && fputc('\n', f) == '\n');
-		fits(list, one);
+		const json_t *of = json_object_get(one, "of");
+		require(json_dumpf(of, f, JSON_COMPACT) == 0 && fputc('\n', f) == '\n');
+		fits(list, of);
 	}
 	require(fclose(f) == 0);
 	json_t *again = read_from(text, len);
-	require(again && json_equal(list, again));
+	require(json_array_size(list) == json_array_size(again));
+	json_array_foreach(again, i, one)
+	{
+		const json_t *was = json_object_get(json_array_get(list, i), "of");
+		require(json_equal(was, json_object_get(one, "of")));
+		require(json_integer_value(json_object_get(one, "line")) == (json_int_t)i + 1);
+	}
 	json_decref(again);
 	free(text);
 }
@@ -89,8 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		lines += data[n] == '\n';
 	json_t *list = read_from(data, size);
 	require(json_array_size(list) <= lines);
-	json_array_foreach(list, i, one) json_object_foreach(one, key, member)
-		require(json_is_string(member));
+	json_array_foreach(list, i, one)
+		json_object_foreach(json_object_get(one, "of"), key, member)
+			require(json_is_string(member));
 	if (list)
 		once_more(list);
 	json_decref(list);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,6 +183,95 @@ static void changes_that_are_meant(void **state)
 	want("wide", line, 3, "absent can't be read: No such file");
 }
 
+/* A change that is named with a name that nobody has would be taken for one that did not come. */
+static void names_that_nobody_has(void **state)
+{
+	char line[512], users[256];
+	FILE *f = fopen(in_dir("users"), "w");
+	fputs("anna:staff:!\n", f);
+	fclose(f);
+	assert_int_equal(chmod(in_dir("users"), 0640), 0);
+	snprintf(users, sizeof users,
+		 "users_file = \"%s\"; hosts = ( { address = \"10.1.0.9\"; user = \"eve\"; tier = "
+		 "\"guest\"; } ); internal",
+		 in_dir("users"));
+	variant("known", "internal", users);
+	f = fopen(in_dir("meant"), "w");
+	fputs("{\"change\": \"gains\", \"tier\": \"gest\", \"site\": \"staffer\"}\n# a comment\n"
+	      "{\"change\": \"gains\", \"tier\": \"w\\u001bhatever\", \"host\": \"x.example\"}\n"
+	      "{\"change\": \"gains\", \"user\": \"ana\"}\n"
+	      "{\"change\": \"gains\", \"user\": \"somebody-else\"}\n"
+	      "{\"change\": \"gains\", \"user\": \"anna\"}\n"
+	      "{\"change\": \"gains\", \"user\": \"eve\", \"tier\": \"staff\"}\n"
+	      "{\"change\": \"gains\", \"user\": \"voucher-1\"}\n"
+	      "{\"change\": \"loses\", \"user\": \"ann\", \"site\": \"guests\"}\n",
+	      f);
+	fclose(f);
+	snprintf(line, sizeof line,
+		 "sed '1,3s/\"tiergate.tier\"/\"user.name\":\"ann\",&/' " RECORDS " >%s",
+		 in_dir("log"));
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "--against %s --config %s --allow-change %s", in_dir("log"),
+		 in_dir("known"), in_dir("meant"));
+	want("wide", line, 1,
+	     "meant:1: warning: neither policy has a tier \"gest\"; did you mean \"guest\"?\n");
+	const char *said = strstr(output, "meant:1: ");
+	static const char *const next[] = {
+		"meant:1: warning: neither policy has a site \"staffer\"; did you mean "
+		"\"staffers\"?\n",
+		"meant:3: warning: neither policy has a tier \"w?hatever\"\n",
+		"meant:4: warning: no record and no users file has a user \"ana\"; did you mean "
+		"\"anna\"?\n",
+		"meant:5: warning: no record and no users file has a user \"somebody-else\"\n"};
+	for (size_t i = 0; i < sizeof next / sizeof *next; i++) {
+		said = strchr(said, '\n') + 1 + strlen(dir) + 1;
+		if (strncmp(said, next[i], strlen(next[i])) != 0)
+			fail_msg("not \"%s\":\n%s", next[i], output);
+	}
+	assert_string_equal(strchr(said, '\n'), "\n"); /* and no more */
+	/* who may not read the users file is told nothing of users */
+	assert_int_equal(remove(in_dir("users")), 0);
+	want("wide", line, 1, "meant:3: ");
+	assert_null(strstr(output, "meant:4: "));
+}
+
+/* Nobody is a name, too; so are a tier that goes, one that comes, and who comes with an address. */
+static void names_of_one_policy(void **state)
+{
+	char line[512], old[256];
+	FILE *f = fopen(in_dir("users"), "w");
+	fputs("anna:staff:!\n", f);
+	fclose(f);
+	snprintf(old, sizeof old, "users_file = \"%s\"; tiers = ( { name = \"interns\"; },",
+		 in_dir("users"));
+	variant("known", "tiers = (", old);
+	variant("comes", "tiers = (",
+		"hosts = ( { address = \"10.1.0.9\"; user = \"eve\"; tier = \"editors\"; } );\n"
+		"tiers = ( { name = \"editors\"; },");
+	f = fopen(in_dir("meant"), "w");
+	fputs("{\"change\": \"loses\", \"tier\": \"interns\"}\n"
+	      "{\"change\": \"gains\", \"tier\": \"editors\"}\n"
+	      "{\"change\": \"gains\", \"tier\": \"\", \"user\": \"eve\"}\n",
+	      f);
+	fclose(f);
+	snprintf(line, sizeof line, ON_RECORDS "--config %s --allow-change %s", in_dir("known"),
+		 in_dir("meant"));
+	want("comes", line, 0, " 0 change");
+	assert_null(strstr(output, "warning"));
+	f = fopen(in_dir("meant"), "w");
+	fputs("{\"change\": \"loses\", \"tier\": \"intern\"}\n"
+	      "{\"change\": \"gains\", \"tier\": \"editor\"}\n",
+	      f);
+	fclose(f);
+	want("comes", line, 0, "a tier \"intern\"; did you mean \"interns\"?\n");
+	assert_non_null(strstr(output, "a tier \"editor\"; did you mean \"editors\"?\n"));
+	/* where nothing was tried there is nothing to say of it */
+	snprintf(line, sizeof line, "--against /nowhere --config %s --allow-change %s",
+		 in_dir("known"), in_dir("meant"));
+	want("comes", line, 3, "/nowhere");
+	assert_null(strstr(output, "warning"));
+}
+
 static void some_of_the_records(void **state)
 {
 	want("wide", ON_RECORDS "--since 2026-03-02T10:00:01Z", 0,
@@ -318,6 +408,8 @@ int main(void)
 		cmocka_unit_test(bad_configurations),
 		cmocka_unit_test(nothing_changes),
 		cmocka_unit_test(changes_that_are_meant),
+		cmocka_unit_test(names_that_nobody_has),
+		cmocka_unit_test(names_of_one_policy),
 		cmocka_unit_test(some_of_the_records),
 		cmocka_unit_test(the_log_itself),
 		cmocka_unit_test(users_that_nobody_knows),
