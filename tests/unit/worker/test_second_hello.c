@@ -361,6 +361,39 @@ static void observe_lets_it_pass_and_says_so(void **state)
 	rig_free(r);
 }
 
+/* Nothing is held or lost of it: not the beginning of a hello, nor that once more. */
+static void observe_lets_a_repeat_pass(void **state)
+{
+	struct side s = retried("social.example");
+	struct rig *r = rig_new("mode = \"observe\";\n");
+	static const uintmax_t passing[] = {VERDICT_PASS, VERDICT_HEARD};
+	syn(r, guest, 4000);
+	for (int i = 0; i < 3; i++)
+		assert_in_set(part(r, &s, 0, 100), passing, 2);
+	syn(r, guest, 4001);
+	data(r, guest, 4001, 0, s.bytes, s.first);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(data(r, guest, 4001, (uint32_t)s.first, s.bytes + s.first, 40),
+				 VERDICT_PASS);
+	rig_free(r);
+}
+
+/* A SYN that brought a whole hello and was lost comes again before any answer (RFC 7413). */
+static void a_hello_in_a_syn_comes_again(void **state)
+{
+	struct rig *r = rig_new("");
+	struct wire w;
+	uint8_t bytes[1024];
+	size_t len = hello13(bytes, "news.example");
+	wire_tcp(&w, guest, 4000, site, 443, TCP_SYN, 1000, bytes, len);
+	int first = packet(r, &w);
+	assert_int_not_equal(first, VERDICT_DROP);
+	*entry_of(&r->source, 4000) = ENTRY_PENDING;
+	assert_int_not_equal(packet(r, &w), VERDICT_DROP);
+	assert_int_equal(r->worker->counters.unread, 0);
+	rig_free(r);
+}
+
 /* Met mid-stream: where its beginning lies is not known, so its bytes say nothing. */
 static void mid_stream(void **state)
 {
@@ -563,6 +596,8 @@ int main(void)
 		cmocka_unit_test(early_data_has_a_bound),
 		cmocka_unit_test(both_hellos_in_one_packet),
 		cmocka_unit_test(observe_lets_it_pass_and_says_so),
+		cmocka_unit_test(observe_lets_a_repeat_pass),
+		cmocka_unit_test(a_hello_in_a_syn_comes_again),
 		cmocka_unit_test(mid_stream),
 		cmocka_unit_test(a_reset_makes_room),
 		cmocka_unit_test(a_restart_goes_on_waiting),
