@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define worker_remember   remembers
 #define sink_count        sink_counts
@@ -97,6 +98,40 @@ static void strict_audit_wants_a_sink_that_writes(void **state)
 	ring_free(r);
 }
 
+/* What does not fit is not said to be done: the worker comes back to the flow, the packet comes
+ * again. */
+static void what_does_not_fit_waits(void **state)
+{
+	struct gateway g = {.remark_fd = eventfd(0, EFD_NONBLOCK)};
+	struct lane l = {.gateway = &g,
+			 .remarks = ring_new(2, sizeof(struct remark)),
+			 .asks = ring_new(2, sizeof(struct address))};
+	struct flow_key key = {.client_port = 4000};
+	struct address a = {{1}}, b = {{2}}, c = {{3}};
+	eventfd_t told_of = 0;
+	assert_true(lane_remark(&l, &key, 7, VERDICT_DENIED));
+	assert_true(lane_remark(&l, &key, 8, VERDICT_DROP));
+	assert_false(lane_remark(&l, &key, 9, VERDICT_DENIED));
+	const struct remark *r = ring_peek(l.remarks);
+	assert_int_equal(r->isn, 7);
+	assert_int_equal(r->key.client_port, 4000);
+	ring_release(l.remarks);
+	assert_true(lane_remark(&l, &key, 9, VERDICT_DENIED));
+	lane_ask(&l, &a);
+	lane_ask(&l, &b);
+	lane_ask(&l, &c);
+	assert_memory_equal(ring_peek(l.asks), &a, sizeof a);
+	ring_release(l.asks);
+	assert_memory_equal(ring_peek(l.asks), &b, sizeof b);
+	ring_release(l.asks);
+	assert_null(ring_peek(l.asks));
+	assert_int_equal(eventfd_read(g.remark_fd, &told_of), 0);
+	assert_int_equal(told_of, 5); /* the main loop is woken for each that is there */
+	ring_free(l.remarks);
+	ring_free(l.asks);
+	close(g.remark_fd);
+}
+
 /* ---- a thread that hangs, and one that has failed ---- */
 
 static void a_queue_without_a_turn_is_stuck(void **state)
@@ -134,6 +169,7 @@ int main(void)
 		cmocka_unit_test(all_flows_are_remembered),
 		cmocka_unit_test(no_more_are_remembered_than_room),
 		cmocka_unit_test(strict_audit_wants_a_sink_that_writes),
+		cmocka_unit_test(what_does_not_fit_waits),
 		cmocka_unit_test(a_queue_without_a_turn_is_stuck),
 		cmocka_unit_test(a_failed_queue_ends_the_daemon),
 	};
