@@ -232,9 +232,12 @@ static bool keep_listeners(const struct probe_rig *rig, struct errors *errors)
 	return e == 0;
 }
 
-/* The links of a service that has just ended go a moment later. */
+/* The links of a service that has just ended go a moment later; where it ended before it took its
+ * listeners, these keep them. */
 static void wait_for_old_links(void)
 {
+	for (int i = 0; i < 2; i++)
+		handover_forget(kept[i]);
 	for (int i = 0; i < OLD_LINKS_TRIES; i++) {
 		if (!if_nametoindex(PROBE_INSIDE) && !if_nametoindex(PROBE_OUTSIDE))
 			return;
