@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE.parent))
 from tap import check, equal, main  # noqa: E402
 
 
-def tally(*scripts, timeout="20"):
+def tally(*scripts, timeout="20", mode=0o755):
     """Runs a copy of the runner over a suite of shell scripts: exit status, last line, output."""
     with tempfile.TemporaryDirectory() as top:
         suite = pathlib.Path(top, "tests/some")
@@ -21,7 +21,7 @@ def tally(*scripts, timeout="20"):
         for i, text in enumerate(scripts):
             p = suite / f"test_{i}.sh"
             p.write_text(f"#!/bin/sh\n{text}\n")
-            os.chmod(p, 0o755)
+            os.chmod(p, mode)
         r = subprocess.run([sys.executable, runner, "--timeout", timeout, "some"], text=True,
                            capture_output=True)
         return r.returncode, r.stdout.splitlines()[-1], r.stdout
@@ -74,6 +74,13 @@ def test_skips():
     check("skipped live: needs root" in out, out)
     equal(tally(skip)[:2], (1, "0 passed, 0 failed, 1 skipped"))
     equal(tally("echo '1..0 # SKIP not here'")[:2], (1, "0 passed, 0 failed, 1 skipped"))
+
+
+def test_not_executable():
+    "a test that was committed without its x bit is no test that passed"
+    status, last, out = tally("echo 1..1; echo ok 1", mode=0o644)
+    equal((status, last), (1, "0 passed, 1 failed, 0 skipped"))
+    check("cannot run: Permission denied" in out, out)
 
 
 def test_nothing():
