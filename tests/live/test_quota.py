@@ -286,6 +286,7 @@ def test_anew(lab):
         check(not reaches(lab, V4))
         clock.write_text("86400")
         wait_for(lambda: reaches(lab, V4), 10, "the next day")
+        wait_for(lambda: left(lab), 10, "the next day's account")  # workers see a denial end before it is begun
         clock.write_text("0")
         time.sleep(1.5)
         check(reaches(lab, V4), "a clock that goes back takes nothing away, and gives nothing")
